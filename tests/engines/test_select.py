@@ -20,7 +20,7 @@ def test_auto_takes_podman_where_no_docker_answers(no_docker, podman):
 def test_auto_falls_back_to_processes_where_no_engine_is(no_docker, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert select_engine("auto").name == "process"
-    with pytest.raises(NoEngineError, match="There is no podman command"):
+    with pytest.raises(NoEngineError, match="`podman` is not installed"):
         select_engine(IMAGE_ENGINES)
 
 

@@ -200,7 +200,7 @@ def test_podman_and_a_registry_that_asks(tmp_path):
                 podman_engine.push(name, f"{host}/team/it:1", lambda *_: None)
             login(tmp_path, host, registries.USER, registries.PASSWORD)
             assert podman_engine.push(name, f"{host}/team/it:1", lambda *_: None).startswith("sha")
-            with pytest.raises(BuildFailedError, match="does not give the image"):
+            with pytest.raises(BuildFailedError, match="cannot save the image"):
                 podman_engine.push("localhost/none", f"{host}/team/it:1", lambda *_: None)
             with pytest.raises(UsageError, match="not a valid image reference"):
                 engine.images.push("a/B", lambda *_: None)

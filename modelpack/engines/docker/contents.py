@@ -1,7 +1,7 @@
 """An engine's image as an OCI image.
 
-Its layers come only by `docker save`, of all of them together, which takes seconds: so not before
-one is opened; and not for the layer of the model alone, which is new with each training.
+`docker save` writes all layers together, which takes seconds. It therefore runs when the first
+layer is opened, and not for the layer of the model, which is new with each training.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _MAKES_A_LAYER = re.compile(
 
 @contextmanager
 def open_saved_image(host: EngineHost, target: str) -> Iterator[oci.Image]:
-    """Its layers can be opened while the block runs.
+    """Open an image. Its layers are readable within the context.
 
     Raises:
-        UsageError: there is no such image.
+        UsageError: The image does not exist.
     """
     try:
         found = host.client.images.get(target)
@@ -52,20 +52,20 @@ def open_saved_image(host: EngineHost, target: str) -> Iterator[oci.Image]:
         processes.temporary_directory() as folder,
         _Layers(host, found.id, diff_ids, folder) as layers,
     ):
-        if len(made_by) != len(diff_ids):  # only the configuration itself tells
+        if len(made_by) != len(diff_ids):  # only the archive has the configuration
             yield layers.image
             return
         yield oci.Image(
             _config(found.attrs, history),
             tuple(
-                oci.Layer(diff_id, partial(layers.opened, number, diff_id), made_by[number])
+                oci.Layer(diff_id, partial(layers.open, number, diff_id), made_by[number])
                 for number, diff_id in enumerate(diff_ids)
             ),
         )
 
 
 def _history(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """From the base upwards. The engine does not say which instructions have made a layer."""
+    """Return the history, base first. The engine does not report which entries created a layer."""
     return [
         {
             "created_by": entry["CreatedBy"],
@@ -75,19 +75,21 @@ def _history(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _config(told: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _config(attributes: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
-        "architecture": told["Architecture"],
-        "os": told["Os"],
-        "created": told["Created"],
-        "config": {name: told["Config"][name] for name in _CONFIG if told["Config"].get(name)},
-        "rootfs": {"type": "layers", "diff_ids": told["RootFS"].get("Layers") or []},
+        "architecture": attributes["Architecture"],
+        "os": attributes["Os"],
+        "created": attributes["Created"],
+        "config": {
+            name: attributes["Config"][name] for name in _CONFIG if attributes["Config"].get(name)
+        },
+        "rootfs": {"type": "layers", "diff_ids": attributes["RootFS"].get("Layers") or []},
         "history": list(history),
     }
 
 
 class _Layers:
-    """The layers of an image, in the folder `folder` as soon as they are asked for."""
+    """The layers of an image, saved to a directory when the first one is opened."""
 
     def __init__(self, host: EngineHost, id_: str, diff_ids: Sequence[str], folder: Path) -> None:
         self._host = host
@@ -103,7 +105,7 @@ class _Layers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends what another thread waits for."""
+        """End a save that another thread waits for."""
         self._is_closed = True
         if self._process:
             self._process.kill()
@@ -111,12 +113,12 @@ class _Layers:
             pass
 
     @contextmanager
-    def opened(self, number: int, diff_id: str) -> Iterator[IO[bytes]]:
+    def open(self, number: int, diff_id: str) -> Iterator[IO[bytes]]:
         path = self._folder / "model.tar"
         is_last = diff_id == self._diff_ids[-1]
         with self._lock:
             if is_last and self._image is None and not path.exists():
-                fetch(self._host, self._id, diff_id, path)
+                fetch_model_layer(self._host, self._id, diff_id, path)
         if is_last and path.exists():
             with path.open("rb") as stream:
                 yield stream
@@ -126,7 +128,11 @@ class _Layers:
 
     @property
     def image(self) -> oci.Image:
-        """Raises NoEngineError: the engine does not give it."""
+        """The image as an archive contains it.
+
+        Raises:
+            NoEngineError: The engine cannot save the image.
+        """
         with self._lock:
             if self._image is None:
                 self._image = archive.image(self._saved())
@@ -139,29 +145,29 @@ class _Layers:
             self._process = process
             if self._is_closed:
                 process.kill()
-            _, said = process.communicate()
+            _, stderr = process.communicate()
         if process.returncode:
             raise NoEngineError(
-                f"The layers of {self._id} cannot be had: {said.decode(errors='replace').strip()}",
-                hint="Is there room for the image once more, where temporary files are?",
+                f"The image {self._id} cannot be saved: {stderr.decode(errors='replace').strip()}",
+                hint="Free disk space in the directory of temporary files.",
             )
         return path
 
 
-# The engine packs a folder as it packs layers, so that the members which are of the model are,
-# byte by byte, that layer; and its digest proves it. The 40 ms of this take the place of seconds.
+# The engine packs a directory as it packs layers. The members of the model are the bytes of their
+# layer, which its digest proves. This takes 40 ms instead of seconds.
 _FOLDER = "/app"
-_OF_THE_MODEL = re.compile(r"app|app/(modelpack|sbom\.cdx|provenance)\.json|app/model(/.*)?")
+_MODEL_FILES = re.compile(r"app|app/(modelpack|sbom\.cdx|provenance)\.json|app/model(/.*)?")
 _BLOCK = 512
 _CHUNK = 2**20
 
 
-def fetch(host: EngineHost, image: str, diff_id: str, target: Path) -> None:
-    """Makes the file `target`, if the layer of that digest holds the files of the model alone."""
+def fetch_model_layer(host: EngineHost, image: str, diff_id: str, target: Path) -> None:
+    """Write the layer to `target` if it contains the files of the model and no others."""
     folder = target.with_suffix(".folder")
     try:
         _copy(host, image, folder)
-    except NotFound:  # it is no image of ours
+    except NotFound:  # modelpack did not create the image
         return
     digest = hashlib.sha256()
     with folder.open("rb") as source, target.open("wb") as layer:
@@ -174,7 +180,7 @@ def fetch(host: EngineHost, image: str, diff_id: str, target: Path) -> None:
 
 
 def _copy(host: EngineHost, image: str, target: Path) -> None:
-    """The folder, as a tar. Nothing is run."""
+    """Copy /app of an image to a tar file, without running it."""
     name = containers.new_name()
     with containers.remove_on_exit(host, name), target.open("wb") as file:
         containers.create(host.client, image, command=["-"], name=name, network_disabled=True)
@@ -184,14 +190,14 @@ def _copy(host: EngineHost, image: str, target: Path) -> None:
 
 
 def _members(source: IO[bytes]) -> Iterator[bytes]:
-    """The bytes of a tar of those members of another one that are of the model."""
+    """Yield the bytes of a tar file with those members that belong to the model."""
     with tarfile.open(fileobj=source, mode="r:") as tar:
-        places = [
+        positions = [
             (member.offset, member.offset_data + member.size)
             for member in tar
-            if _OF_THE_MODEL.fullmatch(member.name)
+            if _MODEL_FILES.fullmatch(member.name)
         ]
-    for start, end in places:
+    for start, end in positions:
         source.seek(start)
         left = end - start + (start - end) % _BLOCK
         while left and (block := source.read(min(left, _CHUNK))):

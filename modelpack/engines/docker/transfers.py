@@ -20,48 +20,52 @@ from modelpack.oci.reference import ImageReference
 from modelpack.oci.registry import auth, errors
 
 Connect = Callable[[], docker.DockerClient]  # to the engine that pulls
-News = SimpleQueue[str | None]  # "": progress; a text: why it failed; None: it is here
+News = SimpleQueue[str | None]  # "": progress; a text: why it failed; None: it is pulled
 
-_PATIENCE = 60  # seconds without a word
+_TIMEOUT = 60  # seconds without progress
 
 
-def pull(connect: Connect, reference: str, patience: float) -> str:
-    """Pulls an image. Returns why that failed, "" if it did not.
+def pull(connect: Connect, reference: str, timeout: float) -> str:
+    """Pull an image. Return why that failed, or "".
 
-    `patience`: seconds without a word from the registry; a pull in progress tells of itself all
-    the time. The SDK has no such limit, and the engine's own is half a minute: so another thread
-    listens, and is left to itself when it has nothing to tell.
+    The SDK has no timeout, and that of the engine is half a minute. Therefore another thread
+    listens to the engine, and is abandoned after the timeout.
+
+    Args:
+        connect: Connects to the engine that pulls.
+        reference: The image.
+        timeout: Seconds without progress.
     """
     news: News = SimpleQueue()
     Thread(target=_listen, args=(connect, reference, news), daemon=True).start()
     try:
-        while (why := news.get(timeout=patience)) is not None:
+        while (why := news.get(timeout=timeout)) is not None:
             if why:
                 return why
     except Empty:
-        return f"its registry does not answer within {patience:g} s"
+        return f"its registry does not answer within {timeout:g} s"
     return ""
 
 
 @contextmanager
 def pull_temporarily(host: EngineHost, reference: str) -> Iterator[str]:
-    """The image, which is removed at the end if it was not here before.
+    """Yield the image. If it was pulled for this, it is removed with the context.
 
     Raises:
-        UsageError: it cannot be had.
+        UsageError: The image cannot be pulled.
     """
     if _is_here(host, reference):
         yield reference
         return
-    if why := pull(host.connect, reference, _PATIENCE):
+    if why := pull(host.connect, reference, _TIMEOUT):
         raise UsageError(
             f"{reference} cannot be pulled: {why}.",
-            hint=f"Does `{host.command} pull {reference}` work?",
+            hint=f"Run: {host.command} pull {reference}",
         )
     try:
         yield reference
     finally:
-        with suppress(ImageNotFound, APIError):  # somebody else may use it by now
+        with suppress(ImageNotFound, APIError):  # another process may use it
             host.client.images.remove(reference)
 
 
@@ -73,19 +77,24 @@ def _is_here(host: EngineHost, reference: str) -> bool:
     return True
 
 
-def digest(connect: Connect, reference: str, platform: str, patience: float) -> str:
-    """What the registry calls the image `reference` with all its platforms; "" where it does not
-    answer within `patience` seconds, or has none for `platform`.
+def digest(connect: Connect, reference: str, platform: str, timeout: float) -> str:
+    """Return the digest of an image or image index in its registry.
+
+    The result is "" if the registry does not respond in time, or has no image for the platform.
     """
     answers: SimpleQueue[str] = SimpleQueue()
-    Thread(target=_ask, args=(connect, reference, platform, answers), daemon=True).start()
+    Thread(
+        target=_request_digest, args=(connect, reference, platform, answers), daemon=True
+    ).start()
     try:
-        return answers.get(timeout=patience)
+        return answers.get(timeout=timeout)
     except Empty:
         return ""
 
 
-def _ask(connect: Connect, reference: str, platform: str, answers: SimpleQueue[str]) -> None:
+def _request_digest(
+    connect: Connect, reference: str, platform: str, answers: SimpleQueue[str]
+) -> None:
     try:
         with closing(connect()) as client:
             data = client.images.get_registry_data(reference)
@@ -95,7 +104,7 @@ def _ask(connect: Connect, reference: str, platform: str, answers: SimpleQueue[s
 
 
 def reason(error: Exception) -> str:
-    """What the engine said, on one line."""
+    """Return the message of the engine on one line."""
     return " ".join(str(getattr(error, "explanation", None) or error).split()).rstrip(".")
 
 
@@ -110,7 +119,7 @@ def _listen(connect: Connect, reference: str, news: News) -> None:
 
 
 _EXISTING = re.compile("Layer already exists|Mounted from ")
-# What Docker says -> what that means, and what to do. "{0}" is the registry.
+# Pattern of Docker's message, what it means, and what to do. "{0}" is the registry.
 _CAUSES = (
     (
         r"HTTP response to HTTPS client",
@@ -127,7 +136,7 @@ _CAUSES = (
     (r"timeout|deadline exceeded", "it does not answer in time", "Try again later."),
     (
         r"unauthorized|authentication required|no basic auth credentials|\b401\b",
-        "it asks who you are, and does not take what it was told",
+        "it asks who you are, and does not take what it was events",
         "{1}",
     ),
     (
@@ -141,48 +150,47 @@ _TOO_LARGE = r"\b413\b|too large"
 
 
 def push(client: docker.DockerClient, name: ImageReference, on_progress: OnProgress) -> str:
-    """Pushes what is called so, with what `docker login` has left; the manifest's digest.
+    """Push an image with the credentials of `docker login`, and return the digest of its manifest.
 
     Raises:
-        UsageError: there is no such image, or the registry cannot be reached, or does not let this
-            user do it.
-        BuildFailedError: the registry fails, or does not take the image.
+        UsageError: The image does not exist, or the registry cannot be reached or denies access.
+        BuildFailedError: The registry fails or rejects the image.
     """
-    host, told, known = name.registry, _PushEvents(on_progress), _credentials(name)
+    host, events, known = name.registry, _PushEvents(on_progress), _credentials(name)
     try:
         for event in client.api.push(
             name.name, name.tag, stream=True, decode=True, auth_config=known
         ):
             if "error" in event:
                 raise failure(host, str(event["error"]))
-            told.event(event)
+            events.event(event)
     except (DockerException, requests.RequestException) as error:
         raise failure(host, reason(error)) from error
-    if not told.digest:
+    if not events.digest:
         raise BuildFailedError(
-            f"The engine does not tell under which digest {name} was pushed.",
-            hint="Push it once more.",
+            f"The engine did not report the digest of {name}.",
+            hint="Push the image again.",
         )
-    return told.digest
+    return events.digest
 
 
-def failure(host: str, said: str) -> ModelpackError:
-    """For what an engine says when a push fails."""
-    said = re.sub(r"\?\S*", "", " ".join(said.split()))[:500].rstrip(". ")  # addresses' secrets
+def failure(host: str, message: str) -> ModelpackError:
+    """Return the error for an engine's message about a failed push."""
+    reported = re.sub(r"\?\S*", "", " ".join(message.split()))[:500].rstrip(". ")  # secrets in URLs
     for pattern, why, hint in _CAUSES:
-        if re.search(pattern, said):
-            message = f"The image cannot be pushed to {host}: {why} ({said})."
-            return UsageError(message, hint=hint.format(host, errors.login(host)))
-    if re.search(_TOO_LARGE, said):
+        if re.search(pattern, reported):
+            text = f"The image cannot be pushed to {host}: {why} ({reported})."
+            return UsageError(text, hint=hint.format(host, errors.login(host)))
+    if re.search(_TOO_LARGE, reported):
         return BuildFailedError(
-            f"A layer is too large for {host} ({said}).",
+            f"A layer is too large for {host} ({reported}).",
             hint="Raise the limit of the registry, or of the proxy before it.",
         )
-    return BuildFailedError(f"The image cannot be pushed to {host}: {said}.", hint="Try again.")
+    return BuildFailedError(f"The image cannot be pushed to {host}: {reported}.", hint="Try again.")
 
 
 class _PushEvents:
-    """What the engine has told so far."""
+    """The events of a push, reported to `on_progress`."""
 
     def __init__(self, on_progress: OnProgress) -> None:
         self.digest = ""
@@ -203,7 +211,7 @@ class _PushEvents:
             self._on_progress(layer, self._sizes[layer], self._sizes[layer])
 
     def _moving(self, layer: str, done: int, total: int) -> None:
-        """It has begun, even if all of it has gone already."""
+        """Report the start of a layer first, even if all of it is pushed already."""
         if layer not in self._sizes:
             self._sizes[layer] = total
             self._on_progress(layer, 0, total)
@@ -212,7 +220,7 @@ class _PushEvents:
 
 
 def _credentials(name: ImageReference) -> dict[str, str]:
-    """As Docker's API takes them."""
+    """Return the credentials for a registry in the form of Docker's API."""
     host, found = name.registry, auth.find(name.registry, name.repository)
     if found is None:
         return {}

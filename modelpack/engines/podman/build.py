@@ -1,8 +1,8 @@
 """Builds with Buildah.
 
-Source: buildah's imagebuildah/stage_executor.go. A step begins by "[2/5] STEP 4/7: RUN ..." (no
-brackets where there is one stage), "--> Using cache ..." says that it is not run, and whatever else
-comes is the output of the command in it.
+See imagebuildah/stage_executor.go of Buildah. A step starts with "[2/5] STEP 4/7: RUN ...", without
+brackets if there is one stage. "--> Using cache ..." means that it does not run. Other lines are
+the output of its command.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEPT_LINES = 200
 # Docker's format, because OCI's has no HEALTHCHECK. No label of Buildah's version, because the id
 # of an image must not depend on it.
 _BUILD = ("podman", "build", "--format=docker", "--identity-label=false")
-_PATIENCE = 60.0  # seconds: large folders are copied in less
+_CANCEL_SECONDS = 60.0  # copies of large directories take less
 _NAP = 0.2
 _EPOCH = "--build-arg=SOURCE_DATE_EPOCH="
 _EMULATORS = Path("/proc/sys/fs/binfmt_misc")
@@ -40,16 +40,16 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 class Progress:
-    """The steps of one build: told to `on_step` as they change, and what the failed one said.
+    """The steps of one build, reported to `on_step`, and the output of the one that failed.
 
-    One step runs at a time, but stages take turns, and another may begin before a failure is told.
+    Steps of several stages alternate. Another step may start before a failure is reported.
     """
 
     def __init__(self, on_step: OnStep) -> None:
         self._on_step = on_step
         self._began = 0.0
         self._step = ""
-        self._said: dict[str, deque[str]] = {"": deque(maxlen=_KEPT_LINES)}
+        self._output: dict[str, deque[str]] = {"": deque(maxlen=_KEPT_LINES)}
         self.failed_step = ""
         self.error = ""
 
@@ -59,8 +59,8 @@ class Progress:
 
     @property
     def output(self) -> list[str]:
-        """The newest lines that the failed step wrote; those of the last one if none is named."""
-        return list(self._said[self.failed_step or self._step])
+        """The last lines of the failed step, or of the last step if none is named."""
+        return list(self._output[self.failed_step or self._step])
 
     def _see(self, line: str) -> None:
         if step := _STEP.match(line):
@@ -73,21 +73,21 @@ class Progress:
         elif error := _ERROR.match(line):
             self._fail(error[1] or "", error[2])
         elif not _WARNING.match(line):
-            self._said[self._step].extend(printable(line))
+            self._output[self._step].extend(printable(line))
 
     def _begin(self, step: str) -> None:
         self._step, self._began = step, time.perf_counter()
-        self._said[step] = deque(maxlen=_KEPT_LINES)
+        self._output[step] = deque(maxlen=_KEPT_LINES)
         self._on_step(StepEvent(step, "started"))
 
     def _end(self, state: StepState) -> None:
-        """Of the step that runs, if one does."""
+        """Report the end of the current step, if any."""
         if self._began:
             self._on_step(StepEvent(self._step, state, time.perf_counter() - self._began))
         self._began = 0.0
 
     def _fail(self, command: str, why: str) -> None:
-        named = [step for step in self._said if command and step.endswith(title(command))]
+        named = [step for step in self._output if command and step.endswith(title(command))]
         self.failed_step = named[-1] if named else self._step
         self.error = " ".join(printable(why))
         self._on_step(StepEvent(self.failed_step, "failed"))
@@ -110,30 +110,31 @@ def run(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        start_new_session=True,  # a Ctrl-C at the terminal is for modelpack to handle
-        preexec_fn=_heed_only_hangups,  # noqa: PLW1509 - nothing in it takes a lock
+        start_new_session=True,  # modelpack handles Ctrl-C
+        preexec_fn=_receive_only_hangups,  # noqa: PLW1509 - nothing in it takes a lock
     ) as process:
         try:
             progress.read(process.stdout or ())
         except BaseException:
-            _give_up(process)
+            _cancel(process)
             raise
     if process.returncode:
         raise build_errors.build_failure(progress.failed_step, progress.error, progress.output)
 
 
-def _heed_only_hangups() -> None:
-    """In the new process, also for when modelpack is gone."""
+def _receive_only_hangups() -> None:
+    """Ignore SIGHUP in the new process, and receive it when modelpack ends."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     die_with_parent(signal.SIGHUP)
 
 
-def _give_up(process: subprocess.Popen[str]) -> None:
-    """At SIGINT and SIGTERM Podman ends, and leaves what it builds in and the command that runs
-    there. SIGHUP is heard while a command runs, which is then ended, so that the build fails and
-    cleans up; between commands it would end Podman as well, if it were not ignored there.
+def _cancel(process: subprocess.Popen[str]) -> None:
+    """Cancel a build so that nothing is left.
+
+    Podman ends at SIGINT and SIGTERM, but leaves its build container and the command in it. A
+    running command ends at SIGHUP, so the build fails and cleans up. Podman itself ignores SIGHUP.
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _CANCEL_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         process.send_signal(signal.SIGHUP)
         with suppress(subprocess.TimeoutExpired):
@@ -141,8 +142,8 @@ def _give_up(process: subprocess.Popen[str]) -> None:
     process.terminate()
 
 
-def platforms(environ: Mapping[str, str]) -> frozenset[str]:  # noqa: ARG001 - as of each builder
-    """Those of the machine's own processor and of the emulators that the kernel knows."""
+def platforms(environ: Mapping[str, str]) -> frozenset[str]:  # noqa: ARG001 - as in `BuildTool`
+    """Return the platforms of the processor and of the emulators that the kernel knows."""
     known = {
         f"linux/{name}"
         for name, machine in _MACHINES.items()
@@ -152,7 +153,5 @@ def platforms(environ: Mapping[str, str]) -> frozenset[str]:  # noqa: ARG001 - a
 
 
 def _times(options: Iterable[str]) -> list[str]:
-    """What BuildKit understands by an argument of this name, Podman 5 does by an option: the time
-    of the image and of the files that the build adds.
-    """
+    """Translate BuildKit's argument for the time of image and files to the option of Podman 5."""
     return [option.replace(_EPOCH, "--timestamp=") for option in options if _EPOCH in option]

@@ -28,10 +28,10 @@ from modelpack.oci.registry import client
 from modelpack.oci.registry import push as registry_push
 from modelpack.types import Image
 
-# libpod's own API, of which Docker's knows nothing; any version of the same first number will do.
+# The API of libpod. Any version with the same major number is accepted.
 _IMAGE = "/v4.0.0/libpod/images/{}/json"
 _HEALTH = "/v4.0.0/libpod/containers/{}/healthcheck"
-# What the kernel can drop at any time, by cgroups(7) of version 2 or 1.
+# Memory that the kernel can free at any time. See cgroups(7), versions 2 and 1.
 _INACTIVE = """
 for name, word in (("memory.stat", "inactive_file"), ("memory/memory.stat", "total_inactive_file")):
     try:
@@ -44,19 +44,21 @@ for name, word in (("memory.stat", "inactive_file"), ("memory/memory.stat", "tot
 
 
 class PodmanContainer(Container):
-    """A running container as a `Service`."""
+    """A `RunningService` in a container."""
 
     engine = "podman"
 
     def health(self) -> str | None:
-        """Podman leaves it to timers of systemd to ask, and there may be none: it is asked here."""
+        """Run the health check. Podman relies on timers of systemd, which may not exist."""
         api = self._container.client.api
         api.get(api.base_url + _HEALTH.format(self._container.id))
         return super().health()
 
     def memory_bytes(self) -> int | None:
-        """Podman's own figure counts the page cache. Where it may make no cgroup, as without root
-        and with version 1 of them, it is that of the whole machine.
+        """Return the memory without the page cache, which Podman counts.
+
+        Without a cgroup, for example as a normal user with cgroups version 1, Podman reports the
+        memory of the whole machine. The result is then None.
         """
         stats = self._container.stats(stream=False, one_shot=True)["memory_stats"]
         if stats.get("limit") != self._container.attrs["HostConfig"]["Memory"]:
@@ -66,7 +68,7 @@ class PodmanContainer(Container):
         return None
 
     def _python(self, code: str) -> bytes:
-        """By the command: what its API starts is looked after for five more minutes."""
+        """Use the command, because Podman watches a process started by the API for five minutes."""
         command = ["podman", "exec", self._container.id, "python", "-c", code]
         return subprocess.run(command, capture_output=True, check=False).stdout
 
@@ -108,17 +110,22 @@ def create_engine() -> DockerEngine:
     return DockerEngine("podman", host.platform, DockerBuilder(host), runner, PodmanStore(host))
 
 
-# `podman push` tells neither how far it is nor what the registry had already. The folder that it
-# saves to is that of containers-transports(5), "dir": manifest.json, and each blob by its digest.
+# `podman push` reports neither its progress nor what the registry already had. `podman save` writes
+# a "dir" of containers-transports(5): manifest.json, and each blob by its digest.
 def push(image: str, reference: str, on_progress: OnProgress) -> str:
-    """`image`: what Podman calls it. `reference`: where to. Returns the digest of its manifest.
+    """Push an image, and return the digest of its manifest.
+
+    Args:
+        image: Podman's name of the image.
+        reference: Name in the registry.
+        on_progress: Is called with the progress of each layer.
 
     Raises:
-        UsageError: the registry cannot be reached, or does not let this user do it.
-        BuildFailedError: the registry fails, or Podman does not give the image.
+        UsageError: The registry cannot be reached or denies access.
+        BuildFailedError: The registry fails, or Podman cannot save the image.
     """
     with client.connect(reference) as repository, processes.temporary_directory() as scratch:
-        repository.find_manifest()  # told now, not after the image is saved
+        repository.find_manifest()  # fails before the image is saved
         folder = scratch / "image"
         _save(image, folder)
         data = (folder / "manifest.json").read_bytes()
@@ -128,12 +135,12 @@ def push(image: str, reference: str, on_progress: OnProgress) -> str:
 
 
 class _Folder:
-    """A `Store`."""
+    """A `Store` in a directory that `podman save` wrote."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def manifest(self, descriptor: Descriptor) -> bytes:  # noqa: ARG002 - there is one
+    def manifest(self, descriptor: Descriptor) -> bytes:  # noqa: ARG002 - the only one
         with (self._path / "manifest.json").open("rb") as stream:
             return stream.read(streams.DOCUMENT + 1)
 
@@ -150,6 +157,6 @@ def _save(image: str, folder: Path) -> None:
     except subprocess.CalledProcessError as error:
         last = error.stderr.strip().rpartition("\n")[2]
         raise BuildFailedError(
-            f"Podman does not give the image {image}: {last}.",
-            hint=f"Try it: podman save {image} -o FILE",
+            f"Podman cannot save the image {image}: {last}.",
+            hint=f"Run: podman save {image} -o FILE",
         ) from error

@@ -1,6 +1,6 @@
 """`podman system service`, and the settings it needs.
 
-Podman has no daemon. Another one's socket is not used, as that may be of another user, whose
+Podman has no daemon. An existing socket is not used, because it may belong to another user, whose
 images and containers the `podman` command does not see.
 """
 
@@ -30,10 +30,10 @@ from modelpack.engines.sandbox import die_with_parent
 from modelpack.errors import NoEngineError
 from modelpack.oci.reference import ImageReference
 
-_SECONDS = 20.0  # to start: the first time of a user its storage is made
+_SECONDS = 20.0  # to start; the first start of a user creates the storage
 _NAP = 0.01
 _ID = re.compile(r"(sha256:)?[0-9a-f]{12,64}")
-_INSTALL = "Install it (apt-get install podman), or package without one: --engine process"
+_INSTALL = "Install it (apt-get install podman), or use --engine process."
 
 
 class PodmanHost(EngineHost):
@@ -67,22 +67,22 @@ def start() -> PodmanHost:
 
 def _start(stack: ExitStack) -> PodmanHost:
     if not shutil.which("podman"):
-        raise NoEngineError("There is no podman command.", hint=_INSTALL)
+        raise NoEngineError("The command `podman` is not installed.", hint=_INSTALL)
     folder = stack.enter_context(processes.temporary_directory())
     variables = _variables(folder)
-    said = stack.enter_context(TemporaryFile())  # noqa: SIM115 - that closes it
+    stderr = stack.enter_context(TemporaryFile())  # noqa: SIM115 - the stack closes it
     socket = folder / "podman.sock"
     process = subprocess.Popen(
         ["podman", "system", "service", "--time=0", f"unix://{socket}"],
         env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=said,
-        start_new_session=True,  # a Ctrl-C at the terminal must not end it first
+        stderr=stderr,
+        start_new_session=True,  # Ctrl-C must not end it before modelpack
         preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing in it takes a lock
     )
     stack.callback(_end, process)
-    _wait(process, socket, said)
+    _wait(process, socket, stderr)
     connect = partial(_connect, socket)
     client = connect()
     stack.callback(client.close)
@@ -97,15 +97,15 @@ def _variables(folder: Path) -> dict[str, str]:
     return variables
 
 
-def _wait(process: subprocess.Popen[bytes], socket: Path, said: IO[bytes]) -> None:
+def _wait(process: subprocess.Popen[bytes], socket: Path, stderr: IO[bytes]) -> None:
     deadline = time.monotonic() + _SECONDS
     while not socket.is_socket():
         if process.poll() is not None or time.monotonic() > deadline:
-            said.seek(0)
-            last = said.read().decode(errors="replace").strip().splitlines()[-1:]
+            stderr.seek(0)
+            last = stderr.read().decode(errors="replace").strip().splitlines()[-1:]
             raise NoEngineError(
-                f"Podman does not start: {last[0] if last else 'it says nothing'}.",
-                hint="podman info shows what it lacks.",
+                f"Podman does not start: {last[0] if last else 'no message'}.",
+                hint="Run: podman info",
             )
         time.sleep(_NAP)
 
@@ -123,51 +123,54 @@ def _connect(socket: Path) -> docker.DockerClient:
     try:
         return docker.DockerClient(base_url=f"unix://{socket}", timeout=60, version="auto")
     except DockerException as error:
-        raise NoEngineError(f"Podman does not answer: {error}.", hint="podman info") from error
+        raise NoEngineError(
+            f"Podman does not respond: {error}.", hint="Run: podman info"
+        ) from error
 
 
-# Each need is a function that gives lines of a containers.conf(5), or none. They are laid over the
-# user's own for the commands of modelpack only, by CONTAINERS_CONF_OVERRIDE.
+# Each function returns a line of a containers.conf(5), or "". CONTAINERS_CONF_OVERRIDE adds them to
+# the settings of the user, for the commands of modelpack only.
 _SYS_RESOURCE = 24  # capabilities(7)
-# What Podman asks for: common's defaults, pkg/config.
-_WANTED = 1048576
+# The limits that Podman requests. See pkg/config of containers/common.
+_REQUESTED = 1048576
 _STATUS = Path("/proc/self/status")
-# cgroups(7), "hybrid": version 1, with a tree of version 2 beside.
+# See cgroups(7), "hybrid": version 1 with an additional tree of version 2.
 _UNIFIED = Path("/sys/fs/cgroup/unified/cgroup.controllers")
 
 
 def overrides() -> str:
-    """The text of a containers.conf, empty where nothing needs to be told."""
+    """Return the text of a containers.conf, or "" if none is needed."""
     sections = {"engine": _runtime(), "containers": _limits()}
     return "".join(f"[{name}]\n{line}\n" for name, line in sections.items() if line)
 
 
 def podman_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """Those that Podman and what it starts need beside `environ`."""
+    """Return variables that Podman and its children need in addition to `environ`."""
     needed = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
-    # netavark(1) of Debian drives nft, which is only recommended there; Docker brings iptables.
+    # netavark(1) of Debian uses nft, which is only recommended there. Docker installs iptables.
     if not shutil.which("nft") and shutil.which("iptables"):
         needed["NETAVARK_FW"] = "iptables"
     return {name: value for name, value in needed.items() if name not in environ}
 
 
 def _runtime() -> str:
-    """Crun refuses to run where a controller has been given to the tree of version 2."""
+    """Select runc where crun fails: if the tree of version 2 has a controller."""
     if not (_UNIFIED.is_file() and _UNIFIED.read_text().strip() and shutil.which("runc")):
         return ""
-    asked = ["podman", "info", "--format={{.Host.OCIRuntime.Name}}"]
-    name = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    command = ["podman", "info", "--format={{.Host.OCIRuntime.Name}}"]
+    name = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return 'runtime = "runc"' if name == "crun" else ""
 
 
 def _limits() -> str:
-    """Nobody may have more than their own hard limits but who has CAP_SYS_RESOURCE: builds fail by
-    "setting rlimits: operation not permitted".
+    """Lower the default limits to the hard limits of a user without CAP_SYS_RESOURCE.
+
+    Builds fail otherwise: "setting rlimits: operation not permitted".
     """
     files, processes = (
         resource.getrlimit(number)[1] for number in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC)
     )
-    if _may_raise_limits() or min(_unlimited(files), _unlimited(processes)) >= _WANTED:
+    if _may_raise_limits() or min(_unlimited(files), _unlimited(processes)) >= _REQUESTED:
         return ""
     limits = f'"nofile={files}:{files}", "nproc={processes}:{processes}"'
     return f"default_ulimits = [{limits}]"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
 import subprocess
 import tarfile
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +23,13 @@ from modelpack.dockerfile import Instruction
 from modelpack.engines import select_engine
 from modelpack.engines.daemonless import apt, base_images, copy, rootfs
 from modelpack.engines.daemonless import config as daemonless_config
+from modelpack.engines.daemonless import run as daemonless_run
+from modelpack.engines.daemonless.engine import (
+    DaemonlessBuilder,
+    DaemonlessRunner,
+    DaemonlessState,
+    DaemonlessStore,
+)
 from modelpack.engines.daemonless.plan import Copy
 from modelpack.engines.protocol import DebianPackages
 from modelpack.environment import wheelhouse
@@ -183,6 +192,33 @@ def test_devices_and_what_raises_privileges_are_not_unpacked(tmp_path):
     assert (root / "su").stat().st_mode & 0o7777 == 0o755
     assert not (root / "null").exists()
     assert [path.name for path in (root / "d").iterdir()] == ["kept"]
+
+
+# --- runners -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", [DaemonlessBuilder, DaemonlessStore, DaemonlessRunner])
+def test_a_runner_is_open_as_long_as_a_part_of_its_engine(part, tmp_path, monkeypatch):
+    @contextmanager
+    def select_runner(*_):
+        yield "runner"
+        closed.append(True)
+
+    closed = []
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(daemonless_run, "select_runner", select_runner)
+    monkeypatch.setattr(base_images, "require_platform", lambda *_: None)
+    state = DaemonlessState()
+    state.find = lambda _: {}
+    state.store.identity = state.store.image = lambda *_: "image"
+    assert state.runner("image") == "runner"
+    engine = part(state)
+    del state
+    gc.collect()
+    assert not closed
+    del engine
+    gc.collect()
+    assert closed
 
 
 # --- real images ---------------------------------------------------------------------------------
