@@ -3,7 +3,9 @@
 `MODELPACK_UPDATE_DOCS=1 pytest tests/test_docs.py` writes the output anew.
 
 In a ```console block a line that starts with "$ " is run, as a user would type it at the project's
-root, and the lines below it are its output. Numbers and digests may differ, words may not.
+root, and the lines below it are its output. Seconds, sizes and digests may differ; words, counts,
+versions and predictions may not. A command exits with status 0, or as its comment says:
+`$ modelpack scan IMAGE  # exit status 3`.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ NO_BASE = ("There is no base image", "Unable to find image")
 VARYING = (
     (r"modelpack\.invalid/", ""),  # the base image is the official one where it can be had
     (r"sha256:[0-9a-f]{64}|\b[0-9a-f]{12,64}\b", "DIGEST"),
-    (r"\d+(\.\d+)?", "N"),
+    (r"\b\d+(\.\d+)?(?= ?(ms|s|min|bytes|kB|MB|GB)\b)", "N"),
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*", "TIME"),
     (r"\s+", " "),
 )
 
@@ -82,6 +85,25 @@ def test_a_console_block_shows_what_happens(document: Path, block: str) -> None:
             document.write_text(document.read_text().replace(shown, printed, 1))
             continue
         assert normalised(done.stdout) == normalised(expected), done.stdout
+        assert done.returncode == exit_status(command), command
+
+
+def exit_status(command: str) -> int:
+    found = re.search(r"# exit status (\d+)$", command)
+    return int(found[1]) if found else 0
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed"),
+    [
+        ("exit 10", "exit 0"),
+        ("7 of 7 hold  3.3 s", "1 of 9 hold  3.3 s"),
+        ("python:3.11-slim", "python:3.12-slim"),
+        ('{"predictions":[0.5]}', '{"predictions":[0.25]}'),
+    ],
+)
+def test_other_numbers_are_other_output(shown: str, printed: str) -> None:
+    assert normalised(shown) != normalised(printed)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
