@@ -28,6 +28,7 @@ VARYING = (
     (r"modelpack\.invalid/", ""),  # the base image is the official one where it can be had
     (r"sha256:[0-9a-f]{64}|\b[0-9a-f]{12,64}\b", "DIGEST"),
     (r"\b\d+(\.\d+)?(?= ?(ms|s|min|bytes|kB|MB|GB)\b)", "N"),
+    (r"(?<= passed) +\d+\.\d\d\b", " N"),  # seconds of a check
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*", "TIME"),
     (r"\s+", " "),
 )
