@@ -120,7 +120,7 @@ class Attestor:
         """
         from modelpack.attestations import registry  # noqa: PLC0415 - brings requests, 60 ms
 
-        with run.stage("vouch") as summary, registry.open_registry_image(reference) as place:
+        with run.stage("attest") as summary, registry.open_registry_image(reference) as place:
             has_documents = registry.attach_attestations(place, self._signer)
             attached = (
                 "SBOM and provenance attached" if has_documents else "no SBOM nor provenance in it"

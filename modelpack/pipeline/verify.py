@@ -163,7 +163,7 @@ def _parity(claim: Parity | None, found: Parity | None) -> Verdict:
     if claim.source == UNTESTED.source:
         return Verdict("parity", "unknown", "the image says that no prediction was tested")
     how = f"within {claim.tolerance:g}" if claim.tolerance else "exact"
-    text = f"told: {how}, {claim.rows} rows, by {claim.source}"
+    text = f"claimed: {how}, {claim.rows} rows, by {claim.source}"
     if found is None:
         return Verdict("parity", "unknown", f"{text}; no rows to ask for here: --example FILE")
     if not found.passed:

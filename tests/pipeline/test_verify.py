@@ -80,7 +80,7 @@ def test_what_was_pushed_is_verified_and_proven_again(
     assert {check["verdict"] for check in told["checks"]} == {"holds"}
     parity = told["checks"][-1]
     assert parity["name"] == "parity"
-    assert "told: exact" in parity["detail"]
+    assert "claimed: exact" in parity["detail"]
     assert told["smoke"]["target"] == f"{pushed.rpartition(':')[0]}@{told['digest']}"
     names = [image.tags for image in client.images.list() if has(image, told["digest"])]
     assert [] not in names  # what was pulled by its digest alone is gone
