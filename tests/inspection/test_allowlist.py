@@ -152,6 +152,8 @@ BROKEN = {
     "count of a number": ("collections:Counter", number(1)),
     "pattern without flags": ("re:_compile", text("a")),
     "split of another type": ("builtins:getattr", name("builtins:dict"), text("split")),
+    "special method of an unknown class": (
+        "builtins:getattr", new("mine:Model"), text("__reduce__")),
     "attribute of a text": ("builtins:getattr", name("builtins:str"), text("__class__")),
     "bytes by their number": ("builtins:bytearray", number(9)),
     "bytes in another encoding": ("builtins:bytearray", text("a"), text("zlib")),

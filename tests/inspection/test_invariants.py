@@ -595,6 +595,14 @@ def test_column_of_a_term(name, how, value, tmp_path):
     refused(vectorizer, tmp_path, "a vocabulary of", how)
 
 
+@pytest.mark.parametrize("name", ["words", "frequent words", "dicts"])
+def test_column_of_a_term_is_below_the_number_of_terms(name, tmp_path):
+    vectorizer = model(name)
+    count = len(vectorizer.vocabulary_)
+    vectorizer.vocabulary_[next(iter(vectorizer.vocabulary_))] = count
+    refused(vectorizer, tmp_path, "a vocabulary of")
+
+
 def test_encoder_with_fewer_columns_than_categories(tmp_path):
     for name in ("one hot", "one hot without one", "one hot with the rest"):
         encoder = model(name)
@@ -766,6 +774,8 @@ LIGHTGBM = {
     "twice": ("lightgbm", "\nmax_feature_idx=3", "\nmax_feature_idx=3" * 2, "does not write"),
     "more outputs": ("lightgbm", "num_tree_per_iteration=3", "num_tree_per_iteration=4", "outputs"),
     "other places": ("lightgbm", r"tree_sizes=\d", "tree_sizes=9", "not at the offsets"),
+    "fewer places": ("lightgbm", r"(tree_sizes=.*) \d+", r"\1", "not at the offsets"),
+    "more places": ("lightgbm", r"(tree_sizes=.*)", r"\1 9", "not at the offsets"),
     "no end": ("lightgbm", "end of trees", "end of some", "empty line before"),
     "text for numbers": ("lightgbm", r"(split_feature=)\d", r"\g<1>x", "where numbers belong"),
     "no tree": ("lightgbm", "^tree", "shrub", "not a LightGBM model"),
@@ -825,6 +835,16 @@ def test_second_state(tmp_path):
     assert inspect(path).safety.verdict == "pass"
     path.write_bytes(op.pickled(array + state + state))
     assert inspect(path).safety.verdict == "refuse"
+
+
+def test_estimator_has_one_state(tmp_path):
+    """Loading merges two states, and the checks would see one of them."""
+    scaler = op.name(op.SCALER) + op.EMPTY_TUPLE + op.NEWOBJ
+    path = tmp_path / "model.pkl"
+    for times, verdict in ((1, "pass"), (2, "refuse")):
+        state = op.EMPTY_DICT + op.MARK + op.text("copy") + op.TRUE + op.SETITEMS + op.BUILD
+        path.write_bytes(op.pickled(scaler + state * times))
+        assert inspect(path).safety.verdict == verdict
 
 
 def test_attribute_that_is_set_twice(tmp_path):

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from pathlib import Path
 
 import catboost
@@ -61,6 +62,14 @@ def test_several_outputs_of_lightgbm(tmp_path):
     assert spec.task == "classifier"
     assert spec.signature.outputs == (Field("prediction", "number", (2,)),)
     assert spec.signature.classes == (0, 1)
+
+
+def test_numbers_of_lightgbm_categories(tmp_path):
+    """The column has no categories of pandas. Its numbers begin at 0; -1 is "missing"."""
+    text = (SAMPLES / "lightgbm-text" / "model.txt").read_bytes()
+    text = re.sub(rb"(feature_infos=\S+) \S+", rb"\1 2:-1:0:1", text)
+    text = re.sub(rb"pandas_categorical:.*", b"pandas_categorical:null", text)
+    assert served(tmp_path / "m", text).signature.inputs[1].categories == (0, 1, 2)
 
 
 def test_categories_that_no_column_is_told_for(tmp_path):

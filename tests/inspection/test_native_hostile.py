@@ -34,6 +34,7 @@ FILES = {
     "onnx": ("onnx", (SAMPLES / "onnx" / "model.onnx").read_bytes()),
     "onnx trees": ("onnx", onnx.forest([2, 0, 0])),
 }
+BROKEN = "broken-invariant"
 SECONDS = 1.0
 
 
@@ -205,6 +206,25 @@ FIRST_NODE = TREES + 160 + 148
 def test_binaries_that_xgboost_would_believe(place, code, value):
     assert read("xgboost-binary", BINARY) is None
     assert read("xgboost-binary", patched(BINARY, place, code, value)) is not None
+
+
+def dart(excess):
+    """BINARY as the booster dart, with one weight per tree and `excess` more."""
+    name = BINARY.index(b"\6" + bytes(7) + b"gbtree")
+    (count,) = struct.unpack_from("<i", BINARY, TREES)
+    end = TREES + 160
+    for _ in range(count):
+        (nodes,) = struct.unpack_from("<i", BINARY, end + 4)
+        end += 148 + 36 * nodes
+    end += 4 * count
+    head = BINARY[:name] + b"\4" + bytes(7) + b"dart"
+    weights = struct.pack("<Q", count + excess) + bytes(4 * (count + excess))
+    return head + BINARY[TREES:end] + weights + BINARY[end:]
+
+
+@pytest.mark.parametrize(("excess", "result"), [(0, None), (-1, BROKEN), (1, BROKEN)])
+def test_dart_has_one_weight_per_tree(excess, result):
+    assert read("xgboost-binary", dart(excess)) == result
 
 
 @pytest.mark.parametrize(

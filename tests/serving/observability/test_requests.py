@@ -512,6 +512,7 @@ def test_a_token_is_read_from_a_file(tmp_path):
     path.write_text(TOKEN + "\n")
     assert auth.token({"MODELPACK_TOKEN_FILE": str(path)}) == TOKEN
     assert auth.token({"MODELPACK_TOKEN": TOKEN}) == TOKEN
+    assert auth.token({"MODELPACK_TOKEN": "01234567" * 8}) == "01234567" * 8
     assert auth.token({}) is None
 
 
@@ -521,6 +522,8 @@ UNSOUND = [
     (CANARY, "fewer than 128 bits"),
     ("0" * 64, "fewer than 128 bits"),
     ("1234567890" * 3, "fewer than 128 bits"),
+    ("01" * 64, "fewer than 128 bits"),
+    ("abcdef7" * 9, "fewer than 128 bits"),
     ("canary canary canary canary", "is too long, or has characters"),
     ("canary-é-" * 8, "is too long, or has characters"),
     (f"{TOKEN}\n{TOKEN}", "is too long, or has characters"),

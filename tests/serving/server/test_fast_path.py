@@ -306,9 +306,9 @@ class Spy:
 
 
 class Asked:
-    def __init__(self, runner):
+    def __init__(self, runner, limits=None):
         self.runner = runner
-        self.limits = Limits()
+        self.limits = limits or Limits()
 
 
 def questions_of(*matrices):
@@ -358,6 +358,13 @@ def test_no_call_has_more_rows_than_the_limit():
     spy = Spy()
     assert len(asked(spy, *[[[1.0]]] * 600)) == 600
     assert spy.calls == [("each", 256), ("each", 256), ("each", 88)]
+
+
+def test_larger_answers_than_the_limit_are_left_to_flask():
+    requests = questions_of([[1], [2], [3]], [[1], [2], [3], [4]])
+    batch = DynamicBatch(Asked(Spy(), Limits(answer_values=3)), requests)
+    batch.run()
+    assert [result and len(result["predict"]) for result in batch.results] == [3, None]
 
 
 def test_columns_of_several_types_are_not_mixed():
