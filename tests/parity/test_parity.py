@@ -144,10 +144,11 @@ def test_a_bundle_is_compared_with_its_model_as_a_local_process(tmp_path: Path) 
 
 
 class Builder:
-    """An engine that only counts what it builds."""
+    """An engine, with its builder and its images, that only counts builds."""
 
     def __init__(self) -> None:
         self.built = 0
+        self.builder = self.images = self
 
     def build(self, *given: Any) -> Image:
         self.built += 1
@@ -156,10 +157,13 @@ class Builder:
     def tag(self, image: Image, reference: str) -> Image:
         return replace(image, reference=reference)
 
-    def wants_wheels(self, _: object) -> bool:
+    def require_images(self, *_: object) -> Builder:
+        return self
+
+    def needs_wheels(self, _: object) -> bool:
         return False
 
-    def discard(self, image: Image) -> None: ...
+    def remove_untagged(self, image: Image) -> None: ...
 
 
 @pytest.mark.parametrize(("compared", "passed", "again"), [(2, 1, 0), (1, 1, 1), (2, 0, 1)])

@@ -309,7 +309,7 @@ def test_the_routes_of_the_parity_check_read_the_answers(clients, tmp_path, name
     spec = spec_of(tmp_path / "saved", trained)
     given = [row[0] for row in rows] if name == "texts" else np.array(rows, object)
     predictions = getattr(trained.model, trained.method)(given).tolist()
-    asked = [r for r in (*rest.V1_ROUTES, *v2.ROUTES) if r.takes(spec) and r.holds(rows)]
+    asked = [r for r in (*rest.V1_ROUTES, *v2.ROUTES) if r.supports(spec) and r.can_encode(rows)]
     assert len(asked) == routes
     for route in asked:
         got = route.query(AsProbe(clients(name), spec), rows)
