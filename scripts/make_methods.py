@@ -32,12 +32,12 @@ NO_STATE = {
 COMPILED = {
     "numpy.core.multiarray:ndarray": "an array takes its state as a tuple",
     "numpy.ma.core:ndarray": "an array takes its state as a tuple",
-    "pandas._libs.internals:BlockManager": "its state is no dict",
+    "pandas._libs.internals:BlockManager": "its state is not a dict",
     "pandas._libs.tslibs.dtypes:PeriodDtypeBase": "a dtype takes no state",
     "pandas._libs.tslibs.offsets:BaseOffset": "of two classes of pandas before 1.1",
     "pandas.core.arrays.period:libperiod.PeriodMixin": "read under its other name",
     "pandas.core.dtypes.dtypes:dtypes.PeriodDtypeBase": "a dtype takes no state",
-    "pandas.core.internals.managers:libinternals.BlockManager": "its state is no dict",
+    "pandas.core.internals.managers:libinternals.BlockManager": "its state is not a dict",
     "pandas.tseries.offsets:liboffsets._Tick": "of two classes of pandas before 1.1",
 }
 """Compiled bases, whose methods are not known here, and why that is no matter."""

@@ -648,7 +648,7 @@ class Stored:
 @pytest.mark.parametrize("blob", [b"\0" * 300, b"model", b"", b"PK\3\4" * 9])
 def test_string_that_is_no_xgboost_model(blob, how, tmp_path):
     booster = Stored(xgboost.Booster, {"handle": bytearray(blob)})
-    refused(booster, tmp_path, "no model of XGBoost", how)
+    refused(booster, tmp_path, "not an XGBoost model", how)
 
 
 def saved_xgboost(trees=2):
@@ -726,7 +726,7 @@ def test_bytes_that_are_no_catboost_model(tmp_path):
     state = model("catboost").__getstate__()
     state["__model"] = b"XBM1" + state["__model"][4:]
     altered = Stored(catboost.CatBoostClassifier, state)
-    refused(altered, tmp_path, "no model of CatBoost", 5)
+    refused(altered, tmp_path, "not a CatBoost model", 5)
 
 
 CATBOOST_STATES = {

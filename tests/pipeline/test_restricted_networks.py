@@ -129,7 +129,9 @@ def test_the_lock_goes_through_the_proxy_and_tells_what_it_refuses(company, monk
         assert set(proxy.asked) == {company.index.host}
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace(f":{CANARY}@", ":wrong@"))
         monkeypatch.setenv("UV_NO_CACHE", "1")
-        with pytest.raises(EnvironmentNotResolvedError, match="The proxy lets nothing") as caught:
+        with pytest.raises(
+            EnvironmentNotResolvedError, match="The proxy does not connect"
+        ) as caught:
             lock(company.settings, "private-package")
     assert CANARY not in caught.value.message
 
