@@ -1,4 +1,4 @@
-"""`python -m modelpack.serving`, what the image runs: `serve`, or `predict` without a service."""
+"""`python -m modelpack.serving`, the entry point of the image: `serve` or `predict`."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ import sys
 from typing import NoReturn, Sequence
 
 USAGE = """\
-usage: docker run [-p 8080:8080] IMAGE [serve]         answer over HTTP on port 8080 (PORT)
-       docker run -i IMAGE predict < rows > answers    answer the rows of a file
-       docker run IMAGE predict --help                 its formats and options
-       docker run --entrypoint python IMAGE ...        anything else
+usage: docker run [-p 8080:8080] IMAGE [serve]           serve over HTTP on port 8080 (PORT)
+       docker run -i IMAGE predict < rows > predictions  predict the rows of a file
+       docker run IMAGE predict --help                   list formats and options
+       docker run --entrypoint python IMAGE ...          run another program
 """
 SERVE = ("-m", "gunicorn", "--config", "gunicorn.conf.py", "app:app")
 UNUSABLE = 2
 
 
 def main(arguments: Sequence[str]) -> NoReturn:
-    """Become the service, or answer rows and end.
+    """Become the service, or predict rows and exit.
 
-    A word that is not known is refused and not run as a program: who mistypes `predict` wants to
-    hear that, not "no such file".
+    An unknown word is an error and is not run as a program, so that a mistyped `predict` is
+    reported as such.
     """
     if list(arguments) in ([], ["serve"]):
         serve()
     if arguments[0] == "predict":
-        from .batch import command  # noqa: PLC0415 - brings numpy, which `serve` looks for itself
+        from .batch import command  # noqa: PLC0415 - imports numpy, which `serve` does not need
 
         sys.exit(command.run(arguments[1:]))
     if arguments[0] in ("-h", "--help"):
         sys.stdout.write(USAGE)
         sys.exit(0)
-    sys.stderr.write(f"{USAGE}error: there is nothing called {' '.join(arguments)!a} here\n")
+    sys.stderr.write(f"{USAGE}error: unknown command {' '.join(arguments)!a}\n")
     sys.exit(UNUSABLE)
 
 
 def serve() -> NoReturn:
-    """In the place of this process, so that gunicorn is the one whom signals reach."""
+    """Replace this process by gunicorn, so that gunicorn receives the signals."""
     os.execv(sys.executable, [sys.executable, *SERVE])  # noqa: S606 - no shell is wanted
 
 

@@ -13,12 +13,12 @@ CHUNK = 2**18
 
 
 def decompress(stream: BinaryIO, container: str) -> Any:
-    """What `stream` holds, as a binary stream that need not be closed before `stream`.
+    """Return the decompressed `stream`, which need not be closed.
 
     Raises:
-        ImportError: the library of this container is not installed.
+        ImportError: The library of this container is not installed.
     """
-    if container in {"raw", "zip"}:  # members of an archive are its format's to read
+    if container in {"raw", "zip"}:  # the loader of the format reads the members of an archive
         return stream
     if container == "zlib":
         return io.BufferedReader(_Zlib(stream), CHUNK)
@@ -26,7 +26,7 @@ def decompress(stream: BinaryIO, container: str) -> Any:
 
 
 class _Zlib(io.RawIOBase):
-    """zlib has no file object of its own."""
+    """A file object for zlib, which has none."""
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__()

@@ -31,7 +31,11 @@ _reap_workers = Arbiter.reap_workers
 
 
 class Life:
-    """How far a worker has come. `reaped`: the master has seen its end."""
+    """The state of a worker, in memory that it shares with the master.
+
+    Attributes:
+        reaped: The master has seen the end of the worker.
+    """
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, 1)
@@ -50,10 +54,12 @@ class Crashes:
     """The crashes of the last minute, as the master counts them."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Raises:
-        StartupError: MODELPACK_MAX_CRASHES is not a positive integer.
+        """Read the limit.
+
+        Raises:
+            StartupError: MODELPACK_MAX_CRASHES is not a positive integer.
         """
-        self._most = settings.positive_integer(VARIABLE, environ.get(VARIABLE) or DEFAULT)
+        self._max = settings.positive_integer(VARIABLE, environ.get(VARIABLE) or DEFAULT)
         self._times: deque[float] = deque()
         self._logged = 0.0
 
@@ -76,9 +82,9 @@ class Crashes:
             return
         self._logged = self._times[-1]
         count = len(self._times)
-        facts = {"crashes": count, "seconds": SECONDS, "most": self._most}
+        facts = {"crashes": count, "seconds": SECONDS, "most": self._max}
         log.error("a worker crashed and is replaced", extra={"facts": facts})
-        if count > self._most:
+        if count > self._max:
             raise HaltServer(f"{count} workers crashed within {SECONDS} s.", 1)
 
 

@@ -1,5 +1,6 @@
-"""`python -m modelpack.serving.health`: exit status 0 if the service on this machine lives, 1 if
-not. For HEALTHCHECK, so it imports little and is done in a moment.
+"""`python -m modelpack.serving.health`, the HEALTHCHECK of the image.
+
+Exits with 0 if the service on this machine is alive, otherwise with 1. Imports little, to be fast.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ import os
 import sys
 
 PORTS = ("SAGEMAKER_BIND_TO_PORT", "AIP_HTTP_PORT", "PORT")
-"""The first that is set counts. SageMaker and Vertex AI set theirs, and the image sets PORT."""
+"""Variables in the order of precedence. SageMaker and Vertex AI set theirs, the image sets PORT."""
 DEFAULT_PORT = 8080
 
 
-def lives(port: int, seconds: float = 3.0) -> bool:
-    """Whether /healthz on 127.0.0.1 answers 200 within `seconds`."""
+def is_alive(port: int, seconds: float = 3.0) -> bool:
+    """Return whether GET /healthz on 127.0.0.1 returns 200 within `seconds`."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.request("GET", "/healthz")
@@ -26,5 +27,5 @@ def lives(port: int, seconds: float = 3.0) -> bool:
 
 
 if __name__ == "__main__":
-    found = next(filter(None, map(os.environ.get, PORTS)), DEFAULT_PORT)
-    sys.exit(0 if lives(int(found)) else 1)
+    port = next(filter(None, map(os.environ.get, PORTS)), DEFAULT_PORT)
+    sys.exit(0 if is_alive(int(port)) else 1)

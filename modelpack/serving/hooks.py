@@ -1,4 +1,4 @@
-"""What gunicorn calls in the life of a worker: gunicorn.conf.py imports them by these names."""
+"""Hooks of gunicorn. gunicorn.conf.py imports them by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gunicorn.http import wsgi
 
 from .observability import multiprocess
 
-multiprocess.prepare()  # before the first metric is made
+multiprocess.prepare()  # before the first metric is created
 
 from . import crashes  # noqa: E402
 from .observability import metrics, tracing  # noqa: E402
@@ -24,9 +24,10 @@ log = logging.getLogger("modelpack.serving")
 
 
 class NamelessResponse(wsgi.Response):  # type: ignore[misc]
-    """gunicorn's response, without the header that tells what serves."""
+    """gunicorn's response without the header `Server`."""
 
     def default_headers(self) -> list[str]:
+        """Return the header lines."""
         lines = super().default_headers()
         return [line for line in lines if not line.startswith("Server:")]
 
@@ -36,19 +37,20 @@ _is_confined = False
 
 
 def load(application: WSGIApplication) -> Any:
-    """Confine the master before it opens the model's file, which all workers share; once, as SIGHUP
-    loads again.
+    """Confine the master before it opens the model file, then load the application.
+
+    SIGHUP loads the application again, but the process is confined once.
     """
     global _is_confined  # noqa: PLW0603
     if application.cfg.preload_app and confinement.is_enabled(os.environ) and not _is_confined:
         _is_confined = True
         network = confinement.ALL if tracing.is_configured(os.environ) else confinement.LISTENING
-        _confine(network, _written(application.cfg))
+        _confine(network, _writable_directories(application.cfg))
     return _load(application)
 
 
-def _written(config: Any) -> list[str]:
-    """The folders of files that gunicorn makes after the model is loaded."""
+def _writable_directories(config: Any) -> list[str]:
+    """Return the directories of files that gunicorn creates after the model is loaded."""
     sockets = [address for address in config.address if isinstance(address, str)]
     return [str(Path(path).resolve().parent) for path in (*sockets, config.pidfile) if path]
 
@@ -57,12 +59,12 @@ WSGIApplication.load = load
 wsgi.Response = NamelessResponse
 Arbiter.reap_workers = crashes.reap_workers
 
-_ended: deque[str] = deque()  # places of workers that have ended and are not counted yet
+_ended: deque[str] = deque()  # slots of workers that have ended and are not counted yet
 _crashes = crashes.Crashes(os.environ)
 
 
 def pre_fork(arbiter: Any, worker: Any) -> None:
-    """Give the worker the first place that no living one has.
+    """Give the worker the first free slot.
 
     Raises:
         HaltServer: Too many workers have crashed.
@@ -72,12 +74,13 @@ def pre_fork(arbiter: Any, worker: Any) -> None:
     while _ended:
         _ended.popleft()
         metrics.WORKER_EXITS.inc()
-    taken = {other.place for other in arbiter.WORKERS.values()}
-    worker.place = next(str(n) for n in range(len(taken) + 1) if str(n) not in taken)
+    taken = {other.slot for other in arbiter.WORKERS.values()}
+    worker.slot = next(str(n) for n in range(len(taken) + 1) if str(n) not in taken)
 
 
 def post_fork(_arbiter: Any, worker: Any) -> None:
-    multiprocess.Files.place = worker.place
+    """Count the worker, and confine it before it reads a request."""
+    multiprocess.Files.slot = worker.slot
     metrics.WORKERS.set(1)
     if confinement.is_enabled(os.environ):
         network = confinement.ALL if tracing.is_configured(os.environ) else confinement.NO_NETWORK
@@ -85,31 +88,31 @@ def post_fork(_arbiter: Any, worker: Any) -> None:
 
 
 def _confine(network: str, writable: Iterable[str] = ()) -> None:
-    """Build the inner wall. A worker has no threads yet, which would stay outside, and has not read
-    a byte of a stranger; its listening sockets are open. Spans are all that it sends by itself.
-    """
-    places = [*map(str, filter(None, [multiprocess.Files.folder])), *writable]
-    for refused in confinement.confine(places, network=network, processes=True):
-        log.info("the inner wall is lower here, %s", refused)
+    """Confine this process, which has open listeners and no threads yet."""
+    paths = [*map(str, filter(None, [multiprocess.Files.folder])), *writable]
+    for missing in confinement.confine(paths, network=network, processes=True):
+        log.info("the process is confined only in part, %s", missing)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Once the worker takes signals: SIGTERM would be lost while all that is loaded."""
+    """Start tracing, now that the worker handles signals: SIGTERM would be lost during imports."""
     tracing.start()
     worker.life.state = crashes.SERVING
 
 
 def worker_exit(_arbiter: Any, worker: Any) -> None:
-    """Runs in the worker."""
+    """Send the last spans, in the worker."""
     if crashes.is_orderly():
         worker.life.state = crashes.ENDED
     tracing.stop()
 
 
 def child_exit(_arbiter: Any, worker: Any) -> None:
-    """Runs in the master, however the worker ended; in older gunicorns as its handler of SIGCHLD,
-    which may interrupt itself: so it takes no lock, and leaves counting to `pre_fork`.
+    """Record the end of a worker, in the master.
+
+    In older releases of gunicorn this runs in the handler of SIGCHLD, which may interrupt itself.
+    So it takes no lock, and `pre_fork` increments the metric.
     """
     _crashes.count(worker)
-    multiprocess.forget(worker.place)
-    _ended.append(worker.place)
+    multiprocess.forget(worker.slot)
+    _ended.append(worker.slot)

@@ -1,4 +1,4 @@
-"""The model, from verified file to object."""
+"""Verification and loading of the model."""
 
 from __future__ import annotations
 
@@ -24,22 +24,21 @@ from .runtimes.threads import use_one_thread
 from .runtimes.wrappers import Configured, Labelled
 
 BLOCK = 2**24
-"""Bytes that are hashed at once: in between, other threads may keep the interpreter for a while."""
+"""Bytes that are hashed at once. In between, other threads can run."""
 
 BENIGN_WARNINGS = (
-    # Rows are put into the order of the names that the model recorded, so names tell it nothing.
+    # Rows are in the order of the names that the model recorded, so names are not needed.
     "X does not have valid feature names",
     "X has feature names, but",
 )
 
 
 def load(directory: Path, manifest: Manifest) -> Any:
-    """The model of the bundle in `directory`, set to use one thread.
+    """Load the model of the bundle in `directory`, and let it use one thread.
 
     Raises:
-        StartupError: a file of it is missing, is not the one that was packaged, names what it
-            did not when it was inspected, or cannot be loaded with the libraries that are
-            installed.
+        StartupError: A file is missing, differs from the packaged one, names objects that
+            inspection did not find, or cannot be loaded with the installed libraries.
     """
     with user_code_importable(directory, manifest.main):
         roots = [_root(directory / file.path, file, manifest.globals) for file in manifest.files]
@@ -65,7 +64,7 @@ def _root(path: Path, file: ModelFile, names: Collection[str]) -> Any:
         digest.start()
         _import_modules(names)
         digest.check(file.sha256)
-        stream.seek(0)  # not opened again: another file may lie under its name by now
+        stream.seek(0)  # not opened again: the path may lead to another file by now
         try:
             return LOADERS[file.format](decompress(stream, file.container), names)
         except Exception as error:
@@ -74,7 +73,7 @@ def _root(path: Path, file: ModelFile, names: Collection[str]) -> Any:
 
 
 class Digest(Thread):
-    """Of all of a stream, found while other threads go on."""
+    """A thread that computes the digest of a stream."""
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
@@ -83,6 +82,7 @@ class Digest(Thread):
         self._error: OSError | None = None
 
     def run(self) -> None:
+        """Read and hash the stream."""
         block = memoryview(bytearray(BLOCK))
         try:
             for size in iter(lambda: self._stream.readinto(block), 0):  # type: ignore[attr-defined]
@@ -91,58 +91,57 @@ class Digest(Thread):
             self._error = error
 
     def check(self, sha256: str) -> None:
-        """Wait for it, and let the stream pass that has this digest.
+        """Wait for the thread, and compare the digest.
 
         Raises:
-            StartupError: it has another, or cannot be read.
+            StartupError: The stream has another digest, or cannot be read.
         """
         self.join()
         if self._error:
-            told = f"the model file cannot be read: {self._error.strerror}."
-            raise StartupError(told) from self._error
-        found = self._sha256.hexdigest()
-        if found != sha256:
+            reason = f"the model file cannot be read: {self._error.strerror}."
+            raise StartupError(reason) from self._error
+        actual = self._sha256.hexdigest()
+        if actual != sha256:
             raise StartupError(
-                f"the model file is not the one that was packaged: its sha256 is {found}, and "
-                f"modelpack.json says {sha256}."
+                f"the model file is not the one that was packaged: its sha256 is {actual}, but "
+                f"modelpack.json contains {sha256}."
             )
 
 
 def _import_modules(names: Iterable[str]) -> None:
-    """Import the modules of "module:name", as loading will: they were told when the file was
-    inspected, so it need not have been looked at. One that cannot be imported is left to loading.
+    """Import the modules of "module:name" while the file is hashed.
+
+    The names come from the inspection, not from the file. Loading reports failed imports.
     """
     for module in sorted({name.partition(":")[0] for name in names} - {"__main__"}):
         with suppress(Exception):
             import_module(module)
-    gc.freeze()  # no garbage, and a tenth of a second to look through
+    gc.freeze()  # modules are not garbage, and take a tenth of a second to search
 
 
 def _return_memory() -> None:
-    """What loading took for a while goes back to the system: glibc would keep it."""
+    """Return freed memory to the system, which glibc would keep."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def _member(root: Any, path: Iterable[str | int]) -> Any:
-    """What lies in `root` at these keys of dicts and positions of lists and tuples."""
+    """Return the object in `root` at these keys of dicts and positions of lists and tuples."""
     part = root
     try:
         for key in path:
             part = part[key]
     except (LookupError, TypeError) as error:
-        raise StartupError(f"the model file holds nothing at {list(path)}.") from error
+        raise StartupError(f"the model file contains nothing at {list(path)}.") from error
     return part
-
-
-"""Imported where they are needed: a Python may have been built without them."""
 
 
 @contextmanager
 def user_code_importable(directory: Path, main: str | None) -> Iterator[None]:
-    """From here on, the author's modules can be imported. Until the block is left, the names that a
-    file has of `__main__`, the script that saved it, are those of the module `main`; the classes
-    themselves know that they are of `main`.
+    """Make the modules of the author importable, and replace `__main__` in the context.
+
+    Files refer to definitions of the script that saved them as names of `__main__`. Within the
+    context, these are the names of the module `main`.
 
     Raises:
         StartupError: `main` cannot be imported.

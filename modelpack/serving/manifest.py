@@ -1,4 +1,4 @@
-"""`modelpack.json`, the facts of the bundle, as far as serving needs them."""
+"""`modelpack.json`: the facts of the bundle that serving needs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class Field:
-    """One input. `type` is number, integer, string, boolean, datetime or any; `nullable`: may be
-    missing; `categories`: the values that training met, in the order of their numbers; `dtype`: the
-    pandas dtype of the column in training, or None if unknown; `missing_none`: what is missing was
-    None in training, not NaN.
+    """One input of the model.
+
+    Attributes:
+        name: Its name.
+        type: "number", "integer", "string", "boolean", "datetime" or "any".
+        nullable: The value may be missing.
+        example: A value that the model accepts.
+        categories: The values in training, in the order of their codes.
+        dtype: The pandas dtype of the column in training, or None if unknown.
+        missing_none: Missing values were None in training, not NaN.
     """
 
     name: str
@@ -31,8 +37,13 @@ class Field:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """`path`: in the bundle. `format`: one of `formats.FORMATS`. `container`: what it is compressed
-    in.
+    """A file of the model.
+
+    Attributes:
+        path: In the bundle.
+        sha256: The digest of the file.
+        format: A key of `runtimes.LOADERS`.
+        container: The compression, see `containers`.
     """
 
     path: str
@@ -43,9 +54,7 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Member:
-    """An object that the model is made of: the number of the file that holds it, and the keys and
-    positions that lead to it from the file's root.
-    """
+    """A part of the model: the number of its file, and the keys and positions in that file."""
 
     file: int
     path: tuple[str | int, ...]
@@ -53,16 +62,24 @@ class Member:
 
 @dataclass(frozen=True)
 class Manifest:
-    """`model` is the model's JSON as it stands in the file; the rest is read out of it.
+    """The facts of the bundle.
 
-    `globals`: the "module:name" that loading may look up. `members`: what the rows pass through, in
-    order. `layout`: "array", "frame", "text" or "dicts", the form in which the model takes its
-    rows. `named`: the inputs have the names that training gave them. `method`: what is called for a
-    prediction, predict or transform. `classes`: the labels of a classifier. `probabilities`: it has
-    a predict_proba. `main`: the module that stands for the script which saved the model.
-    `labels`: what stands for the predictions 0, 1, ..., if they are to be decoded.
-    `transform_output`: the value of this setting of `sklearn.set_config` in training, or None.
-    `environment`: what the bundle is installed with. `modelpack`: the version that packaged it.
+    Attributes:
+        model: The member `model` of the file.
+        files: The files of the model.
+        members: The objects that the rows pass through, in order.
+        globals: The "module:name" that loading may look up.
+        method: The method that predicts, "predict" or "transform".
+        layout: The form of the rows for the model: "array", "frame", "text" or "dicts".
+        inputs: The inputs, empty if the model file does not list them.
+        named: The inputs have the names of the training.
+        classes: The labels of a classifier.
+        probabilities: The model has predict_proba.
+        main: The module in place of the script that saved the model.
+        environment: The environment of the bundle.
+        modelpack: The version of modelpack that created the bundle.
+        labels: The labels of the predictions 0, 1, ..., if they have to be decoded.
+        transform_output: The value of this setting of `sklearn.set_config` in training.
     """
 
     model: Mapping[str, Any]
@@ -83,16 +100,16 @@ class Manifest:
 
     @property
     def example(self) -> list[Any] | None:
-        """One row that the model should be able to answer, None where it is not known."""
+        """A row that the model should be able to predict, or None if unknown."""
         known = all(field.example is not None or field.nullable for field in self.inputs)
         return [field.example for field in self.inputs] if self.inputs and known else None
 
 
 def read(directory: Path) -> Manifest:
-    """The manifest of the bundle in `directory`.
+    """Read the manifest of the bundle in `directory`.
 
     Raises:
-        StartupError: it is missing, malformed or of another schema.
+        StartupError: The manifest is missing, malformed or has another schema.
     """
     path = directory / "modelpack.json"
     try:
@@ -103,7 +120,7 @@ def read(directory: Path) -> Manifest:
 
 def _manifest(document: Mapping[str, Any]) -> Manifest:
     if document["schema"] != SCHEMA:
-        raise ValueError(f"its schema is {document['schema']!r}, and {SCHEMA} is known")
+        raise ValueError(f"its schema is {document['schema']!r}, but {SCHEMA} is supported")
     model = document["model"]
     signature = model["signature"]
     return Manifest(

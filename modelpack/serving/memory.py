@@ -82,7 +82,7 @@ def _number(path: Path) -> int | None:
 
 
 def anonymous(status: Path = Path("/proc/self/status")) -> int:
-    """Return the bytes of this process that the kernel cannot read anew from files."""
+    """Return the bytes of this process that are not pages of files."""
     try:
         lines = [line.split() for line in status.read_text().splitlines()]
     except OSError:

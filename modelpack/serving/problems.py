@@ -1,4 +1,4 @@
-"""Errors as application/problem+json; security headers."""
+"""`Problem`: errors as application/problem+json, and security headers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from werkzeug.exceptions import HTTPException
 log = logging.getLogger("modelpack.serving")
 
 DETAILS = {
-    404: "There is nothing here. GET / lists the routes.",
-    405: "This route does not take this method.",
+    404: "This route does not exist. GET / lists the routes.",
+    405: "This route does not support the method.",
 }
 
 
 class Problem(Exception):  # noqa: N818 - the name of RFC 9457
-    """A request that gets no answer. `errors`: one {row, column, expected, got} a wrong value."""
+    """An error that the client receives as application/problem+json. See RFC 9457.
+
+    Raise it in a route or a hook of your own to respond with a problem.
+    """
 
     def __init__(
         self,
@@ -28,6 +31,14 @@ class Problem(Exception):  # noqa: N818 - the name of RFC 9457
         errors: list[dict[str, Any]] | None = None,
         headers: Mapping[str, str] | None = None,
     ):
+        """Describe an error.
+
+        Args:
+            status: The HTTP status code.
+            detail: What is wrong, and what to send instead.
+            errors: {"row", "column", "expected", "got"} of each wrong value.
+            headers: More headers of the response.
+        """
         super().__init__(detail)
         self.status = status
         self.detail = detail
@@ -36,7 +47,7 @@ class Problem(Exception):  # noqa: N818 - the name of RFC 9457
 
 
 def document(problem: Problem, request_id: str | None) -> bytes:
-    """The body of a problem, application/problem+json."""
+    """Return the body of a problem, application/problem+json."""
     members: dict[str, Any] = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -50,6 +61,7 @@ def document(problem: Problem, request_id: str | None) -> bytes:
 
 
 def response(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the response to a request that failed with a problem."""
     return Response(
         document(problem, g.get("request_id")),
         status=problem.status,
@@ -59,7 +71,7 @@ def response(problem: Problem, headers: Mapping[str, str] | None = None) -> Resp
 
 
 def install_problems(app: Flask) -> None:
-    """Let `app` answer every error as a problem."""
+    """Let `app` return every error as a problem."""
     app.register_error_handler(Problem, response)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected_error)
@@ -74,8 +86,9 @@ def _http_error(error: HTTPException) -> Response:
 
 
 def _unexpected_error(error: Exception) -> Response:
-    log.error("unforeseen", exc_info=error, extra={"facts": {"id": g.get("request_id")}})
-    return response(Problem(500, "The service failed. Its log tells why under this request id."))
+    log.error("unexpected error", exc_info=error, extra={"facts": {"id": g.get("request_id")}})
+    detail = "The service failed. The log shows the cause under this request id."
+    return response(Problem(500, detail))
 
 
 SECURITY_HEADERS = (
@@ -90,22 +103,24 @@ SECURITY_HEADERS = (
 
 
 def install_headers(app: Flask) -> None:
-    """Add them to the answers of `app`, but for those that a route has set itself."""
+    """Add SECURITY_HEADERS to the responses of `app`, unless a route has set them itself."""
     app.after_request(_add_headers)
 
 
 def _add_headers(response: Response) -> Response:
-    given = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - of pairs
+    present = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - of pairs
     for name, value in SECURITY_HEADERS:
-        if name.lower() not in given:
+        if name.lower() not in present:
             response.headers.add(name, value)
     return response
 
 
 def is_closing(connection: str, newer: bool) -> bool:
-    """Whether a connection ends with the answer to a request with the header `connection`.
+    """Return whether a connection is closed after a response. See RFC 9112, section 9.3.
 
-    `newer`: of HTTP/1.1. Source: RFC 9112, section 9.3.
+    Args:
+        connection: The header `Connection` of the request.
+        newer: The request has version HTTP/1.1.
     """
     options = {option.strip(" \t").lower() for option in connection.split(",")}
     return "close" in options or not (newer or "keep-alive" in options)

@@ -1,4 +1,4 @@
-"""A bundle's model, loaded and ready to answer."""
+"""`Service`: a bundle's model, loaded and ready to predict."""
 
 from __future__ import annotations
 
@@ -27,30 +27,40 @@ from .security import auth
 log = logging.getLogger("modelpack.serving")
 
 MAX_INPUTS = 100_000
-"""Of a model whose file does not tell them: each costs more memory than the value that is sent."""
+"""Inputs of a model whose file does not list them. Each takes more memory than its value."""
 
 Parse = Callable[[bytes, settings.Limits], Any]
 
 PLANS = "MODELPACK_PLANS"
-"""0: no compiled plans, the estimator itself."""
+"""0: run the estimator itself instead of a compiled plan."""
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function", "transform")
 
 
 class Service:
-    """What the dialects speak for. `ready`: the model has answered its own example."""
+    """A loaded model, and what the protocols need of it.
 
-    def __init__(self, facts: manifest.Manifest, model: Any, limit: settings.Limits) -> None:
+    Use `Service.load` to create one, and `predict` to predict rows without HTTP.
+
+    Attributes:
+        manifest: The facts of the bundle.
+        limits: The limits of requests.
+        runner: Runs the model.
+        name: The name of the model in URLs.
+        version: The version of the model in URLs.
+        ready: The model predicts its own example.
+    """
+
+    def __init__(self, facts: manifest.Manifest, model: Any, limits: settings.Limits) -> None:
         self.manifest = facts
-        self.limits = limit
+        self.limits = limits
         self.runner = runtimes.select_runtime(model, facts)
         self.name = settings.name(os.environ)
-        """Of the model in URLs."""
         self.version = settings.version(os.environ)
         self.ready = False
-        self._example: Rows | None = None  # that the model has answered
-        self._decoder = _decoder(facts, limit)
-        self._refusals = validation.RejectionSearch(facts.inputs)
+        self._example: Rows | None = None  # which the model predicts
+        self._decoder = _decoder(facts, limits)
+        self._rejection_search = validation.RejectionSearch(facts.inputs)
         self._ignores = extra_inputs.are_ignored(os.environ)
         self._plans = settings.flag(os.environ, PLANS, "1")
         self._methods: tuple[str, ...] | None = None
@@ -75,7 +85,7 @@ class Service:
         facts = manifest.read(folder)
         settings.from_environment(os.environ)  # reports a malformed setting before the load
         started = time.perf_counter()
-        gc.disable()  # what is imported and loaded is no garbage
+        gc.disable()  # modules and models are not garbage
         try:
             model = loading.load(folder, facts)
             service = cls(facts, model, memory.current(os.environ))
@@ -85,24 +95,24 @@ class Service:
         seconds = round(time.perf_counter() - started, 3)
         log.info("the model is loaded", extra={"facts": {"ready": service.ready, "s": seconds}})
         gc.collect()
-        gc.freeze()  # so that collections in the workers leave the pages that they share alone
+        gc.freeze()  # collections in the workers do not write to pages that they share
         return service
 
     def warm_up(self) -> None:
-        """Become ready by answering the model's own example, where one is known."""
+        """Become ready if the model predicts its own example, or has none."""
         try:
             if self.manifest.example is not None:
                 example = self._decoder.explain([self.manifest.example])
                 result = estimator.contained(self.runner.call, self.manifest.method, example)
                 data_results.require_rows(result, count(example), self.limits.answer_values)
                 self._example = example
-            self._choose()
+            self._select_plan()
             self.ready = True
         except Exception:
             log.exception("the model does not answer its own example")
 
-    def _choose(self) -> None:
-        """Find out how the model can be asked faster than it asks itself, with the same answers."""
+    def _select_plan(self) -> None:
+        """Select a compiled plan and batching if their predictions are equal to the model's."""
         decode = self._decoder.explain
         if self._plans:
             self.runner = runtimes.select_plan(self.runner, self.manifest, decode)
@@ -111,15 +121,17 @@ class Service:
             self.runner.can_batch = trials.can_batch(*told)
 
     def require_ready(self) -> None:
-        """Raises:
-        Problem: 503 the model has not answered its own example.
+        """Check that the service is ready.
+
+        Raises:
+            Problem: 503, the model fails on its own example.
         """
         if not self.ready:
-            raise Problem(503, "The model does not answer its own example. The log tells why.")
+            raise Problem(503, "The model fails on its own example. The log shows the cause.")
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """What can be asked for: `predict` or `transform` first, then what else the model has."""
+        """The methods that clients can request, first the one that predicts."""
         if self._methods is None:
             others = [method for method in METHODS if self.runner.has_method(method)]
             if not self.manifest.probabilities:
@@ -129,8 +141,9 @@ class Service:
         return self._methods
 
     def _has(self, method: str) -> bool:
-        """Whether the model has a method as it was fitted: LinearDiscriminantAnalysis has a
-        `transform` that some solvers do not support.
+        """Return whether the fitted model supports a method.
+
+        LinearDiscriminantAnalysis has a `transform` that some solvers do not support.
         """
         if self._example is None or method == self.manifest.method:
             return True
@@ -138,29 +151,32 @@ class Service:
             estimator.contained(self.runner.call, method, self._example)
         except NotImplementedError:
             return False
-        except Exception:  # a request will show what it is
+        except Exception:  # a request will show the cause
             return True
         return True
 
     @property
     def extras(self) -> Extras:
-        """Where the names of the inputs of one request that the model does not have are noted."""
+        """A new collection for the extra inputs of one request, or None if they are rejected."""
         return {} if self._ignores else None
 
     def read(self, body: bytes, pick: Callable[[Any], list[Any]], ignored: Extras = None) -> Rows:
-        """The rows in a body of JSON; `pick` takes them out of the document.
+        """Decode the rows of a JSON body. `pick`: returns the rows of a document.
 
         Raises:
-            Problem: 400 it is no JSON; else as `rows`.
+            Problem: 400, the body is not JSON. See also `decode_rows`.
         """
         return self.decode_json(lambda parse: pick(parse(body, self.limits)), ignored)
 
     def decode_json(self, read: Callable[[Parse], list[Any]], ignored: Extras = None) -> Rows:
-        """The rows that `read` makes of JSON by the function it is given: the fast one, and the
-        exact one where that has doubts.
+        """Decode rows with the fast parser, or with the strict one that describes errors.
+
+        Args:
+            read: Returns the rows, parsed with the function that it is called with.
+            ignored: Receives the names of extra inputs. None: they are rejected.
 
         Raises:
-            Problem: as `rows`.
+            Problem: See `decode_rows`.
         """
         try:
             rows = read(json_body.parse)
@@ -170,37 +186,41 @@ class Service:
             return self.decoder(_width(rows)).explain(rows, ignored)
 
     def decode_rows(self, rows: list[Any]) -> Rows:
-        """Rows as JSON has them: lists in the order of the signature, objects by name, or values.
+        """Decode rows as in JSON: lists in the order of the signature, dicts by name, or values.
 
         Raises:
-            Problem: 422 they do not fit the signature, 413 there are too many.
+            Problem: 422, the rows do not match the signature. 413, there are too many.
         """
         return self.decoder(_width(rows)).explain(rows)
 
     def table(
         self, names: Sequence[str] | None, columns: Sequence[Any], ignored: Extras = None
     ) -> Rows:
-        """Rows that came as columns: arrays (n_rows,) or lists. `names`: of the columns, in any
-        order; None: they are in the order of the signature.
+        """Decode rows from columns, which are arrays (n_rows,) or lists.
+
+        Args:
+            names: The names of the columns, in any order. None: in the order of the signature.
+            columns: The columns.
+            ignored: Receives the names of extra inputs. None: they are rejected.
 
         Raises:
-            Problem: as `rows`.
+            Problem: See `decode_rows`.
         """
         return tables.rows_from_columns(self.decoder(len(columns)), names, columns, ignored)
 
     def matrix(self, matrix: np.ndarray) -> Rows:
-        """Rows of a matrix (n_rows, n_inputs), in the order of the signature.
+        """Decode rows from a matrix (n_rows, n_inputs) in the order of the signature.
 
         Raises:
-            Problem: as `rows`.
+            Problem: See `decode_rows`.
         """
         return tables.rows_from_matrix(self.decoder(matrix.shape[-1] if matrix.ndim else 0), matrix)
 
     def decoder(self, width: int) -> Decoder:
-        """The decoder of rows; for a model whose file does not tell its inputs, of `width`.
+        """Return the decoder of rows. `width`: of rows, if the model file does not list the inputs.
 
         Raises:
-            Problem: 422 no model takes rows of so few values, 413 that is more than any takes.
+            Problem: 422, the rows are empty. 413, they are too long.
         """
         if self.manifest.inputs:
             return self._decoder
@@ -208,50 +228,54 @@ class Service:
             error = {"row": 0, "column": None, "expected": "at least one value", "got": "none"}
             raise validation.validation_problem([error])
         if width > MAX_INPUTS:
-            raise Problem(413, f"Rows of {width} values came; a row takes {MAX_INPUTS}.")
+            raise Problem(413, f"Expected at most {MAX_INPUTS} values in a row, got {width}.")
         fields = unnamed_fields(width)
         return Decoder(fields, self.manifest.layout, self.limits.rows_of(width), named=False)
 
     def methods_for(
         self, probabilities: bool = False, method: str | None = None
     ) -> tuple[str, ...]:
-        """The methods that give an answer: last the one that predicts, the first of `methods` if
-        none is named. Before it that of probabilities, if they are wanted: of two problems, it is
-        theirs that is told.
+        """Return the methods to call for a prediction: "predict_proba" if requested, then `method`.
+
+        Args:
+            probabilities: Whether probabilities are requested.
+            method: The method that predicts, by default the first of `methods`.
 
         Raises:
-            Problem: 400 the model gives no probabilities.
+            Problem: 400, the model has no probabilities.
         """
         if probabilities and "predict_proba" not in self.methods:
-            raise Problem(400, "This model gives no probabilities.")
+            raise Problem(400, "This model has no probabilities.")
         return (*(["predict_proba"] if probabilities else []), method or self.methods[0])
 
     def prediction(
-        self, asked: tuple[str, ...], results: Mapping[str, Any]
+        self, methods: tuple[str, ...], results: Mapping[str, Any]
     ) -> data_results.Prediction:
-        """The answer that the results of the methods `asked` make.
+        """Return the prediction from {method: result}. `methods`: see `methods_for`.
 
         Raises:
-            Problem: 422 the model's outputs differ in shape; 500 the probabilities do not fit the
-                classes.
+            Problem: 422, the model's outputs differ in shape. 500, the probabilities do not match
+                the classes.
         """
-        *also, method = asked
-        try:
-            given = [
-                data_results.probabilities(results[each], self.runner.classes) for each in also
-            ]
-        except data_results.UnfitError as error:
-            raise _log_unfit(also[0], error) from error
+        probabilities = None
+        if len(methods) > 1:
+            try:
+                probabilities = data_results.probabilities(results[methods[0]], self.runner.classes)
+            except data_results.UnfitError as error:
+                raise _log_unfit(methods[0], error) from error
         return data_results.Prediction(
-            data_results.stack_outputs(results[method]), given[0] if given else None
+            data_results.stack_outputs(results[methods[-1]]), probabilities
         )
 
     def predict(self, rows: list[Any], probabilities: bool = False) -> data_results.Prediction:
-        """Return what POST /predict returns for rows.
+        """Predict rows as POST /predict does.
 
         Args:
             rows: As in JSON: lists in the order of the signature, dicts by name, or values.
             probabilities: Whether to return the probability of each class, too.
+
+        Returns:
+            The predictions, an array (n_rows,) or (n_rows, n_outputs), and the probabilities.
 
         Raises:
             Problem: The rows do not match the signature, or the model cannot predict them.
@@ -259,27 +283,29 @@ class Service:
         return self.predict_decoded(self.decode_rows(rows), probabilities)
 
     def predict_decoded(self, rows: Rows, probabilities: bool = False) -> data_results.Prediction:
-        """What the model predicts for rows, and the probabilities if asked for.
+        """Predict rows that `decode_rows`, `table` or `matrix` returned.
 
         Raises:
-            Problem: as `asked`, `output` and `told`.
+            Problem: See `methods_for`, `output` and `prediction`.
         """
-        asked = self.methods_for(probabilities)
-        return self.prediction(asked, {method: self.output(method, rows) for method in asked})
+        methods = self.methods_for(probabilities)
+        return self.prediction(methods, {method: self.output(method, rows) for method in methods})
 
     def output(self, method: str, rows: Rows) -> Any:
-        """What one of `methods` gives: an array (n_rows, ...), or where the model has several
-        outputs, for predict_proba and its like a list of such.
+        """Call one of `methods` of the model.
+
+        Returns:
+            An array (n_rows, ...), or a list of them, one for each output of the model.
 
         Raises:
-            Problem: 422 the model refuses a row, or the answer is too large; 500 the model failed,
-                or did not return one answer for each row.
+            Problem: 422, the model rejects a row, or the result is too large. 500, the model
+                failed, or did not return one prediction for each row.
         """
-        result, size, most = self._call(method, rows), count(rows), self.limits.answer_values
+        result, size, max_values = self._call(method, rows), count(rows), self.limits.answer_values
         try:
             if method != self.manifest.method and data_results.is_list_of_outputs(result):
-                return [data_results.require_rows(each, size, most) for each in result]
-            return data_results.require_rows(result, size, most)
+                return [data_results.require_rows(each, size, max_values) for each in result]
+            return data_results.require_rows(result, size, max_values)
         except data_results.UnfitError as error:
             raise _log_unfit(method, error) from error
 
@@ -290,32 +316,34 @@ class Service:
         except NotImplementedError as error:
             raise Problem(400, f"This model as it was fitted does not support {method}.") from error
         except Exception as error:
-            refusal = self._refusal(method, rows) if validation.is_rejection(error) else None
-            if refusal:
-                raise refusal from error
+            problem = self._rejection(method, rows) if validation.is_rejection(error) else None
+            if problem:
+                raise problem from error
             log.exception("the model failed", extra={"facts": {"id": g.request_id}})
-            detail = "The model failed on these rows. The log tells why under this request id."
+            detail = (
+                "The model failed on these rows. The log shows the cause under this request id."
+            )
             raise Problem(500, detail) from error
 
-    def _refusal(self, method: str, rows: Rows) -> Problem | None:
-        """What the sender is told of rows that a sound model refuses."""
+    def _rejection(self, method: str, rows: Rows) -> Problem | None:
+        """Return the problem of rows that the model rejects, or None if the model is at fault."""
         if not self.ready:
             return None
-        ask = partial(estimator.contained, self.runner.call, method)
-        return self._refusals.problem(ask, rows, self._example)
+        call = partial(estimator.contained, self.runner.call, method)
+        return self._rejection_search.problem(call, rows, self._example)
 
 
 def _log_unfit(method: str, error: data_results.UnfitError) -> Problem:
-    """Log what the model returned, and return what the client gets."""
+    """Log the wrong result of a method, and return the problem."""
     log.error("the model's %s returned %s", method, error, extra={"facts": {"id": g.request_id}})
     return Problem(500, f"The model's {method} returned {error}. The model is at fault.")
 
 
-def _decoder(facts: manifest.Manifest, limit: settings.Limits) -> Decoder:
+def _decoder(facts: manifest.Manifest, limits: settings.Limits) -> Decoder:
     if facts.layout == "dicts":
-        return DictDecoder(facts.inputs, limit.rows, facts.named)
-    most = limit.rows_of(len(facts.inputs))
-    return Decoder(facts.inputs, facts.layout, most, facts.named)
+        return DictDecoder(facts.inputs, limits.rows, facts.named)
+    max_rows = limits.rows_of(len(facts.inputs))
+    return Decoder(facts.inputs, facts.layout, max_rows, facts.named)
 
 
 def _width(rows: list[Any]) -> int:

@@ -1,4 +1,7 @@
-"""Every environment variable: limits, names, workers."""
+"""The settings of the service, from environment variables.
+
+Functions without arguments read the environment of this process.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +17,24 @@ from .health import DEFAULT_PORT, PORTS
 
 @dataclass(frozen=True)
 class Limits:
-    """`body_bytes`: of a request. `json_depth`: nesting of arrays and objects. `rows`: a request.
-    `answer_values`: numbers or labels of one answer, which bounds what a sparse one grows to.
+    """The limits of requests and workers.
 
-    Of a worker: `connections`, open at a time; `queue`, complete requests that wait for the model;
-    `held_bytes`, kept in memory of requests that are not answered and answers that are not read.
-
-    Of the head of a request: `line_bytes`, its first line; `headers`, their number; `header_bytes`,
-    each.
-
-    Seconds: `header_seconds` from the first byte of a request to the end of its head,
-    `body_seconds` from there to the end of its body; `predict_seconds` for its turn to come, and
-    again for the answer of the model; `write_seconds` for the client to take the answer, and one
-    more for each MiB of it; `idle_seconds` until it asks again.
+    Attributes:
+        body_bytes: Bytes of a body.
+        json_depth: Nested arrays and objects in JSON.
+        rows: Rows of a request.
+        answer_values: Numbers or labels of a response, which bounds what a sparse result grows to.
+        connections: Open connections of a worker.
+        queue: Complete requests that wait for the model of a worker.
+        held_bytes: Bytes in a worker of requests without a response and responses not yet read.
+        line_bytes: Bytes of the request line.
+        headers: The number of headers.
+        header_bytes: Bytes of one header.
+        header_seconds: From the first byte of a request to the end of its head.
+        body_seconds: From there to the end of its body.
+        predict_seconds: In the queue, and again for the prediction.
+        write_seconds: For the client to read the response, and one more for each MiB.
+        idle_seconds: Until the next request of a connection.
     """
 
     body_bytes: int = 16 * 2**20
@@ -46,8 +54,10 @@ class Limits:
     idle_seconds: int = 5
 
     def rows_of(self, inputs: int) -> int:
-        """The rows of so many inputs that a request takes: with two bytes a value, no more than a
-        body of lists can hold. By name, three bytes are a row of nothing but missing values.
+        """Return how many rows of `inputs` values a request may have.
+
+        A body of lists cannot contain more, as each value takes two bytes. This bounds rows by
+        name, too, which take three bytes if all values are missing.
         """
         return max(1, min(self.rows, self.body_bytes // max(1, 2 * inputs)))
 
@@ -71,11 +81,11 @@ VARIABLES = {
 }
 
 
-def from_environment(environ: Mapping[str, str]) -> Limits:
-    """The limits that `environ` sets, defaults for the rest.
+def from_environment(environ: Mapping[str, str] = os.environ) -> Limits:
+    """Return the limits that variables set, and defaults for the others.
 
     Raises:
-        StartupError: a variable is not a positive integer.
+        StartupError: A variable is not a positive integer.
     """
     return Limits(
         **{
@@ -86,38 +96,38 @@ def from_environment(environ: Mapping[str, str]) -> Limits:
     )
 
 
-def port(environ: Mapping[str, str]) -> int:
-    """Return the port of the first of PORTS that is set, or 8080.
+def port(environ: Mapping[str, str] = os.environ) -> int:
+    """Return the port to listen on: the first variable of PORTS that is set, or 8080.
 
     Raises:
-        StartupError: It is not a port.
+        StartupError: The variable is not a port.
     """
     variable = next((each for each in PORTS if environ.get(each)), None)
     if variable is None:
         return DEFAULT_PORT
     number = positive_integer(variable, environ[variable])
     if number > 65535:
-        raise StartupError(f"{variable} is {number}, beyond the last port, 65535.")
+        raise StartupError(f"{variable} is {number}, but the last port is 65535.")
     return number
 
 
 def flag(environ: Mapping[str, str], variable: str, default: str = "0") -> bool:
-    """Whether a variable is 1.
+    """Return whether a variable is 1.
 
     Raises:
-        StartupError: it is neither 0 nor 1.
+        StartupError: The variable is neither 0 nor 1.
     """
-    asked = environ.get(variable) or default
-    if asked not in ("0", "1"):
-        raise StartupError(f"{variable} is {asked!r}, neither 0 nor 1.")
-    return asked == "1"
+    value = environ.get(variable) or default
+    if value not in ("0", "1"):
+        raise StartupError(f"{variable} is {value!r}, neither 0 nor 1.")
+    return value == "1"
 
 
 def positive_integer(variable: str, text: str) -> int:
-    """The number that the environment variable was set to.
+    """Parse the value of an environment variable.
 
     Raises:
-        StartupError: it is not a positive integer.
+        StartupError: The value is not a positive integer.
     """
     if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text)):
         raise StartupError(f"{variable} is {text!r}, not a positive integer.")
@@ -128,27 +138,27 @@ MAX_NAME_LENGTH = 256
 
 
 def name(environ: Mapping[str, str]) -> str:
-    """MODELPACK_MODEL_NAME, else "model".
+    """Return the name of the model in URLs: MODELPACK_MODEL_NAME, or "model".
 
     Raises:
-        StartupError: it cannot stand in a URL.
+        StartupError: A URL cannot contain the name.
     """
     return _url_name(environ, "MODELPACK_MODEL_NAME", "model")
 
 
 def version(environ: Mapping[str, str]) -> str:
-    """MODELPACK_MODEL_VERSION, else "1".
+    """Return the version of the model in URLs: MODELPACK_MODEL_VERSION, or "1".
 
     Raises:
-        StartupError: it cannot stand in a URL.
+        StartupError: A URL cannot contain the version.
     """
     return _url_name(environ, "MODELPACK_MODEL_VERSION", "1")
 
 
 def _url_name(environ: Mapping[str, str], variable: str, default: str) -> str:
     text = environ.get(variable) or default
-    stands = text.isprintable() and not set("/:") & set(text) and text not in (".", "..")
-    if not stands or len(text) > MAX_NAME_LENGTH:
+    is_valid = text.isprintable() and not set("/:") & set(text) and text not in (".", "..")
+    if not is_valid or len(text) > MAX_NAME_LENGTH:
         rule = f"printable, without slash and colon, of at most {MAX_NAME_LENGTH} characters"
         raise StartupError(f"{variable} is {text[:MAX_NAME_LENGTH]!r}: a name in URLs is {rule}.")
     return text
@@ -166,9 +176,10 @@ THREAD_VARIABLES = (
 
 
 def limit_threads() -> None:
-    """Let BLAS and OpenMP use one thread a worker. Their libraries look once, when numpy is
-    imported: call this before. More threads would not only fight for the CPUs: the model answers
-    its example before the workers are forked, and GNU OpenMP's threads do not survive a fork.
+    """Let BLAS and OpenMP use one thread in each worker. Call this before numpy is imported.
+
+    More threads would compete for the CPUs. And the model predicts its example before the workers
+    are forked, but the threads of GNU OpenMP do not survive a fork.
     """
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
 
@@ -176,20 +187,20 @@ def limit_threads() -> None:
 def worker_count(
     environ: Mapping[str, str] = os.environ, root: Path = Path("/sys/fs/cgroup")
 ) -> int:
-    """WEB_CONCURRENCY, else one worker a CPU of the cgroup's quota, from 1 to 4.
+    """Return the number of workers: WEB_CONCURRENCY, or one for each CPU of the cgroup, up to 4.
 
     Raises:
         StartupError: WEB_CONCURRENCY is not a positive integer.
     """
-    asked = environ.get("WEB_CONCURRENCY")
-    if asked:
-        return positive_integer("WEB_CONCURRENCY", asked)
+    value = environ.get("WEB_CONCURRENCY")
+    if value:
+        return positive_integer("WEB_CONCURRENCY", value)
     usable = min(quota(root), len(os.sched_getaffinity(0)))
     return max(1, min(MAX_WORKERS, math.ceil(usable)))
 
 
 def quota(root: Path) -> float:
-    """CPUs that the cgroup mounted at `root` (version 2 or 1) grants, infinity if not limited."""
+    """Return the CPUs of the cgroup mounted at `root` (version 2 or 1), infinity if unlimited."""
     try:
         share, period = (root / "cpu.max").read_text().split()
     except (OSError, ValueError):

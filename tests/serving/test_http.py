@@ -330,7 +330,7 @@ def test_probabilities_of_a_model_without_any_are_400(clients):
     answer = post(clients["forest"], [[0, 0, 0]], "/predict?probabilities=true")
     assert (answer.status_code, answer.json["detail"]) == (
         400,
-        "This model gives no probabilities.",
+        "This model has no probabilities.",
     )
     assert post(clients["iris"], [SETOSA], "/predict?probabilities=maybe").status_code == 400
 

@@ -78,7 +78,7 @@ def _predict(options: argparse.Namespace, teller: progress.Reporter) -> int:
         if not service.ready:
             teller.note("the model does not answer its own example")
         if options.probabilities and "predict_proba" not in service.methods:
-            raise BatchError("This model gives no probabilities.", {}, USAGE)
+            raise BatchError("This model has no probabilities.", {}, USAGE)
         out = stack.enter_context(streams.open_output(options.output))
         answering = BatchPredictor(service, _batch_options(options))
         batch = Batch(answering, FORMATS[to].Writer, teller, options.output)

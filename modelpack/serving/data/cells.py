@@ -1,4 +1,4 @@
-"""Cells of text formats: parsed by the type of their input, and written."""
+"""Cells of text formats, parsed by the type of their input."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ MISSING_TEXTS = frozenset({
     "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
     "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 })  # fmt: skip
-"""Texts that pandas reads as missing values, as R and databases write them."""
+"""Texts of R and databases that pandas reads as missing values."""
 WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
 
 
 def cell_parser(field: Field) -> Callable[[str], Any]:
-    """From the text of a cell to the value of its column; what is none comes back as it is."""
+    """Return a function that parses a cell. It returns the text if that is not a value."""
     by_type: dict[str, Callable[[str], Any]] = {
         "number": _number,
         "integer": _integer,
@@ -29,18 +29,16 @@ def cell_parser(field: Field) -> Callable[[str], Any]:
         "any": partial(_any, _categories_by_text(field.categories or ())),
     }
     parse = by_type[field.type]
-    nothing = _missing_texts(field)
-    if nothing:
-        return lambda cell: None if not cell or cell in nothing else parse(cell)
+    missing = _missing_texts(field)
+    if missing:
+        return lambda cell: None if not cell or cell in missing else parse(cell)
     if field.nullable or field.type != "string":
         return lambda cell: parse(cell) if cell else None
     return parse
 
 
 def _missing_texts(field: Field) -> frozenset[str]:
-    """The texts that are missing values. A text may be a value of its column: where that is known
-    to be none of these, it was read by pandas.
-    """
+    """Return the texts that are missing values in a column, without those that are categories."""
     if not field.nullable or field.type == "any":
         return frozenset()
     if field.type == "string":
@@ -49,7 +47,7 @@ def _missing_texts(field: Field) -> frozenset[str]:
 
 
 def cell_number(cell: str) -> Any:
-    """A float, nan too; not what Python alone takes for one, such as 1_000."""
+    """Parse a float, also nan, but not the texts that only Python accepts, such as 1_000."""
     try:
         return float(cell) if cell.isascii() and "_" not in cell else cell
     except ValueError:
@@ -57,7 +55,7 @@ def cell_number(cell: str) -> Any:
 
 
 def cell_text(value: Any) -> str:
-    """A value of an answer: as JSON has it, but a string without quotes, and nothing for null."""
+    """Return a predicted value as in JSON, but strings without quotes and "" for null."""
     return "" if value is None or value != value else _text(value)  # NaN  # noqa: PLR0124
 
 
@@ -68,7 +66,7 @@ def _text(value: Any) -> str:
 
 
 def _number(cell: str) -> Any:
-    """A float, or a boolean."""
+    """Parse a float or a boolean."""
     try:
         if cell.isascii() and "_" not in cell:
             return float(cell)
@@ -87,11 +85,11 @@ def _integer(cell: str) -> Any:
 
 
 def _any(categories: dict[str, Any], cell: str) -> Any:
-    """The category that is written so, else a number or a boolean, else a text."""
+    """Return the category with this text, or a number, a boolean or the text."""
     return categories[cell] if cell in categories else _integer(cell)
 
 
 def _categories_by_text(categories: Sequence[Any]) -> dict[str, Any]:
-    """Each category by its text; a category that is a text comes first."""
+    """Return the categories by their texts. Categories that are texts take precedence."""
     known = {_text(value): value for value in categories if not isinstance(value, str)}
     return {**known, **{value: value for value in categories if isinstance(value, str)}}

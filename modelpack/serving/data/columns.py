@@ -10,9 +10,11 @@ from ..manifest import Field
 from . import dates
 
 Rows = Union[np.ndarray, List[np.ndarray]]
-"""Either float64 (n_rows, n_inputs), or one array (n_rows,) an input: int64, float64, bool,
-datetime64[ns] in UTC, or objects. A missing value is NaN, of dates NaT. For a model that takes
-dicts: one array of them, (n_rows,)."""
+"""Decoded rows.
+
+Either float64 (n_rows, n_inputs), or an array (n_rows,) for each input: int64, float64, bool,
+datetime64[ns] in UTC, or objects. Missing values are NaN, missing dates NaT. A model that takes
+dicts has one array of dicts (n_rows,)."""
 
 NUMBER: set[type] = {int, float}
 KINDS: dict[str, set[type]] = {
@@ -30,36 +32,36 @@ FAST_TYPES = {
     for type_, kinds in KINDS.items()
     for nullable in (False, True)
 }
-"""The types of the values of a column that are plainly right."""
+"""The types of the values that need no closer look, by type and nullability of a column."""
 
 
 def count(rows: Rows) -> int:
-    """How many there are."""
+    """Return the number of rows."""
     return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
 
 
 def split_rows(rows: Rows) -> list[Rows]:
-    """Each row by itself."""
+    """Return each row as rows of length 1."""
     if isinstance(rows, np.ndarray):
         return [rows[index : index + 1] for index in range(len(rows))]
     return [[column[index : index + 1] for column in rows] for index in range(len(rows[0]))]
 
 
 class FallbackRequiredError(Exception):
-    """The rows are not plainly right."""
+    """Rows may be invalid, so each value has to be checked."""
 
 
 def fast_array(field: Field, values: Sequence[Any]) -> np.ndarray:
-    """The array of values that are plainly right.
+    """Return the array of valid values, looking at types and not at each value.
 
     Raises:
-        FallbackRequiredError: a value may be of the wrong type, out of range, or missing.
+        FallbackRequiredError: A value may have the wrong type, be out of range, or be missing.
     """
     kinds = set(map(type, values))
     if not kinds <= FAST_TYPES[field.type, field.nullable]:
         raise FallbackRequiredError
     if field.type == "any" and _are_mixed(kinds):
-        raise FallbackRequiredError  # numbers among others have not been looked at
+        raise FallbackRequiredError  # numbers among other values are not checked here
     if field.type == "boolean" and kinds & NUMBER and not set(values) <= {0, 1, None}:
         raise FallbackRequiredError
     try:
@@ -79,8 +81,10 @@ def _are_mixed(kinds: set[type]) -> bool:
 
 
 def build(field: Field, values: Sequence[Any]) -> np.ndarray:
-    """The array (n_rows,) of right values: int64, float64, bool or datetime64[ns] where no value
-    stands against it, objects otherwise; NaN for what is missing, NaT among dates.
+    """Return the array (n_rows,) of valid values.
+
+    It has int64, float64, bool or datetime64[ns] if all values have this type, and objects
+    otherwise. Missing values are NaN, missing dates NaT.
     """
     return _build(field, values, set(map(type, values)))
 
@@ -110,8 +114,9 @@ def _build(field: Field, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
 
 
 def number_type(field: Field) -> str:
-    """The type of the numbers in a column: "integer" if its categories, which may be texts as well,
-    are integers, as pandas writes 3.0 for 3 if another value of the column is missing.
+    """Return the type of the numbers in a column, "integer" if its categories are integers.
+
+    pandas writes 3.0 for 3 if another value of the column is missing.
     """
     if field.type == "any" and field.categories:
         ends = {type(field.categories[0]), type(field.categories[-1])}
@@ -131,7 +136,7 @@ def _numbers(type_: str, values: Sequence[Any], kinds: set[type]) -> np.ndarray:
 
 
 def _match_categories(categories: Sequence[Any], values: Sequence[Any]) -> list[Any]:
-    """The values, those that are texts of categories of another type as these."""
+    """Return the values, with categories in place of their texts."""
     texts = {value for value in categories if isinstance(value, str)}
     known = {str(value): value for value in categories if not isinstance(value, str)}
     known.update({str(value).lower(): value for value in categories if isinstance(value, bool)})
@@ -142,69 +147,78 @@ def _match_categories(categories: Sequence[Any], values: Sequence[Any]) -> list[
 
 
 def to_integers(numbers: np.ndarray) -> np.ndarray:
-    """float64 (n_rows,) as int64, where all values can be."""
-    is_whole = (np.floor(numbers) == numbers) & (np.abs(numbers) < BEYOND)  # not so for NaN
-    return numbers.astype(np.int64) if is_whole.all() else numbers
+    """Return float64 (n_rows,) as int64 if all values are integers."""
+    is_integer = (np.floor(numbers) == numbers) & (np.abs(numbers) < BEYOND)  # False for NaN
+    return numbers.astype(np.int64) if is_integer.all() else numbers
 
 
 def check_range(numbers: np.ndarray) -> None:
-    """Doubt numbers that a 64-bit integer does not hold."""
+    """Check that numbers fit in 64-bit integers.
+
+    Raises:
+        FallbackRequiredError: A number is too large.
+    """
     if not are_small(numbers) and (np.abs(numbers) >= BEYOND).any():
         raise FallbackRequiredError
 
 
 def check_integral(numbers: np.ndarray) -> None:
+    """Check that no number has a fraction.
+
+    Raises:
+        FallbackRequiredError: A number has a fraction.
+    """
     if not are_integral(numbers):
         raise FallbackRequiredError
 
 
 def are_small(numbers: np.ndarray) -> bool:
-    """Whether there is no NaN nor infinity among floats, nor, for sure, any too large for 64 bits.
+    """Return whether floats are finite and fit in 64 bits. It may be False if they do.
 
-    It takes one pass and no memory: no number is larger than the root of the sum of squares.
+    One pass without memory is enough: no number is larger than the root of the sum of squares.
     """
     flat = numbers.ravel("K")
     return bool(np.vdot(flat, flat) < BEYOND**2)
 
 
 def are_integral(numbers: np.ndarray) -> bool:
-    """Whether no float has a fraction; NaN has none."""
+    """Return whether no float has a fraction. NaN has none."""
     return not (np.floor(numbers) < numbers).any()
 
 
 class CategoryCodes:
-    """Of the fields that have categories. `unknown`: the number of a value that is none of them."""
+    """The codes of categories. `unknown`: the code of other values."""
 
     def __init__(self, fields: Sequence[Field], unknown: float | None = None) -> None:
-        self._numbers = {
-            index: {value: float(number) for number, value in enumerate(field.categories)}
+        self._codes = {
+            index: {value: float(code) for code, value in enumerate(field.categories)}
             for index, field in enumerate(fields)
             if field.categories
         }
         self._unknown = unknown
 
     def matrix(self, rows: Rows) -> np.ndarray:
-        """float64 (n_rows, n_inputs); what is missing is NaN.
+        """Return rows as float64 (n_rows, n_inputs), with NaN for missing values.
 
         Raises:
-            ValueError: a value is none of the categories, and there is no number for that.
+            ValueError: A value is not a category, and `unknown` is None.
         """
-        if isinstance(rows, np.ndarray) and not self._numbers:
+        if isinstance(rows, np.ndarray) and not self._codes:
             return rows
         columns = list(rows.T) if isinstance(rows, np.ndarray) else rows
         return np.column_stack(
-            [self._numbered(index, column) for index, column in enumerate(columns)]
+            [self._column(index, column) for index, column in enumerate(columns)]
         ).astype(np.float64, copy=False)
 
-    def _numbered(self, index: int, column: np.ndarray) -> np.ndarray:
-        if index not in self._numbers:
+    def _column(self, index: int, column: np.ndarray) -> np.ndarray:
+        if index not in self._codes:
             return column
-        return np.array([self._number(index, value) for value in column.tolist()], np.float64)
+        return np.array([self._code(index, value) for value in column.tolist()], np.float64)
 
-    def _number(self, index: int, value: Any) -> float:
+    def _code(self, index: int, value: Any) -> float:
         if value != value:  # NaN  # noqa: PLR0124
             return np.nan
-        number = self._numbers[index].get(value, self._unknown)
-        if number is None:
+        code = self._codes[index].get(value, self._unknown)
+        if code is None:
             raise ValueError("not one of the categories")
-        return number
+        return code

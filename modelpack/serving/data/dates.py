@@ -17,8 +17,8 @@ TEXT = re.compile(
     r"(?:[T ]([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9])(?:[.,]([0-9]{1,9}))?)?"
     r"(?:(Z)|([+-])([01][0-9]|2[0-3]):?([0-5][0-9])?)?)?"
 )
-"""A date, or a date and a time with or without an offset, of the extended format of ISO 8601. A
-blank in place of the T is what pandas writes to CSV."""
+"""A date, or a date and a time with or without an offset, in the extended format of ISO 8601.
+pandas writes a blank in place of the T to CSV."""
 
 NS = np.dtype("datetime64[ns]")
 EPOCH = date(1970, 1, 1).toordinal()
@@ -35,39 +35,39 @@ def nanoseconds(value: Any) -> int | None:
             milliseconds since 1970, as pandas before 3 writes dates to JSON.
     """
     if type(value) is str:
-        found = _parse_text(value)
+        result = _parse_text(value)
     elif type(value) is int or (type(value) is float and value.is_integer()):
-        found = int(value) * MILLISECOND
+        result = int(value) * MILLISECOND
     else:
         return None
-    return found if found is not None and -MAX_NANOSECONDS < found < MAX_NANOSECONDS else None
+    return result if result is not None and -MAX_NANOSECONDS < result < MAX_NANOSECONDS else None
 
 
 def array(values: Sequence[Any]) -> np.ndarray | None:
-    """datetime64[ns] (n,) of values, NaT for None and NaN; None if a value is not a date."""
-    found = [NAT if is_missing(value) else nanoseconds(value) for value in values]
-    return None if None in found else np.array(found, np.int64).view(NS)
+    """Return datetime64[ns] (n,), NaT for None and NaN, or None if a value is not a date."""
+    numbers = [NAT if is_missing(value) else nanoseconds(value) for value in values]
+    return None if None in numbers else np.array(numbers, np.int64).view(NS)
 
 
 def wide(column: np.ndarray) -> np.ndarray:
-    """A column of datetime64 of any unit as nanoseconds."""
+    """Return a column of datetime64 of any unit as nanoseconds."""
     return np.asarray(column, NS)
 
 
 def beyond(column: np.ndarray) -> np.ndarray:
-    """A mask of the dates that nanoseconds cannot represent."""
+    """Return a mask of the dates that nanoseconds cannot represent."""
     back = wide(column).astype(column.dtype)
     return np.asarray((back != column) & ~np.isnat(column))
 
 
 def texts(column: np.ndarray) -> list[str | None]:
-    """The dates of an array as ISO 8601, None for what is missing."""
+    """Return the dates of an array as ISO 8601, None for missing ones."""
     missing = np.isnat(column).tolist()
     return [None if m else text for m, text in zip(missing, np.datetime_as_string(column).tolist())]
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value is None or NaN."""
+    """Return whether a value is None or NaN."""
     return value is None or value != value  # NaN  # noqa: PLR0124
 
 

@@ -1,7 +1,7 @@
-"""Inputs of a request that the model does not have: ignored, and named in the response.
+"""Inputs of a request that the model does not have. They are ignored and named in the response.
 
-A table that users have at hand holds more than the model takes: an id, the target, the index of
-pandas. Names are text of clients, so that headers hold them encoded and cut.
+Tables often have more columns than the model: an id, the target, the index of pandas. Names are
+text of clients, so headers contain them encoded and shortened.
 """
 
 from __future__ import annotations
@@ -16,21 +16,19 @@ VARIABLE = "MODELPACK_EXTRA_INPUTS"
 HEADER = "Modelpack-Ignored-Inputs"
 
 Extras = Optional[Dict[str, None]]
-"""The names that were ignored, in the order in which they came. None: extra inputs are refused."""
+"""The ignored names, in the order of the request. None: extra inputs are rejected."""
 
 MAX_NAMES = 1000
-"""Names that are kept."""
 MAX_HEADER_NAMES, MAX_HEADER_CHARACTERS = 20, 1000
-"""In a header."""
 UNQUOTED = "".join(map(chr, range(0x20, 0x7F))).translate({ord(mark): None for mark in '"\\%'})
-"""What a string of RFC 8941 may hold and percent-encoding leaves alone."""
+"""Characters of strings of RFC 8941 that are not percent-encoded."""
 
 
 def are_ignored(environ: Mapping[str, str]) -> bool:
-    """Whether extra inputs are ignored, as MODELPACK_EXTRA_INPUTS sets it: ignore or refuse.
+    """Return whether MODELPACK_EXTRA_INPUTS is "ignore" and not "refuse".
 
     Raises:
-        StartupError: it is set to something else.
+        StartupError: The variable has another value.
     """
     value = environ.get(VARIABLE) or "ignore"
     if value not in ("ignore", "refuse"):
@@ -39,7 +37,7 @@ def are_ignored(environ: Mapping[str, str]) -> bool:
 
 
 def add(extras: dict[str, None], names: Iterable[str]) -> None:
-    """Add names, up to MOST."""
+    """Add names, up to MAX_NAMES."""
     for name in names:
         if len(extras) >= MAX_NAMES:
             return
@@ -47,17 +45,18 @@ def add(extras: dict[str, None], names: Iterable[str]) -> None:
 
 
 def header(extras: Iterable[str]) -> str:
-    """The names as a list of strings of RFC 8941, percent-encoded where they are not visible
-    ASCII. Names beyond the limits are counted by the parameter `more` of the last string.
+    """Return the header: a list of strings of RFC 8941, percent-encoded unless visible ASCII.
+
+    The parameter `more` of the last string counts the names beyond the limits.
     """
     names = list(extras)
-    listed: list[str] = []
+    strings: list[str] = []
     size = 0
     for name in names[:MAX_HEADER_NAMES]:
         text = f'"{quote(validation.shorten(name), safe=UNQUOTED, errors="replace")}"'
         size += len(text) + 2
         if size > MAX_HEADER_CHARACTERS:
             break
-        listed.append(text)
-    more = len(names) - len(listed)
-    return ", ".join(listed) + (f";more={more}" if more else "")
+        strings.append(text)
+    more = len(names) - len(strings)
+    return ", ".join(strings) + (f";more={more}" if more else "")

@@ -1,4 +1,4 @@
-"""Rows as the author's model gets them: DataFrames and arrays with the training dtypes."""
+"""Decoded rows as DataFrames and arrays with the dtypes of the training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..manifest import Field
 from .columns import BEYOND, Rows
 
 Make = Callable[[np.ndarray], Any]
-"""From the values of a column, as `Rows` holds them, to a Series or an array of pandas."""
+"""Converts a column of `Rows` to a Series or an array of pandas."""
 
 _TEXTS = ("str", "object")
 
@@ -18,8 +18,7 @@ _TEXTS = ("str", "object")
 class FrameBuilder:
     """Build DataFrames with one column for each field.
 
-    A column whose dtype is unknown gets the one that pandas infers from its values. `closed`: the
-    model must not get a category that training never met.
+    pandas infers unknown dtypes. `closed`: categories that training did not have are errors.
     """
 
     def __init__(self, fields: Sequence[Field], closed: bool = False) -> None:
@@ -37,7 +36,7 @@ class FrameBuilder:
         """Return the DataFrame of `rows`, which models may write to.
 
         Raises:
-            ValueError: a value is not one of the categories, which are `closed`.
+            ValueError: A value is not one of the categories, which are `closed`.
         """
         if isinstance(rows, np.ndarray):
             if self._is_plain:  # pandas before 3 keeps the memory layout of an array
@@ -64,18 +63,19 @@ class FrameBuilder:
         return self._inferred if field.dtype is None else self._extension(field.dtype)
 
     def _inferred(self, column: np.ndarray) -> Any:
-        """A column of objects gets the dtype that pandas infers for a list of them."""
+        """Let pandas infer the dtype of a column of objects."""
         is_object = column.dtype.kind == "O"
         return self._pandas.Series(column.tolist() if is_object else column)
 
     def _text(self, dtype: str | None) -> Make:
-        """Texts are `object` before pandas 3, which also knows `str`."""
+        """Convert texts, which are `object` or, since pandas 3, `str`."""
         kind = object if dtype == "object" else self._pandas.Series(["a"]).dtype
         return lambda column: self._pandas.Series(column, dtype=object).astype(kind)
 
     def _extension(self, dtype: str) -> Make:
-        """A dtype of pandas or of one of its extensions, such as Int64, boolean or string. A column
-        that cannot have it gets the inferred one, as in a pandas that lacks the dtype.
+        """Convert to a dtype of pandas or an extension, such as Int64, boolean or string.
+
+        If this release of pandas cannot, it infers the dtype.
         """
 
         def make(column: np.ndarray) -> Any:
@@ -95,17 +95,18 @@ class FrameBuilder:
         return _converted(dates.dt.tz_convert(zone) if zone else dates.dt.tz_localize(None), dtype)
 
     def _durations(self, column: np.ndarray, dtype: str | None) -> Any:
-        """Texts as pandas writes and reads them, or milliseconds as it writes to JSON."""
+        """Convert durations, which are texts of pandas, or milliseconds as it writes to JSON."""
         delta = self._pandas.Timedelta
-        found = [
+        durations = [
             delta(value, unit="ms") if isinstance(value, (int, float)) else delta(value)
             for value in column.tolist()
         ]
-        return _converted(self._pandas.Series(found, dtype="timedelta64[ns]"), dtype)
+        return _converted(self._pandas.Series(durations, dtype="timedelta64[ns]"), dtype)
 
     def _category(self, field: Field) -> Make:
-        """All categories of training in their order, and after them those that training never met:
-        a library treats them as it does in its author's DataFrame.
+        """Convert to the categories of training in their order, followed by new ones.
+
+        Libraries treat new categories as they do in the author's own DataFrame.
         """
         pandas = self._pandas
         known = pandas.Index(list(field.categories or ()))
@@ -129,7 +130,7 @@ class FrameBuilder:
 
 
 def with_none(field: Field, column: np.ndarray) -> np.ndarray:
-    """The values of a column of objects whose missing ones are None."""
+    """Return a column of objects with None for missing values."""
     values = column.tolist()
     values = _whole(values) if field.type == "integer" else values
     objects = np.empty(len(column), object)
@@ -138,9 +139,10 @@ def with_none(field: Field, column: np.ndarray) -> np.ndarray:
 
 
 def typed(column: np.ndarray, dtype: Any) -> np.ndarray:
-    """The values of `column` in `dtype` as pandas holds them: a column of integers or booleans with
-    a value that `dtype` cannot hold, such as a missing one, keeps its own dtype. Booleans of which
-    some are missing are floats, as those that are all missing: no booster takes objects.
+    """Return `column` in `dtype`, as pandas represents it.
+
+    A column of integers or booleans keeps its dtype if a value does not fit, such as a missing
+    one. Booleans with missing values are floats, as boosters do not accept objects.
     """
     if column.dtype == dtype:
         return column
@@ -166,22 +168,22 @@ def _fits(column: np.ndarray, dtype: Any) -> bool:
 
 
 def numpy_dtype(name: str | None) -> Any:
-    """The dtype of numbers or booleans of numpy that has this name; None if it is another."""
+    """Return the dtype of numpy's numbers or booleans with this name, or None."""
     try:
         dtype = np.dtype(name) if name else None
     except TypeError:
         return None
     is_numpy = dtype is not None and dtype.kind in "fiub" and dtype.name == name
-    return dtype if is_numpy else None  # numpy before 1.20 takes "Int64", too
+    return dtype if is_numpy else None  # numpy before 1.20 accepts "Int64", too
 
 
 def _whole(values: list[Any]) -> list[Any]:
-    """Numbers without fractions as integers: a column with a missing value made floats of them."""
+    """Return floats without fraction as integers. A missing value turned them into floats."""
     return [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
 
 
 def _zone(dtype: str | None) -> str | None:
-    """The time zone in "datetime64[ns, UTC]"."""
+    """Return the time zone in "datetime64[ns, UTC]"."""
     _, comma, zone = (dtype or "").rstrip("]").partition(",")
     return zone.strip() if comma else None
 
@@ -189,17 +191,16 @@ def _zone(dtype: str | None) -> str | None:
 def _converted(dates: Any, dtype: str | None) -> Any:
     try:
         return dates.astype(dtype) if dtype else dates
-    except (TypeError, ValueError):  # pandas before 2 knows nanoseconds alone
+    except (TypeError, ValueError):  # pandas before 2 supports only nanoseconds
         return dates
 
 
 class MatrixBuilder:
     """Build arrays (n_rows, n_inputs).
 
-    Without names they are float64 in C order. With names the model was fitted on a DataFrame, and
-    scikit-learn makes an array of it: of the dtype that its columns have in common, column by
-    column in memory. BLAS adds up numbers in another order for another memory layout or dtype, so
-    the last bits of a prediction depend on both.
+    Without names they are float64 in C order. A model with names was fitted on a DataFrame, which
+    scikit-learn converts to an array in Fortran order with the common dtype of the columns. The
+    last bits of a prediction depend on both, as BLAS sums in another order.
     """
 
     def __init__(self, fields: Sequence[Field], named: bool) -> None:
@@ -211,9 +212,9 @@ class MatrixBuilder:
     def build(self, rows: Rows) -> np.ndarray:
         """Return a new array of `rows`.
 
-        Models may write to it, as StandardScaler(copy=False) does, and the same rows are often
-        predicted by several methods. Compiled code of older releases refuses arrays that are
-        read-only, such as those in the body of a request.
+        Models may write to it, as StandardScaler(copy=False) does, and several methods may get the
+        same rows. Compiled code of older releases rejects read-only arrays, such as those in the
+        body of a request.
         """
         if not isinstance(rows, np.ndarray) and any(c.dtype.kind not in "fib" for c in rows):
             return np.column_stack(list(map(_objects, self._fields, rows)))
@@ -244,21 +245,21 @@ def _c_ordered(rows: Rows) -> np.ndarray:
 
 
 def _by_column(rows: Rows) -> np.ndarray:
-    given = rows.T if isinstance(rows, np.ndarray) else rows
-    block: np.ndarray = np.array(given, np.float64, order="C").T
+    columns = rows.T if isinstance(rows, np.ndarray) else rows
+    block: np.ndarray = np.array(columns, np.float64, order="C").T
     return block
 
 
 def narrowed(rows: Rows, fields: Sequence[Field]) -> Rows:
-    """`rows`, those of `fields` of less than 64 bits rounded to the floats that training had."""
+    """Return `rows` rounded to the floats of training, if these have less than 64 bits."""
     narrow = {
-        place: dtype
-        for place, dtype in enumerate(numpy_dtype(field.dtype) for field in fields)
+        index: dtype
+        for index, dtype in enumerate(numpy_dtype(field.dtype) for field in fields)
         if dtype is not None and dtype.kind == "f" and dtype.itemsize < 8  # bytes
     }
     if not narrow:
         return rows
     columns = list(rows.T) if isinstance(rows, np.ndarray) else list(rows)
-    for place, dtype in narrow.items():
-        columns[place] = columns[place].astype(dtype).astype(np.float64)
+    for index, dtype in narrow.items():
+        columns[index] = columns[index].astype(dtype).astype(np.float64)
     return np.array(columns).T if isinstance(rows, np.ndarray) else columns

@@ -1,4 +1,4 @@
-"""Model output as JSON values."""
+"""Results of the model as JSON values."""
 
 from __future__ import annotations
 
@@ -18,43 +18,51 @@ MATRIX = 2
 
 @dataclass(frozen=True)
 class Prediction:
-    """`predictions`: (n_rows,) or (n_rows, n_outputs). `probabilities`: as below, if asked for."""
+    """Predictions for rows.
+
+    Attributes:
+        predictions: An array (n_rows,) or (n_rows, n_outputs).
+        probabilities: {label: probability} of each row, or a list of them, one for each output of
+            the model. None if not requested.
+    """
 
     predictions: np.ndarray
     probabilities: list[Any] | None = None
 
 
 class UnfitError(Exception):
-    """The model returned something that is not one answer for each row. The text describes it."""
+    """The model did not return one prediction for each row. The text describes what it returned."""
 
 
 def stack_outputs(result: Any) -> np.ndarray:
-    """`result`, an array (n_rows, ...) or of several outputs a list of such, as one array.
+    """Return an array (n_rows, ...), or a list of them, one for each output, as one array.
 
     Raises:
-        Problem: 422 they differ in shape.
+        Problem: 422, the outputs differ in shape.
     """
     if isinstance(result, np.ndarray):
         return result
     if len({each.shape for each in result}) > 1:
-        raise Problem(422, "This model's outputs differ in shape. Ask for its probabilities.")
+        raise Problem(422, "This model's outputs differ in shape. Request its probabilities.")
     return np.stack(result, axis=1)
 
 
-def columns(answer: Prediction) -> dict[str, Any]:
-    """Name -> array or list of n_rows values: `prediction`, or `prediction_0`... of several
-    outputs; `probability_setosa`..., or `probability_0_setosa`... likewise. Infinity is NaN.
+def columns(prediction: Prediction) -> dict[str, Any]:
+    """Return a prediction as columns, which are arrays or lists.
+
+    They are `prediction` and `probability_setosa`..., or `prediction_0`... and
+    `probability_0_setosa`... for several outputs. Infinity is NaN.
     """
-    values = answer.predictions.reshape(len(answer.predictions), -1)
-    single = answer.predictions.ndim == 1
-    found: dict[str, Any] = {
+    values = prediction.predictions.reshape(len(prediction.predictions), -1)
+    single = prediction.predictions.ndim == 1
+    by_name: dict[str, Any] = {
         "prediction" if single else f"prediction_{index}": column
         for index, column in enumerate(values.T)
     }
-    if answer.probabilities is not None:
-        rows = [dict(_leaves(row, "probability")) for row in answer.probabilities]
-        found.update((name, [row[name] for row in rows]) for name in rows[0])
-    return {name: replace_infinity(column) for name, column in found.items()}
+    if prediction.probabilities is not None:
+        rows = [dict(_leaves(row, "probability")) for row in prediction.probabilities]
+        by_name.update((name, [row[name] for row in rows]) for name in rows[0])
+    return {name: replace_infinity(column) for name, column in by_name.items()}
 
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -65,27 +73,28 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
         yield from _leaves(part, f"{name}_{key}")
 
 
-def to_dense(result: Any, most: int) -> np.ndarray:
-    """`result`, an array, a sparse matrix or a DataFrame of n_rows, as an array.
+def to_dense(result: Any, max_values: int) -> np.ndarray:
+    """Return an array, a sparse matrix or a DataFrame as an array.
 
     Raises:
-        Problem: 422 the answer would hold more than `most` values.
+        Problem: 422, the array would have more than `max_values` values.
     """
-    if np.prod(np.shape(result), dtype=float) > most:
-        raise Problem(422, f"The answer would hold more than {most} values. Send fewer rows.")
+    if np.prod(np.shape(result), dtype=float) > max_values:
+        detail = f"The response would have more than {max_values} values. Send fewer rows."
+        raise Problem(422, detail)
     array: np.ndarray = result.toarray() if hasattr(result, "toarray") else np.asarray(result)
     return array
 
 
-def require_rows(result: Any, count: int, most: int) -> np.ndarray:
+def require_rows(result: Any, count: int, max_values: int) -> np.ndarray:
     """Return `result` as an array (count, ...).
 
     Raises:
-        UnfitError: It does not hold one answer for each of `count` rows.
-        Problem: 422 as `dense`.
+        UnfitError: The model did not return one prediction for each of `count` rows.
+        Problem: See `to_dense`.
     """
     try:
-        array = to_dense(result, most)
+        array = to_dense(result, max_values)
     except ValueError as error:
         raise UnfitError(f"{_kind(result)} of answers that differ in shape") from error
     if array.ndim == 0 or (isinstance(result, tuple) and array.ndim > 1):
@@ -111,12 +120,17 @@ def _counted(count: int, noun: str) -> str:
 
 
 def probabilities(result: Any, classes: Any) -> list[Any]:
-    """One {label: probability} a row; a list of them where the model has several outputs. `result`
-    is (n_rows, n_classes), or a list of such, and `classes` goes with it. A chain of classifiers
-    gives one matrix for its list of classes: of each output, by number, how probable it is.
+    """Return {label: probability} of each row, or a list of them, one for each output.
+
+    A chain of classifiers returns one matrix with the probability of each output. Its labels are
+    the numbers of the outputs.
+
+    Args:
+        result: An array (n_rows, n_classes), or a list of them, one for each output.
+        classes: The classes of the model, or a list of them, one for each output.
 
     Raises:
-        UnfitError: There is not one probability for each class.
+        UnfitError: The model did not return one probability for each class.
     """
     if is_list_of_outputs(result):
         outputs = [probabilities(each, labels) for each, labels in zip(result, classes)]
@@ -134,15 +148,15 @@ def probabilities(result: Any, classes: Any) -> list[Any]:
 
 
 def label(value: Any) -> str:
-    """A class label as the name of a JSON member: `true`, `1`, `setosa`."""
+    """Return a class label as the name of a JSON member: `true`, `1`, `setosa`."""
     return value if isinstance(value, str) else dump(value).decode()
 
 
 def dump(document: Any) -> bytes:
-    """JSON bytes; floats in their shortest form that reads back equal, NaN and infinity as null."""
+    """Return JSON, with floats in the shortest exact form, and NaN and infinity as null."""
     try:
         return orjson.dumps(document, default=_to_json_value)
-    except TypeError:  # of half of a surrogate pair
+    except TypeError:  # half of a surrogate pair
         return orjson.dumps(replace_all_surrogates(document), default=_to_json_value)
 
 
@@ -150,19 +164,19 @@ def _to_json_value(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else str(value)
 
 
-# Infinity is no number of JSON, and half of a surrogate pair is no character of UTF-8. A client
-# gets the same in each media type: a missing value for the first, U+FFFD for the second.
+# JSON has no infinity, and UTF-8 no half of a surrogate pair. In each media type, a client receives
+# a missing value for the first, and U+FFFD for the second.
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 REPLACEMENT = "\ufffd"
 
 
 def replace_surrogates(value: str) -> str:
-    """A text without halves of surrogate pairs."""
+    """Return a text with U+FFFD in place of halves of surrogate pairs."""
     return SURROGATE.sub(REPLACEMENT, value)
 
 
 def replace_all_surrogates(value: Any) -> Any:
-    """A document, or an array of objects, with such texts, names of members included."""
+    """Call `replace_surrogates` on all texts and names of a document or an array of objects."""
     if isinstance(value, str):
         return replace_surrogates(value)
     if isinstance(value, dict):
@@ -180,7 +194,7 @@ def replace_all_surrogates(value: Any) -> Any:
 
 
 def replace_infinity(values: Any) -> Any:
-    """An array, or a list of floats, with NaN in place of infinity."""
+    """Return an array, or a list of floats, with NaN in place of infinity."""
     if isinstance(values, np.ndarray):
         return _finite(values) if values.dtype.kind == "f" else values
     if math.inf in values or -math.inf in values:

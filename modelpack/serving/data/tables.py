@@ -1,7 +1,7 @@
-"""Columnar and matrix input.
+"""Rows from columns and matrices.
 
-A column is an array (n_rows,) of numbers, booleans, dates, texts or objects, or a list of such
-values as JSON has them. The same rules hold as for rows of JSON: see `misfits`.
+A column is an array (n_rows,) of numbers, booleans, dates, texts or objects, or a list of values as
+in JSON. The rules of `validation` apply as for rows of JSON.
 """
 
 from __future__ import annotations
@@ -37,21 +37,22 @@ KINDS = {
     "any": "iufbM",
     "string": "",
 }
-"""The kinds of numpy's dtypes whose values are looked at all at once."""
+"""The kinds of numpy's dtypes whose values are checked as arrays, by type of the input."""
 
 
 def rows_from_matrix(decoder: Decoder, matrix: np.ndarray) -> Rows:
-    """Rows of a matrix (n_rows, n_inputs) of numbers, in the order of the signature. Where it can
-    be taken as it is, they are a view of it, which may be read-only.
+    """Decode a matrix (n_rows, n_inputs) of numbers in the order of the signature.
+
+    The result may be a view of `matrix`, which may be read-only.
 
     Raises:
-        Problem: 422 it has another width, or a value that does not fit; 413 too many rows.
+        Problem: 422, the matrix has another width, or a wrong value. 413, it has too many rows.
     """
     if matrix.ndim != 2:
         raise Problem(422, f"Expected rows and columns, got {matrix.ndim} dimensions.")
     kinds = decoder.array_kinds
     if decoder.numeric and matrix.dtype.kind in kinds and matrix.shape[1] == len(decoder.fields):
-        decoder.count(len(matrix))
+        decoder.check_count(len(matrix))
         numbers = _to_float64(matrix)
         if _are_valid(decoder, numbers):
             return numbers
@@ -64,16 +65,20 @@ def rows_from_columns(
     columns: Sequence[Column],
     ignored: Extras = None,
 ) -> Rows:
-    """Rows of columns of equal length. `names`: of the columns, in any order; None: they are in the
-    order of the signature. Names that are no inputs are added to `ignored`; without it they are
-    refused. Columns, too, may come back as read-only views of what came.
+    """Decode columns of equal length. The result may contain read-only views of them.
+
+    Args:
+        decoder: The decoder of the model.
+        names: The names of the columns, in any order. None: in the order of the signature.
+        columns: The columns.
+        ignored: Receives the names of extra inputs. None: they are rejected.
 
     Raises:
-        Problem: 422 a column is unknown, missing or there twice, or a value does not fit; 413 too
-            many rows.
+        Problem: 422, a column is unknown, missing or repeated, or a value is wrong. 413, there are
+            too many rows.
     """
     length = len(columns[0]) if len(columns) else 0
-    decoder.count(length)
+    decoder.check_count(length)
     kept = input_positions(decoder, names, len(columns), ignored)
     if kept is not None:
         names, columns = select(names, kept), select(columns, kept)
@@ -96,27 +101,26 @@ def rows_from_columns(
 def input_positions(
     decoder: Decoder, names: Sequence[str] | None, width: int, ignored: Extras = None
 ) -> list[int] | None:
-    """The places of the columns that are inputs of the model; None if all are. `names`, `ignored`:
-    as in `of_columns`.
+    """Return the positions of the columns that are inputs, or None if all are.
 
     Raises:
-        Problem: 422 a column is unknown, missing or there twice.
+        Problem: 422, a column is unknown, missing or repeated.
     """
     if names is None or decoder.in_order(names):
         return _positions_in_order(decoder, names, width, ignored)
     if width == len(decoder.names) and decoder.known.issuperset(names) and len(set(names)) == width:
         return None  # each input once
-    refused = decoder.refused(names, ignored)
-    if refused:
-        raise validation.table_problem("the name of an input", "an unknown one", refused[0])
-    kept = [place for place, name in enumerate(names) if name in decoder.known]
-    given: set[str] = set()
-    for place in kept:
-        if names[place] in given:
-            raise validation.table_problem("each column once", "it twice", names[place])
-        given.add(names[place])
+    rejected = decoder.rejected_names(names, ignored)
+    if rejected:
+        raise validation.table_problem("the name of an input", "an unknown one", rejected[0])
+    kept = [index for index, name in enumerate(names) if name in decoder.known]
+    present: set[str] = set()
+    for index in kept:
+        if names[index] in present:
+            raise validation.table_problem("each column once", "it twice", names[index])
+        present.add(names[index])
     for index in decoder.required:
-        if decoder.names[index] not in given:
+        if decoder.names[index] not in present:
             raise validation.table_problem("this column", "nothing", decoder.names[index])
     return kept if len(kept) < len(names) else None
 
@@ -126,31 +130,31 @@ def _positions_in_order(
 ) -> list[int] | None:
     expected = len(decoder.fields)
     if names and names[0] == "" and width == expected + 1 and ignored is not None:
-        extra_inputs.add(ignored, names[:1])  # the index, to which pandas gives no name in CSV
+        extra_inputs.add(ignored, names[:1])  # the index of pandas, which has no name in CSV
         return list(range(1, width))
     if width != expected:
         raise validation.table_problem(f"{expected} columns", str(width))
     return None
 
 
-def select(values: Any, places: Sequence[int]) -> Any:
-    """The values at these places."""
-    return [values[place] for place in places]
+def select(values: Any, indexes: Sequence[int]) -> Any:
+    """Return the values at these indexes."""
+    return [values[index] for index in indexes]
 
 
 def _arrange(
     decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column], length: int
 ) -> Sequence[Column]:
-    """One column a field, in their order; for what may be missing and is not there, nulls."""
+    """Return a column for each field, in order, with nulls for missing columns."""
     if names is None or decoder.in_order(names):
         return columns
-    given = dict(zip(names, columns))
-    nothing = [None] * length
-    return [given.get(field.name, nothing) for field in decoder.fields]
+    by_name = dict(zip(names, columns))
+    nulls = [None] * length
+    return [by_name.get(field.name, nulls) for field in decoder.fields]
 
 
 def _dicts(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column]) -> Rows:
-    """Rows by name, of no more than what is there: such a model may have 50,000 inputs."""
+    """Decode dicts of the columns that are present: a model may have 50,000 inputs."""
     if names is None or decoder.in_order(names):
         names = decoder.names
     return decoder.explain([dict(zip(names, row)) for row in zip(*map(_to_list, columns))])
@@ -161,7 +165,7 @@ def _is_array(column: Column, kinds: str) -> bool:
 
 
 def _are_valid(decoder: Decoder, numbers: np.ndarray) -> bool:
-    """Whether float64 (n_rows, n_inputs) is plainly right."""
+    """Return whether a matrix is valid. It may be False if it is."""
     with np.errstate(invalid="ignore"):
         if not (are_small(numbers) or _are_in_range(decoder, numbers)):
             return False
@@ -175,7 +179,11 @@ def _are_in_range(decoder: Decoder, numbers: np.ndarray) -> bool:
 
 
 def _array(field: Field, column: Column) -> np.ndarray:
-    """The column as the model takes it; FallbackRequiredError if it is not plainly right."""
+    """Return the array of a valid column.
+
+    Raises:
+        FallbackRequiredError: A value may be wrong.
+    """
     kind = column.dtype.kind if isinstance(column, np.ndarray) else ""
     if kind == "M" and kind not in KINDS[field.type]:
         raise validation.table_problem(validation.EXPECTED[field.type], "dates", field.name)
@@ -200,7 +208,7 @@ def _numbers(field: Field, column: np.ndarray) -> np.ndarray:
 
 
 def _booleans(column: np.ndarray) -> np.ndarray:
-    """Zeros, ones and NaN as booleans; among objects where one is missing."""
+    """Return zeros, ones and NaN as booleans, or as objects if one is missing."""
     missing = np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), bool)
     if not missing.any():
         return column.astype(bool, copy=False)
@@ -210,8 +218,9 @@ def _booleans(column: np.ndarray) -> np.ndarray:
 
 
 def _to_float64(numbers: np.ndarray) -> np.ndarray:
-    """As float64 that lies as the machine wants it: a copy only where they do not already. A NaN
-    may be a signalling one, of which numpy would warn.
+    """Return numbers as aligned float64, copied only if needed.
+
+    numpy would warn about signalling NaNs.
     """
     with np.errstate(invalid="ignore"):
         wide = np.asarray(numbers, np.float64)
@@ -219,7 +228,7 @@ def _to_float64(numbers: np.ndarray) -> np.ndarray:
 
 
 def _wrong_values(field: Field, column: np.ndarray) -> np.ndarray:
-    """Which values of an array of numbers, booleans or dates do not fit, a mask (n_rows,)."""
+    """Return a mask (n_rows,) of the wrong values in an array of numbers, booleans or dates."""
     if column.dtype.kind == "M":
         missing = np.isnat(column) if not field.nullable else False
         return np.asarray(dates.beyond(column) | missing)
@@ -228,7 +237,7 @@ def _wrong_values(field: Field, column: np.ndarray) -> np.ndarray:
     if column.dtype.kind in "iub":
         beyond = column.astype(np.float64) >= BEYOND
         return np.asarray(beyond & (field.type == "integer"))
-    column = _to_float64(column)  # of 16 bits, it compares with no large number
+    column = _to_float64(column)  # floats of 16 bits cannot be compared with large numbers
     missing = np.isnan(column)
     wrong = np.isinf(column) | (missing if not field.nullable else False)
     if field.type == "boolean":
@@ -240,26 +249,26 @@ def _wrong_values(field: Field, column: np.ndarray) -> np.ndarray:
 
 
 def _build_strict(decoder: Decoder, columns: Sequence[Column]) -> list[np.ndarray]:
-    """The same, value by value.
+    """Return the arrays of columns, checked value by value.
 
     Raises:
-        Problem: 422 names the row and column of what is wrong.
+        Problem: 422, with the rows and columns of wrong values.
     """
-    listed = [_to_list(column) for column in columns]
+    lists = [_to_list(column) for column in columns]
     errors = [
         {"row": row, **validation.value_error(field, value)}
-        for field, values in zip(decoder.fields, listed)
+        for field, values in zip(decoder.fields, lists)
         for row, value in enumerate(values)
         if not validation.fits(field, value)
     ]
     if errors:
         errors.sort(key=lambda error: error["row"])
         raise validation.validation_problem(errors[: validation.MAX_ERRORS])
-    return [build(field, values) for field, values in zip(decoder.fields, listed)]
+    return [build(field, values) for field, values in zip(decoder.fields, lists)]
 
 
 def _to_list(column: Column) -> list[Any]:
     if isinstance(column, np.ndarray) and column.dtype.kind == "M":
         return dates.texts(column)
-    listed: list[Any] = column.tolist() if isinstance(column, np.ndarray) else list(column)
-    return listed
+    values: list[Any] = column.tolist() if isinstance(column, np.ndarray) else list(column)
+    return values

@@ -1,4 +1,4 @@
-"""What is wrong with rows, in words."""
+"""Errors of rows, and the search for values that the model rejects."""
 
 from __future__ import annotations
 
@@ -30,42 +30,40 @@ MAX_FLOAT = sys.float_info.max
 
 
 def validation_problem(errors: Sequence[dict[str, Any]]) -> Problem:
-    """The answer to rows with these errors: 422, told by the first of them."""
+    """Return the problem 422 of rows with errors. The detail describes the first one."""
     first = errors[0]
     row = None if first["row"] is None else f"row {first['row']}"
     column = None if first["column"] is None else f'column "{first["column"]}"'
     place = ", ".join(filter(None, [row, column])) or "the rows"
     place = place[0].upper() + place[1:]
     count = f"{MAX_ERRORS} or more" if len(errors) >= MAX_ERRORS else str(len(errors))
-    more = f" It is the first of {count} errors." if len(errors) > 1 else ""
+    more = f" This is the first of {count} errors." if len(errors) > 1 else ""
     detail = f"{place}: expected {first['expected']}, got {first['got']}.{more}"
     return Problem(422, detail, list(errors))
 
 
 def table_problem(expected: str, got: str, column: str | None = None) -> Problem:
-    """The answer to columns that are not those of the signature: 422."""
+    """Return the problem 422 of columns that do not match the signature."""
     name = None if column is None else shorten(column)
     return validation_problem([{"row": None, **_error(name, expected, got)}])
 
 
 def width_problem(row: int, expected: int, values: int) -> Problem:
-    """The answer to a row of a table that is shorter or longer than the others: 422."""
+    """Return the problem 422 of a row in a table that has another length than the others."""
     return validation_problem([{"row": row, **_error(None, f"{expected} values", f"{values}")}])
 
 
 def value_error(field: Field, value: Any) -> dict[str, Any]:
-    """The {column, expected, got} of a value that does not fit."""
+    """Return {column, expected, got} of a wrong value."""
     return _error(field.name, _expected(field), describe_value(value))
 
 
 def row_errors(
-    fields: Sequence[Field], row: Any, refused: Sequence[str] = ()
+    fields: Sequence[Field], row: Any, rejected: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """The {column, expected, got} of each wrong value of one row, which has the names `refused`
-    that are no inputs.
-    """
+    """Yield {column, expected, got} of each wrong value of a row. `rejected`: names in the row."""
     if isinstance(row, dict):
-        for name in refused:
+        for name in rejected:
             yield _error(shorten(name), "the name of an input", "an unknown one")
         values = [row.get(field.name, ...) for field in fields]
     elif isinstance(row, list) or len(fields) == 1:
@@ -82,12 +80,12 @@ def row_errors(
 
 
 def fits(field: Field, value: Any) -> bool:
-    """Whether `value`, as JSON gave it, may stand in this column; ... is one that was not sent."""
+    """Return whether a JSON value is valid in this column. `...` is a value that was not sent."""
     kind = type(value)
     if (kind is float and math.isnan(value)) or value is None or value is ...:
         return field.nullable
     if kind is str and field.type == "number" and field.dtype == "object":
-        value = cells.cell_number(value)  # a Decimal, as pandas writes it to JSON
+        value = cells.cell_number(value)  # pandas writes a Decimal as text
         kind = type(value)
     if kind not in KINDS[field.type]:
         return False
@@ -110,7 +108,7 @@ RULES: dict[str, Callable[[Any], bool]] = {
     "boolean": lambda value: value in (0, 1),
     "datetime": lambda value: dates.nanoseconds(value) is not None,
 }
-"""What a value of the right kind must also be."""
+"""Further conditions for a value of the right type."""
 
 
 def _expected(field: Field) -> str:
@@ -122,7 +120,7 @@ def _error(column: str | None, expected: str, got: str) -> dict[str, Any]:
 
 
 def describe_value(value: Any) -> str:
-    """What came, as it is told to the sender; ... is what did not."""
+    """Describe a value of the client in an error. `...` is a value that was not sent."""
     if value is ...:
         return "nothing"
     if isinstance(value, str):
@@ -135,38 +133,35 @@ def describe_value(value: Any) -> str:
 
 
 def shorten(text: str) -> str:
-    """Text of a client, as far as it is told back."""
+    """Shorten text of the client for an error."""
     return text if len(text) <= MAX_TEXT_LENGTH else text[: MAX_TEXT_LENGTH - 3] + "..."
 
 
-# The likeliest is a value that training never met. The signature has the categories, so that one
-# call confirms it, and none is needed once the model has refused an unknown category of that
-# input. All else is found by halves, and in a row only for a short time: a bad request must not
-# cost much more than a good one.
+# The most likely cause is an unknown category. The signature has the categories, so one call
+# confirms it, and none is needed after the model has rejected an unknown category of this input.
+# Other causes are found by bisection. The time for the search within a row is limited: an invalid
+# request must not cost much more than a valid one.
 Columns = List[np.ndarray]
 ModelCall = Callable[[Columns], Any]
-"""Calls the model, which raises what `is_refusal` recognizes."""
+"""Calls the model, which raises what `is_rejection` recognizes."""
 
 MAX_SUSPECTS = 3
 PATIENCE_SECONDS = 0.1
-"""For the search in a row, after which no further call is begun."""
+"""Time after which the search within a row starts no further call."""
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 def is_rejection(error: Exception) -> bool:
-    """Return whether a model raised `error` because of a value that it does not take.
+    """Return whether a model raised `error` because it rejects a value.
 
-    scikit-learn's estimators raise ValueError, for a category that an encoder has not learnt or a
-    number beyond 32 bits in a tree; CatBoost an error of its own, for a fraction as a category.
+    scikit-learn raises ValueError for an unknown category in an encoder or a number beyond 32 bits
+    in a tree. CatBoost raises CatBoostError for a fraction as a category.
     """
     return isinstance(error, ValueError) or type(error).__name__ == "CatBoostError"
 
 
 class RejectionSearch:
-    """Of a model with these fields. It remembers of which fields an unknown category was refused.
-
-    `patience`: seconds for the search in a row.
-    """
+    """Search for values that the model rejects. `patience`: seconds for the search in a row."""
 
     def __init__(self, fields: Sequence[Field], patience: float = PATIENCE_SECONDS) -> None:
         self._fields = fields
@@ -174,55 +169,54 @@ class RejectionSearch:
         self._known = [frozenset(field.categories or ()) for field in fields]
         self._closed: set[int] = set()
 
-    def problem(self, ask: ModelCall, rows: Rows, example: Rows | None) -> Problem | None:
-        """The answer to rows that the model has refused: 422. None where it takes each row alone.
+    def problem(self, call: ModelCall, rows: Rows, example: Rows | None) -> Problem | None:
+        """Return the problem 422 of rows that the model rejects.
 
-        `example` is a row that it takes: the values of the refused one are tried in it, unless they
-        stand in a dict.
+        It is None if the model accepts each row on its own. The values of a rejected row are tried
+        in `example`, which the model accepts, unless rows are dicts.
         """
         columns = _columns(rows)
         if example is None or len(columns) != len(self._fields):
-            row = _first_row(ask, columns)
+            row = _first_row(call, columns)
             return None if row is None else validation_problem([self._error(columns, row, None)])
         good = _columns(example)
-        suspect = self._suspect(ask, columns, good)
+        suspect = self._suspect(call, columns, good)
         if suspect is not None:
             return validation_problem([self._error(columns, *suspect)])
-        row = _first_row(ask, columns)
+        row = _first_row(call, columns)
         if row is None:
             return None
-        index = self._first_value(ask, _cut(columns, row, row + 1), good)
+        index = self._first_value(call, _cut(columns, row, row + 1), good)
         return validation_problem([self._error(columns, row, index)])
 
     def _error(self, columns: Columns, row: int, index: int | None) -> dict[str, Any]:
         if index is None:
-            told = {"column": None, "expected": "values that the model takes", "got": "others"}
+            error = _error(None, "values that the model takes", "others")
         else:
             got = describe_value(columns[index][row : row + 1].tolist()[0])
-            name = self._fields[index].name
-            told = {"column": name, "expected": "a value that the model takes", "got": got}
-        return {"row": row, **told}
+            error = _error(self._fields[index].name, "a value that the model takes", got)
+        return {"row": row, **error}
 
-    def _suspect(self, ask: ModelCall, columns: Columns, good: Columns) -> tuple[int, int] | None:
-        """Row and column of a value that is unlike those of the training and is refused."""
+    def _suspect(self, call: ModelCall, columns: Columns, good: Columns) -> tuple[int, int] | None:
+        """Return row and column of a rejected value that is unlike those of the training."""
         suspects = sorted(self._suspects(columns))
         for row, index in suspects:
             if index in self._closed:
                 return row, index
         for row, index in suspects[:MAX_SUSPECTS]:
             tried = _cut(columns, row, row + 1)
-            if _is_rejected(ask, [*good[:index], tried[index], *good[index + 1 :]]):
+            if _is_rejected(call, [*good[:index], tried[index], *good[index + 1 :]]):
                 if self._known[index]:
                     self._closed.add(index)
                 return row, index
         return None
 
     def _suspects(self, columns: Columns) -> Iterator[tuple[int, int]]:
-        """The first unknown category of each column, and the first number beyond 32 bits."""
+        """Yield the first unknown category, or number beyond 32 bits, of each column."""
         for index, (known, column) in enumerate(zip(self._known, columns)):
             if known and column.dtype.kind != "M":
-                strange = (not (v in known or v != v) for v in column.tolist())  # noqa: PLR0124
-                row = next((row for row, is_strange in enumerate(strange) if is_strange), None)
+                unknown = (not (v in known or v != v) for v in column.tolist())  # noqa: PLR0124
+                row = next((row for row, is_unknown in enumerate(unknown) if is_unknown), None)
             elif column.dtype.kind == "f":
                 beyond = np.abs(column) > MAX_FLOAT32
                 row = int(beyond.argmax()) if beyond.any() else None
@@ -231,41 +225,41 @@ class RejectionSearch:
             if row is not None:
                 yield row, index
 
-    def _first_value(self, ask: ModelCall, row: Columns, good: Columns) -> int | None:
-        """The column of the first value that is refused by itself, if one is found in time."""
+    def _first_value(self, call: ModelCall, row: Columns, good: Columns) -> int | None:
+        """Return the column of the first rejected value, or None if it is not found in time."""
         deadline = time.monotonic() + self._patience
 
-        def refused(low: int, high: int) -> bool:
+        def is_rejected(low: int, high: int) -> bool:
             if time.monotonic() > deadline:
                 raise TimeoutError
-            return _is_rejected(ask, [*good[:low], *row[low:high], *good[high:]])
+            return _is_rejected(call, [*good[:low], *row[low:high], *good[high:]])
 
         try:
-            return _first(len(row), refused)
+            return _first(len(row), is_rejected)
         except TimeoutError:
             return None
 
 
-def _first_row(ask: ModelCall, columns: Columns) -> int | None:
-    """The first row that is refused alone; a single one has been."""
+def _first_row(call: ModelCall, columns: Columns) -> int | None:
+    """Return the first row that is rejected on its own. A single row has been rejected."""
     count = len(columns[0])
     if count == 1:
         return 0
-    return _first(count, lambda low, high: _is_rejected(ask, _cut(columns, low, high)))
+    return _first(count, lambda low, high: _is_rejected(call, _cut(columns, low, high)))
 
 
-def _first(count: int, refused: Callable[[int, int], bool]) -> int | None:
-    """The first of `count` things that is refused alone, in log2(count) questions about ranges."""
+def _first(count: int, is_rejected: Callable[[int, int], bool]) -> int | None:
+    """Return the first of `count` items that is rejected on its own, by bisection."""
     low, high = 0, count
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if refused(low, middle) else (middle, high)
-    return low if refused(low, high) else None
+        low, high = (low, middle) if is_rejected(low, middle) else (middle, high)
+    return low if is_rejected(low, high) else None
 
 
-def _is_rejected(ask: ModelCall, columns: Columns) -> bool:
+def _is_rejected(call: ModelCall, columns: Columns) -> bool:
     try:
-        ask(columns)
+        call(columns)
     except Exception as error:
         if is_rejection(error):
             return True

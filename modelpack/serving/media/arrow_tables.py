@@ -52,7 +52,7 @@ def rows(service: Service, table: Any, ignored: Extras = None) -> Rows:
     kept = [index for index, name in enumerate(names) if not INDEX.fullmatch(name)]
     table = table.select(kept)
     decoder = service.decoder(table.num_columns)
-    decoder.count(table.num_rows)
+    decoder.check_count(table.num_rows)
     inputs = tables.input_positions(decoder, table.column_names, table.num_columns, ignored)
     table = table if inputs is None else table.select(inputs)
     room = service.limits.body_bytes

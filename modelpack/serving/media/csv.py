@@ -163,7 +163,7 @@ def _rows(decoder: Decoder, table: _Table, body: bytes) -> Iterator[Sequence[str
     if table.has_names:
         next(lines)
     for row, line in enumerate(lines):
-        decoder.count(row + 1)
+        decoder.check_count(row + 1)
         if len(line) != table.width:
             raise validation.width_problem(row, table.width, len(line))
         yield line if kept is None else table.inputs(line)

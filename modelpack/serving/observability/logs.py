@@ -21,7 +21,7 @@ RATE_LIMIT_SECONDS = 60.0
 
 
 class JsonFormatter(logging.Formatter):
-    """`extra={"facts": {...}}` of a log call adds members to its line."""
+    """Formats records as JSON lines. `extra={"facts": {...}}` of a call adds members."""
 
     def format(self, record: logging.LogRecord) -> str:
         facts = dict(getattr(record, "facts", {}))
@@ -37,8 +37,8 @@ def _line(created: float, level: str, logger: str, message: str, facts: Mapping[
 
 
 def _ascii(line: Mapping[str, Any]) -> str:
-    """As JSON in ASCII alone: no terminal takes it for a command, nothing for the end of a line."""
-    with suppress(TypeError):  # of half a surrogate
+    """Return JSON in ASCII, without terminal commands or line ends."""
+    with suppress(TypeError):  # half of a surrogate pair
         text = orjson.dumps(line, default=str).decode()
         if text.isascii() and "\x7f" not in text:
             return text
@@ -52,7 +52,7 @@ def _second(seconds: int) -> str:
 
 
 def log_all(logger: logging.Logger, message: str, facts: Sequence[Mapping[str, Any]]) -> None:
-    """Log a message with each of `facts`, all lines at once where nobody has changed how."""
+    """Log a message with each of `facts`, in one write unless the author changed the logging."""
     if not logger.isEnabledFor(logging.INFO):
         return
     handler = _own_handler(logger)
@@ -71,7 +71,7 @@ def log_all(logger: logging.Logger, message: str, facts: Sequence[Mapping[str, A
 
 
 def _own_handler(logger: logging.Logger) -> Any:
-    """The one handler of a logger below ours, if it is as `configure` has made it."""
+    """Return the handler that `configure` installed, or None if the author changed the logging."""
     parent = logger.parent
     if parent is None or logger.handlers or logger.filters or not logger.propagate:
         return None
@@ -84,26 +84,27 @@ def _own_handler(logger: logging.Logger) -> Any:
 
 
 class RateLimitFilter(logging.Filter):
-    """Lets what the same place of a program says pass once in so many seconds."""
+    """Passes one record from each line of code within so many seconds."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()
         self.seconds = seconds
-        self._said: dict[tuple[str, int], float] = {}
+        self._logged: dict[tuple[str, int], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        place = record.name, record.lineno
-        passes = record.created - self._said.get(place, 0.0) >= self.seconds
+        """Return whether to log a record."""
+        line = record.name, record.lineno
+        passes = record.created - self._logged.get(line, 0.0) >= self.seconds
         if passes:
-            self._said[place] = record.created
+            self._logged[line] = record.created
         return passes
 
 
 def configure() -> None:
-    """Log as JSON lines, warnings too, for this process and those it forks.
+    """Log as JSON lines, also warnings, in this process and its workers.
 
     Raises:
-        StartupError: MODELPACK_LOG_LEVEL is no level.
+        StartupError: MODELPACK_LOG_LEVEL is not a level.
     """
     logging.captureWarnings(True)
     loud = {"level": level(os.environ), "handlers": ["stderr"], "propagate": False}
@@ -125,7 +126,7 @@ def configure() -> None:
             "loggers": {
                 "modelpack": loud,
                 "gunicorn.error": loud,
-                # It says of each batch that no collector takes it.
+                # It logs each batch that it cannot send.
                 "opentelemetry": {"handlers": ["seldom"], "propagate": False},
             },
         }
@@ -133,12 +134,12 @@ def configure() -> None:
 
 
 def level(environ: Mapping[str, str]) -> str:
-    """MODELPACK_LOG_LEVEL, else INFO. DEBUG also shows the probes that succeed.
+    """Return MODELPACK_LOG_LEVEL, or INFO. DEBUG also logs successful probes.
 
     Raises:
-        StartupError: it is no level.
+        StartupError: The variable is not a level.
     """
-    asked = (environ.get("MODELPACK_LOG_LEVEL") or "INFO").upper()
-    if asked not in LEVELS:
+    name = (environ.get("MODELPACK_LOG_LEVEL") or "INFO").upper()
+    if name not in LEVELS:
         raise StartupError(f"MODELPACK_LOG_LEVEL is none of {', '.join(LEVELS).lower()}.")
-    return asked
+    return name

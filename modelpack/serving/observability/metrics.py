@@ -17,7 +17,7 @@ ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 10_000)
 LABEL_CHARACTERS = 200
 
 registry = CollectorRegistry()
-"""Of a process that shares nothing. What workers share is read from their files."""
+"""The metrics of this process. Those of all workers are read from their files."""
 
 REQUESTS = Counter(
     "modelpack_requests",
@@ -105,27 +105,28 @@ FORMATS: Mapping[str, tuple[str, Any]] = {
         openmetrics.generate_latest,
     ),
 }
-"""Media type -> the whole of it with its version, and what writes it."""
+"""Media type -> Content-Type, and the function that writes the metrics."""
 
 
 def exposition(media_type: str) -> tuple[bytes, str]:
-    """All metrics, over all workers, and the value of Content-Type. Of FORMATS."""
+    """Return the metrics of all workers in one of FORMATS, and the Content-Type."""
     content_type, write = FORMATS[media_type]
     return write(_merged_registry()), content_type
 
 
 def label_text(value: Any) -> str:
-    """`value` as a label: facts of model files are hostile text."""
+    """Return `value` as a label without unprintable characters, as model files may be hostile."""
     return "".join(c if c.isprintable() else "?" for c in str(value)[:LABEL_CHARACTERS])
 
 
 class Shared:
-    """What all workers have written to their files; one that a worker is just making is empty."""
+    """A collector of the files of all workers."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def collect(self) -> Iterable[Any]:
+        """Return the merged metrics. A file that a worker is just creating is empty."""
         files = [str(file) for file in self.folder.glob("*.db") if _size(file)]
         merged: Iterable[Any] = MultiProcessCollector.merge(files)
         return merged
@@ -134,7 +135,7 @@ class Shared:
 def _size(file: Path) -> int:
     try:
         return file.stat().st_size
-    except FileNotFoundError:  # of a worker that has just ended
+    except FileNotFoundError:  # a worker has just ended
         return 0
 
 
@@ -146,7 +147,7 @@ def _merged_registry() -> CollectorRegistry:
     return collected
 
 
-NONE, OTHER = "none", "other"  # what matches no route, what is not known
+NONE, OTHER = "none", "other"  # labels of requests without a route, and of unknown values
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 KINDS = {
     400: "malformed",
@@ -166,22 +167,23 @@ KINDS = {
     503: "unavailable",
     504: "deadline",
 }
-MAX_REASONS = 50  # there are some twenty; more would be a mistake of ours
+MAX_REASONS = 50  # about twenty are in use
 _reasons: set[str] = set()
 
 
 def method_label(name: str) -> str:
+    """Return the label of an HTTP method."""
     return name if name in METHODS else OTHER
 
 
 def error_kind(status: int) -> str:
-    """What is wrong with a request that is answered by such a status."""
+    """Return the label of an error status."""
     return KINDS.get(status, OTHER)
 
 
-def reason_label(words: str) -> str:
-    """The first sentence of a refusal without its numbers: `there_are_too_many_connections`."""
-    label = "_".join(re.findall("[a-z]+", words.partition(".")[0].lower()))
+def reason_label(detail: str) -> str:
+    """Return the first sentence of a detail as a label: `there_are_too_many_connections`."""
+    label = "_".join(re.findall("[a-z]+", detail.partition(".")[0].lower()))
     if label not in _reasons and len(_reasons) >= MAX_REASONS:
         return OTHER
     _reasons.add(label)

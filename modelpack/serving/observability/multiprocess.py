@@ -20,18 +20,24 @@ PREFIX = "modelpack-metrics-"
 
 
 class Files:
-    """Of this service. `place`: of this process; `folder`: None until the workers are to share."""
+    """The files of this service.
 
-    place = MASTER
+    Attributes:
+        slot: The slot of this process.
+        folder: The folder of the files, None before `prepare`.
+    """
+
+    slot = MASTER
     folder: Path | None = None
 
 
 def prepare() -> None:
-    """Share what is counted from now on, before the first metric is made. Once a process: again,
-    when gunicorn reads its configuration anew, does nothing.
+    """Share metrics that are created from now on.
+
+    Further calls do nothing, when gunicorn reads its configuration again.
 
     Raises:
-        StartupError: there is no folder that can be written.
+        StartupError: No folder for temporary files can be written.
     """
     if Files.folder is not None:
         return
@@ -41,14 +47,14 @@ def prepare() -> None:
         raise StartupError("no folder for temporary files can be written, as /tmp.") from error
     atexit.register(_remove, os.getpid())
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(Files.folder)
-    values.ValueClass = values.MultiProcessValue(lambda: Files.place)
+    values.ValueClass = values.MultiProcessValue(lambda: Files.slot)
 
 
-def forget(place: str) -> None:
-    """Remove what a dead worker measured of itself; what it counted stays."""
+def forget(slot: str) -> None:
+    """Remove the gauges of a dead worker. Its counters stay."""
     if Files.folder is not None:
         with suppress(FileNotFoundError):
-            multiprocess.mark_process_dead(place, str(Files.folder))
+            multiprocess.mark_process_dead(slot, str(Files.folder))
 
 
 def _remove(master: int) -> None:
@@ -57,8 +63,9 @@ def _remove(master: int) -> None:
 
 
 def _create(parent: Path | None) -> Path:
-    """A folder that is locked until the last process of the service ends, and has its name only
-    then, so that no other service takes it for one that was left.
+    """Create a folder that is locked until the last process of the service ends.
+
+    It gets its final name after the lock, so that no other service takes it for an abandoned one.
     """
     folder = Path(tempfile.mkdtemp(dir=parent))
     _lock(folder)
@@ -69,25 +76,25 @@ def _create(parent: Path | None) -> Path:
 
 
 def _lock(folder: Path) -> int:
-    """A descriptor that holds `folder`, also in the processes that are forked from this one.
+    """Lock `folder` for this process and its children, and return the file descriptor.
 
     Raises:
-        OSError: another service does.
+        OSError: Another service has locked it.
     """
-    held = os.open(str(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    descriptor = os.open(str(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        os.close(held)
+        os.close(descriptor)
         raise
-    return held
+    return descriptor
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove what services left of which all processes were killed."""
-    for left in parent.glob(PREFIX + "*"):
+    """Remove the folders of services whose processes were killed."""
+    for folder in parent.glob(PREFIX + "*"):
         with suppress(OSError):
-            held = _lock(left)
-            if left.stat().st_uid == os.geteuid():
-                shutil.rmtree(str(left), ignore_errors=True)
-            os.close(held)
+            descriptor = _lock(folder)
+            if folder.stat().st_uid == os.geteuid():
+                shutil.rmtree(str(folder), ignore_errors=True)
+            os.close(descriptor)

@@ -18,19 +18,20 @@ EXPORTER = "OTEL_TRACES_EXPORTER"
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 SUPPORTED_PROTOCOL = "http/protobuf"
 INSTALL_COMMAND = "modelpack package --requirement opentelemetry-exporter-otlp-proto-http"
-FLUSH_SECONDS = 3.0  # less than an engine leaves a service that it stops
+FLUSH_SECONDS = 3.0  # less than engines wait for a service that they stop
 
 
 class Tracing:
-    """Of this worker. `tracer`: None where no spans are made."""
+    """The tracer of this worker, or None."""
 
     provider: Any = None
     tracer: Any = None
 
 
 def start() -> None:
-    """Make spans from now on, if the environment asks for them. In each worker, after the fork:
-    the thread that sends them would not survive it. What hinders it is a line in the log.
+    """Start tracing if the environment requires it, or log why it cannot be started.
+
+    Each worker calls this after the fork, which the thread that sends spans would not survive.
     """
     if not is_configured(os.environ):
         return
@@ -43,14 +44,14 @@ def start() -> None:
         Tracing.tracer = Tracing.provider.get_tracer("modelpack.serving")
     except ImportError:
         log.warning(
-            "OpenTelemetry is not in this image. Package the model anew: %s", INSTALL_COMMAND
+            "OpenTelemetry is not in this image. Package the model again: %s", INSTALL_COMMAND
         )
     except Exception:
         log.exception("OpenTelemetry does not start; the service goes on without")
 
 
 def stop() -> None:
-    """Send what has not been sent, and wait for it no longer than FLUSH_SECONDS."""
+    """Send the remaining spans within FLUSH_SECONDS."""
     if Tracing.provider is not None:
         sending = threading.Thread(target=Tracing.provider.shutdown, daemon=True)
         sending.start()
@@ -58,14 +59,14 @@ def stop() -> None:
 
 
 def is_configured(environ: Mapping[str, str]) -> bool:
-    """Whether the variables of OpenTelemetry's specification ask for traces."""
+    """Return whether the variables of OpenTelemetry's specification enable traces."""
     if environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or environ.get(EXPORTER) == "none":
         return False
     return any(environ.get(name) for name in (*ENDPOINTS, EXPORTER))
 
 
 def unsupported_protocol(environ: Mapping[str, str]) -> str | None:
-    """What the variables ask for that this service cannot do."""
+    """Return why the service does not support the exporter or protocol, or None."""
     exporter = environ.get(EXPORTER) or "otlp"
     if exporter != "otlp":
         return f"{EXPORTER} is {exporter!r}; traces are sent by otlp alone, and so not at all"
@@ -78,8 +79,9 @@ def unsupported_protocol(environ: Mapping[str, str]) -> str | None:
 def begin(
     context: TraceContext, method: str, route: str | None, waited: float
 ) -> tuple[Any, TraceContext]:
-    """The span of a request that has `waited` so many seconds, None where none is made, and the
-    context with that span's ids.
+    """Start the span of a request, and return it with the context of its ids.
+
+    Without tracing, the span is None and the context unchanged. `waited`: seconds until now.
     """
     if Tracing.tracer is None:
         return None, context
@@ -95,17 +97,17 @@ def begin(
         attributes=facts,
         start_time=time.time_ns() - int(waited * 1e9),
     )
-    made = span.get_span_context()
+    ids = span.get_span_context()
     return span, replace(
         context,
-        trace_id=f"{made.trace_id:032x}",
-        span_id=f"{made.span_id:016x}",
-        is_sampled=bool(made.trace_flags.sampled),
+        trace_id=f"{ids.trace_id:032x}",
+        span_id=f"{ids.span_id:016x}",
+        is_sampled=bool(ids.trace_flags.sampled),
     )
 
 
 def end(span: Any, status: int, rows: int | None) -> None:
-    """End the span of a request that is answered."""
+    """End the span of a request."""
     if span is None:
         return
     span.set_attribute("http.response.status_code", status)
@@ -121,7 +123,7 @@ def end(span: Any, status: int, rows: int | None) -> None:
 
 @contextmanager
 def model_span(parent: Any, method: str, rows: int) -> Iterator[None]:
-    """A span around a call of the model, within that of the request, if there is one."""
+    """Trace a call of the model within the span of the request, if there is one."""
     if parent is None:
         yield
         return
@@ -131,7 +133,7 @@ def model_span(parent: Any, method: str, rows: int) -> Iterator[None]:
         f"model {method}",
         context=trace.set_span_in_context(parent),
         attributes={"modelpack.method": method, "modelpack.rows": rows},
-        record_exception=False,  # its text may hold what was sent
+        record_exception=False,  # its text may contain text of the client
         set_status_on_exception=False,
     ) as span:
         try:
@@ -142,7 +144,7 @@ def model_span(parent: Any, method: str, rows: int) -> Iterator[None]:
 
 
 def _parent(context: TraceContext) -> Any:
-    """The caller's span as OpenTelemetry's context; empty where there is none."""
+    """Return OpenTelemetry's context with the span of the caller, empty if there is none."""
     from opentelemetry import trace  # noqa: PLC0415 - as in `begin`
     from opentelemetry.context import Context  # noqa: PLC0415
     from opentelemetry.trace.span import TraceState  # noqa: PLC0415
@@ -160,7 +162,7 @@ def _parent(context: TraceContext) -> Any:
 
 
 def _provider(environ: Mapping[str, str]) -> Any:
-    """Sampler, endpoint, headers, time limits and sizes are read from OTEL_* variables by it."""
+    """Create the provider. OpenTelemetry reads its other settings from OTEL_* variables."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
         OTLPSpanExporter,
     )
@@ -181,9 +183,14 @@ SAMPLED = 1  # the flag that version 00 knows
 
 @dataclass(frozen=True)
 class TraceContext:
-    """`trace_id`: 32 hexadecimal digits; `span_id`: 16, of this request; `parent_id`: 16, of the
-    caller's span, None where the trace begins here. `state`: what the systems before wrote in
-    `tracestate`, for who exports spans.
+    """The trace of a request.
+
+    Attributes:
+        trace_id: 32 hexadecimal digits.
+        span_id: 16 hexadecimal digits, of this request.
+        parent_id: 16 hexadecimal digits of the caller's span, None if the trace begins here.
+        is_sampled: The caller records the trace.
+        state: The header `tracestate`, for exported spans.
     """
 
     trace_id: str
@@ -194,23 +201,24 @@ class TraceContext:
 
     @property
     def header(self) -> str:
-        """The value of `traceparent` or `traceresponse` that names this request's span."""
+        """The value of `traceparent` or `traceresponse` with the span of this request."""
         return f"00-{self.trace_id}-{self.span_id}-{int(self.is_sampled):02x}"
 
 
 def context_from_headers(traceparent: str | None, tracestate: str | None = None) -> TraceContext:
-    """A span of its own for a request: in the trace of its headers, else in a new one. Several
-    headers `traceparent` come as one with commas, and are none.
+    """Return a new span in the trace of the headers, or in a new trace if these are not valid.
+
+    Several headers `traceparent` are joined by commas, which is not valid.
     """
-    found = TRACEPARENT.fullmatch((traceparent or "").strip(" \t"))
-    if found and _is_valid(*found.groups()):
-        is_sampled = bool(int(found[4], 16) & SAMPLED)
-        return TraceContext(found[2], _random(8), found[3], is_sampled, tracestate or "")
+    match = TRACEPARENT.fullmatch((traceparent or "").strip(" \t"))
+    if match and _is_valid(*match.groups()):
+        is_sampled = bool(int(match[4], 16) & SAMPLED)
+        return TraceContext(match[2], _random(8), match[3], is_sampled, tracestate or "")
     return TraceContext(_random(16), _random(8))
 
 
 def _is_valid(version: str, trace: str, parent: str, _flags: str, more: str | None) -> bool:
-    """Section 3.2.2: no version ff, no id of zeros; only versions to come may add members."""
+    """Check the version, the ids and further members. See W3C Trace Context, section 3.2.2."""
     return (
         version != "ff"
         and bool(trace.strip("0") and parent.strip("0"))
@@ -219,5 +227,5 @@ def _is_valid(version: str, trace: str, parent: str, _flags: str, more: str | No
 
 
 def _random(count: int) -> str:
-    # Of the system: the generators of forked workers would repeat each other.
+    # From the system, as the generators of forked workers would repeat each other.
     return os.urandom(count).hex()

@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 of exactly this model's service: https://spec.openapis.org/oas/v3.1.1.
+"""OpenAPI 3.1 of the service of this model: https://spec.openapis.org/oas/v3.1.1.
 
-A dialect tells its own paths, in its `describe(service)`; what they share is made here.
+A protocol describes its paths in a function. This folder has what they share.
 """

@@ -1,4 +1,4 @@
-"""The whole document, collected over the dialects."""
+"""The document, collected from the protocols."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from . import operations, predictions
 from . import schemas as openapi_schemas
 
 METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH"}
-"""HEAD goes with GET, and OPTIONS with any."""
+"""The methods that are described. Flask adds HEAD and OPTIONS."""
 REQUEST_ID = {
     "required": True,
-    "description": "The id of the request in the log: the one it came with in this header, if that "
-    "is 1 to 64 letters, digits, _ and -.",
+    "description": "The id of the request in the log. It is the one in the request's header, if "
+    "that has 1 to 64 letters, digits, _ and -.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
 }
 HEADERS = {
     "X-Request-Id": REQUEST_ID,
     "Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}},
-    "Accept-Encoding": {"description": "The encodings that are.", "schema": {"type": "string"}},
-    "Accept-Post": {"description": "The types that are.", "schema": {"type": "string"}},
+    "Accept-Encoding": {"description": "The supported encodings.", "schema": {"type": "string"}},
+    "Accept-Post": {"description": "The supported media types.", "schema": {"type": "string"}},
     "WWW-Authenticate": {"schema": {"type": "string"}},
     extra_inputs.HEADER: {
-        "description": "The inputs that came and that the model does not have, a list of strings "
-        "of RFC 8941, percent-encoded.",
+        "description": "The inputs that the model does not have and that were ignored, a list of "
+        "strings of RFC 8941, percent-encoded.",
         "schema": {"type": "string"},
     },
 }
@@ -41,14 +41,14 @@ INSTANCES = {
     "additionalProperties": False,
 }
 COMMON_STATUSES = (400, 408, 413, 414, 417, 431, 500, 503)
-"""What any request may be answered, whatever its route."""
+"""Statuses of any route."""
 
 
 SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "basic": {"type": "http", "scheme": "basic", "description": "The token is the password."},
 }
-"""Of a service that has a token: either will do."""
+"""The alternatives of a service with a token."""
 
 
 EXTENSION = "modelpack.protocols"
@@ -72,14 +72,14 @@ class Protocol(NamedTuple):
 
 
 def document(service: Service, app: Flask, protocols: Iterable[Protocol]) -> dict[str, Any]:
-    """Of the routes that `app` has."""
-    registered = _registered(app)
+    """Return the document of the routes that `app` has."""
+    registered = _registered_views(app)
     paths: dict[str, Any] = {}
     tags = []
     for protocol in protocols:
-        told = _paths(protocol, service, registered)
-        paths.update(told)
-        if told:
+        described = _paths(protocol, service, registered)
+        paths.update(described)
+        if described:
             tags.append({"name": protocol.name, "description": protocol.description})
     return {
         "openapi": "3.1.0",
@@ -91,8 +91,8 @@ def document(service: Service, app: Flask, protocols: Iterable[Protocol]) -> dic
     }
 
 
-def _registered(app: Flask) -> dict[tuple[str, str], Any]:
-    """(path, method) -> the view function."""
+def _registered_views(app: Flask) -> dict[tuple[str, str], Any]:
+    """Return the view function of each (path, method)."""
     return {
         (openapi_path(rule.rule), method.lower()): app.view_functions[rule.endpoint]
         for rule in app.url_map.iter_rules()
@@ -101,7 +101,7 @@ def _registered(app: Flask) -> dict[tuple[str, str], Any]:
 
 
 def openapi_path(rule: str) -> str:
-    """Flask's /models/<name> as OpenAPI's /models/{name}."""
+    """Return Flask's /models/<name> as OpenAPI's /models/{name}."""
     return rule.replace("<", "{").replace(">", "}")
 
 
@@ -113,12 +113,12 @@ def _paths(
         for method, operation in item.items():
             view = registered.get((path, method))
             if view:
-                whole = _operation(protocol.name, view, _secured(path, operation))
-                paths.setdefault(path, {})[method] = whole
+                secured = _with_security(path, operation)
+                paths.setdefault(path, {})[method] = _operation(protocol.name, view, secured)
     return paths
 
 
-def _secured(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+def _with_security(path: str, operation: dict[str, Any]) -> dict[str, Any]:
     if not auth.is_set(os.environ) or path in auth.open_routes(os.environ):
         return operation
     responses = {**operation["responses"], **operations.references([401])}
@@ -126,17 +126,17 @@ def _secured(path: str, operation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation(tag: str, view: Any, operation: dict[str, Any]) -> dict[str, Any]:
-    """The operation of a dialect, with what all of them have. Its words are those of the view."""
+    """Return an operation with what all have in common, and the docstring of its view."""
     summary = " ".join(inspect.cleandoc(view.__doc__ or "").split())
     name = view.__name__
-    told = {"tags": [tag], "operationId": name if name == tag else f"{tag}_{name}"}
+    common = {"tags": [tag], "operationId": name if name == tag else f"{tag}_{name}"}
     responses = {**operation["responses"], **operations.references(COMMON_STATUSES)}
     for status, response in responses.items():
         if "$ref" not in response:
             headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
             headers.update(response.get("headers", {}))
             responses[status] = {**response, "headers": headers}
-    return {**told, "summary": summary, **operation, "responses": dict(sorted(responses.items()))}
+    return {**common, "summary": summary, **operation, "responses": dict(sorted(responses.items()))}
 
 
 def _info(service: Service) -> dict[str, Any]:
@@ -157,5 +157,5 @@ def _components(service: Service) -> dict[str, Any]:
         **predictions.schemas(service),
         "Problem": operations.PROBLEM,
     }
-    found = {"schemas": schemas, "responses": operations.components(), "headers": HEADERS}
-    return {**found, "securitySchemes": SCHEMES} if auth.is_set(os.environ) else found
+    components = {"schemas": schemas, "responses": operations.components(), "headers": HEADERS}
+    return {**components, "securitySchemes": SCHEMES} if auth.is_set(os.environ) else components

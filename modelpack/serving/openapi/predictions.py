@@ -1,4 +1,4 @@
-"""JSON Schemas of answers, and bodies per media type."""
+"""JSON Schemas of predictions, and bodies by media type."""
 
 from __future__ import annotations
 
@@ -19,51 +19,52 @@ from . import schemas as openapi_schemas
 from .operations import content
 
 NUMBER = {"type": ["number", "null"], "format": "double"}
-"""NaN and infinity come as null."""
+"""NaN and infinity are null."""
 MAX_LABELS = 200
 
 
 def schemas(service: Service) -> dict[str, Any]:
-    """The component `Prediction`, and `Probabilities` where the model gives them."""
-    found = {"Prediction": _prediction(service)}
+    """Return the component `Prediction`, and `Probabilities` if the model has them."""
+    components = {"Prediction": _prediction(service)}
     if "predict_proba" in service.methods:
-        found["Probabilities"] = _probabilities(service)
-    return found
+        components["Probabilities"] = _probabilities(service)
+    return components
 
 
 def example(service: Service) -> list[Any] | None:
-    """The prediction for the model's own example, as JSON has it; None where there is none."""
+    """Return the prediction for the model's own example as JSON, or None if unknown."""
     output = _output(service)
     return None if output is None else _json(output.tolist())
 
 
 def predictions_schema(probabilities: bool = False) -> dict[str, Any]:
-    """Of an answer {"predictions": [...]}, and `probabilities` where they were asked for."""
-    told = {"type": "array", "items": operations.schema("Prediction"), "minItems": 1}
-    also = {"type": "array", "items": operations.schema("Probabilities"), "minItems": 1}
-    more = {"probabilities": also} if probabilities else {}
-    return operations.object_schema({"predictions": told}, more)
+    """Return the schema of {"predictions": [...], "probabilities": [...]}."""
+    rows = {"type": "array", "items": operations.schema("Prediction"), "minItems": 1}
+    by_class = {"type": "array", "items": operations.schema("Probabilities"), "minItems": 1}
+    more = {"probabilities": by_class} if probabilities else {}
+    return operations.object_schema({"predictions": rows}, more)
 
 
 def listed_example(service: Service) -> dict[str, Any]:
-    """For `operations.content`."""
-    answer = example(service)
-    return {"example": None if answer is None else {"predictions": answer}}
+    """Return the examples of a response for `operations.content`."""
+    prediction = example(service)
+    return {"example": None if prediction is None else {"predictions": prediction}}
 
 
 def _output(service: Service) -> np.ndarray | None:
-    """(1, ...)"""
+    """Return the prediction (1, ...) for the model's own example, or None."""
     result = _call_on_example(service, service.manifest.method)
     try:
-        most = service.limits.answer_values
-        return None if result is None else results.require_rows(result, 1, most)
-    except (Problem, results.UnfitError):  # too large, or not an answer
+        max_values = service.limits.answer_values
+        return None if result is None else results.require_rows(result, 1, max_values)
+    except (Problem, results.UnfitError):  # too large, or not a prediction
         return None
 
 
 def _call_on_example(service: Service, method: str) -> Any:
-    """What the model gives for its own example, which is not counted as a prediction; None where
-    none is known, or the model fails.
+    """Call the model on its own example, without counting a prediction.
+
+    Return None if the example is unknown or the model fails.
     """
     row = service.manifest.example
     if not service.ready or row is None:
@@ -75,14 +76,14 @@ def _call_on_example(service: Service, method: str) -> Any:
 
 
 def _json(values: list[Any]) -> list[Any]:
-    listed: list[Any] = orjson.loads(results.dump(values))
-    return listed
+    converted: list[Any] = orjson.loads(results.dump(values))
+    return converted
 
 
 def _prediction(service: Service) -> dict[str, Any]:
     output = _output(service)
     if output is None:
-        return {"description": "What the model gives for one row."}
+        return {"description": "The prediction for one row."}
     schema = _labels(service, output) or _array(_value(service, output), output.shape[1:])
     return {**schema, "examples": _json(output.tolist())}
 
@@ -104,27 +105,27 @@ def _value(service: Service, output: np.ndarray) -> dict[str, Any]:
 
 
 def _labels(service: Service, output: np.ndarray) -> dict[str, Any] | None:
-    """Of a classifier of one output, its classes: if they are what it answers with."""
+    """Return the schema of a classifier's classes, or None if it predicts other values."""
     classes = service.manifest.classes if service.manifest.method == "predict" else None
     if not classes or output.ndim != 1:
         return None
-    known, given = _json(list(classes)), _json(output.tolist())
-    if not {results.dump(each) for each in given} <= {results.dump(each) for each in known}:
+    known, predicted = _json(list(classes)), _json(output.tolist())
+    if not {results.dump(each) for each in predicted} <= {results.dump(each) for each in known}:
         return None
     return {"enum": known}
 
 
 def _probabilities(service: Service) -> dict[str, Any]:
-    """Of a model with several outputs, a list of one object each."""
+    """Return the schema of the probabilities of a row: an object, or a list of them per output."""
     result = _call_on_example(service, "predict_proba")
     try:
-        (row,) = answer = _json(results.probabilities(result, service.runner.classes))
+        (row,) = rows = _json(results.probabilities(result, service.runner.classes))
     except (results.UnfitError, ValueError):  # unknown, or not one for each class of one row
         return {"description": "The probability of each class."}
     schema = (
         _probabilities_of_outputs(row) if isinstance(row, list) else _probabilities_of_classes(row)
     )
-    return {**schema, "examples": answer}
+    return {**schema, "examples": rows}
 
 
 def _probabilities_of_outputs(row: list[dict[str, Any]]) -> dict[str, Any]:
@@ -143,24 +144,24 @@ def _probabilities_of_classes(row: dict[str, Any]) -> dict[str, Any]:
 
 
 TEXTS = ("text/csv", "application/jsonlines")
-"""Whose content is text; that of the others is bytes."""
+"""Media types of text."""
 
 
 def request_body(service: Service, json: dict[str, Any]) -> dict[str, Any]:
-    """`json`: the content for JSON, of which each dialect has its own."""
+    """Return the content of a request in all media types. `json`: the content of the protocol."""
     rows = {"text/csv": _csv(service), "application/jsonlines": _lines(service)}
-    told = dict(json)
+    contents = dict(json)
     for medium in media.available()[1:]:
         name = medium.TYPES[0]
         for type_ in medium.TYPES:
-            told.update(content(_schema(name), {"example": rows.get(name)}, type_))
-    return told
+            contents.update(content(_schema(name), {"example": rows.get(name)}, type_))
+    return contents
 
 
 def response_body(service: Service) -> dict[str, Any]:
-    """The predictions, in the type that the header Accept asks for."""
-    also = "predict_proba" in service.methods
-    json = content(predictions_schema(also), listed_example(service))
+    """Return the content of predictions in all media types."""
+    has_probabilities = "predict_proba" in service.methods
+    json = content(predictions_schema(has_probabilities), listed_example(service))
     types = [medium.TYPES[0] for medium in media.available()[1:]]
     return {**json, **{type_: {"schema": _schema(type_)} for type_ in types}}
 

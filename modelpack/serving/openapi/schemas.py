@@ -10,34 +10,34 @@ from ..service import Service
 from . import operations
 
 MAX_ITEMS = 200
-"""Inputs beyond these are not told one by one in a row's list, which has their number instead."""
+"""Values in the schema of a row. Longer rows have only a length."""
 MAX_PROPERTIES = 5000
-"""Inputs beyond these are not named in the document: GET /signature has them."""
+"""Names in the schema of a row. GET /signature lists those of larger models."""
 
 
 def row_schemas(service: Service) -> dict[str, Any]:
-    """The components `Rows`, `Row`, `RowInOrder`, and `RowByName` where the inputs are known."""
+    """Return the components `Rows`, `Row`, `RowInOrder`, and `RowByName` if inputs are known."""
     inputs = service.manifest.inputs
     values = field_schemas(service)
-    told = {"RowInOrder": _row_in_order(service, values) if inputs else _row_of_unknown_inputs()}
+    rows = {"RowInOrder": _row_in_order(service, values) if inputs else _row_of_unknown_inputs()}
     if inputs:
-        told["RowByName"] = _row_by_name(service, values)
-    forms: list[dict[str, Any]] = [{"$ref": f"#/components/schemas/{name}"} for name in told]
+        rows["RowByName"] = _row_by_name(service, values)
+    forms: list[dict[str, Any]] = [{"$ref": f"#/components/schemas/{name}"} for name in rows]
     if inputs and _takes_positions(service):
         forms.append(_row_by_position(service))
     if len(inputs) < 2:
         forms.append(_without_examples(values[0]) if inputs else value_schema("any", True))
-    return {**told, "Row": {"anyOf": forms}, "Rows": _rows_schema(service)}
+    return {**rows, "Row": {"anyOf": forms}, "Rows": _rows_schema(service)}
 
 
 def _rows_schema(service: Service) -> dict[str, Any]:
     width = len(service.manifest.inputs)
-    most = service.decoder(width or 1).most_rows
+    max_rows = service.decoder(width or 1).max_rows
     return {
         "type": "array",
         "items": {"$ref": "#/components/schemas/Row"},
         "minItems": 1,
-        "maxItems": most,
+        "maxItems": max_rows,
     }
 
 
@@ -52,8 +52,8 @@ def _row_in_order(service: Service, values: list[dict[str, Any]]) -> dict[str, A
 def _row_by_name(service: Service, values: list[dict[str, Any]]) -> dict[str, Any]:
     inputs = service.manifest.inputs
     if len(values) > MAX_PROPERTIES:
-        told = f"The {len(values)} names of the inputs are those of GET /signature."
-        return {"type": "object", "additionalProperties": any_value(service), "description": told}
+        text = f"GET /signature lists the names of the {len(values)} inputs."
+        return {"type": "object", "additionalProperties": any_value(service), "description": text}
     schema: dict[str, Any] = {
         "type": "object",
         "properties": dict(zip((field.name for field in inputs), values)),
@@ -62,21 +62,24 @@ def _row_by_name(service: Service, values: list[dict[str, Any]]) -> dict[str, An
     required = [field.name for field in inputs if not field.nullable]
     if required:
         return {**schema, "required": required}
-    # Names that are ignored do not make a row by themselves.
-    strange = {"propertyNames": {"not": {"enum": list(schema["properties"])}}}
-    return (
-        {**schema, "not": {**strange, "minProperties": 1}} if service.extras is not None else schema
-    )
+    if service.extras is None:
+        return schema
+    # A row cannot consist of extra inputs alone.
+    only_extra = {"propertyNames": {"not": {"enum": list(schema["properties"])}}}
+    return {**schema, "not": {**only_extra, "minProperties": 1}}
 
 
 def _takes_positions(service: Service) -> bool:
-    """Whether names that are not those of inputs stand for positions."""
+    """Return whether names that are not inputs are taken for positions."""
     facts = service.manifest
     return not facts.named and facts.layout != "dicts" and len(facts.inputs) <= MAX_PROPERTIES
 
 
 def _row_by_position(service: Service) -> dict[str, Any]:
-    """All rows of a request have the same names in one order, which a schema cannot say."""
+    """Return the schema of a row whose names are taken for positions.
+
+    A schema cannot require that all rows have the same names in the same order.
+    """
     known = [field.name for field in service.manifest.inputs]
     return {
         "type": "object",
@@ -84,21 +87,21 @@ def _row_by_position(service: Service) -> dict[str, Any]:
         "propertyNames": {"not": {"enum": known}},
         "minProperties": len(known),
         "maxProperties": len(known),
-        "description": "The values in the order of the inputs, which have no names of their own.",
+        "description": "The values in the order of the inputs, which have no names.",
     }
 
 
 def any_value(service: Service) -> dict[str, Any]:
-    """What is true of the values of all inputs."""
+    """Return the schema of a value of any input."""
     kinds = sorted({(field.type, field.nullable) for field in service.manifest.inputs})
-    told = [value_schema(*each) for each in kinds]
-    return told[0] if len(told) == 1 else {"anyOf": told}
+    values = [value_schema(*each) for each in kinds]
+    return values[0] if len(values) == 1 else {"anyOf": values}
 
 
 def _row_of_unknown_inputs() -> dict[str, Any]:
-    told = "As many values as the model was trained on: its file does not tell how many."
+    text = "As many values as in training. The model file does not contain their number."
     values = {"type": "array", "items": value_schema("any", True), "minItems": 1}
-    return {**values, "description": told}
+    return {**values, "description": text}
 
 
 def _without_examples(value: dict[str, Any]) -> dict[str, Any]:
@@ -107,13 +110,14 @@ def _without_examples(value: dict[str, Any]) -> dict[str, Any]:
 
 ColumnSchema = Callable[[Dict[str, Any]], Dict[str, Any]]
 MAX_COLUMNS = 200
-"""Inputs beyond these are not named again: the row by name has them."""
+"""Names in the schema of columns. The schema of a row by name lists those of larger models."""
 
 
 def column_schemas(service: Service) -> dict[str, Any]:
-    """The components `Columns`, and `ColumnsOfLists`, where each value may stand in a list of its
-    own. All lists are of one length. Inputs that have no names of their own take any, in the order
-    of the signature.
+    """Return the components `Columns`, and `ColumnsOfLists`, where each value may be in a list.
+
+    All columns have one length. Inputs without names accept any names, in the order of the
+    signature.
     """
     return {
         "Columns": _columns_schema(service, _column),
@@ -127,8 +131,8 @@ def _columns_schema(service: Service, values: ColumnSchema) -> dict[str, Any]:
     if not inputs:
         return _any_columns(values(value_schema("any", True)))
     if len(inputs) > MAX_COLUMNS:
-        fewest = max(1, sum(not field.nullable for field in inputs))
-        size = {"minProperties": fewest, "maxProperties": len(inputs)}
+        required = max(1, sum(not field.nullable for field in inputs))
+        size = {"minProperties": required, "maxProperties": len(inputs)}
         return {**_any_columns(values(any_value(service))), **size}
     kinds = [values(value_schema(field.type, field.nullable)) for field in inputs]
     by_name: dict[str, Any] = {
@@ -146,8 +150,9 @@ def _columns_schema(service: Service, values: ColumnSchema) -> dict[str, Any]:
 
 
 def column_names(service: Service) -> dict[str, Any]:
-    """Of a list of the names of columns, in the order of the signature. Names of the author's own
-    are taken in any order, as long as the values are in the same.
+    """Return the schema of a list of column names in the order of the signature.
+
+    The service also accepts the names of a named model in another order, with values to match.
     """
     known = [field.name for field in service.manifest.inputs]
     in_order = operations.tuple_schema([{"const": name} for name in known])
@@ -162,6 +167,7 @@ def column_names(service: Service) -> dict[str, Any]:
 
 
 def columns_example(service: Service) -> dict[str, Any] | None:
+    """Return the model's example as columns, or None."""
     row = example_by_name(service)
     return None if row is None else {name: [value] for name, value in row.items()}
 
@@ -175,8 +181,8 @@ def _column(kind: dict[str, Any]) -> dict[str, Any]:
 
 
 def _column_of_lists(kind: dict[str, Any]) -> dict[str, Any]:
-    alone = {"type": "array", "items": kind, "minItems": 1, "maxItems": 1}
-    return {"anyOf": [{"type": "array", "items": each} for each in (kind, alone)]}
+    in_list = {"type": "array", "items": kind, "minItems": 1, "maxItems": 1}
+    return {"anyOf": [{"type": "array", "items": each} for each in (kind, in_list)]}
 
 
 TYPES = {
@@ -201,54 +207,52 @@ MAX_EXAMPLES = 100
 
 
 def field_schemas(service: Service) -> list[dict[str, Any]]:
-    """One an input, in their order."""
+    """Return the schema of each input, in order."""
     inputs = service.manifest.model["signature"]["inputs"]
-    shut = inputs_with_closed_categories(service)
-    return [_field_schema(field, field["name"] in shut) for field in inputs]
+    closed = inputs_with_closed_categories(service)
+    return [_field_schema(field, field["name"] in closed) for field in inputs]
 
 
 def value_schema(type_: str, nullable: bool) -> dict[str, Any]:
-    """Of any value of this type."""
+    """Return the schema of any value of a type."""
     types = TYPES[type_] + (["null"] if nullable else [])
     return {"type": types[0] if len(types) == 1 else types, **BOUNDS.get(type_, {})}
 
 
-def _field_schema(field: Mapping[str, Any], shut: bool) -> dict[str, Any]:
+def _field_schema(field: Mapping[str, Any], is_closed: bool) -> dict[str, Any]:
     schema = value_schema(field["type"], field["nullable"])
     known = [value for value in field["categories"] or () if value is not None]
     examples = [] if field["example"] is None else [field["example"]]
-    if known and shut:
+    if known and is_closed:
         schema["enum"] = known + ([None] if field["nullable"] else [])
     elif known:
         examples += [value for value in known[:MAX_EXAMPLES] if value not in examples]
-        schema["description"] = "The examples were in the training; other values are taken too."
+        schema["description"] = "The examples were in the training. Other values are accepted, too."
     else:
         schema.update(_training_range(field))
     return {**schema, "examples": examples} if examples else schema
 
 
 def _training_range(field: Mapping[str, Any]) -> dict[str, str]:
-    """What training saw is told, and bounds nothing."""
+    """Return a description of the values in training, which bound nothing."""
     ends = (("from", field.get("minimum")), ("to", field.get("maximum")))
-    told = [f"{word} {end}" for word, end in ends if end is not None]
-    return {"description": f"Plausible {' '.join(told)}."} if told else {}
+    parts = [f"{word} {end}" for word, end in ends if end is not None]
+    return {"description": f"Plausible {' '.join(parts)}."} if parts else {}
 
 
 UNKNOWN_CATEGORY = "a value that was not in the training"
 MAX_TRIED_INPUTS = 50
-"""The model is called once for each."""
+"""Inputs for which the model is called to try an unknown category."""
 MAX_TRIED_CATEGORIES = 1000
 
 
 def inputs_with_closed_categories(service: Service) -> set[str]:
-    """The names of the inputs of which the model refuses an unknown category. Inputs that it could
-    not be asked about are not among them.
-    """
+    """Return the names of the inputs whose unknown categories the model rejects, as tried here."""
     fields = service.manifest.inputs
-    asked = [index for index, field in enumerate(fields) if _can_be_tried(field)]
-    if not service.ready or service.manifest.example is None or len(asked) > MAX_TRIED_INPUTS:
+    tried = [index for index, field in enumerate(fields) if _can_be_tried(field)]
+    if not service.ready or service.manifest.example is None or len(tried) > MAX_TRIED_INPUTS:
         return set()
-    return {fields[index].name for index in asked if _rejects_unknown_category(service, index)}
+    return {fields[index].name for index in tried if _rejects_unknown_category(service, index)}
 
 
 def _can_be_tried(field: Field) -> bool:
@@ -260,7 +264,7 @@ def _rejects_unknown_category(service: Service, index: int) -> bool:
     row[index] = _unknown_category(service.manifest.inputs[index])
     try:
         service.runner.call(service.manifest.method, service.decode_rows([row]))
-    except ValueError:  # as an encoder refuses
+    except ValueError:  # which encoders raise
         return True
     except Exception:
         return False
@@ -268,7 +272,7 @@ def _rejects_unknown_category(service: Service, index: int) -> bool:
 
 
 def _unknown_category(field: Field) -> Any:
-    """A value of the field's type that is none of its categories."""
+    """Return a value of the field's type that is not one of its categories."""
     numbers = [value for value in field.categories or () if type(value) in (int, float)]
     return max(numbers) + 1 if numbers else UNKNOWN_CATEGORY
 
@@ -278,14 +282,16 @@ MAX_EXAMPLE_PROPERTIES = 200
 
 
 def example_row(service: Service) -> list[Any] | None:
-    """In the order of the signature; None where no example is known that the model answers, or it
-    is too long to be read.
+    """Return the model's example in the order of the signature.
+
+    It is None if the model has none, fails on it, or the row is too long to be read.
     """
-    short = len(service.manifest.inputs) <= MAX_EXAMPLE_ITEMS
-    return service.manifest.example if service.ready and short else None
+    is_short = len(service.manifest.inputs) <= MAX_EXAMPLE_ITEMS
+    return service.manifest.example if service.ready and is_short else None
 
 
 def example_by_name(service: Service) -> dict[str, Any] | None:
+    """Return the model's example by name, or None."""
     values = example_row(service)
     if values is None or len(values) > MAX_EXAMPLE_PROPERTIES:
         return None

@@ -1,8 +1,7 @@
-"""Assembles the page.
+"""The page at `/`, assembled from the files of this folder.
 
-It is a client like any other: what it shows of the model it asks of `GET /` and `GET /signature`.
-Its policy (Content Security Policy, level 3) lets it run nothing but itself, ask nobody but the
-service that it came from, and make no element out of a text.
+The page is a client of `GET /` and `GET /signature`. Its policy (Content Security Policy, level 3)
+allows no other script, no request to another origin, and no HTML from text.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from flask import Request
 
-HERE = Path(__file__).parent
+DIRECTORY = Path(__file__).parent
 
 SCRIPTS = (
     "text.js",
@@ -26,7 +25,7 @@ SCRIPTS = (
     "batch.js",
     "playground.js",
 )
-"""In this order they are the page's one script."""
+"""The parts of the script, in order."""
 
 POLICY = (
     "default-src 'none'",
@@ -44,23 +43,23 @@ POLICY = (
 
 @dataclass(frozen=True)
 class Page:
-    """`policy`: the value of Content-Security-Policy that goes with `html`."""
+    """The page, and its value of Content-Security-Policy."""
 
     html: bytes
     policy: str
 
 
-MEDIA = ("application/json", "text/html")  # */* gets the first of them
+MEDIA = ("application/json", "text/html")  # the first for */*
 
 
 def prefers_html(request: Request) -> bool:
-    """Whether it is a browser that asks for the page, and not a program for the facts."""
+    """Return whether a request for `/` accepts HTML rather than JSON, as browsers do."""
     at_root = request.url_rule is not None and request.url_rule.rule == "/"
     return at_root and request.accept_mimetypes.best_match(MEDIA) == "text/html"
 
 
 def assemble() -> Page:
-    """The page, of the files beside this one."""
+    """Return the page."""
     style = _read("playground.css")
     script = "\n".join(map(_read, SCRIPTS))
     html = _read("playground.html")
@@ -73,9 +72,9 @@ def assemble() -> Page:
 
 
 def _read(name: str) -> str:
-    return (HERE / name).read_text("utf-8")
+    return (DIRECTORY / name).read_text("utf-8")
 
 
 def _source(text: str) -> str:
-    """How a policy names an inline script or style: by its digest."""
+    """Return the source of an inline script or style in a policy: its digest."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

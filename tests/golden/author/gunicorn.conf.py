@@ -11,20 +11,20 @@ from modelpack.serving.hooks import child_exit, post_fork, post_worker_init, pre
 settings.limit_threads()  # before numpy is imported
 
 wsgi_app = "app:app"
-bind = f"0.0.0.0:{settings.port(os.environ)}"
+bind = f"0.0.0.0:{settings.port()}"
 
 worker_class = "modelpack.serving.server.Worker"
 workers = settings.worker_count()
 preload_app = True  # workers share the memory of the model
 
-limit = settings.from_environment(os.environ)
-limit_request_line = limit.line_bytes
-limit_request_fields = limit.headers
-limit_request_field_size = limit.header_bytes
+limits = settings.from_environment()
+limit_request_line = limits.line_bytes
+limit_request_fields = limits.headers
+limit_request_field_size = limits.header_bytes
 
 # Heartbeats are written to memory, because a busy disk would make a worker look dead.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 graceful_timeout = 30  # seconds for open requests after SIGTERM
-timeout = 2 * limit.predict_seconds  # until a worker that does not respond is replaced
+timeout = 2 * limits.predict_seconds  # until a worker that does not respond is replaced
 control_socket_disable = True

@@ -442,9 +442,9 @@ def test_memory_does_not_grow_with_the_rows(folders, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["predikt"], 2, "nothing called 'predikt'"),
-        (["serve", "--port=1"], 2, "nothing called 'serve --port=1'"),
-        (["\x1b[31m"], 2, "nothing called '\\x1b[31m'"),
+        (["predikt"], 2, "unknown command 'predikt'"),
+        (["serve", "--port=1"], 2, "unknown command 'serve --port=1'"),
+        (["\x1b[31m"], 2, "unknown command '\\x1b[31m'"),
         (["predict", "--chunk-rows=0"], 2, "number from 1"),
         (["predict", "--output-format=xlsx"], 2, "invalid choice"),
         (["predict", "/nowhere.csv"], 66, "cannot be read"),
@@ -463,7 +463,7 @@ def test_wrong_usage_is_told(arguments, code, said, folders):
 def test_a_model_without_probabilities_says_so(folders):
     with image(folders["scaler"], "predict", "--probabilities") as process:
         said = process.communicate(b"1,2\n")[1]
-    assert (process.returncode, said) == (2, b"error: This model gives no probabilities.\n")
+    assert (process.returncode, said) == (2, b"error: This model has no probabilities.\n")
 
 
 def test_help_is_an_answer(folders):

@@ -82,10 +82,10 @@ def test_the_page_is_small_and_whole():
 
 
 def test_the_script_makes_no_element_of_a_text():
-    script = "".join((playground.HERE / name).read_text() for name in playground.SCRIPTS)
+    script = "".join((playground.DIRECTORY / name).read_text() for name in playground.SCRIPTS)
     forbidden = r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|eval\(|Function\("
     assert re.findall(forbidden, script) == []
-    assert {path.name for path in playground.HERE.glob("*.js")} == set(playground.SCRIPTS)
+    assert {path.name for path in playground.DIRECTORY.glob("*.js")} == set(playground.SCRIPTS)
 
 
 def test_the_page_is_the_same_for_every_model(client, tmp_path):

@@ -126,7 +126,7 @@ def test_a_chain_has_no_method_that_its_last_member_lacks(tmp_path):
 def test_a_member_that_is_not_there_is_told(tmp_path, path):
     (tmp_path / "saved").write_bytes(pickle.dumps(([1],)))
     spec = spec_of([tmp_path / "saved"], (Member(0, path),), DICTS)
-    with pytest.raises(StartupError, match="holds nothing at"):
+    with pytest.raises(StartupError, match="contains nothing at"):
         service_of(tmp_path, spec)
 
 
@@ -232,4 +232,4 @@ def test_rows_of_nothing_cannot_claim_more_than_a_body_holds(tmp_path, wide):
     spec = spec_of([tmp_path / "saved"], (Member(),), Signature(wide, (), named=True))
     told = answer(service_of(tmp_path, spec), [{}] * 1000, "/predict")
     assert told["status"] == 413
-    assert "1000 rows came; a request takes 419." in told["detail"]
+    assert "Expected at most 419 rows, got 1000." in told["detail"]

@@ -84,7 +84,7 @@ def rows(service: Service, tensors: Sequence[Tensor], ignored: Extras = None) ->
     names = {field.name for field in fields}
     several = len(tensors) > 1
     if several and names:
-        kept = names.union(service.decoder(len(fields)).refused(_names(tensors), ignored))
+        kept = names.union(service.decoder(len(fields)).rejected_names(_names(tensors), ignored))
         tensors = [tensor for tensor in tensors if tensor.name in kept]
     for tensor in tensors:
         _check_shape(tensor, len(fields), several)
@@ -123,7 +123,7 @@ def _matrix(service: Service, tensor: Tensor) -> Rows:
     if count and width != count:
         raise _misshaped(tensor, f"[n, {count}]")
     decoder = service.decoder(width)
-    decoder.count(height)
+    decoder.check_count(height)
     values = _values(tensor, lambda i: (i // width, decoder.names[i % width]))
     return service.matrix(values.reshape(height, width))
 
@@ -133,7 +133,7 @@ def _table(service: Service, tensors: Sequence[Tensor]) -> Rows:
     if len(heights) > 1:
         got = ", ".join(map(str, sorted(heights)[: validation.MAX_ERRORS]))
         raise Problem(422, f"Expected the same number of rows in every tensor, got {got}.")
-    service.decoder(len(tensors)).count(heights.pop())
+    service.decoder(len(tensors)).check_count(heights.pop())
     columns = [_column(tensor) for tensor in tensors]
     return service.table(_names(tensors), columns)
 
