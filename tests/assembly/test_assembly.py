@@ -10,11 +10,13 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from debian_archives import deb
 
-from modelpack.assembly import debian, elf, slim
+from modelpack.assembly import debian, elf, packages, slim, wheels
 from modelpack.assembly.environment import Wheel
 from modelpack.assembly.files import MTIME, Tree
 
@@ -182,3 +184,128 @@ def test_nothing_of_pip_is_a_part_of_the_standard_library() -> None:
     left_out = ("/site-packages/pip/x.py", "/ensurepip/__init__.py", "/config-3.11-x86/Makefile")
     assert all(slim._NOT_LIBRARY.search(f"/usr/local/lib/python3.11{name}") for name in left_out)
     assert not slim._NOT_LIBRARY.search("/usr/local/lib/python3.11/venv/__init__.py")
+
+
+# --- commands of the build -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str, str]]]:
+    """The commands that are run, with their environment."""
+    run: list[tuple[list[str], dict[str, str]]] = []
+
+    def note(command: list[str], **options: Any) -> SimpleNamespace:
+        run.append((command, options.get("env") or {}))
+        return SimpleNamespace(returncode=3)
+
+    monkeypatch.setattr("subprocess.run", note)
+    return run
+
+
+FOR_PYTHON_38 = ["--python-version", "3.8", "--implementation", "cp"]
+BUILDING = ["--no-build-isolation", "--wheel-dir", "/wheels"]
+HASHED = ["--requirement", "r.lock", "--require-hashes", "--only-binary", ":all:", "--no-deps"]
+
+
+@pytest.mark.parametrize("ca", ["", "certificates"])
+@pytest.mark.parametrize(
+    ("words", "expected", "variable"),
+    [
+        (
+            ["/wheels", "--lock", "r.lock", "--python", "3.8"],
+            [
+                "download",
+                *HASHED,
+                "--dest",
+                "/wheels",
+                "--python-version",
+                "3.8",
+                "--implementation",
+                "cp",
+            ],
+            "PATH",
+        ),
+        (
+            ["/wheels", "--lock", "r.lock", "--build", "a,b"],
+            [
+                "wheel",
+                *HASHED,
+                "--no-binary",
+                "a,b",
+                "--no-build-isolation",
+                "--wheel-dir",
+                "/wheels",
+            ],
+            "CFLAGS",
+        ),
+        (
+            ["--install", "--lock", "r.lock"],
+            ["install", *HASHED, "--ignore-installed"],
+            "PIP_BREAK_SYSTEM_PACKAGES",
+        ),
+    ],
+)
+def test_pip_gets_lock_and_ca_of_the_build(  # noqa: PLR0917
+    commands: list[tuple[list[str], dict[str, str]]],
+    words: list[str],
+    expected: list[str],
+    variable: str,
+    ca: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "ca").write_text(ca)
+    monkeypatch.setattr(wheels, "_CA", str(tmp_path / "ca"))
+    assert wheels.run_pip(wheels.parse(words)) == 3
+    ((command, environ),) = commands
+    added = ["--cert", str(tmp_path / "ca")] if ca else []
+    assert command == [sys.executable, "-m", "pip", *expected, *added]
+    assert variable in environ
+
+
+def test_packages_come_from_the_wheelhouse_if_it_has_them(
+    commands: list[tuple[list[str], dict[str, str]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "house" / "image"
+    folder.mkdir(parents=True)
+    deb(folder, {"./usr/lib/libshop.so.1": "a library"})
+    monkeypatch.setattr(packages, "_WHEELHOUSE", str(folder.parent))
+    root = tmp_path / "root"
+    root.mkdir()
+    packages.unpack(str(root), str(tmp_path), "image", ["libshop1"])
+    assert (root / "usr/lib/libshop.so.1").read_text() == "a library"
+    packages.install("image", ["libshop1"])
+    assert commands == [(["dpkg", "--install", *map(str, folder.iterdir())], {})]
+
+
+def test_packages_come_from_the_mirrors_else(
+    commands: list[tuple[list[str], dict[str, str]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lists, debs = tmp_path / "lists", tmp_path / "debs"
+    (lists / "partial").mkdir(parents=True)
+    monkeypatch.setattr(packages, "_WHEELHOUSE", str(tmp_path / "none"))
+    monkeypatch.setattr(packages, "_LISTS", str(lists))
+    monkeypatch.setattr(packages, "_DOWNLOADS", str(debs))
+    monkeypatch.setattr(packages, "_APT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TARGETARCH", "arm64")
+    (tmp_path / "root").mkdir()
+    packages.unpack(str(tmp_path / "root"), "/base", "image", ["libshop1"])
+    packages.install("locales", ["locales"])
+    options = ["-o=APT::Architecture=arm64", "-o=APT::Architectures=arm64"]
+    options += [
+        "-o=Dir::State::status=/base/var/lib/dpkg/status",
+        f"-o=Dir::Cache::archives={debs}",
+    ]
+    install = ["install", "-y", "--no-install-recommends"]
+    assert [command for command, _ in commands] == [
+        ["apt-get", *options, "update"],
+        ["apt-get", *options, *install, "--download-only", "libshop1"],
+        ["apt-get", "update"],
+        ["apt-get", *install, "locales"],
+    ]
+    assert not debs.exists()
+    assert not [*lists.iterdir()]

@@ -141,7 +141,7 @@ def test_a_locale_is_made_in_a_stage_of_its_own(tmp_path, spec):
     rendered = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     *_, locales, _, _, image = (rendered / "Dockerfile").read_text().split("\nFROM ")
     assert " AS locales\n" in locales
-    assert "install -y --no-install-recommends locales" in locales
+    assert "modelpack.assembly.packages --stage locales locales\n" in locales
     assert "localedef -i en_US -f UTF-8 /locales/usr/lib/locale/en_US.utf8 " in locales
     assert "COPY --from=locales /locales/ /\n" in image
     assert "apt-get" not in image

@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from modelpack import dockerfile
-from modelpack.bundle import templates
 from modelpack.dockerfile import BASE, Instruction, Stage, unsupported_instruction
 from modelpack.engines.daemonless import config
 from modelpack.types import Bundle, Environment
@@ -24,13 +22,7 @@ _PIP_CACHE = "/root/.cache/pip"
 _SECRETS = ("pip_conf", "ca", "netrc")
 _COPY_FLAGS = {"from", "chmod", "chown", "link"}
 _ROOT_USER = {"0:0", "0", "root", "root:root"}
-_ASSEMBLE = re.compile(r"python -m modelpack\.assembly\.([a-z]+)((?: /[\w/.-]*)+)")
-_FETCH_WHEELS = re.compile(
-    r"python -m pip download --requirement /tmp/requirements\.lock --require-hashes"
-    r" --only-binary :all: --no-deps --dest /wheels"
-    r"(?: --python-version ([\d.]+) --implementation cp)?"
-    r" \$\(test ! -s /run/secrets/ca \|\| echo --cert /run/secrets/ca\)"
-)
+_ASSEMBLE = re.compile(r"python -m modelpack\.assembly\.([a-z]+)((?: [\w/.,:+=-]+)+)")
 _UNUSED_MOUNTS = (
     *({"type": "secret", "id": name} for name in _SECRETS),
     {"type": "secret", "id": "ca", "mode": "0444"},
@@ -41,8 +33,33 @@ _SYSTEM_DIRECTORIES = {
     "run", "sbin", "srv", "sys", "tmp", "usr", "var",
 }  # fmt: skip
 _DEBIAN_STAGE = "image"  # directory of the wheelhouse
+_REPLACED = {"wheels", "packages"}  # modules that need a container
 _REMOVE_WHEELS = "rm -r /wheels"
-_DEBIAN_NAMES = re.compile(r"--download-only ([\w.+:-]+(?: [\w.+:-]+)*); fi")
+
+# Commands of bundles of modelpack 0.1, which are read for one more release.
+_OLD_WHEELS = re.compile(
+    r"python -m pip download --requirement /tmp/requirements\.lock --require-hashes"
+    r" --only-binary :all: --no-deps --dest /wheels"
+    r"(?: --python-version ([\d.]+) --implementation cp)?"
+    r" \$\(test ! -s /run/secrets/ca \|\| echo --cert /run/secrets/ca\)"
+)
+_OLD_NAMES = re.compile(r"--download-only ([\w.+:-]+(?: [\w.+:-]+)*); fi")
+_OLD_PACKAGES = """\
+RUN --mount=type=bind,from=base,target=/base \\
+    --mount=type=bind,from=wheelhouse,target=/wheelhouse \\
+    --mount=type=secret,id=ca,mode=0444 \\
+    debs=/wheelhouse/debian/image; \\
+    if ! test -d "$debs"; then \\
+        debs=/debs; mkdir -p /debs/partial; \\
+        set -- -o=APT::Architecture="$TARGETARCH" -o=APT::Architectures="$TARGETARCH" \\
+            -o=Dir::State::status=/base/var/lib/dpkg/status -o=Dir::Cache::archives=/debs; \\
+        test ! -s /run/secrets/ca || set -- "$@" -o=Acquire::https::CaInfo=/run/secrets/ca; \\
+        apt-get "$@" update \\
+        && apt-get "$@" install -y --no-install-recommends --download-only NAMES; \\
+    fi \\
+    && python -m modelpack.assembly.debian /debian /base "$debs" \\
+    && rm -rf /debs /var/lib/apt/lists/*
+"""
 
 
 @dataclass(frozen=True)
@@ -280,33 +297,47 @@ class _Interpreter:
 
     def _commands(self, instruction: Instruction, mounts: Sequence[Mount]) -> Iterator[Command]:
         text = " ".join(instruction.text.split())
-        if names := _debian_names(instruction, text):
-            if names != self._environment.system_packages:
-                reason = "modelpack.json has other Debian packages"
-                raise unsupported_instruction(instruction, reason)
-            yield UnpackDebian(_DEBIAN_STAGE, names)
+        if names := _old_packages(instruction, text):
+            yield self._packages(instruction, names)
             return
         for command in text.split(" && "):
-            if match := _ASSEMBLE.fullmatch(command):
-                yield Assemble(match[1], tuple(match[2].split()))
-            elif match := _FETCH_WHEELS.fullmatch(command):
-                self._require_lock(instruction, mounts, match[1])
-                yield FetchWheels()
-            elif "modelpack.assembly.debian" in text:
-                reason = "the script of Debian packages is not that of the template"
-                raise unsupported_instruction(instruction, reason)
+            if match := _OLD_WHEELS.fullmatch(command):
+                yield self._wheels(instruction, mounts, match[1])
+            elif match := _ASSEMBLE.fullmatch(command):
+                yield self._assemble(instruction, mounts, match[1], match[2].split())
             elif command != _REMOVE_WHEELS:
                 raise unsupported_instruction(instruction, "a command needs a container")
 
-    def _require_lock(
+    def _assemble(
+        self, instruction: Instruction, mounts: Sequence[Mount], module: str, words: list[str]
+    ) -> Command:
+        match module, words:
+            case "wheels", ["/wheels", "--lock", lock, "--python", python] if lock == _MOUNTED_LOCK:
+                return self._wheels(instruction, mounts, python)
+            case "packages", ["--stage", "image", "--unpack", "/debian", "/base", *names] if (
+                Mount(f"/{BASE}", "", BASE) in mounts
+            ):
+                return self._packages(instruction, tuple(names))
+        if module in _REPLACED or not all(word.startswith("/") for word in words):
+            raise unsupported_instruction(instruction, "a command needs a container")
+        return Assemble(module, tuple(words))
+
+    def _packages(self, instruction: Instruction, names: tuple[str, ...]) -> UnpackDebian:
+        """Return the step that unpacks what is downloaded before the build."""
+        if names != self._environment.system_packages:
+            raise unsupported_instruction(instruction, "modelpack.json has other Debian packages")
+        return UnpackDebian(_DEBIAN_STAGE, names)
+
+    def _wheels(
         self, instruction: Instruction, mounts: Sequence[Mount], python: str | None
-    ) -> None:
-        """Require that the wheels are those that are downloaded before the build."""
+    ) -> FetchWheels:
+        """Return the step that shows what is downloaded before the build."""
         if Mount(_MOUNTED_LOCK, _LOCK) not in mounts:
             raise unsupported_instruction(instruction, f"{_LOCK} is not its lock file")
         if python not in {None, self._environment.python}:
             reason = f"modelpack.json has Python {self._environment.python}"
             raise unsupported_instruction(instruction, reason)
+        return FetchWheels()
 
 
 def _mode(instruction: Instruction) -> int | None:
@@ -318,18 +349,11 @@ def _mode(instruction: Instruction) -> int | None:
     return int(text, 8)
 
 
-def _debian_names(instruction: Instruction, text: str) -> tuple[str, ...]:
-    """Return the packages that an instruction unpacks; () if it is not exactly the template's."""
-    match = _DEBIAN_NAMES.search(text)
+def _old_packages(instruction: Instruction, text: str) -> tuple[str, ...]:
+    """Return the packages of an instruction that is exactly that of modelpack 0.1; else ()."""
+    match = _OLD_NAMES.search(text)
     if match is None:
         return ()
-    names = tuple(match[1].split())
-    expected = _debian_instruction(names)
+    expected = next(dockerfile.parse(_OLD_PACKAGES.replace("NAMES", match[1])))
     same = (instruction.flags, text) == (expected.flags, " ".join(expected.text.split()))
-    return names if same else ()
-
-
-@cache
-def _debian_instruction(names: tuple[str, ...]) -> Instruction:
-    text = templates.render_template("debian-packages.j2", packages=names)
-    return next(dockerfile.parse(text))
+    return tuple(match[1].split()) if same else ()

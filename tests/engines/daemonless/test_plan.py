@@ -32,6 +32,7 @@ from modelpack.errors import BuildFailedError
 from modelpack.types import BaseImage, Bundle, Environment
 
 GOLDEN = Path(__file__).parents[2] / "golden"
+OLD = Path(__file__).parents[2] / "bundles" / "version-0.1"
 KEYS = Path(__file__).parents[2] / "data" / "layer_keys.json"
 FILES = (
     "app.py", "code/a.py", "gunicorn.conf.py", "model/model.pkl", "modelpack.json",
@@ -50,6 +51,13 @@ def bundle(tmp_path: Path) -> Bundle:
     text = engine_bundles.dockerfile(ENVIRONMENT, BaseImage("python:3.11-slim", "3.11", "registry"))
     (tmp_path / "Dockerfile").write_text(text)
     return Bundle(str(tmp_path), engine_bundles.SPEC, ENVIRONMENT)
+
+
+@pytest.fixture
+def old_bundle(bundle: Bundle) -> Bundle:
+    """A bundle that modelpack 0.1 rendered."""
+    shutil.copy(OLD / "Dockerfile", bundle.directory)
+    return bundle
 
 
 def edit(bundle: Bundle, old: str, new: str) -> str:
@@ -106,24 +114,20 @@ MODEL = "COPY --from=model /model/ /"
 SYSTEM = f"RUN {BASE_MOUNT} python -m modelpack.assembly.system /system /base"
 FOREIGN_FILES = "also has files of the base image"
 COMMAND = "a command needs a container"
-DEBIAN = "the script of Debian packages is not that of the template"
 
 MUTATIONS = [
-    # the script of Debian packages, which must be exactly that of the template
-    ("apt-get \"$@\" update", "apt-get \"$@\" update --allow-insecure-repositories", DEBIAN),
-    ("--no-install-recommends", "--install-recommends", DEBIAN),
-    ("mkdir -p /debs/partial", "mkdir /debs/partial", DEBIAN),
-    ("debs=/wheelhouse/debian/image", "debs=/wheelhouse/debian/other", DEBIAN),
-    ('if ! test -d "$debs"', 'if test -d "$debs"', DEBIAN),
-    ("Acquire::https::CaInfo", "Acquire::http::Proxy", DEBIAN),
-    ("/debian /base \"$debs\"", "/debian / \"$debs\"", DEBIAN),
-    ("--mount=type=secret,id=ca,mode=0444", "--mount=type=secret,id=ca", DEBIAN),
-    ("--download-only libgomp1", "--download-only libgomp1 curl", "modelpack.json has other"),
+    # Debian packages
+    ("--stage image", "--stage other", COMMAND),
+    (" --unpack /debian /base", "", COMMAND),
+    ("--unpack /debian /base", "--unpack /debian /", COMMAND),
+    ("--unpack /debian /base libgomp1", "--unpack /debian /base $(cat x)", COMMAND),
+    ("--unpack /debian /base libgomp1", "--unpack /debian /base libgomp1 curl", "has other Debian"),
+    ("--unpack /debian /base libgomp1", "--unpack /debian /base", "has other Debian"),
     # wheels
-    ("--require-hashes", "", COMMAND),
-    ("--only-binary :all:", "--prefer-binary", COMMAND),
-    ("--dest /wheels", "--dest /other", COMMAND),
-    ("--python-version 3.11", "--python-version 3.12", "modelpack.json has Python 3.11"),
+    ("wheels /wheels", "wheels /other", COMMAND),
+    ("--lock /tmp/requirements.lock", "--lock /tmp/other.lock", COMMAND),
+    ("--python 3.11", "--build shop", COMMAND),
+    ("--python 3.11", "--python 3.12", "modelpack.json has Python 3.11"),
     (LOCK_MOUNT, LOCK_MOUNT.replace("source=requirements", "source=other"), "is not its lock file"),
     (LOCK_MOUNT + " \\\n", "\\\n", "is not its lock file"),
     # commands
@@ -167,10 +171,31 @@ MUTATIONS = [
 ]  # fmt: skip
 
 
+OLD_MUTATIONS = [
+    ("apt-get \"$@\" update", "apt-get \"$@\" update --allow-insecure-repositories", COMMAND),
+    ("--no-install-recommends", "--install-recommends", COMMAND),
+    ("mkdir -p /debs/partial", "mkdir /debs/partial", COMMAND),
+    ("debs=/wheelhouse/debian/image", "debs=/wheelhouse/debian/other", COMMAND),
+    ('if ! test -d "$debs"', 'if test -d "$debs"', COMMAND),
+    ("Acquire::https::CaInfo", "Acquire::http::Proxy", COMMAND),
+    ("/debian /base \"$debs\"", "/debian / \"$debs\"", COMMAND),
+    ("--mount=type=secret,id=ca,mode=0444", "--mount=type=secret,id=ca", COMMAND),
+    ("--download-only libgomp1", "--download-only libgomp1 curl", "has other Debian"),
+    ("--require-hashes ", "", COMMAND),
+    ("--only-binary :all:", "--prefer-binary", COMMAND),
+    ("--dest /wheels", "--dest /other", COMMAND),
+    ("--python-version 3.11", "--python-version 3.12", "modelpack.json has Python 3.11"),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(("old", "new", "reason"), MUTATIONS, ids=[new for _, new, _ in MUTATIONS])
 def test_edited_dockerfile_is_refused_with_line_and_reason(
     bundle: Bundle, old: str, new: str, reason: str
 ) -> None:
+    require_refused(bundle, old, new, reason)
+
+
+def require_refused(bundle: Bundle, old: str, new: str, reason: str) -> None:
     before = (bundle.directory / "Dockerfile").read_text().splitlines()
     lines = edit(bundle, old, new).splitlines()
     changed = next(
@@ -184,6 +209,24 @@ def test_edited_dockerfile_is_refused_with_line_and_reason(
     first = int(match[1])
     last = next(n for n in range(first, len(lines) + 1) if not lines[n - 1].endswith("\\"))
     assert first <= changed <= last
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"), OLD_MUTATIONS, ids=[new for _, new, _ in OLD_MUTATIONS]
+)
+def test_edited_dockerfile_of_modelpack_0_1_is_refused(
+    old_bundle: Bundle, old: str, new: str, reason: str
+) -> None:
+    require_refused(old_bundle, old, new, reason)
+
+
+def test_dockerfile_of_modelpack_0_1_is_read(bundle: Bundle) -> None:
+    new = read_plan(bundle)
+    shutil.copy(OLD / "Dockerfile", bundle.directory)
+    old = read_plan(bundle)
+    for name, steps in old.stages.items():
+        commands = [step.commands for step in steps if isinstance(step, Run)]
+        assert commands == [step.commands for step in new.stages[name] if isinstance(step, Run)]
 
 
 @pytest.mark.parametrize(
@@ -210,12 +253,14 @@ def test_several_base_images_are_refused(bundle: Bundle) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [*sorted(p.parent.name for p in GOLDEN.glob("*/Dockerfile")), "debian"]
+    "name", [*sorted(p.parent.name for p in GOLDEN.glob("*/Dockerfile")), "debian", OLD.name]
 )
 @pytest.mark.parametrize("base", ["full", "slim"])
 def test_keys_of_layers_stay(bundle: Bundle, name: str, base: str) -> None:
     """Another key makes every user build every layer again."""
-    if name != "debian":
+    if name == OLD.name:
+        shutil.copy(OLD / "Dockerfile", bundle.directory)
+    elif name != "debian":
         bundle = replace(bundle, environment=manifest.read(GOLDEN / name).environment)
         shutil.copy(GOLDEN / name / "Dockerfile", bundle.directory)
     for path in [bundle.directory, *bundle.directory.rglob("*")]:
