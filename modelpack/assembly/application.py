@@ -1,7 +1,7 @@
-"""ROOT BUNDLE: copies files of a bundle to ROOT/app, those in folders with their byte code.
+"""`python -m`: copies files of a bundle to ROOT/app, and compiles the modules in folders.
 
-What lies beside the folders is for whoever runs the image to mount something else in its place, and
-byte code that is never checked would be read instead of that.
+Modules outside of folders are not compiled, as users may mount other files in their place: Python
+would run the byte code instead, which it does not check.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ PLACE = "/app"
 
 
 def make(root: str, bundle: str) -> None:
-    """Raises:
-    RuntimeError: see `compile_below`.
+    """Copy all files of `bundle` into the folder /app of `root`.
+
+    Raises:
+        RuntimeError: See `compile_below`.
     """
     folder = root + PLACE
     shutil.copytree(bundle, folder, copy_function=shutil.copyfile)

@@ -1,7 +1,7 @@
-"""`python -m`: Debian packages and dpkg's database.
+"""`python -m`: unpacks Debian packages, and writes dpkg's database.
 
-Their scripts are not run: what they are taken for is shared libraries, which the loader finds by
-their folder. BASE is the folder of the base image's files, which says where /lib leads to.
+Maintainer scripts are not run: images need only shared libraries, which the loader finds by their
+folder. BASE contains the files of the base image, whose links decide where /lib is.
 Sources: deb(5); var/lib/dpkg/status.d as in https://github.com/GoogleContainerTools/distroless
 """
 
@@ -25,8 +25,10 @@ _UNREAD = re.compile(
 
 
 def make(root: str, base: str, debs: str) -> None:
-    """Raises:
-    ValueError: a file there is no Debian package, or has a file that would lie outside.
+    """Unpack all packages of the folder `debs` into `root`.
+
+    Raises:
+        ValueError: A file is not a Debian package, or has a path outside of `root`.
     """
     image = Tree(base)
     for name in sorted(os.listdir(debs)):
@@ -64,11 +66,11 @@ def _extract(files: tarfile.TarFile, member: tarfile.TarInfo, root: str, image: 
 def _archive(deb: str, which: str, option: str) -> tarfile.TarFile:
     for name, content in _members(deb):
         if name.startswith(f"{which}.tar"):
-            if name.endswith(".zst"):  # of Ubuntu, whose dpkg reads it; Python does from 3.14 on
+            if name.endswith(".zst"):  # of Ubuntu; Python reads it from 3.14 on
                 command = ["dpkg-deb", option, deb]
                 content = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout  # noqa: PLW2901
             return tarfile.open(fileobj=io.BytesIO(content))
-    raise ValueError(f"{deb} is no Debian package")
+    raise ValueError(f"{deb} is not a Debian package")
 
 
 def _members(deb: str) -> Iterator[tuple[str, bytes]]:
@@ -87,29 +89,27 @@ def _read(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
 
 _DATABASE = "/var/lib/dpkg"
 STATUS = f"{_DATABASE}/status.d"
-"""A file a package, as https://github.com/GoogleContainerTools/distroless has it."""
+"""One file per package, as in https://github.com/GoogleContainerTools/distroless."""
 
 
 def register_packages(image: Tree, kept: set[str], root: str) -> None:
-    """Notes in `root` the packages of the image that have a file among `kept`, and adds what they
-    say of their copyright to `kept`.
-    """
+    """Register in `root` the packages that own a file of `kept`, and keep their copyright files."""
     files = {place for place in kept if os.path.isfile(image.folder + place)}
-    for name, told in _installed(image):
+    for name, control in _installed(image):
         if not files.isdisjoint(_files(image, name)):
-            note(told, root)
+            note(control, root)
             kept.update(image.trail(f"/usr/share/doc/{name}/copyright"))
 
 
 def note(control: bytes, root: str) -> None:
-    """`control`: what a package says of itself.
+    """Register a package in `root` by its control file.
 
     Raises:
-        ValueError: it does not say its name.
+        ValueError: The control file has no package name.
     """
     name = _name(control)
     if not name:
-        raise ValueError("a Debian package does not say what it is")
+        raise ValueError("a Debian package has no name")
     os.makedirs(root + STATUS, exist_ok=True)
     with open(f"{root}{STATUS}/{name}", "wb") as file:
         file.write(control)
@@ -120,10 +120,10 @@ def _installed(image: Tree) -> Iterator[tuple[str, bytes]]:
     if not os.path.exists(path):
         return
     with open(path, "rb") as file:
-        for told in re.split(rb"\n{2,}", file.read()):
-            name = _name(told)
+        for control in re.split(rb"\n{2,}", file.read()):
+            name = _name(control)
             if name:
-                yield name, told.rstrip() + b"\n"
+                yield name, control.rstrip() + b"\n"
 
 
 def _files(image: Tree, name: str) -> Iterator[str]:
@@ -134,8 +134,8 @@ def _files(image: Tree, name: str) -> Iterator[str]:
                 yield image.merged(line.rstrip("\n"))
 
 
-def _name(told: bytes) -> str:
-    match = re.search(rb"^Package: ([a-z0-9][a-z0-9+.-]+)$", told, re.MULTILINE)
+def _name(control: bytes) -> str:
+    match = re.search(rb"^Package: ([a-z0-9][a-z0-9+.-]+)$", control, re.MULTILINE)
     return match[1].decode() if match else ""
 
 

@@ -22,11 +22,11 @@ _Segment = Tuple[int, int, int, int]
 
 
 class ElfFile(NamedTuple):
-    """What a program or a shared library needs.
+    """The dependencies of a program or a shared library.
 
     Attributes:
         libraries: Names such as "libc.so.6".
-        folders: Where to look first, with $ORIGIN.
+        folders: Searched first; may contain $ORIGIN.
         loader: The path of the loader of a program, "" for a library or a static program.
     """
 

@@ -1,4 +1,4 @@
-"""`python -m`: /opt/venv from wheels."""
+"""`python -m`: creates /opt/venv from wheels."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ PLACE = "/opt/venv"
 
 
 def make(root: str, wheels: str) -> None:
-    """Raises:
-    ValueError: what lies there is no wheel, or one that reaches outside.
-    RuntimeError: see `compile_below`.
+    """Create the virtual environment below `root` from all files of the folder `wheels`.
+
+    Raises:
+        ValueError: A file is not a wheel, or has a path outside of the environment.
+        RuntimeError: See `compile_below`.
     """
     folder = root + PLACE
     version = "python{}.{}".format(*sys.version_info)
@@ -36,7 +38,7 @@ def make(root: str, wheels: str) -> None:
 
 
 def _make_empty(folder: str, interpreter: str, version: str) -> None:
-    """A virtual environment, as the module `venv` makes it, but for what a shell would read."""
+    """Create a virtual environment as `venv` does, without the scripts for shells."""
     settings = {
         "home": os.path.dirname(interpreter),
         "include-system-site-packages": "false",
@@ -50,10 +52,10 @@ def _make_empty(folder: str, interpreter: str, version: str) -> None:
         os.symlink("python", os.path.join(folder, "bin", name))
 
 
-# Left out: scripts, which a service that runs `python -m` has no use for, and headers. Source:
+# Scripts and headers are left out: a service runs `python -m`. Source:
 # https://packaging.python.org/en/latest/specifications/binary-distribution-format/
 class Wheel:
-    """One that lies at `path`, to be unpacked into `site` and, what is no module, `prefix`."""
+    """A wheel, to be unpacked into `site` (modules) and `prefix` (data)."""
 
     def __init__(self, path: str, site: str, prefix: str) -> None:
         self._path = path
@@ -61,8 +63,10 @@ class Wheel:
         self._prefix = prefix
 
     def unpack(self) -> None:
-        """Raises:
-        ValueError: it has a file that would lie outside, or no RECORD.
+        """Unpack the wheel, and write a RECORD of the unpacked files.
+
+        Raises:
+            ValueError: A path is outside of the environment, or RECORD is missing.
         """
         with zipfile.ZipFile(self._path) as archive:
             record = _record(archive)
@@ -77,7 +81,7 @@ class Wheel:
             file.write(text.getvalue())
 
     def _target(self, name: str) -> str | None:
-        """Where a file of the wheel goes; None if nowhere."""
+        """Return the path to unpack a file to, or None for one that is left out."""
         scheme, inside = "purelib", name
         match = re.match(r"[^/]+\.data/([^/]+)/(.*)", name)
         if match:

@@ -1,4 +1,4 @@
-"""`python -m`: reproducible modes and times; links resolved in a root."""
+"""`python -m`: sets reproducible modes and times; resolves links within a root."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MTIME = 315532800  # 1980-01-01, the first day that every archive format can hol
 
 
 def walk(folder: str) -> Iterator[str]:
-    """Every file and folder below, in one order everywhere, a folder after what is in it."""
+    """Yield every file and folder below `folder` in a fixed order, contents before folders."""
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
         if os.path.isdir(path) and not os.path.islink(path):
@@ -20,7 +20,7 @@ def walk(folder: str) -> Iterator[str]:
 
 
 def tidy(root: str, mode: int = 0o644) -> None:
-    """`mode`: of files that are not to be executed."""
+    """Set modes and times of all files. `mode` is that of files that are not executable."""
     for path in [*walk(root), root]:
         if not os.path.islink(path):
             os.chmod(path, _mode(path, mode))
@@ -38,32 +38,32 @@ _LINKS = 40  # as many as Linux follows
 
 
 class Tree:
-    """Places are absolute, as in the image: "/usr/bin/env"."""
+    """A folder with the files of an image. Paths are absolute in the image: "/usr/bin/env"."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
 
     def trail(self, place: str) -> list[str]:
-        """The links that lead to `place`, and last what they lead to; none if that is not there."""
+        """Return the links on the way to `place`, then its target; [] if it does not exist."""
         passed: list[str] = []
-        here, parts = "", place.split("/")
+        current, parts = "", place.split("/")
         while parts:
             part = parts.pop(0)
-            next_ = os.path.normpath(f"{here}/{part}")
+            next_ = os.path.normpath(f"{current}/{part}")
             path = self.folder + next_
             if os.path.islink(path) and len(passed) < _LINKS:
                 passed.append(next_)
                 target = os.readlink(path)
-                here = "" if target.startswith("/") else here
+                current = "" if target.startswith("/") else current
                 parts[:0] = target.split("/")
             elif os.path.islink(path) or not os.path.exists(path):
                 return []
             else:
-                here = next_.rstrip("/")
-        return [*passed, here]
+                current = next_.rstrip("/")
+        return [*passed, current]
 
     def below(self, place: str) -> list[str]:
-        """The trail of `place`, and of all that is below."""
+        """Return the trail of `place` and all paths below it."""
         trail = self.trail(place)
         path = self.folder + trail[-1] if trail else ""
         if not os.path.isdir(path):
@@ -71,14 +71,14 @@ class Tree:
         return trail + [inside[len(self.folder) :] for inside in walk(path)]
 
     def merged(self, place: str) -> str:
-        """`place` where a link in the root folder takes it: "/lib/x" to "/usr/lib/x".
+        """Follow a link in the root folder: return "/usr/lib/x" for "/lib/x".
 
         Raises:
-            ValueError: it leads outside.
+            ValueError: The path contains "..".
         """
         parts = [part for part in place.split("/") if part not in ("", ".")]
         if ".." in parts:
-            raise ValueError(f"a file is called {place!r}")
+            raise ValueError(f"a file has the path {place!r}")
         first = os.path.join(self.folder, *parts[:1])
         if len(parts) > 1 and os.path.islink(first):
             parts[:1] = os.readlink(first).strip("/").split("/")

@@ -15,7 +15,7 @@ from .files import walk
 
 
 def library() -> str:
-    """The folder of the standard library."""
+    """Return the folder of the standard library."""
     return os.environ.get("MODELPACK_LIBRARY") or os.path.dirname(os.__file__)
 
 
@@ -24,7 +24,7 @@ def interpreter() -> str:
 
 
 def raising() -> list[str]:
-    """The paths of what raises privileges, where the base was unpacked without that."""
+    """Return the files with setuid bits or capabilities, if the base was unpacked without them."""
     with open(os.environ.get("MODELPACK_RAISING") or os.devnull, encoding="utf-8") as file:
         return file.read().splitlines()
 
@@ -41,11 +41,10 @@ _PARTS = ("co_names", "co_varnames", "co_freevars", "co_cellvars", "co_consts", 
 def compile_below(
     folder: str, final: str, into: str | None = None, leave: Sequence[str] = ("tests",)
 ) -> None:
-    """Compiles the modules in `folder`, beside themselves or at the same places in the folder
-    `into`. What does not compile is for another Python, and left as it is.
+    """Compile the modules in `folder`, with byte code next to them or at the same path in `into`.
 
-    `final`: where `folder` will lie, which byte code tells in tracebacks. `leave`: folders whose
-    modules are not compiled: the tests that distributions carry are not run.
+    `final` is the path of `folder` in the image, for tracebacks. `leave` are names of folders that
+    are not compiled, such as tests. A module for another version of Python is left as it is.
 
     Raises:
         RuntimeError: strings have other hashes in each process, and sets therefore other orders;
@@ -62,7 +61,7 @@ def compile_below(
 
 
 def _start(names: Sequence[str], folder: str, final: str, into: str) -> int:
-    """The id of a process that is at work."""
+    """Start a process, and return its id."""
     process = os.fork()
     if process:
         return process

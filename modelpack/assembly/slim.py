@@ -1,8 +1,8 @@
-"""`python -m`: the minimal base.
+"""`python -m`: copies the part of a base image that a service needs.
 
-The interpreter, its standard library, the shared libraries that these and what lies in each FOLDER
-need, certificates, time zones, the locale C, names of users; and Debian's notes of the packages
-that these are of, for scanners. No shell, no package manager, no pip: nothing else could be run.
+This is the interpreter, its standard library, the shared libraries that these and the files in each
+FOLDER need, certificates, time zones, the locale C and user names. Scanners find the packages of
+these files in dpkg's database. Shell, package manager and pip are left out.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ _WRITABLE = ("/tmp", "/var/tmp")  # noqa: S108 - of the image
 
 
 def make(root: str, base: str, *folders: str) -> None:
-    """Raises:
-    RuntimeError: see `compile_below`.
+    """Copy files of `base` to `root`, with the libraries that files in `folders` need.
+
+    Raises:
+        RuntimeError: See `compile_below`.
     """
     image, more = Tree(base), [Tree(folder) for folder in folders]
     library, interpreter = python.library(), python.interpreter()
@@ -54,7 +56,7 @@ def make(root: str, base: str, *folders: str) -> None:
     compile_below(root + library, library)
     for place in _WRITABLE:
         os.makedirs(root + place, exist_ok=True)
-        os.chmod(root + place, 0o1777)  # noqa: S103 - anybody's, and only for what is their own
+        os.chmod(root + place, 0o1777)  # noqa: S103 - with the sticky bit
     tidy(root)
 
 
@@ -74,24 +76,24 @@ def _copy(path: str, target: str, mode: int) -> None:
 
 
 _FOLDERS = ("/usr/local/lib", "/usr/lib/*-linux-gnu", "/usr/lib", "/usr/lib64")
-_NAMED = ("libnss_dns.so.2", "libnss_files.so.2")  # which glibc before 2.34 loads by their names
+_NAMED = ("libnss_dns.so.2", "libnss_files.so.2")  # loaded by name by glibc before 2.34
 
 
 def required_libraries(
     trees: Sequence[Tree], objects: Iterable[tuple[Tree, str]]
 ) -> set[tuple[Tree, str]]:
-    """What is needed of the trees, links that lead there too: (tree, place).
+    """Return the libraries that `objects` need, and the links to them, as (tree, place).
 
-    `trees`: where to look, in this order. `objects`: what may need something.
+    `trees` are searched in this order.
     """
     found: set[tuple[Tree, str]] = set()
     left = [*objects, *(at for name in _NAMED for at in _find(trees, name, ()))]
     done = set(left)
     while left:
         tree, place = left.pop()
-        wanted = read_elf(tree.folder + place)
-        for name in wanted.libraries if wanted else ():
-            folders = [_origin(folder, place) for folder in wanted.folders] if wanted else []
+        file = read_elf(tree.folder + place)
+        for name in file.libraries if file else ():
+            folders = [_origin(folder, place) for folder in file.folders] if file else []
             trail = _find(trees, name, folders)
             found.update(trail)
             left += [at for at in trail if at not in done and at == trail[-1]]

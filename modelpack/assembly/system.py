@@ -1,9 +1,7 @@
-"""ROOT BASE: what a base image whose files lie in BASE lacks, or has too much of.
+"""`python -m`: changes to a base image, for a service with a read-only file system.
 
-It lacks the byte code of the standard library, where it is an official one, and the file system of
-a service is read-only. It has too much of setuid programs and of what anybody may write to: these
-come into ROOT once more, as the others are. Programs that raise what may be done are not needed by
-a service, which may gain no privileges anyway.
+Official images have no byte code of the standard library: it is compiled. Files with setuid bits
+or that any user may write are copied without these permissions.
 """
 
 from __future__ import annotations
@@ -22,10 +20,10 @@ _CAPABILITY = "security.capability"
 
 
 def make(root: str, base: str) -> None:
-    """ROOT is made in any case, and may hold something already.
+    """Write the changes to the base image in `base` into the folder `root`, which may exist.
 
     Raises:
-        RuntimeError: see `compile_below`.
+        RuntimeError: See `compile_below`.
     """
     os.makedirs(root, exist_ok=True)
     library = python.library()
@@ -49,7 +47,7 @@ def _is_too_open(path: str) -> bool:
 
 
 def _copy(path: str, target: str) -> None:
-    """Without what `tidy` does not set: the mode is its affair."""
+    """Copy a file without extended attributes; `tidy` sets its mode."""
     if os.path.isdir(path):
         os.makedirs(target, exist_ok=True)
         return

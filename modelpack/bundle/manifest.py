@@ -19,14 +19,14 @@ MANIFEST = "modelpack.json"
 LOCK = "requirements.lock"
 BUILD_LOCK = "build-requirements.lock"
 LOCALES = ("locales",)  # what locales are made of
-COMPILER = ("g++",)  # with gcc and the C library's headers; those of Python are in every base image
+COMPILER = ("g++",)  # with gcc and headers of the C library; base images have those of Python
 
 
 def read(directory: str | Path) -> Bundle:
-    """The bundle in `directory`.
+    """Return the bundle in `directory`.
 
     Raises:
-        UsageError: it holds none, or one of another version of modelpack.
+        UsageError: The directory does not contain a bundle that this version reads.
     """
     target = Path(directory).resolve()
     try:
@@ -38,14 +38,14 @@ def read(directory: str | Path) -> Bundle:
             environment = replace(environment, build_lock=build_lock)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{target} is not a bundle that this modelpack reads: {_reason(error)}.",
-            hint="Make one with `modelpack bundle MODEL -o DIR`.",
+            f"{target} is not a bundle that this version of modelpack reads: {_reason(error)}.",
+            hint="Run: modelpack bundle MODEL -o DIR",
         ) from error
     return Bundle(str(target), model, environment, code, document.get("slim_base") is True)
 
 
 def debian_packages(spec: ModelSpec, environment: Environment) -> dict[str, tuple[str, ...]]:
-    """Stage of the Dockerfile -> the Debian packages that it installs."""
+    """Return the Debian packages that each stage of the Dockerfile needs."""
     stages = {
         "environment": COMPILER if environment.sdists else (),
         "locales": LOCALES if spec.locales else (),
@@ -70,32 +70,34 @@ def base_image(bundle: Bundle) -> BaseImage:
 
 
 def model_of(manifest: Mapping[str, Any]) -> ModelSpec:
-    """The model of a manifest read out of an image.
+    """Return the model of the manifest of an image.
 
     Raises:
-        UsageError: it is one of another version of modelpack.
+        UsageError: The manifest is one of another version of modelpack.
     """
     return facts_of(manifest)[0]
 
 
 def facts_of(manifest: Mapping[str, Any]) -> tuple[ModelSpec, Environment, Code]:
-    """All that a manifest read out of an image tells; not the text of the lock.
+    """Return the values in the manifest of an image; the text of the lock is empty.
 
     Raises:
-        UsageError: it is one of another version of modelpack.
+        UsageError: The manifest is one of another version of modelpack.
     """
     try:
         return _read_manifest(manifest, "")
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"The image's {MANIFEST} is not one that this modelpack reads: {_reason(error)}.",
+            f"{MANIFEST} of the image is not one that this version of modelpack reads:"
+            f" {_reason(error)}.",
             hint="Package the model again.",
         ) from error
 
 
 def example(spec: ModelSpec) -> dict[str, Any] | None:
-    """A body for POST /predict: one row, by name where the model recorded names; None where the
-    file does not tell enough for one.
+    """Return an example body for POST /predict, or None if the model does not record enough.
+
+    It has one row, with names if the model recorded names.
     """
     inputs = spec.signature.inputs
     if not inputs or any(field.example is None and not field.nullable for field in inputs):
@@ -106,28 +108,28 @@ def example(spec: ModelSpec) -> dict[str, Any] | None:
 
 def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment, Code]:
     if document["schema"] != SCHEMA:
-        raise ValueError(f"its schema is {document['schema']!r}, and {SCHEMA} is known")
+        raise ValueError(f"its schema is {document['schema']!r} instead of {SCHEMA}")
     model = from_json(ModelSpec, document["model"])
     environment = from_json(Environment, {**document["environment"], "lock": lock})
     return model, environment, from_json(Code, document.get("code", {}))
 
 
-def _manifest(made: BundleContents) -> str:
-    described = to_json(made.environment)
+def _manifest(contents: BundleContents) -> str:
+    described = to_json(contents.environment)
     del described["lock"], described["build_lock"]
     document: Mapping[str, Any] = {
         "schema": SCHEMA,
         "modelpack": __version__,
-        "model": to_json(made.model),
+        "model": to_json(contents.model),
         "environment": described,
-        **({"code": _told(made.code)} if made.code.files else {}),
-        **({"slim_base": True} if made.base.slim else {}),
+        **({"code": _code_to_json(contents.code)} if contents.code.files else {}),
+        **({"slim_base": True} if contents.base.slim else {}),
     }
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
 
-def _told(code: Code) -> dict[str, Any]:
-    """The code as a bundle tells of it: nothing of this machine, nothing of this run."""
+def _code_to_json(code: Code) -> dict[str, Any]:
+    """Leave out what depends on this machine or this run."""
     files = [{"path": file.path, "sha256": file.sha256} for file in code.files]
     return {"files": files, "main": code.main, "requirements": dict(code.requirements)}
 

@@ -1,4 +1,4 @@
-"""Renders a bundle: all of it, or nothing."""
+"""Renders a bundle atomically."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ MODEL_FILES = {
     "catboost": "model/model.cbm",
     "onnx": "model/model.onnx",
 }
-KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}  # in the bundle's words
-CODE = "code"  # the folder of the author's own modules
+KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}
+CODE = "code"  # folder of the author's modules
 PARTS = {name for _, name in TEMPLATES} | {
     MANIFEST, LOCK, BUILD_LOCK, SBOM, PROVENANCE, CODE, "model", "modelpack", "__pycache__"
 }  # fmt: skip
-CARRIED = ("assembly", "serving")  # parts of this package that a bundle has a copy of
-COPIED = {".py", ".html", ".css", ".js"}  # of their files
+CARRIED = ("assembly", "serving")  # parts of this package that are copied into a bundle
+COPIED = {".py", ".html", ".css", ".js"}  # suffixes of their files
 
 _NO_CODE = Code()
 
@@ -67,13 +67,13 @@ def render(  # noqa: PLR0913 - the values of the flow
     *,
     parity: Parity | None = None,
 ) -> Bundle:
-    """Write the bundle of a model to `directory`: all of it, or nothing. The same input gives the
-    same bytes. A bundle that is there already is replaced. `parity`: what its image is to tell.
+    """Write the bundle of a model to `directory`, which may contain an older bundle.
+
+    The same input gives the same bytes. `parity` is the claim that the image makes.
 
     Raises:
-        UsageError: `directory` holds something else than a bundle, or cannot be written.
-        ModelRefusedError: the model file, or a file of its author's code, is no longer the one that
-            was inspected.
+        UsageError: `directory` contains other files, or cannot be written.
+        ModelRefusedError: The model or the author's code has changed since the inspection.
     """
     target = Path(directory).resolve()
     bundle = Bundle(str(target), _packed(spec), environment, code, base.slim)
@@ -88,34 +88,34 @@ def render(  # noqa: PLR0913 - the values of the flow
                 _copy_part(Path(__file__).parents[1] / part, folder / "modelpack" / part)
             for source in code.files:
                 _copy_code(source, folder / CODE / source.path)
-            made = BundleContents(bundle.model, environment, base, code, parity)
-            for name, text in _texts(made).items():
+            contents = BundleContents(bundle.model, environment, base, code, parity)
+            for name, text in _texts(contents).items():
                 (folder / name).write_text(text, "utf-8", newline="\n")
-            attested.write(folder, made)
+            attested.write(folder, contents)
             digests = [file.sha256 for file in spec.files]
             _normalise(folder, dict(zip(copies, digests, strict=True)))
     except OSError as error:
         raise UsageError(
             f"The bundle of {spec.file.path} cannot be written to {target}: {error.strerror}: "
             f"{error.filename}.",
-            hint="Choose a folder that can be written with -o, and leave the model where it is.",
+            hint="Choose another folder with -o.",
         ) from error
     return bundle
 
 
-def _texts(made: BundleContents) -> dict[str, str]:
-    spec, environment, code = made.model, made.environment, made.code
+def _texts(contents: BundleContents) -> dict[str, str]:
+    spec, environment, code = contents.model, contents.environment, contents.code
     context = {
         "spec": spec,
         "kind": KINDS.get(spec.task, f"A {spec.task}"),
         "environment": environment,
         "compiler": COMPILER,
         "locales": LOCALES,
-        "base": made.base,
+        "base": contents.base,
         "code": code,
-        "parity": claims.parity_labels(made.parity),
-        "parity_in_words": claims.parity_text(made.parity),
-        "slim_base": made.base.slim,
+        "parity": claims.parity_labels(contents.parity),
+        "parity_in_words": claims.parity_text(contents.parity),
+        "slim_base": contents.base.slim,
         "version": __version__,
         "epoch": MTIME,
         "wheel_platforms": wheel_platform_tags(MACHINES[environment.platform]),
@@ -124,7 +124,7 @@ def _texts(made: BundleContents) -> dict[str, str]:
     rendered = {name: render_template(source, **context) for source, name in TEMPLATES}
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
     written = {name: text for name, text in locks.items() if text or name == LOCK}
-    return {**rendered, **written, MANIFEST: _manifest(made)}
+    return {**rendered, **written, MANIFEST: _manifest(contents)}
 
 
 def _check_replaceable(target: Path) -> None:
@@ -134,13 +134,13 @@ def _check_replaceable(target: Path) -> None:
     if entries and not (MANIFEST in entries and entries <= PARTS):
         other = ", ".join(sorted(map(repr, entries - PARTS))[:3]) or "files, but no modelpack.json"
         raise UsageError(
-            f"{target} is not replaced by a bundle, because it holds more than one: {other}.",
+            f"{target} is not replaced, because it contains other files than a bundle: {other}.",
             hint="Choose an empty or a new folder with -o.",
         )
 
 
 def _packed(spec: ModelSpec) -> ModelSpec:
-    """The spec with the paths that its files have in the bundle."""
+    """Return the spec with the paths of its files in the bundle."""
     first, *more = (MODEL_FILES[file.format] for file in spec.files)
     named = [path.replace(".", f"-{number}.") for number, path in enumerate(more, start=2)]
     files = [replace(f, path=p) for f, p in zip(spec.files, [first, *named], strict=True)]
@@ -148,7 +148,7 @@ def _packed(spec: ModelSpec) -> ModelSpec:
 
 
 def _copy_model(file: ModelFile, target: Path) -> None:
-    """Copy no more than was inspected, and refuse the copy if it is not the same."""
+    """Copy at most the inspected size, and require the inspected digest."""
     target.parent.mkdir(exist_ok=True)
     digest = hashlib.sha256()
     with Path(file.path).open("rb") as source, target.open("wb") as copy:
@@ -159,20 +159,18 @@ def _copy_model(file: ModelFile, target: Path) -> None:
             left -= len(block)
     if digest.hexdigest() != file.sha256:
         raise ModelRefusedError(
-            "The model file was changed while it was being packaged, so what was inspected is "
-            "not what would be served.",
-            hint="Package it again when nothing writes to it.",
+            f"{file.path} has changed since it was inspected.",
+            hint="Package the model again.",
         )
 
 
 def _copy_code(file: CodeFile, target: Path) -> None:
-    """Write what was parsed, and refuse what is no longer the same."""
+    """Write a module, and require the digest that was parsed."""
     content = Path(file.source or "").read_bytes() if file.text is None else file.text.encode()
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise ModelRefusedError(
-            f"{file.source} was changed while the model was being packaged, so what was listed is "
-            "not what would be served.",
-            hint="Package it again when nothing writes to it.",
+            f"{file.source} has changed since it was inspected.",
+            hint="Package the model again.",
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
@@ -186,10 +184,10 @@ def _copy_part(part: Path, target: Path) -> None:
 
 
 def _normalise(folder: Path, digests: Mapping[Path, str]) -> None:
-    """Modes and times that tell nothing of this machine. `digests`: sha256 of what is known.
+    """Set modes and times that do not depend on this machine. `digests` are known SHA-256 digests.
 
-    A file's time is made of its content: BuildKit takes a file of the same path, size and time for
-    the one that it was sent before, so with one time for all, a retrained model would be left out.
+    The time of a file depends on its content: BuildKit does not send a file again that has the same
+    path, size and time, so with one time for all it would miss a retrained model.
     """
     for path in sorted([folder, *folder.rglob("*")], reverse=True):
         time = MTIME if path.is_dir() else MTIME + _number(digests.get(path) or _sha256(path))
@@ -203,5 +201,5 @@ def _sha256(path: Path) -> str:
 
 
 def _number(sha256: str) -> int:
-    """Less than 2**30, which is 34 years in seconds."""
+    """Return a number of seconds below 2**30, which is 34 years."""
     return int(sha256[:8], 16) >> 2

@@ -1,8 +1,7 @@
 """The Jinja environment and its quoting filters.
 
-Each function is a Jinja filter of its own name. Their input is hostile text; their output is one
-line that means that text, and nothing else, where it stands. `checked` sees to it that no value
-gets by them.
+Each function is a Jinja filter of the same name. It quotes untrusted text as one line for one
+syntax. `checked` ensures that every value passes a filter.
 """
 
 from __future__ import annotations
@@ -21,40 +20,40 @@ LONGEST_LABEL = 256
 
 
 def line(value: Any) -> str:
-    """One line of visible characters, for comments and prose: what is not printable (control
-    characters, line ends, bidirectional marks) is written as its escape.
+    """Return one line of printable characters, for comments and prose.
+
+    Other characters (control characters, line ends, bidirectional marks) become escapes.
     """
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(value))
 
 
 def docstring(value: Any) -> str:
-    r"""For inside a Python docstring between three double quotes."""
+    """Quote text for a Python docstring between three double quotes."""
     return line(value).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def python(value: Any) -> str:
-    """A Python literal."""
+    """Return a Python literal."""
     return repr(value)
 
 
 def dq(value: Any) -> str:
-    """A double-quoted value of LABEL or ENV in a Dockerfile, with no `$` of it substituted.
+    """Return a double-quoted value of LABEL or ENV in a Dockerfile, with `$` escaped.
 
-    A backslash before a quote is written as its escape, as if it were not printable: Docker reads
-    such a pair well, hadolint 2.15 does not.
+    A backslash before a quote becomes an escape, as hadolint 2.15 misreads such a pair.
     """
     text = re.sub(r'\\(?=\\*("|$))', r"\\x5c", line(value))
     return '"' + re.sub(r'([\\"$])', r"\\\1", text) + '"'
 
 
 def label(value: Any) -> str:
-    """As `dq`, and no longer than what people read: a line of a Dockerfile has at most 64 KB."""
+    """Shorten and quote a label: a line of a Dockerfile has at most 64 KB."""
     text = line(value)
     return dq(text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 3] + "...")
 
 
 def markdown(value: Any) -> str:
-    """A code span, also inside a table."""
+    """Return a code span that is also valid in a table."""
     text = line(value).replace("|", "\\|")
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     pad = " " if "`" in text or not text.strip() else ""
@@ -62,12 +61,12 @@ def markdown(value: Any) -> str:
 
 
 def json(value: Any) -> str:
-    """JSON on one line, in ASCII."""
+    """Return JSON on one line, in ASCII."""
     return json_.dumps(value, ensure_ascii=True)
 
 
 def sh(value: Any) -> str:
-    """One word of a POSIX shell command."""
+    """Return one word of a POSIX shell command."""
     return shlex.quote(line(value))
 
 
@@ -78,14 +77,14 @@ class Quoted(str):
 
 
 def checked(value: Any) -> Any:
-    """Jinja's `finalize`: `value`, if it may stand in a template.
+    """Return `value` if it may be inserted into a template (`finalize` of Jinja).
 
     Raises:
-        jinja2.TemplateRuntimeError: it has passed no filter, and is not plain by itself.
+        jinja2.TemplateRuntimeError: The value needs a filter and has passed none.
     """
     if isinstance(value, Quoted) or PLAIN.fullmatch(str(value)):
         return value
-    raise jinja2.TemplateRuntimeError(f"{value!r} stands in a template without a quoting filter")
+    raise jinja2.TemplateRuntimeError(f"{value!r} is inserted without a quoting filter")
 
 
 def _quoting(filter_: Callable[[Any], str]) -> Callable[[Any], Quoted]:
