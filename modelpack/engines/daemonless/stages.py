@@ -31,7 +31,7 @@ _WHEELS = "wheels"
 
 @dataclass(frozen=True)
 class BuildContext:
-    """What a build reads.
+    """The input of a build.
 
     Attributes:
         wheels: Directory with `wheels/*.whl` of the lock file and `debian/STAGE/*.deb`; None if the
