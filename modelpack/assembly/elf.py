@@ -80,9 +80,9 @@ def _parse(content: bytes) -> ElfFile:
             loader = _text(content, start)
         elif kind == _DYNAMIC:
             entries = list(_dynamic(content, start, size))
-    wanted = {tag for tag, _ in entries} & {_NEEDED, _RPATH, _RUNPATH}
+    has_libraries = {tag for tag, _ in entries} & {_NEEDED, _RPATH, _RUNPATH}
     names = next((value for tag, value in entries if tag == _NAMES), None)
-    if names is None or not wanted:
+    if names is None or not has_libraries:
         return ElfFile(loader=loader)
     start = _offset(segments, names)
     found = {

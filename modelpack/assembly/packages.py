@@ -91,5 +91,5 @@ def _main(words: list[str]) -> None:
 if __name__ == "__main__":
     try:
         _main(sys.argv[1:])
-    except subprocess.CalledProcessError as error:  # which has said why
+    except subprocess.CalledProcessError as error:  # the command has printed the reason
         sys.exit(error.returncode)
