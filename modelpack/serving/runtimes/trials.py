@@ -1,4 +1,4 @@
-"""Trial rows, and whether batching preserves every bit."""
+"""Rows around the example, on which plans and batches are compared with the model."""
 
 from __future__ import annotations
 

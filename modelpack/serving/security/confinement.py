@@ -63,7 +63,7 @@ def restrict(writable: Iterable[str], network: bool) -> None:
 
 
 def _allow(libc: ctypes.CDLL, rules: int, path: str, rights: int) -> None:
-    """Add a rule for `path`. A missing file needs none, and the kernel rejects one for a pipe."""
+    """Add a rule for `path`, unless it is missing. Pipes need none and stay writable."""
     try:
         file = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:

@@ -19,7 +19,7 @@ over so many columns depend on whether a row is the only one."""
 
 
 def finite(values: np.ndarray) -> np.ndarray:
-    """Return `values`.
+    """Return `values` if they are finite and not extremely large.
 
     Sums and products of NaN or infinity are not finite, and the estimator rejects such input.
 

@@ -42,7 +42,7 @@ def matrix(block: Any) -> np.ndarray:
 
 
 def no_infinity(values: np.ndarray) -> np.ndarray:
-    """Return `values`.
+    """Return `values` if none is infinite.
 
     Raises:
         FallbackRequiredError: A value is infinite, which estimators reject.

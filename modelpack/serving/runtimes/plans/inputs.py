@@ -15,7 +15,10 @@ EXACT = frozenset(
     for name in family.COMPILERS
     if not name.startswith("AdaBoost")
 )
-"""Classes that convert all input to the one dtype with which they compute."""
+"""Classes that convert all input to the one dtype with which they compute.
+
+AdaBoost is not among them, because its estimators may be of any class.
+"""
 OBJECTS = (None, "category", "object", "str", "string")
 """Dtypes of columns whose values are objects of Python."""
 

@@ -95,7 +95,7 @@ def projection(model: Any, compiler: Compiler) -> Function:
 
 
 def array(coefficients: Any) -> np.ndarray:
-    """Return `coefficients`.
+    """Return `coefficients` if they are a dense array.
 
     Raises:
         UnplannedError: They are a sparse matrix.

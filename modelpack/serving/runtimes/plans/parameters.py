@@ -73,16 +73,14 @@ NO_PLAN = {
 
 
 def unknown_parameter(estimator: Any) -> str | None:
-    """Return the first constructor parameter of an estimator that is not in the table; None if all
-    are in it.
-    """
+    """Return the first constructor parameter of an estimator that is not in the table, or None."""
     kind = type(estimator)
     unknown = set(kind._get_param_names()) - PARAMETERS[kind.__name__].keys()
     return min(unknown, default=None)
 
 
 def _table(text: str) -> dict[str, dict[str, str]]:
-    """Class -> parameter -> USED, FIT or why it is idle."""
+    """Parse the table: class -> parameter -> USED, FIT or why it is idle."""
     table: dict[str, dict[str, str]] = {}
     for word in text.split():
         if word.endswith(":"):

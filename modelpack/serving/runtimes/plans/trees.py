@@ -217,7 +217,7 @@ def narrow(block: Any, width: int) -> np.ndarray:
 
 
 def all_finite(rows: np.ndarray) -> np.ndarray:
-    """Return `rows`.
+    """Return `rows` if all values are finite, however large.
 
     Raises:
         FallbackRequiredError: A value is missing or infinite.
