@@ -96,12 +96,12 @@ def softmax(scores: np.ndarray) -> np.ndarray:
     return np.asarray(powers)
 
 
-def both(positive: np.ndarray) -> np.ndarray:
+def both_classes(positive: np.ndarray) -> np.ndarray:
     """Return the probabilities of both classes, (n_rows, 2) in Fortran order."""
     return np.asarray(np.vstack([1 - positive, positive]).T)
 
 
-def both_in_c(positive: np.ndarray) -> np.ndarray:
+def both_classes_in_c(positive: np.ndarray) -> np.ndarray:
     """Return the same as `both` in C order. The order decides how they are added up."""
     pair = np.empty((len(positive), 2))
     np.subtract(1, positive, out=pair[:, 0])

@@ -94,7 +94,7 @@ def binarized(threshold: float | None) -> Function:
 
 def classifier(model: Any, joint: Function) -> Part:
     """Build the part of a classifier; `joint` computes log likelihoods (n_rows, n_classes)."""
-    classes, total = model.classes_, totals()
+    classes, total = model.classes_, log_sum_exp()
 
     def predict(block: Any) -> np.ndarray:
         return np.asarray(classes[joint(block).argmax(axis=1)])
@@ -106,7 +106,7 @@ def classifier(model: Any, joint: Function) -> Part:
     return {"predict": predict, "predict_proba": predict_proba}
 
 
-def totals() -> Function:
+def log_sum_exp() -> Function:
     """Return the logarithm of a sum of exponentials as the installed scipy computes it.
 
     Raises:
@@ -116,13 +116,13 @@ def totals() -> Function:
     theirs = getattr(module, "_logsumexp", None) or module.logsumexp
     probes = np.random.RandomState(0).normal(size=(300, 5)) * 20
     probes[::3, 1] = probes[::3, 3]
-    for ours in (totals_without_largest, totals_of_all):
+    for ours in (log_sum_exp_without_largest, log_sum_exp_of_all):
         if (ours(probes).ravel() == theirs(probes, axis=1)).all():
             return ours
     raise UnplannedError("scipy computes logsumexp by an unknown algorithm")
 
 
-def totals_without_largest(logarithms: np.ndarray) -> np.ndarray:
+def log_sum_exp_without_largest(logarithms: np.ndarray) -> np.ndarray:
     """Compute (n_rows, 1) as scipy 1.15 and later."""
     largest = logarithms.max(axis=1, keepdims=True)
     is_largest = logarithms == largest
@@ -135,7 +135,7 @@ def totals_without_largest(logarithms: np.ndarray) -> np.ndarray:
     return np.asarray(np.log1p(sums / ties) + np.log(ties) + largest)
 
 
-def totals_of_all(logarithms: np.ndarray) -> np.ndarray:
+def log_sum_exp_of_all(logarithms: np.ndarray) -> np.ndarray:
     """Compute (n_rows, 1) as scipy before 1.15."""
     largest = logarithms.max(axis=1, keepdims=True)
     sums = np.exp(logarithms - largest).sum(axis=1, keepdims=True)

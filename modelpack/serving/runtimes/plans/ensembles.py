@@ -13,13 +13,13 @@ from .arithmetic import PAIRED
 from .compiler import Compiler, Compilers, Part, UnplannedError, after, copy_with, identity
 from .trees import (
     MAX_COPIED,
+    accepts_nan,
     all_finite,
     build_tree,
+    class_probabilities,
+    float32_rows,
     matrix,
-    narrow,
     require_one_output,
-    shares,
-    takes_nan,
     traverse,
     width_of,
 )
@@ -34,7 +34,7 @@ Sums = Callable[[np.ndarray], np.ndarray]
 
 def forest_classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     require_one_output(model)
-    tables = [shares(tree) for tree in model.estimators_]
+    tables = [class_probabilities(tree) for tree in model.estimators_]
     mean = _mean(model, _votes(model, tables), _one_by_one(model, tables))
     classes = model.classes_
 
@@ -69,10 +69,10 @@ def _mean(model: Any, traversed: Sums | None, one_by_one: Sums) -> Callable[[Any
     `traversed` is None.
     """
     width, count = model.estimators_[0].tree_.n_features, len(model.estimators_)
-    is_nan_taken = takes_nan(model)
+    is_nan_taken = accepts_nan(model)
 
     def mean(block: Any) -> np.ndarray:
-        rows = narrow(block, width)
+        rows = float32_rows(block, width)
         is_finite = np.isfinite(rows).all()
         if not is_finite and (not is_nan_taken or np.isinf(rows).any()):
             raise FallbackRequiredError
@@ -179,7 +179,7 @@ def raw_sums(model: Any) -> Callable[[Any], np.ndarray]:
     add = traverse(model.estimators_, model.learning_rate)
 
     def raw(block: Any) -> np.ndarray:
-        rows = all_finite(narrow(block, width))
+        rows = all_finite(float32_rows(block, width))
         sums = np.repeat(first, len(rows), axis=0)
         add(rows, sums)
         return sums

@@ -23,7 +23,7 @@ OBJECTS = (None, "category", "object", "str", "string")
 """Dtypes of columns whose values are objects of Python."""
 
 
-def require_plain(model: Any, fields: Sequence[Field]) -> None:
+def require_supported_columns(model: Any, fields: Sequence[Field]) -> None:
     """Check that a plan, which computes with float64 and objects of Python, supports the columns.
 
     Raises:
@@ -41,7 +41,7 @@ def require_plain(model: Any, fields: Sequence[Field]) -> None:
             raise UnplannedError(f"a column is {field.dtype}, with which its estimator computes")
 
 
-def are_short(fields: Sequence[Field]) -> bool:
+def has_short_integers(fields: Sequence[Field]) -> bool:
     """Return whether a column has short integers, for which numpy's functions give short floats."""
     dtypes = (numpy_dtype(field.dtype) for field in fields)
     return any(each is not None and each.kind in "iu" and each.itemsize < 4 for each in dtypes)

@@ -8,7 +8,16 @@ from typing import Any, Callable
 import numpy as np
 
 from ...data.columns import FallbackRequiredError
-from .arithmetic import both, both_in_c, finite, normalized, product, sigmoid, since, softmax
+from .arithmetic import (
+    both_classes,
+    both_classes_in_c,
+    finite,
+    normalized,
+    product,
+    sigmoid,
+    since,
+    softmax,
+)
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Function = Callable[[Any], Any]
@@ -134,7 +143,7 @@ def labels(decide: Function, classes: np.ndarray) -> Function:
 
 
 def one_versus_rest(decide: Function, compiler: Compiler) -> Function:
-    power, pair = sigmoid(compiler), both_in_c if since(1, 9) else both
+    power, pair = sigmoid(compiler), both_classes_in_c if since(1, 9) else both_classes
 
     def proba(block: Any) -> np.ndarray:
         values = power(decide(block))
@@ -144,7 +153,7 @@ def one_versus_rest(decide: Function, compiler: Compiler) -> Function:
 
 
 def one_of_two(decide: Function, compiler: Compiler) -> Function:
-    power, pair = sigmoid(compiler), both_in_c if since(1, 2) else both
+    power, pair = sigmoid(compiler), both_classes_in_c if since(1, 2) else both_classes
     return lambda block: pair(power(decide(block)))
 
 
@@ -159,7 +168,7 @@ def multinomial(decide: Function) -> Function:
 def modified_huber(decide: Function) -> Function:
     def proba(block: Any) -> np.ndarray:
         values = (np.minimum(np.maximum(decide(block), -1), 1) + 1.0) / 2.0
-        return both_in_c(values) if values.ndim == 1 else normalized(values)
+        return both_classes_in_c(values) if values.ndim == 1 else normalized(values)
 
     return proba
 
@@ -205,7 +214,7 @@ def mlp_classifier(model: Any, compiler: Compiler) -> Part:
     if binarizer.y_type_ == "binary" and len(classes) == 2:
         return {
             "predict": lambda block: classes[(outputs(block).ravel() > threshold).astype(int)],
-            "predict_proba": lambda block: both(outputs(block).ravel()),
+            "predict_proba": lambda block: both_classes(outputs(block).ravel()),
         }
     if binarizer.y_type_ == "multiclass":
         return {

@@ -16,17 +16,17 @@ FIT = "fit"
 
 IDLE = {
     "C": "libsvm gets it with each call and reads it only in training",
-    "accept_sparse": "a plan leaves sparse rows to the estimator where this matters",
-    "batch_size": "it bounds the memory of one step; labels that depend on rounding are doubted",
+    "accept_sparse": "the estimator predicts sparse rows that depend on it",
+    "batch_size": "it bounds the memory of one step, and the estimator decides close labels",
     "cache_size": "libsvm gets it with each call and reads it only in training",
-    "copy": "a plan never writes into the rows that it gets",
-    "decode_error": "it concerns bytes, and a plan takes only str",
-    "encoding": "it concerns bytes, and a plan takes only str",
+    "copy": "a plan never writes into its rows",
+    "decode_error": "it affects bytes, and a plan accepts only str",
+    "encoding": "it affects bytes, and a plan accepts only str",
     "epsilon": "libsvm gets it with each call and reads it only in training",
-    "feature_names_out": "it concerns the names of columns, not their values",
-    "flatten_transform": "it concerns `transform`, which has no plan",
+    "feature_names_out": "it affects the names of columns, not their values",
+    "flatten_transform": "it affects `transform`, which has no plan",
     "hidden_layer_sizes": "the fitted weights have these sizes",
-    "ignore_implicit_zeros": "it concerns sparse rows, which have no plan here",
+    "ignore_implicit_zeros": "it affects sparse rows, which have no plan here",
     "max_bins": "only training bins values",
     "n_jobs": "it spreads the work and changes no result",
     "normalize": "predict reads it only to return deviations",
@@ -36,7 +36,7 @@ IDLE = {
     "threshold_lambda": "predict reads it only to return deviations",
     "tol": "libsvm gets it with each call and reads it only in training",
     "verbose": "it only prints",
-    "verbose_feature_names_out": "it concerns the names of columns, not their values",
+    "verbose_feature_names_out": "it affects the names of columns, not their values",
 }
 """Parameters that prediction reads -> why they change no value."""
 

@@ -43,10 +43,10 @@ def chained(estimators: Sequence[Any], compiler: Compiler) -> Part:
 
 
 def steps(model: Any) -> list[Any]:
-    return [step for _, step in model.steps if step is not None and not is_called(step)]
+    return [step for _, step in model.steps if step is not None and not is_text_step(step)]
 
 
-def is_called(step: Any, *names: str) -> bool:
+def is_text_step(step: Any, *names: str) -> bool:
     """Return whether a step is a text: one of `names`, or any if no names are passed."""
     return isinstance(step, str) and (not names or step in names)
 
@@ -113,7 +113,7 @@ def column_transformer(model: Any, compiler: Compiler) -> Part:
     branches = [
         branch
         for name, step, key in model.transformers_
-        if not is_called(step, "drop") and not _is_empty(key)
+        if not is_text_step(step, "drop") and not _is_empty(key)
         for branch in [_column_branch(model, step, key, _weight(model, name), compiler)]
     ]
     return {"transform": side_by_side(branches, is_sparse=lambda _: model.sparse_output_)}
@@ -123,7 +123,7 @@ def feature_union(model: Any, compiler: Compiler) -> Part:
     branches = [
         _weighted(_branch(step, compiler), _weight(model, name))
         for name, step in model.transformer_list
-        if step is not None and not is_called(step, "drop")
+        if step is not None and not is_text_step(step, "drop")
     ]
     return {"transform": side_by_side(branches, _any_sparse)}
 
@@ -153,7 +153,7 @@ def _weighted(branch: Step, weight: Any) -> Step:
 
 
 def _branch(step: Any, compiler: Compiler) -> Step:
-    if is_called(step, "passthrough"):
+    if is_text_step(step, "passthrough"):
         return matrix
     if compiler.layout != "frame":
         return transform(step, compiler)

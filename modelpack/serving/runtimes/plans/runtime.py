@@ -17,7 +17,7 @@ from ..estimator import EstimatorRuntime
 from ..trials import is_same
 from . import Plan, compile_model
 from .compiler import Part, UnplannedError
-from .inputs import are_short, require_plain
+from .inputs import has_short_integers, require_supported_columns
 
 
 class PlannedRuntime(EstimatorRuntime):
@@ -129,9 +129,9 @@ def accept_plan(
         UnplannedError: The model cannot have a plan, or a result differs from the estimator's.
     """
     fields = manifest.inputs
-    require_plain(runtime.model, fields)
+    require_supported_columns(runtime.model, fields)
     names = [field.name for field in fields]
-    plan = compile_model(runtime.model, manifest.layout, names, are_short(fields))
+    plan = compile_model(runtime.model, manifest.layout, names, has_short_integers(fields))
     planned = PlannedRuntime(runtime, plan, manifest)
     groups = trials.decoded_groups(runtime.model, manifest, decode)
     if manifest.layout == "frame":

@@ -102,8 +102,8 @@ def hashing_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         sums: dict[int, float] = {}
         for token in analyze(text):
             number = _hash(token)
-            place = abs(number) % width
-            sums[place] = sums.get(place, 0.0) + (-1.0 if signed and number < 0 else 1.0)
+            column = abs(number) % width
+            sums[column] = sums.get(column, 0.0) + (-1.0 if signed and number < 0 else 1.0)
         return dict.fromkeys(sums, 1.0) if binary else sums
 
     collect, normalize = _collected(count, width), row_norm(model.norm)

@@ -19,7 +19,7 @@ Function = Callable[[Any], np.ndarray]
 def tree_classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     require_one_output(model)
     classes, tree, rows_of = model.classes_, model.tree_, reader(model)
-    table = shares(model)
+    table = class_probabilities(model)
 
     def predict(block: Any) -> np.ndarray:
         return np.asarray(classes.take(np.argmax(tree.predict(rows_of(block)), axis=1), axis=0))
@@ -56,10 +56,10 @@ def reader(tree: Any) -> Function:
     It raises FallbackRequiredError if the tree would reject the rows.
     """
     width = tree.tree_.n_features
-    is_rejected = np.isinf if takes_nan(tree, check_input=True) else _is_not_finite
+    is_rejected = np.isinf if accepts_nan(tree, check_input=True) else _is_not_finite
 
     def rows_of(block: Any) -> np.ndarray:
-        rows = narrow(block, width)
+        rows = float32_rows(block, width)
         if is_rejected(rows).any():
             raise FallbackRequiredError
         return rows
@@ -71,7 +71,7 @@ def _is_not_finite(rows: np.ndarray) -> np.ndarray:
     return np.asarray(~np.isfinite(rows))
 
 
-def takes_nan(model: Any, **options: bool) -> bool:
+def accepts_nan(model: Any, **options: bool) -> bool:
     """Return whether a fitted tree or forest accepts missing values.
 
     Trees accept them since scikit-learn 1.3, forests since 1.4. `options` are those of the check.
@@ -88,7 +88,7 @@ def _width(model: Any) -> int:
     return int(first.tree_.n_features)
 
 
-def shares(tree: Any) -> np.ndarray:
+def class_probabilities(tree: Any) -> np.ndarray:
     """Return the probabilities of classes at each node, (n_nodes, n_classes).
 
     Since scikit-learn 1.4 they are the values of the tree, without a copy. Earlier releases divide
@@ -203,7 +203,7 @@ def _stacked(columns: Sequence[np.ndarray]) -> np.ndarray:
     return np.asarray(rows.T)
 
 
-def narrow(block: Any, width: int) -> np.ndarray:
+def float32_rows(block: Any, width: int) -> np.ndarray:
     """Convert `block` to float32 (n_rows, width) in C order; large values become infinite.
 
     Raises:
@@ -247,7 +247,7 @@ def isolation_forest(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         raise UnplannedError("the model was fitted on a single row")
 
     def decide(block: Any) -> np.ndarray:
-        rows = all_finite(narrow(block, width))
+        rows = all_finite(float32_rows(block, width))
         lengths = np.zeros((len(rows), 1))
         add(rows, lengths)
         scores = 2 ** (-lengths.ravel() / usual)
