@@ -27,7 +27,7 @@ class InferenceResponse(NamedTuple):
 
 
 class InferenceRequest(NamedTuple):
-    """What a request asks of the model.
+    """A parsed request for predictions.
 
     Attributes:
         rows: The decoded rows.

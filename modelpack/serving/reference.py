@@ -55,8 +55,10 @@ class ReferenceModel:
     def _listed_answers(
         self, method: str, groups: Sequence[Sequence[Row]], listed: Callable[[Any], Any]
     ) -> Any:
-        """Raises:
-        RuntimeError: the model does not give one answer for each row.
+        """Call the model for each group, and return its answers.
+
+        Raises:
+            RuntimeError: The model does not return one answer for each row.
         """
         answers: list[Any] = []
         for rows in groups:
@@ -145,18 +147,18 @@ def main() -> None:
     os.dup2(2, 1)  # whatever the model prints is no part of the answer
     for refused in confinement.confine():
         sys.stderr.write(f"the inner wall is lower here, {refused}\n")
-    asked = orjson.loads(sys.stdin.buffer.read())
+    request = orjson.loads(sys.stdin.buffer.read())
     model = ReferenceModel(Path())
-    errors = [model.error(row) for row in asked["rows"]]
-    good = [row for row, error in zip(asked["rows"], errors) if error is None]
-    told = {
+    errors = [model.error(row) for row in request["rows"]]
+    good = [row for row, error in zip(request["rows"], errors) if error is None]
+    document = {
         "together": model.answers([good] if good else []),
         "alone": model.answers([[row] for row in good]),
         "errors": errors,
-        **(model.bodies(good) if asked.get("bodies") else {}),
+        **(model.bodies(good) if request.get("bodies") else {}),
     }
     with answer:
-        answer.write(orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY))
+        answer.write(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def write(fields: Sequence[Field], rows: Sequence[Row]) -> Iterator[Body]:
 
 
 def _is_plain(fields: Sequence[Field], rows: Sequence[Row]) -> bool:
-    """Whether a cell means one value: in text only the signature tells "1" from 1."""
+    """Return whether cells are unambiguous: only the signature distinguishes "1" from 1."""
     return all(map(_parser, fields)) and not any(value == "" for row in rows for value in row)
 
 
@@ -80,7 +80,7 @@ def _from_csv(fields: Sequence[Field], content: bytes) -> list[Row]:
 
 
 def _parser(field: Field) -> Any:
-    """What reads a cell of the field, None if its type is unknown."""
+    """Return a function that parses a cell of the field, or None if its type is unknown."""
     if field.type != "any":
         return PARSERS.get(field.type)
     kinds = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}

@@ -20,8 +20,8 @@ def frame(fields: Sequence[Field], rows: Sequence[Row]) -> Any:
     import pandas as pd  # noqa: PLC0415 - not every image has it
 
     names = [field.name for field in fields]
-    given = pd.DataFrame([list(map(present, row)) for row in rows], columns=names)
-    return pd.DataFrame({field.name: _column(field, given[field.name]) for field in fields})
+    table = pd.DataFrame([list(map(present, row)) for row in rows], columns=names)
+    return pd.DataFrame({field.name: _column(field, table[field.name]) for field in fields})
 
 
 def matrix(fields: Sequence[Field], rows: Sequence[Row]) -> np.ndarray:
@@ -77,17 +77,17 @@ def _column(field: Field, column: Any) -> Any:
         return _durations(column, dtype) if is_duration else _dates(column, dtype)
     if field.missing_none or (field.type == "string" and dtype in ("", "str")):
         return _objects(field, column) if field.missing_none else _texts(column)
-    wanted = dtype or ("float64" if field.type == "number" else "")
-    if not wanted or (column.isna().any() and _never_missing(wanted)):
+    target = dtype or ("float64" if field.type == "number" else "")
+    if not target or (column.isna().any() and _never_missing(target)):
         return column
     try:
-        return column.astype(wanted)
+        return column.astype(target)
     except (TypeError, ImportError):  # a dtype of another pandas
         return column
 
 
 def _never_missing(dtype: str) -> bool:
-    """Whether numpy has this dtype, and no value of it means that one is missing."""
+    """Return whether numpy has this dtype, and it has no missing value."""
     return dtype == "bool" or (dtype.startswith(("int", "uint")) and "[" not in dtype)
 
 
@@ -121,7 +121,7 @@ def _category(field: Field, column: Any) -> Any:
 
 
 def _durations(column: Any, dtype: str) -> Any:
-    """Of texts, or of milliseconds as `to_json` writes them."""
+    """Convert texts, or milliseconds as `to_json` writes them."""
     import pandas as pd  # noqa: PLC0415
 
     is_number = column.map(lambda value: isinstance(value, (int, float)))

@@ -117,8 +117,9 @@ class Service:
         if self._plans:
             self.runner = runtimes.select_plan(self.runner, self.manifest, decode)
         if not self.runner.can_batch:
-            told = (self.runner, self.manifest, self.methods, decode)
-            self.runner.can_batch = trials.can_batch(*told)
+            self.runner.can_batch = trials.can_batch(
+                self.runner, self.manifest, self.methods, decode
+            )
 
     def require_ready(self) -> None:
         """Check that the service is ready.

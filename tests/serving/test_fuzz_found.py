@@ -22,7 +22,7 @@ def mixed(tmp_path_factory):
     return client_of(serving_models.mixed(), tmp_path_factory.mktemp("mixed"), "pickle")
 
 
-NO_CHARACTER = "A text of the array holds what is no character."
+NO_CHARACTER = "A text of the array contains an invalid character."
 ROW = [5.1, 3.5, 1.4, 0.2]
 
 

@@ -18,14 +18,16 @@ from modelpack.serving.service import Service
 
 
 class Run:
-    def __init__(self, service: Service, data: bytes, to: str | None, wishes: BatchOptions) -> None:
+    def __init__(
+        self, service: Service, data: bytes, to: str | None, options: BatchOptions
+    ) -> None:
         kind = files.format_from_content(data)
         self.told: list[tuple[str, dict]] = []
         self.out = io.BytesIO()
-        teller = progress.Reporter()
-        teller.say = lambda event, **facts: self.told.append((event, facts))  # type: ignore[method-assign]
+        reporter = progress.Reporter()
+        reporter.report = lambda event, **facts: self.told.append((event, facts))  # type: ignore[method-assign]
         batch = batch_predict.Batch(
-            BatchPredictor(service, wishes), FORMATS[to or kind].Writer, teller, None
+            BatchPredictor(service, options), FORMATS[to or kind].Writer, reporter, None
         )
         stream = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
         counted = type("Counted", (), {"count": 0, "total": None})

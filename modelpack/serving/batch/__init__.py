@@ -1,5 +1,5 @@
-"""`predict` without a service: rows from a file or a pipe, chunk by chunk, answers to another.
+"""`predict` without a service: predict the rows of a file or a pipe, chunk by chunk.
 
-The rows pass through the decoder of requests, so that the rules, the words about what is wrong and
-the answers are those of the service; a chunk is answered as a request of the same rows is.
+A chunk is decoded and predicted like a request with the same rows, so rules, errors and predictions
+are those of the service.
 """

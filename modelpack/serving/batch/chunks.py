@@ -1,4 +1,4 @@
-"""Chunks of rows, and their answers."""
+"""Chunks of rows, and their predictions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from ..service import Service
 
 
 class Chunk:
-    """`lines`: where in the file each row begins, from 1; None in files without lines."""
+    """Some rows of a file.
+
+    Attributes:
+        lines: The number of the line of each row, from 1. None in formats without lines.
+    """
 
     lines: Sequence[int] | None = None
 
@@ -24,36 +28,40 @@ class Chunk:
         raise NotImplementedError
 
     def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
-        """The rows as the model takes them. `extra`: names of what is no input of the model and is
-        kept from it. `ignored`: as in `Service.table`.
+        """Decode the rows.
+
+        Args:
+            service: The service that predicts.
+            extra: Columns that are copied, but are not inputs of the model.
+            ignored: Receives the names of other extra inputs. None: they are rejected.
 
         Raises:
-            Problem: as `Service.rows`; a row is told by its index here.
+            Problem: See `Service.decode_rows`. Rows are counted from the start of the chunk.
         """
         raise NotImplementedError
 
     def take(self, indexes: Sequence[int]) -> Chunk:
-        """Only these rows, in their order."""
+        """Return a chunk of these rows."""
         raise NotImplementedError
 
     @property
     def names(self) -> list[str] | None:
-        """Of the columns; None where rows are values in order."""
+        """The names of the columns, or None if rows have no names."""
         return None
 
     def values(self, index: int, name: str) -> Any:
-        """One column, an array or a list: by its name where there are names, else its position."""
+        """Return a column as an array or a list, by name if there are names, or by index."""
         raise NotImplementedError
 
 
 def take(values: Any, indexes: Sequence[int]) -> Any:
-    """These of some values; None of None."""
+    """Return the values at these indexes, or None if `values` is None."""
     return None if values is None else [values[index] for index in indexes]
 
 
 @dataclass(frozen=True)
 class ChunkResult:
-    """`kept`: name -> values, a column of the rows."""
+    """The predictions for a chunk, and the columns that were copied from its rows, by name."""
 
     answer: Prediction
     kept: Mapping[str, Any] = field(default_factory=dict)
@@ -62,21 +70,21 @@ class ChunkResult:
         return len(self.answer.predictions)
 
     def columns(self) -> dict[str, Any]:
-        """Name -> values: what is kept, then `answers.columns`.
+        """Return the copied columns, followed by `results.columns`.
 
         Raises:
-            Problem: 400 two of them are of one name.
+            Problem: 400, two columns have the same name.
         """
-        found = results.columns(self.answer)
+        predicted = results.columns(self.answer)
         for name in self.kept:
-            if name in found:
-                detail = f"The column {name!a} cannot be kept: the answers have one of that name."
+            if name in predicted:
+                detail = f"The column {name!a} cannot be kept: the predictions have this name, too."
                 raise Problem(400, detail)
-        return {**self.kept, **found}
+        return {**self.kept, **predicted}
 
 
 def concatenate(low: Prediction, high: Prediction) -> Prediction:
-    """Answers one after the other."""
+    """Concatenate predictions."""
     predictions = np.concatenate([low.predictions, high.predictions])
     if low.probabilities is None or high.probabilities is None:
         return Prediction(predictions)
@@ -84,18 +92,19 @@ def concatenate(low: Prediction, high: Prediction) -> Prediction:
 
 
 def scatter(
-    answer: Prediction | None, places: list[int], count: int, like: Prediction
+    answer: Prediction | None, indexes: list[int], count: int, like: Prediction
 ) -> Prediction:
-    """The answers at these places of `count`, and nothing at the others: NaN among floats, else
-    None. `like`: some answers, which tell their form.
+    """Return predictions for `count` rows, which are missing at all but these indexes.
+
+    Missing values are NaN among floats, and None otherwise. `like`: predictions of the same form.
     """
-    whole = _blank(like if answer is None else answer, count)
+    result = _blank(like if answer is None else answer, count)
     if answer is not None:
-        whole.predictions[places] = answer.predictions
-        if whole.probabilities is not None and answer.probabilities is not None:
-            for place, value in zip(places, answer.probabilities):
-                whole.probabilities[place] = value
-    return whole
+        result.predictions[indexes] = answer.predictions
+        if result.probabilities is not None and answer.probabilities is not None:
+            for index, value in zip(indexes, answer.probabilities):
+                result.probabilities[index] = value
+    return result
 
 
 def _blank(like: Prediction, count: int) -> Prediction:
@@ -114,7 +123,7 @@ def _nothing(value: Any) -> Any:
 
 
 def without(rows: list[Any], extra: Collection[str]) -> list[Any]:
-    """The rows, objects without the members of these names."""
+    """Return rows without the members with these names."""
     if not extra:
         return rows
     return [_inputs(row, extra) if isinstance(row, dict) else row for row in rows]
@@ -125,13 +134,13 @@ def _inputs(row: dict[str, Any], extra: Collection[str]) -> dict[str, Any]:
 
 
 def names(rows: list[Any]) -> list[str] | None:
-    """Of the members of objects; None where there are none."""
+    """Return the names in rows that are objects, or None if there are none."""
     objects = [row for row in rows if isinstance(row, dict)]
     return list(dict.fromkeys(name for row in objects for name in row)) if objects else None
 
 
 def value(row: Any, index: int, name: str) -> Any:
-    """One value of a row, None where it has none."""
+    """Return a value of a row, or None if it is missing."""
     if isinstance(row, dict):
         return row.get(name)
     if isinstance(row, list):
@@ -139,5 +148,6 @@ def value(row: Any, index: int, name: str) -> Any:
     return row if index == 0 else None
 
 
-def listed(values: Any) -> list[Any]:
+def to_list(values: Any) -> list[Any]:
+    """Return an array or a sequence as a list."""
     return values.tolist() if isinstance(values, np.ndarray) else list(values)

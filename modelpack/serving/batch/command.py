@@ -1,4 +1,4 @@
-"""The command and its options."""
+"""The command `predict` and its options."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ UNLIMITED = 2**62
 
 
 def run(arguments: Sequence[str]) -> int:
-    """`python -m modelpack.serving predict`: its exit status.
+    """Run `python -m modelpack.serving predict`, and return the exit status.
 
     Raises:
-        StartupError: the bundle of this folder has no model that can be asked.
+        StartupError: The model of the bundle in the current folder cannot be loaded.
     """
     options = argument_parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 would not end by it
-    teller = progress.REPORTERS[options.progress]()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 would ignore it
+    reporter = progress.REPORTERS[options.progress]()
     try:
-        return _predict(options, teller)
-    except BatchError as ended:
-        teller.failed(ended.detail, ended.place, ended.code)
-        return ended.code
+        return _predict(options, reporter)
+    except BatchError as error:
+        reporter.failed(error.detail, error.place, error.code)
+        return error.code
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # who read the answers has seen enough
+    except BrokenPipeError:  # the reader of the predictions has ended
         return BROKEN_PIPE
     except OSError as error:
-        teller.failed(f"The answers cannot be written: {error.strerror}.", {}, NO_OUTPUT)
+        reporter.failed(f"The predictions cannot be written: {error.strerror}.", {}, NO_OUTPUT)
         return NO_OUTPUT
 
 
-def _predict(options: argparse.Namespace, teller: progress.Reporter) -> int:
+def _predict(options: argparse.Namespace, reporter: progress.Reporter) -> int:
     source = None if options.data == "-" else options.data
     if source is None and sys.stdin.isatty():
         raise BatchError(
@@ -64,7 +64,7 @@ def _predict(options: argparse.Namespace, teller: progress.Reporter) -> int:
         except OSError as error:
             raise BatchError(f"The rows cannot be read: {error.strerror}.", {}, NO_INPUT) from error
         if not beginning:
-            raise BatchError("There are no rows: the input is empty.", {}, BAD_ROWS)
+            raise BatchError("The input is empty.", {}, BAD_ROWS)
         kind = (
             options.input_format
             or files.format_from_name(source)
@@ -74,29 +74,29 @@ def _predict(options: argparse.Namespace, teller: progress.Reporter) -> int:
         if confinement.is_enabled(os.environ):
             confinement.confine([str(Path(options.output).parent)] if options.output else [])
         service = load_service(Path(), options.chunk_rows)
-        teller.begin()
+        reporter.begin()
         if not service.ready:
-            teller.note("the model does not answer its own example")
+            reporter.note("the model does not answer its own example")
         if options.probabilities and "predict_proba" not in service.methods:
             raise BatchError("This model has no probabilities.", {}, USAGE)
         out = stack.enter_context(streams.open_output(options.output))
-        answering = BatchPredictor(service, _batch_options(options))
-        batch = Batch(answering, FORMATS[to].Writer, teller, options.output)
+        predictor = BatchPredictor(service, _batch_options(options))
+        batch = Batch(predictor, FORMATS[to].Writer, reporter, options.output)
         chunks = stack.enter_context(closing(_chunks(kind, stream, service, options.header)))
         batch.run(chunks, out, counted)
-    teller.done()
+    reporter.done()
     return 0
 
 
 def load_service(folder: Path, rows: int | None) -> Service:
-    """The model of the bundle in `folder`, with limits for chunks of `rows` instead of requests."""
-    logger = logging.getLogger("modelpack")  # it is told here what the service logs
+    """Load the bundle in `folder`, with limits for chunks of `rows` instead of requests."""
+    logger = logging.getLogger("modelpack")  # the reporter prints what the service logs
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
     facts = manifest.read(folder)
-    most = rows or max(1, min(MAX_ROWS, MAX_VALUES // max(1, len(facts.inputs))))
-    limit = replace(settings.from_environment(os.environ), rows=most, body_bytes=UNLIMITED)
-    service = Service(facts, loading.load(folder, facts), limit)
+    max_rows = rows or max(1, min(MAX_ROWS, MAX_VALUES // max(1, len(facts.inputs))))
+    limits = replace(settings.from_environment(), rows=max_rows, body_bytes=UNLIMITED)
+    service = Service(facts, loading.load(folder, facts), limits)
     service.warm_up()
     return service
 
@@ -109,44 +109,50 @@ def _batch_options(options: argparse.Namespace) -> BatchOptions:
 def _chunks(
     kind: str, stream: Any, service: Service, header: str | None
 ) -> Generator[Chunk, None, None]:
-    """Raises:
-    Problem: 400 the file is broken.
+    """Yield the chunks of a file.
+
+    Raises:
+        Problem: 400, the file is malformed.
     """
     try:
         yield from FORMATS[kind].read(stream, service.limits.rows, service, header)
-    except (ValueError, EOFError, OSError) as error:  # as the libraries of the formats say it
-        said = " ".join(str(error).split())[:200]
-        raise Problem(400, f"The input is no {kind}, or it is broken: {said}") from error
+    except (ValueError, EOFError, OSError) as error:  # of the library of the format
+        reason = " ".join(str(error).split())[:200]
+        raise Problem(400, f"The input is not valid {kind}: {reason}") from error
 
 
-MAX_ROWS, MAX_VALUES = 10_000, 1_000_000  # of a chunk
+MAX_ROWS, MAX_VALUES = 10_000, 1_000_000  # in a chunk
 
 
 def argument_parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="predict", description="Answer rows: of a file or standard input, to standard output."
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="predict", description="Predict the rows of a file or of standard input."
     )
     formats = list(FORMATS)
-    add = made.add_argument
-    add("data", nargs="?", metavar="FILE", help="else, or where it is -, standard input")
-    add("-o", "--output", metavar="FILE", help="written whole or not at all; else standard output")
-    add("--input-format", choices=formats, help="else told by the name of FILE, or what it holds")
-    add("--output-format", choices=formats, help="else told by the name of FILE, or as the input")
-    add("--header", choices=["present", "absent"], help="of csv, where it cannot be seen")
-    add("--probabilities", action="store_true", help="also the probability of each class")
-    add("--keep", metavar="NAME", action="append", default=[], help="copy this column beside the"
-        " answers; one that is no input is kept from the model; may be repeated")  # fmt: skip
-    add("--keep-inputs", action="store_true", help="copy all columns")
-    add("--on-error", choices=["fail", "null", "skip"], default="fail", help="of a row that has no"
-        " answer: end there, leave its answer empty, or leave it out (default: fail)")  # fmt: skip
-    add("--chunk-rows", type=_count, metavar="N", help="rows that are answered at a time"
-        f" (default: {MAX_ROWS}, or what holds a million values)")  # fmt: skip
-    add("--progress", choices=list(progress.REPORTERS), default="auto", help="what is told on"
-        " standard error: to people, to a program as JSON lines, or errors only")  # fmt: skip
-    return made
+    add = parser.add_argument
+    add("data", nargs="?", metavar="FILE", help="Rows to predict (default, and -: standard input)")
+    add("-o", "--output", metavar="FILE", help="File that is written completely or not at all"
+        " (default: standard output)")  # fmt: skip
+    add("--input-format", choices=formats, help="Format of FILE (default: from name or contents)")
+    add("--output-format", choices=formats, help="Format of the predictions (default: from the name"
+        " of the output, or as the input)")  # fmt: skip
+    add("--header", choices=["present", "absent"], help="Whether the first line of CSV contains"
+        " names (default: from its contents)")  # fmt: skip
+    add("--probabilities", action="store_true", help="Add the probability of each class")
+    add("--keep", metavar="NAME", action="append", default=[], help="Copy this column next to the"
+        " predictions, even if it is not an input; may be repeated")  # fmt: skip
+    add("--keep-inputs", action="store_true", help="Copy all columns")
+    add("--on-error", choices=["fail", "null", "skip"], default="fail", help="For a row that cannot"
+        " be predicted: stop, leave it empty, or skip it (default: fail)")  # fmt: skip
+    add("--chunk-rows", type=_count, metavar="N", help="Rows in a chunk"
+        f" (default: {MAX_ROWS}, or a million values)")  # fmt: skip
+    add("--progress", choices=list(progress.REPORTERS), default="auto", help="Progress on standard"
+        " error: as text, as JSON lines, or errors only (default: auto)")  # fmt: skip
+    return parser
 
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) <= 10**7):
-        raise argparse.ArgumentTypeError("a number from 1 to 10000000 is wanted")
+        raise argparse.ArgumentTypeError("expected a number from 1 to 10000000")
     return int(text)

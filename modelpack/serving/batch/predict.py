@@ -1,4 +1,4 @@
-"""The loop: each chunk predicted, failures isolated."""
+"""Prediction of chunks, with errors of single rows isolated."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ..service import Service
 from . import progress, streams
 from .chunks import Chunk, ChunkResult, concatenate, scatter
 
-# As sysexits.h has them: 1 is a service that cannot start, and those of Docker begin at 125.
+# From sysexits.h. 1 is a service that cannot start, and those of Docker begin at 125.
 BAD_ROWS, FAILED = 65, 70
 
 
 class BatchError(Exception):
-    """It ends here, for this reason."""
+    """The reason why a batch ends, with the position in the file and the exit status."""
 
     def __init__(self, detail: str, place: dict[str, Any], code: int) -> None:
         super().__init__(detail)
@@ -33,51 +33,58 @@ class BatchError(Exception):
 
 
 class Batch:
-    """Answers chunk by chunk, and tells of it. `output`: the name of the file of answers."""
+    """Predicts chunk by chunk, writes the predictions, and reports progress."""
 
     def __init__(
-        self, answering: BatchPredictor, writer: Any, teller: progress.Reporter, output: str | None
+        self,
+        predictor: BatchPredictor,
+        writer: Any,
+        reporter: progress.Reporter,
+        output: str | None,
     ) -> None:
-        self._answering = answering
+        """`output`: the name of the output file, or None for standard output."""
+        self._predictor = predictor
         self._open = writer
-        self._teller = teller
+        self._reporter = reporter
         self._output = output
         self._rows = 0  # that have been read
-        self._ignored = 0  # names that have been told
+        self._ignored = 0  # names that have been reported
 
     def run(self, chunks: Iterator[Chunk], out: BinaryIO, counted: streams.CountingReader) -> None:
-        """Raises:
-        EndedError: a row has no answer, or the input is broken.
+        """Predict all chunks.
+
+        Raises:
+            BatchError: A row cannot be predicted, or the input is malformed.
         """
         current = writer = None
         try:
             for chunk in chunks:
                 current = chunk
-                answered = self._answered(chunk)
-                if answered is not None:
-                    writer = writer or self._open(out, self._like(answered.kept))
-                    writer.write(answered)
-                    out.flush()  # whoever waits for them at the other end has them
+                result = self._predict(chunk)
+                if result is not None:
+                    writer = writer or self._open(out, self._like(result.kept))
+                    writer.write(result)
+                    out.flush()  # for a reader of a pipe
                 self._rows += len(chunk)
-                self._teller.progress(len(chunk), counted.count, counted.total)
+                self._reporter.progress(len(chunk), counted.count, counted.total)
                 current = None
             writer = writer or self._open(out, self._like({}))
             writer.close()
         except Problem as problem:
-            raise self._ended(problem, current, out) from problem
+            raise self._error(problem, current, out) from problem
 
-    def _answered(self, chunk: Chunk) -> ChunkResult | None:
+    def _predict(self, chunk: Chunk) -> ChunkResult | None:
         try:
-            outcome = self._answering.of(chunk)
+            outcome = self._predictor.predict(chunk)
         finally:
-            self._tell_ignored()
-        for index, problem in outcome.refused:
-            self._teller.refusal(*progress.describe_problem(problem, chunk, self._rows, index))
-        return outcome.answered
+            self._report_ignored()
+        for index, problem in outcome.failed:
+            self._reporter.rejected(*progress.describe_problem(problem, chunk, self._rows, index))
+        return outcome.result
 
-    def _tell_ignored(self) -> None:
-        """Name what is ignored, each name once."""
-        names = list(self._answering.ignored or ())[self._ignored :]
+    def _report_ignored(self) -> None:
+        """Report each ignored name once."""
+        names = list(self._predictor.ignored or ())[self._ignored :]
         if names:
             self._ignored += len(names)
             listed = ", ".join(repr(validation.shorten(name)) for name in names[:MAX_HEADER_NAMES])
@@ -86,25 +93,29 @@ class Batch:
                 if len(names) > MAX_HEADER_NAMES
                 else ""
             )
-            self._teller.note(f"ignored, as the model has no such inputs: {listed}{more}")
+            self._reporter.note(f"ignored, as the model has no such inputs: {listed}{more}")
 
     def _like(self, kept: Mapping[str, Any]) -> ChunkResult:
-        return ChunkResult(self._answering.like or Prediction(np.empty(0, object)), kept)
+        return ChunkResult(self._predictor.like or Prediction(np.empty(0, object)), kept)
 
-    def _ended(self, problem: Problem, chunk: Chunk | None, out: BinaryIO) -> BatchError:
+    def _error(self, problem: Problem, chunk: Chunk | None, out: BinaryIO) -> BatchError:
         detail, place = progress.describe_problem(problem, chunk, self._rows)
         if self._output is not None:
             detail += " Nothing is written."
         elif self._rows:
             out.flush()
-            detail += f" The answers to the first {self._rows} rows are written already."
+            detail += f" The predictions for the first {self._rows} rows are already written."
         return BatchError(detail, place, FAILED if problem.status == 500 else BAD_ROWS)
 
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """`keep`: names of columns to copy beside the answers; None: all. `on_error`: what is done
-    about a row that has no answer: fail, null or skip.
+    """Options of a batch.
+
+    Attributes:
+        probabilities: Add the probability of each class.
+        keep: The names of columns to copy, None for all.
+        on_error: What to do with a row that cannot be predicted: "fail", "null" or "skip".
     """
 
     probabilities: bool = False
@@ -114,23 +125,26 @@ class BatchOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """`refused`: index in the chunk and reason of each row that has no answer."""
+    """The predictions for a chunk, and the index and problem of each row that failed."""
 
-    answered: ChunkResult | None
-    refused: Sequence[tuple[int, Problem]] = field(default_factory=list)
+    result: ChunkResult | None
+    failed: Sequence[tuple[int, Problem]] = field(default_factory=list)
 
 
 class BatchPredictor:
-    """Asks `service` as `wishes` say. `like`: an answer, as soon as there is one: that to the
-    model's own example, if it has one. `ignored`: names of what came and is no input.
+    """Predicts chunks.
+
+    Attributes:
+        like: The first prediction, which shows the form of all others.
+        ignored: The names of extra inputs.
     """
 
-    def __init__(self, service: Service, wishes: BatchOptions) -> None:
+    def __init__(self, service: Service, options: BatchOptions) -> None:
         self._service = service
-        self._wishes = wishes
+        self._options = options
         known = {each.name for each in service.manifest.inputs}
-        self._extra = frozenset(wishes.keep or ()) - known
-        self._keep: list[str] | None = None if wishes.keep is None or wishes.keep else []
+        self._extra = frozenset(options.keep or ()) - known
+        self._keep: list[str] | None = None if options.keep is None or options.keep else []
         self._context = Flask(__name__)
         self.ignored = service.extras
         self.like = self._example()
@@ -139,88 +153,90 @@ class BatchPredictor:
         row = self._service.manifest.example
         if row is None or not self._service.ready:
             return None
-        with self._asking(), suppress(Problem):
-            return self._ask(self._service.decode_rows([row]))
+        with self._request_context(), suppress(Problem):
+            return self._predict_rows(self._service.decode_rows([row]))
         return None
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _request_context(self) -> Iterator[None]:
         with self._context.app_context():
-            g.request_id = None  # of no request
+            g.request_id = None
             yield
 
-    def of(self, chunk: Chunk) -> Outcome:
-        """Raises:
-        Problem: a row has no answer and is to end it all, or none can have one.
-        """
-        with self._asking():
-            kept = self._kept(chunk)
-            try:
-                return Outcome(ChunkResult(self._answer(chunk), kept))
-            except Problem:
-                if self._wishes.on_error == "fail":
-                    raise
-            refused = dict(self._refused(chunk, 0))
-            return Outcome(self._rest(chunk, refused, kept), list(refused.items()))
-
-    def _rest(
-        self, chunk: Chunk, refused: dict[int, Problem], kept: dict[str, Any]
-    ) -> ChunkResult | None:
-        """Of the rows that have an answer, all are answered together."""
-        good = [index for index in range(len(chunk)) if index not in refused]
-        part = chunk.take(good)
-        answer = self._answer(part) if good else None
-        if self._wishes.on_error == "skip":
-            return None if answer is None else ChunkResult(answer, self._kept(part))
-        if self.like is None:
-            raise Problem(422, "No row so far has an answer, so that its form is not known.")
-        return ChunkResult(scatter(answer, good, len(chunk), self.like), kept)
-
-    def _refused(self, chunk: Chunk, start: int) -> list[tuple[int, Problem]]:
-        """The rows that have no answer by themselves, found by halves.
+    def predict(self, chunk: Chunk) -> Outcome:
+        """Predict a chunk.
 
         Raises:
-            Problem: it is of no single row: a column is missing.
+            Problem: A row cannot be predicted and `on_error` is "fail", or no row can be.
+        """
+        with self._request_context():
+            kept = self._kept(chunk)
+            try:
+                return Outcome(ChunkResult(self._predict(chunk), kept))
+            except Problem:
+                if self._options.on_error == "fail":
+                    raise
+            failed = dict(self._find_failed(chunk, 0))
+            return Outcome(self._predict_others(chunk, failed, kept), list(failed.items()))
+
+    def _predict_others(
+        self, chunk: Chunk, failed: dict[int, Problem], kept: dict[str, Any]
+    ) -> ChunkResult | None:
+        """Predict the rows that did not fail in one call."""
+        good = [index for index in range(len(chunk)) if index not in failed]
+        part = chunk.take(good)
+        answer = self._predict(part) if good else None
+        if self._options.on_error == "skip":
+            return None if answer is None else ChunkResult(answer, self._kept(part))
+        if self.like is None:
+            raise Problem(422, "No row has been predicted, so the form of predictions is unknown.")
+        return ChunkResult(scatter(answer, good, len(chunk), self.like), kept)
+
+    def _find_failed(self, chunk: Chunk, start: int) -> list[tuple[int, Problem]]:
+        """Find the rows that cannot be predicted on their own, by bisection.
+
+        Raises:
+            Problem: The chunk is wrong and not a single row: a column is missing.
         """
         try:
-            self._answer(chunk)
+            self._predict(chunk)
         except Problem as problem:
             if problem.errors and problem.errors[0]["row"] is None:
                 raise
             if len(chunk) == 1:
                 return [(start, problem)]
             low, high = _halves(chunk)
-            return self._refused(low, start) + self._refused(high, start + len(low))
+            return self._find_failed(low, start) + self._find_failed(high, start + len(low))
         return []
 
-    def _answer(self, chunk: Chunk) -> Prediction:
+    def _predict(self, chunk: Chunk) -> Prediction:
         rows = chunk.decode(self._service, self._extra, self.ignored)
         if _count(rows) != len(chunk):
             raise Problem(400, f"{_count(rows)} rows are in {len(chunk)} lines.")
         try:
-            self.like = self._ask(rows)
+            self.like = self._predict_rows(rows)
         except Problem as problem:
             if problem.status != 422 or problem.errors or len(chunk) == 1:
                 raise
-            # More than an answer may hold.
-            self.like = concatenate(*map(self._answer, _halves(chunk)))
+            # More values than a response may have.
+            self.like = concatenate(*map(self._predict, _halves(chunk)))
         return self.like
 
-    def _ask(self, rows: Rows) -> Prediction:
-        return self._service.predict_decoded(rows, self._wishes.probabilities)
+    def _predict_rows(self, rows: Rows) -> Prediction:
+        return self._service.predict_decoded(rows, self._options.probabilities)
 
     def _kept(self, chunk: Chunk) -> dict[str, Any]:
-        """The columns to keep, which the first chunk tells where all are."""
+        """Return the columns to copy. The first chunk determines their names."""
         if self._keep == []:
             return {}
         names = chunk.names or [each.name for each in self._service.manifest.inputs]
         if self._keep is None:
-            self._keep = names if self._wishes.keep is None else list(self._wishes.keep)
+            self._keep = names if self._options.keep is None else list(self._options.keep)
             for name in self._keep:
                 if name not in names:
                     raise Problem(400, f"There is no column {name!a} to keep.")
-        places = {name: index for index, name in enumerate(names)}
-        return {name: chunk.values(places.get(name, len(names)), name) for name in self._keep}
+        indexes = {name: index for index, name in enumerate(names)}
+        return {name: chunk.values(indexes.get(name, len(names)), name) for name in self._keep}
 
 
 def _count(rows: Rows) -> int:

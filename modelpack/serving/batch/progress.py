@@ -1,4 +1,4 @@
-"""Progress for people and for programs."""
+"""Progress as text and as JSON lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PREFIXES = {"refused": "no answer: ", "note": "note: ", "failed": "error: "}
 
 
 class Reporter:
-    """Counts, and says nothing but why it ended."""
+    """Counts rows, and reports only errors."""
 
     def __init__(self) -> None:
         self.started = time.perf_counter()
@@ -27,51 +27,54 @@ class Reporter:
         self._shown = 0.0
 
     def begin(self) -> None:
-        """The model is loaded: it is rows that take the time from now on."""
+        """Start the time of the rows, after the model is loaded."""
         self.started = time.perf_counter()
 
     @property
     def seconds(self) -> float:
+        """Seconds since `begin`."""
         return time.perf_counter() - self.started
 
     def progress(self, rows: int, size: int, total: int | None) -> None:
-        """So many rows more; `size` bytes of `total`, if that is known, are read."""
+        """Count `rows`. `size` bytes of `total`, if known, have been read."""
         self.rows += rows
         if self.seconds - self._shown > INTERVAL_SECONDS:
             self._shown = self.seconds
-            self.say("progress", bytes=size, total_bytes=total)
+            self.report("progress", bytes=size, total_bytes=total)
 
-    def refusal(self, detail: str, place: dict[str, Any]) -> None:
-        """A row has no answer, and it goes on. Only the first of them are told."""
+    def rejected(self, detail: str, place: dict[str, Any]) -> None:
+        """Count a row that cannot be predicted, and report the first ones."""
         self.refused += 1
         if self.refused <= MAX_REPORTED:
-            self.say("refused", detail=detail, **place)
+            self.report("refused", detail=detail, **place)
 
     def note(self, detail: str) -> None:
-        """Something to know that is no error."""
-        self.say("note", detail=detail)
+        """Report something that is not an error."""
+        self.report("note", detail=detail)
 
     def done(self) -> None:
-        """All is answered."""
-        self.say("done")
+        """Report that all rows are predicted."""
+        self.report("done")
 
     def failed(self, detail: str, place: dict[str, Any], code: int) -> None:
-        """It ends here, with this exit status."""
-        self.say("failed", detail=detail, code=code, **place)
+        """Report the error that ends the batch, and the exit status."""
+        self.report("failed", detail=detail, code=code, **place)
 
-    def say(self, event: str, **facts: Any) -> None:
+    def report(self, event: str, **facts: Any) -> None:
+        """Write an event to standard error."""
         if event == "failed":
             _write(f"error: {facts['detail']}\n")
 
 
 class TextReporter(Reporter):
-    """A line that changes while it goes on, on a terminal, and one at the end."""
+    """Text: a line that changes, if standard error is a terminal, and one at the end."""
 
     def __init__(self) -> None:
         super().__init__()
         self._live = sys.stderr.isatty()
 
-    def say(self, event: str, **facts: Any) -> None:
+    def report(self, event: str, **facts: Any) -> None:
+        """Write an event to standard error."""
         clear = "\r\x1b[K" if self._live else ""
         if event in PREFIXES:
             _write(f"{clear}{PREFIXES[event]}{facts['detail']}\n")
@@ -85,9 +88,10 @@ class TextReporter(Reporter):
 
 
 class JsonReporter(Reporter):
-    """A JSON object a line; `event` is progress, refused, note, done or failed."""
+    """JSON lines. `event` is progress, refused, note, done or failed."""
 
-    def say(self, event: str, **facts: Any) -> None:
+    def report(self, event: str, **facts: Any) -> None:
+        """Write an event to standard error."""
         figures = {"rows": self.rows, "refused": self.refused, "seconds": round(self.seconds, 3)}
         _write(orjson.dumps({"event": event, **figures, **facts}).decode() + "\n")
 
@@ -103,8 +107,13 @@ REPORTERS = {"auto": TextReporter, "json": JsonReporter, "none": Reporter}
 def describe_problem(
     problem: Problem, chunk: Chunk | None, before: int, index: int | None = None
 ) -> Any:
-    """The words of a problem with rows of `chunk`, which so many rows stand before, and its place:
-    {row, line, column}. `index`: of the row, where the problem itself was met by that row alone.
+    """Return the text of a problem with rows of `chunk`, and its position {row, line, column}.
+
+    Args:
+        problem: The problem.
+        chunk: The chunk, or None if it could not be read.
+        before: The number of rows before the chunk.
+        index: The index of the row, if the problem is that of a single row.
     """
     errors = [dict(error) for error in problem.errors]
     place: dict[str, Any] = {}

@@ -14,7 +14,12 @@ BUFFER = 2**20
 
 
 class CountingReader(io.RawIOBase):
-    """A file that knows how much of it has been read, and how much it has if that is known."""
+    """A file that counts the bytes that are read.
+
+    Attributes:
+        total: The size of the file, None for a pipe.
+        count: The bytes that have been read.
+    """
 
     def __init__(self, descriptor: int, closefd: bool) -> None:
         super().__init__()
@@ -25,7 +30,7 @@ class CountingReader(io.RawIOBase):
         self._ahead = b""
 
     def beginning(self) -> bytes:
-        """The first line, or as much of it as a buffer holds. It will be read none the less."""
+        """Return the first line, or the first megabyte of it, without consuming it."""
         if self.seekable():
             return os.pread(self._raw.fileno(), BUFFER, self._raw.tell())
         while b"\n" not in self._ahead and len(self._ahead) < BUFFER:
@@ -60,10 +65,10 @@ class CountingReader(io.RawIOBase):
 
 @contextmanager
 def open_input(path: str | None) -> Iterator[tuple[BinaryIO, CountingReader]]:
-    """The file at `path`, or standard input.
+    """Open the file at `path`, or standard input.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: The file cannot be read.
     """
     descriptor = 0 if path is None else os.open(path, os.O_RDONLY)
     counted = CountingReader(descriptor, closefd=path is not None)
@@ -73,10 +78,10 @@ def open_input(path: str | None) -> Iterator[tuple[BinaryIO, CountingReader]]:
 
 @contextmanager
 def open_output(path: str | None) -> Iterator[BinaryIO]:
-    """The file at `path`, which is as it was until the block has ended well; or standard output.
+    """Open standard output, or a file that replaces `path` if the context ends without an error.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: The file cannot be written.
     """
     if path is None:
         with _standard_output() as stream:
@@ -95,14 +100,14 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _standard_output() -> Iterator[BinaryIO]:
-    """For the answers alone: what a model prints goes to standard error instead."""
+    """Reserve standard output for predictions. Output of the model goes to standard error."""
     sys.stdout.flush()
     own = os.dup(1)
     os.dup2(2, 1)
     with os.fdopen(own, "wb", BUFFER) as stream:
         try:
             yield stream
-        except KeyboardInterrupt:  # what is left may wait for a reader that never comes
+        except KeyboardInterrupt:  # the remaining bytes may wait for a reader that never reads
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, own)
             os.close(nowhere)

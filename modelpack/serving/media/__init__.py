@@ -1,9 +1,14 @@
-"""The media types of rows and answers, one file each.
+"""The media types of rows and predictions, one file each.
 
-Each has TYPES, its names, the first of which answers bear; NEEDS, the library that must be in the
-image, or None; `read(service, body, parameters, ignored)`, the rows in a body, `ignored` as in
-`Service.table`, and `write(answer,
-parameters)`, the body of an answer. The parameters are those of Content-Type and Accept.
+A file has:
+
+    TYPES: The names of the media type. Responses have the first one.
+    NEEDS: The library that the image must contain, or None.
+    read(service, body, parameters, ignored): Decodes the rows of a body. `ignored` receives the
+        names of extra inputs.
+    write(prediction, parameters): Returns the body of a response.
+
+`parameters` are those of Content-Type and Accept.
 """
 
 from __future__ import annotations
@@ -13,9 +18,9 @@ from typing import Any
 from . import arrow, arrow_tables, csv, json, jsonlines, npy, parquet
 
 MEDIA = (json, jsonlines, csv, npy, arrow, parquet)
-"""The first is what a client gets that asks for nothing else."""
+"""The media types. The first is the default."""
 
 
 def available() -> list[Any]:
-    """Those of them that this image has the library for."""
+    """Return the media types whose library is in this image."""
     return [medium for medium in MEDIA if medium.NEEDS is None or arrow_tables.is_usable()]

@@ -1,4 +1,4 @@
-"""Arrow IPC streams, with their size checked first."""
+"""Arrow IPC streams, whose size is checked first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import arrow_tables
 TYPES = ("application/vnd.apache.arrow.stream",)
 NEEDS = "pyarrow"
 
-MAX_OTHER_MESSAGES = 1000  # than rows: the schema, dictionaries
+MAX_OTHER_MESSAGES = 1000  # the schema and dictionaries
 
 
 def read(
@@ -26,11 +26,11 @@ def read(
     parameters: Mapping[str, str] = {},  # noqa: ARG001
     ignored: Extras = None,
 ) -> Rows:
-    """The rows of all batches.
+    """Decode the rows of all batches.
 
     Raises:
-        Problem: 400 it is no such stream, 413 it is too large once it is decompressed, which is
-            known before, 415 its dictionaries have deltas; as `arrowed.rows`.
+        Problem: 400, the body is not such a stream. 413, it is too large when decompressed. 415,
+            its dictionaries have deltas. See also `arrow_tables.rows`.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -38,15 +38,18 @@ def read(
         _check_size(service, body)
         table: Any = pa.ipc.open_stream(body).read_all()
     except (pa.ArrowException, ValueError, OSError) as error:
-        raise Problem(400, "The body is not a stream of Arrow's IPC format.") from error
+        raise Problem(400, "The body is not a stream in Arrow's IPC format.") from error
     return arrow_tables.rows(service, table, ignored)
 
 
-def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
-    """A table of `prediction`, and `probability_setosa`... if asked for."""
+def write(
+    prediction: results.Prediction,
+    parameters: Mapping[str, str] = {},  # noqa: ARG001
+) -> bytes:
+    """Return a table with `prediction`, and `probability_setosa`... if any."""
     import pyarrow as pa  # noqa: PLC0415
 
-    table = arrow_tables.table(answer)
+    table = arrow_tables.table(prediction)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
@@ -64,22 +67,26 @@ def _check_size(service: Service, body: bytes) -> None:
                 415, "Send Arrow without deltas of dictionaries: they could grow too large."
             )
         if rows > limits.rows or number > limits.rows + MAX_OTHER_MESSAGES:
-            raise Problem(413, f"More rows came than the {limits.rows} that a request takes.")
+            raise Problem(413, f"Expected at most {limits.rows} rows.")
         if size > limits.body_bytes:
             raise Problem(413, f"The stream is larger than {limits.body_bytes} bytes.")
 
 
-# Source: https://arrow.apache.org/docs/format/Columnar.html, Message.fbs and Schema.fbs; the
-# layout of flatbuffers, https://flatbuffers.dev/internals/.
+# See https://arrow.apache.org/docs/format/Columnar.html, Message.fbs and Schema.fbs, and
+# https://flatbuffers.dev/internals/ for the layout of FlatBuffers.
 CONTINUATION = 0xFFFFFFFF
-DICTIONARY, RECORDS = 2, 3  # of the union MessageHeader
-V5 = 4  # of the enumeration MetadataVersion
-RAW = -1  # where the size of a compressed buffer stands
+DICTIONARY, RECORDS = 2, 3  # in the union MessageHeader
+V5 = 4  # in the enumeration MetadataVersion
+RAW = -1  # in place of the size of a compressed buffer
 
 
 class Batch(NamedTuple):
-    """`rows`: 0 of a dictionary. `bytes`: of its buffers, decompressed. `delta`: it adds to a
-    dictionary, of which a reader then makes a copy.
+    """A message of a stream.
+
+    Attributes:
+        rows: The number of rows, 0 for a dictionary.
+        bytes: Decompressed bytes of the buffers.
+        delta: The message extends a dictionary, which readers copy.
     """
 
     rows: int
@@ -88,10 +95,10 @@ class Batch(NamedTuple):
 
 
 def batches(stream: bytes) -> Iterator[Batch]:
-    """The batches of a stream, and 0 rows and bytes for a message that is none.
+    """Yield the batches of a stream, with 0 rows and bytes for other messages.
 
     Raises:
-        ValueError: it is no such stream.
+        ValueError: The stream is malformed.
     """
     position = 0
     try:
@@ -113,7 +120,7 @@ def batches(stream: bytes) -> Iterator[Batch]:
 
 
 class Table:
-    """A table of flatbuffers at `position` of `data`."""
+    """A table of FlatBuffers at `position` of `data`."""
 
     def __init__(self, data: memoryview, position: int) -> None:
         self._data = data
@@ -123,31 +130,34 @@ class Table:
 
     @classmethod
     def root(cls, data: bytes, start: int, size: int) -> Table:
+        """Return the root table of a message."""
         part = memoryview(data)[start : start + size]
         return cls(part, struct.unpack_from("<I", part)[0])
 
     def has(self, slot: int) -> bool:
-        return self._place(slot) > 0
+        """Return whether a field is present."""
+        return self._position_of(slot) > 0
 
     def integer(self, form: str, slot: int) -> int:
-        """0 where it is not there."""
-        place = self._place(slot)
-        return self._read(form, place) if place else 0
+        """Return an integer, 0 if it is missing."""
+        position = self._position_of(slot)
+        return self._read(form, position) if position else 0
 
     def table(self, slot: int) -> Table | None:
-        place = self._place(slot)
-        return Table(self._data, place + self._read("<I", place)) if place else None
+        """Return a table, or None if it is missing."""
+        position = self._position_of(slot)
+        return Table(self._data, position + self._read("<I", position)) if position else None
 
     def pairs(self, slot: int) -> np.ndarray:
-        """int64 (n, 2): a vector of structs of two integers."""
-        place = self._place(slot)
-        if not place:
+        """Return a vector of structs of two integers as int64 (n, 2)."""
+        position = self._position_of(slot)
+        if not position:
             return np.empty((0, 2), np.int64)
-        start = place + self._read("<I", place)
+        start = position + self._read("<I", position)
         count = self._read("<I", start)
         return np.frombuffer(self._data, "<i8", 2 * count, start + 4).reshape(-1, 2)
 
-    def _place(self, slot: int) -> int:
+    def _position_of(self, slot: int) -> int:
         if slot >= self._slots:
             return 0
         offset = self._read("<H", self.names + 4 + 2 * slot)
@@ -162,7 +172,7 @@ class Table:
 
 def _batch(message: Table, body: memoryview) -> Batch:
     if message.integer("<h", 0) < V5 and message.has(4):
-        # In Arrow 0.17, custom metadata told of compression, and readers still heed it.
+        # In Arrow 0.17, custom metadata declared compression, and readers still support it.
         raise ValueError("custom metadata of old")
     kind, header = message.integer("<B", 1), message.table(2)
     if kind not in (DICTIONARY, RECORDS) or header is None:
@@ -179,7 +189,7 @@ def _batch(message: Table, body: memoryview) -> Batch:
 
 
 def _decompressed_size(buffers: np.ndarray, body: Any) -> int:
-    """Each compressed buffer begins with its size as it will be."""
+    """Return the decompressed size. Each compressed buffer begins with it."""
     starts = buffers[buffers[:, 1] > 0, 0]
     if ((starts < 0) | (starts > len(body) - 8)).any():
         raise ValueError("a buffer outside its message")

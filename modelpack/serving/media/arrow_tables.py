@@ -1,4 +1,4 @@
-"""pyarrow tables as rows, and answers as tables."""
+"""pyarrow tables as rows, and predictions as tables."""
 
 from __future__ import annotations
 
@@ -17,38 +17,42 @@ from ..problems import Problem
 from ..service import Service
 
 MIN_RELEASE = (14, 0, 1)
-"""The first release that runs no code which a file holds (CVE-2023-47248)."""
+"""The first release that runs no code from files (CVE-2023-47248)."""
 
 INDEX = re.compile(r"__index_level_\d+__")
-"""What pandas calls a column that it keeps the index of rows in."""
+"""The names of columns in which pandas stores an index."""
 
-MAX_DIGITS = 76  # of Arrow's largest decimal
+MAX_DIGITS = 76  # digits of Arrow's largest decimal
 
 
 @lru_cache(maxsize=None)
 def is_usable() -> bool:
-    """Whether the image has a pyarrow that strangers' files can be given to."""
+    """Return whether the image has a pyarrow that is safe for untrusted files."""
     if find_spec("pyarrow") is None:
         return False
     try:
         version = import_module("importlib.metadata").version("pyarrow")
-    except ImportError:  # of Python 3.7, for which there is no such release
+    except ImportError:  # Python 3.7, which has no such release
         return False
     return tuple(map(int, re.findall(r"\d+", version)[:3])) >= MIN_RELEASE
 
 
 def rows(service: Service, table: Any, ignored: Extras = None) -> Rows:
-    """The rows of a pyarrow.Table of flat columns; pandas' index is left out. `ignored`: as in
-    `Service.table`; such columns are not looked at.
+    """Decode the rows of a pyarrow.Table of flat columns, without the index of pandas.
+
+    Args:
+        service: The service that predicts.
+        table: The table.
+        ignored: Receives the names of extra inputs, whose values are not read.
 
     Raises:
-        Problem: 400 the table is broken, 413 it grows too large, 422 a column is of a type that is
-            no input's; as `Service.table`.
+        Problem: 400, the table is broken. 413, its texts are too large. 422, no input accepts the
+            type of a column. See also `Service.table`.
     """
     try:
         names = table.column_names
     except ValueError as error:
-        raise Problem(400, "A name in the table is no text in UTF-8.") from error
+        raise Problem(400, "A name in the table is not text in UTF-8.") from error
     kept = [index for index, name in enumerate(names) if not INDEX.fullmatch(name)]
     table = table.select(kept)
     decoder = service.decoder(table.num_columns)
@@ -63,14 +67,14 @@ def rows(service: Service, table: Any, ignored: Extras = None) -> Rows:
     return service.table(table.column_names, columns)
 
 
-def table(answer: results.Prediction) -> Any:
-    """A pyarrow.Table of an answer's columns, see `answers.columns`."""
+def table(prediction: results.Prediction) -> Any:
+    """Return the columns of a prediction as a pyarrow.Table. See `results.columns`."""
     import pyarrow as pa  # noqa: PLC0415
 
-    columns = results.columns(answer)
+    columns = results.columns(prediction)
     try:
         return pa.table({name: pa.array(values) for name, values in columns.items()})
-    except UnicodeError:  # of half of a surrogate pair
+    except UnicodeError:  # half of a surrogate pair
         columns = {
             results.replace_surrogates(name): results.replace_all_surrogates(each)
             for name, each in columns.items()
@@ -79,15 +83,15 @@ def table(answer: results.Prediction) -> Any:
 
 
 def _require_valid(column: Any, room: int) -> int:
-    """How many bytes its texts will take: many rows may stand for the same long one."""
+    """Check a column, and return the bytes of its texts: many rows may share a long text."""
     import pyarrow as pa  # noqa: PLC0415
 
     try:
-        column.validate()  # the cheap part, without which nothing may be touched
+        column.validate()  # the cheap part, before anything is read
         if pa.types.is_dictionary(column.type):
             sizes = (chunk.dictionary.get_total_buffer_size() for chunk in column.chunks)
             if sum(sizes) > 2 * room:
-                raise _too_large()  # even to be looked at, once a chunk
+                raise _too_large()  # even for the full validation, which reads it once a chunk
         column.validate(full=True)
     except ValueError as error:
         raise Problem(400, "A column of the table is broken.") from error
@@ -98,11 +102,11 @@ def _require_valid(column: Any, room: int) -> int:
 
 
 def _too_large() -> Problem:
-    return Problem(413, "The table holds more text than a body may. Send fewer rows.")
+    return Problem(413, "The table contains more text than a body may have. Send fewer rows.")
 
 
 def _text_bytes(chunk: Any) -> int:
-    """Of the texts of a chunk, each as often as it is there."""
+    """Return the bytes of the texts of a chunk, counting each occurrence."""
     if not hasattr(chunk, "dictionary"):
         return int(_lengths(chunk).sum()) if _is_text(chunk.type) else 0
     if not _is_text(chunk.type.value_type):
@@ -111,24 +115,24 @@ def _text_bytes(chunk: Any) -> int:
 
 
 def _lengths(texts: Any) -> np.ndarray:
-    """int64 (n,): bytes of each text, 0 of what is missing."""
+    """Return the bytes of each text, int64 (n,), 0 for missing ones."""
     from pyarrow import compute  # noqa: PLC0415
 
-    if texts.type == "string_view":  # which compute does not know; a view begins with its length
+    if texts.type == "string_view":  # `compute` does not support it; a view begins with its length
         views = np.frombuffer(texts.buffers()[1], np.int32).reshape(-1, 4)
         lengths = views[texts.offset : texts.offset + len(texts), 0].astype(np.int64)
         return np.where(texts.is_valid().to_numpy(zero_copy_only=False), lengths, 0)
-    found = compute.fill_null(compute.binary_length(texts), 0)
-    return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
+    lengths = compute.fill_null(compute.binary_length(texts), 0)
+    return np.asarray(lengths.to_numpy(zero_copy_only=False), np.int64)
 
 
 def _values(name: str, column: Any) -> Any:
-    """An array or a list of a column's values."""
+    """Return the values of a column as an array or a list."""
     import pyarrow as pa  # noqa: PLC0415
 
     types, type_ = pa.types, column.type
     if types.is_dictionary(type_) and not types.is_dictionary(type_.value_type):
-        _values(name, pa.array([], type_.value_type))  # whether there is a way to read them
+        _values(name, pa.array([], type_.value_type))  # raises if the type is not supported
         if types.is_temporal(type_.value_type):
             chunks = (_values(name, chunk.dictionary_decode()) for chunk in column.chunks)
             return np.concatenate(list(chunks))
@@ -137,7 +141,7 @@ def _values(name: str, column: Any) -> Any:
         lossless = not column.null_count or types.is_floating(type_)
         return column.to_numpy(zero_copy_only=False) if lossless else column.to_pylist()
     if types.is_timestamp(type_) or types.is_date(type_):
-        return column.to_numpy(zero_copy_only=False)  # in UTC where there is a time zone
+        return column.to_numpy(zero_copy_only=False)  # in UTC if there is a time zone
     if _is_text(type_) or types.is_null(type_) or types.is_duration(type_):
         return _durations(column) if types.is_duration(type_) else column.to_pylist()
     if types.is_decimal(type_) and abs(type_.scale) <= MAX_DIGITS:
@@ -146,30 +150,30 @@ def _values(name: str, column: Any) -> Any:
 
 
 def _durations(column: Any) -> list[str | None]:
-    """Durations as texts that pandas reads."""
+    """Return durations as texts of pandas."""
     import pyarrow as pa  # noqa: PLC0415
 
     try:
         counts = column.cast(pa.duration("ns")).cast(pa.int64()).to_pylist()
     except pa.ArrowInvalid as error:
-        raise Problem(422, "A duration is beyond nanoseconds of 64 bits.") from error
+        raise Problem(422, "A duration does not fit in 64 bits of nanoseconds.") from error
     return [None if count is None else f"{count} ns" for count in counts]
 
 
 def _from_dictionary(name: str, chunk: Any) -> list[Any]:
-    """The values of a chunk, each of which is made once."""
+    """Return the values of a chunk, converting each entry of the dictionary once."""
     used = chunk.indices.unique().drop_null()
     if _is_text(chunk.type.value_type):
         values: Any = [chunk.dictionary[index].as_py() for index in used.to_pylist()]
     else:
         values = _values(name, chunk.dictionary.take(used))
-    listed = values if isinstance(values, list) else values.tolist()
-    known = dict(zip(used.to_pylist(), listed))
+    entries = values if isinstance(values, list) else values.tolist()
+    known = dict(zip(used.to_pylist(), entries))
     return [known.get(index) for index in chunk.indices.to_pylist()]
 
 
 def _is_text(type_: Any) -> bool:
-    """As strings, large ones, or views, as Polars has them."""
+    """Return whether a type is a string, a large string, or a view as in Polars."""
     return str(type_) in ("string", "large_string", "string_view")
 
 

@@ -1,7 +1,7 @@
-"""CSV and its cells.
+"""CSV.
 
-Cells are what the signature says of their column. An empty one is missing where the input may be
-missing; a number is written as in JSON, or as nan; a boolean is true or false in any case.
+Cells are parsed by the type of their input. An empty cell is a missing value if the input is
+nullable. Numbers are written as in JSON or as nan, booleans as true or false in any case.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ NEEDS = None
 
 UTF_8 = ("utf-8", "utf8", "us-ascii")
 HEADER = {"present": True, "absent": False}
-HEADER_HINT = "Say so: Content-Type: text/csv; header=present, or header=absent."
+HEADER_HINT = "Send Content-Type: text/csv; header=present, or header=absent."
 
-csv.field_size_limit(2**31 - 1)  # what bounds a cell is the limit of bodies
+csv.field_size_limit(2**31 - 1)  # the limit of bodies bounds cells, too
 
 Lines = Iterator[List[str]]
 
@@ -41,12 +41,14 @@ def read(
     parameters: Mapping[str, str] = {},
     ignored: Extras = None,
 ) -> Rows:
-    """The rows of a table. Whether its first line holds names is said by the parameter `header`,
-    else seen: it does if one of them is an input's, or if no number is in a line that needs one.
+    """Decode the rows of a table.
+
+    The parameter `header` states whether the first line contains names. Otherwise it does if one
+    is the name of an input, or if the model needs numbers and the line has none.
 
     Raises:
-        Problem: 400 it is no CSV, or not in UTF-8; 415 another charset; 422 nobody can tell
-            whether the first line holds names; as `Service.table`.
+        Problem: 400, the body is not CSV in UTF-8. 415, another charset. 422, the first line may
+            contain names or values. See also `Service.table`.
     """
     if parameters.get("charset", "utf-8").lower() not in UTF_8:
         raise Problem(415, "Send CSV in UTF-8.")
@@ -60,21 +62,23 @@ def read(
     return service.table(table.names, _columns(decoder, table, body))
 
 
-def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:
-    """A line a row: `prediction`, and `probability_setosa`... if asked for; numbers as in JSON,
-    and nothing for null. A line of names goes before them unless `header` is absent.
+def write(prediction: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:
+    """Return the columns `prediction`, and `probability_setosa`... if any.
+
+    Numbers are written as in JSON, and null is empty. The first line has the names, unless
+    `header` is absent.
     """
-    return table(results.columns(answer), HEADER.get(parameters.get("header", ""), True))
+    return table(results.columns(prediction), HEADER.get(parameters.get("header", ""), True))
 
 
 def table(columns: Mapping[str, Any], header: bool) -> bytes:
-    """A line for each of the values that the columns have, arrays or lists (n_rows,)."""
-    listed = (c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values())
+    """Return columns, which are arrays or lists, as CSV. `header`: with a line of names."""
+    lists = (c.tolist() if isinstance(c, np.ndarray) else c for c in columns.values())
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     if header:
         writer.writerow(columns)
-    writer.writerows(zip(*(map(cells.cell_text, column) for column in listed)))
+    writer.writerows(zip(*(map(cells.cell_text, column) for column in lists)))
     text = file.getvalue()
     try:
         return text.encode()
@@ -83,7 +87,7 @@ def table(columns: Mapping[str, Any], header: bool) -> bytes:
 
 
 def _lines(body: bytes) -> Lines:
-    """The cells of each line that has any."""
+    """Yield the cells of each line that is not empty."""
     # A stream, since the whole text may take four times the memory of the body.
     reader = csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline=""), strict=True)
     try:
@@ -94,25 +98,25 @@ def _lines(body: bytes) -> Lines:
         raise Problem(400, f"The body is not CSV: {error} in line {reader.line_num}.") from error
 
 
-def has_names(fields: Sequence[Field], first: list[str], said: str | None) -> bool:
-    """Whether the cells of the first line are names; `said`: the parameter `header`.
+def has_names(fields: Sequence[Field], first: list[str], header: str | None) -> bool:
+    """Return whether the first line contains names. `header`: the parameter, if any.
 
     Raises:
-        Problem: 400 another value of it, 422 nobody can tell.
+        Problem: 400, the parameter has another value. 422, both are possible.
     """
-    if said is not None:
-        if said not in HEADER:
-            raise Problem(400, f"The header of CSV is present or absent. {HEADER_HINT}")
-        return HEADER[said]
+    if header is not None:
+        if header not in HEADER:
+            raise Problem(400, f"The header of CSV must be present or absent. {HEADER_HINT}")
+        return HEADER[header]
     if not {field.name for field in fields}.isdisjoint(first):
         return True
-    first = first[: len(fields)]  # what is beyond them is wrong in any case
-    # As pandas names columns without names.
+    first = first[: len(fields)]  # further cells are errors in any case
+    # pandas writes numbers for missing names.
     numbered = all(cell == str(index) for index, cell in enumerate(first))
     if not numbered and any(map(_is_value, first)):
         return False
     if numbered or not any(field.type not in ("string", "any") for field in fields):
-        raise Problem(422, f"The first line may hold names or values. {HEADER_HINT}")
+        raise Problem(422, f"The first line may contain names or values. {HEADER_HINT}")
     return True
 
 
@@ -121,8 +125,13 @@ def _is_value(cell: str) -> bool:
 
 
 class _Table:
-    """`has_names`: its first line holds names. `width`: of its lines. `names`: of the columns that
-    are inputs, those at the places `kept`, None if all are.
+    """The columns of a table.
+
+    Attributes:
+        has_names: The first line contains names.
+        width: The number of columns.
+        names: The names of the columns that are inputs.
+        kept: The indexes of these columns, or None for all.
     """
 
     def __init__(self, names: list[str] | None, width: int, kept: list[int] | None) -> None:
@@ -135,7 +144,7 @@ class _Table:
             self._take = itemgetter(*kept) if len(kept) > 1 else None
 
     def inputs(self, line: list[str]) -> Sequence[str]:
-        """The cells of a line that are of inputs, where some are not."""
+        """Return the cells of a line that are inputs, if some are not."""
         cells: Sequence[str] = (
             self._take(line) if self._take else tables.select(line, self.kept or ())
         )
@@ -150,7 +159,7 @@ def _columns(decoder: Decoder, table: _Table, body: bytes) -> Sequence[Any]:
             numbers = array("d", chain.from_iterable(map(float, line) for line in lines))
             return list(np.frombuffer(numbers).reshape(-1, width).T)
         except ValueError:
-            pass  # a cell is empty, or no number
+            pass  # a cell is empty or not a number
     parsers = [cells.cell_parser(field) for field in _fields(decoder, table.names)]
     typed = [
         [parse(cell) for parse, cell in zip(parsers, line)] for line in _rows(decoder, table, body)
@@ -170,7 +179,7 @@ def _rows(decoder: Decoder, table: _Table, body: bytes) -> Iterator[Sequence[str
 
 
 def _fields(decoder: Decoder, names: list[str] | None) -> Sequence[Field]:
-    """Of each column."""
+    """Return the field of each column."""
     if names is None or decoder.in_order(names):
         return decoder.fields
     known = {field.name: field for field in decoder.fields}

@@ -20,25 +20,30 @@ def read(
     parameters: Mapping[str, str] = {},  # noqa: ARG001
     ignored: Extras = None,
 ) -> Rows:
-    """The rows of a document.
+    """Decode the rows of a document.
 
     Raises:
-        Problem: 400 it is no JSON; as `instances` and `Service.rows`.
+        Problem: 400, the body is not JSON. See also `instances` and `Service.decode_rows`.
     """
     return service.read(body, instances, ignored)
 
 
-def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
-    """{"predictions": [...]}, one value a row, and "probabilities" where they were asked for."""
-    more = {} if answer.probabilities is None else {"probabilities": answer.probabilities}
-    return results.dump({"predictions": answer.predictions.tolist(), **more})
+def write(
+    prediction: results.Prediction,
+    parameters: Mapping[str, str] = {},  # noqa: ARG001
+) -> bytes:
+    """Return {"predictions": [...]} with one value for each row, and "probabilities" if any."""
+    document = {"predictions": prediction.predictions.tolist()}
+    if prediction.probabilities is not None:
+        document["probabilities"] = prediction.probabilities
+    return results.dump(document)
 
 
 def instances(document: Any) -> list[Any]:
-    """The rows in a document.
+    """Return the rows of a document.
 
     Raises:
-        Problem: 422 it holds none.
+        Problem: 422, the document contains no rows.
     """
     if isinstance(document, list):
         return document
@@ -48,5 +53,5 @@ def instances(document: Any) -> list[Any]:
         return [document]
     rows = document["instances"]
     if not isinstance(rows, list) or len(document) > 1:
-        raise Problem(422, 'Expected {"instances": [...]} with a list of rows, and nothing else.')
+        raise Problem(422, 'Expected {"instances": [...]} with a list of rows and no other member.')
     return rows

@@ -1,6 +1,4 @@
-"""JSON Lines (https://jsonlines.org): a row a line, as a list, an object or a value; the answer is
-an object a line.
-"""
+"""JSON Lines (https://jsonlines.org): one row in each line, as a list, an object or a value."""
 
 from __future__ import annotations
 
@@ -25,20 +23,23 @@ def read(
     parameters: Mapping[str, str] = {},  # noqa: ARG001
     ignored: Extras = None,
 ) -> Rows:
-    """The rows of a body of lines; empty ones are none.
+    """Decode a row from each line that is not empty.
 
     Raises:
-        Problem: 400 a line is no JSON; as `Service.rows`.
+        Problem: 400, a line is not JSON. See also `Service.decode_rows`.
     """
     json_body.check_nesting(body, service.limits)
     lines = list(islice(filter(bytes.strip, io.BytesIO(body)), service.limits.rows + 1))
     return service.decode_json(lambda parse: _parse_lines(lines, parse, service.limits), ignored)
 
 
-def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
-    """A line {"prediction": ...} a row, with "probabilities" where they were asked for."""
-    lines = [{"prediction": value} for value in answer.predictions.tolist()]
-    for line, probabilities in zip(lines, answer.probabilities or ()):
+def write(
+    prediction: results.Prediction,
+    parameters: Mapping[str, str] = {},  # noqa: ARG001
+) -> bytes:
+    """Return a line {"prediction": ...} for each row, with "probabilities" if any."""
+    lines = [{"prediction": value} for value in prediction.predictions.tolist()]
+    for line, probabilities in zip(lines, prediction.probabilities or ()):
         line["probabilities"] = probabilities
     return b"".join(results.dump(line) + b"\n" for line in lines)
 

@@ -19,17 +19,17 @@ Medium = Any
 """A module of `media`."""
 
 Choice = Tuple[Medium, Mapping[str, str]]
-"""It, and the parameters of its type."""
+"""A module of `media`, and the parameters of its type."""
 
 FIRST = {"", "*/*", *media.MEDIA[0].TYPES}
-"""What nearly every request accepts, and is not looked at further."""
+"""The usual values of Accept, which are not parsed."""
 
 
 def select_reader(request: Request) -> Choice:
-    """How the body is to be read. A body that does not say what it is, is JSON.
+    """Return the media type of a body. Without Content-Type it is JSON.
 
     Raises:
-        Problem: 415 there is no reader for it.
+        Problem: 415, the media type is not supported.
     """
     name, parameters = request.mimetype, request.mimetype_params
     if not name or name in media.MEDIA[0].TYPES or name.endswith("+json"):
@@ -38,28 +38,27 @@ def select_reader(request: Request) -> Choice:
     if name in known:
         return known[name], parameters
     types = ", ".join(medium.TYPES[0] for medium in media.available())
-    lacking = next((medium.NEEDS for medium in media.MEDIA if name in medium.TYPES), None)
-    why = f"It needs {lacking}, which is not in this image. " if lacking else ""
-    detail = f"{why}Send one of {types}, and say which by the header Content-Type."
+    library = next((medium.NEEDS for medium in media.MEDIA if name in medium.TYPES), None)
+    why = f"This type needs {library}, which is not in this image. " if library else ""
+    detail = f"{why}Send one of {types}, with the header Content-Type."
     raise Problem(415, detail, headers={"Accept-Post": types})
 
 
 def rows_reader(service: Service, request: Request) -> Callable[[bytes, Extras], Rows]:
-    """What reads the rows out of the body of a request; extra inputs as in `Service.table`.
+    """Return a function that decodes the rows of a body, and notes extra inputs.
 
     Raises:
-        Problem: as `reader`.
+        Problem: See `select_reader`.
     """
     medium, parameters = select_reader(request)
     return lambda body, ignored: medium.read(service, body, parameters, ignored)
 
 
 def select_writer(request: Request) -> Choice:
-    """How the answer is to be written: in the type that the client likes best, and of several the
-    first.
+    """Return the media type of the response: the first one that the client prefers.
 
     Raises:
-        Problem: 406 there is no writer for what it likes.
+        Problem: 406, the service supports none of the accepted types.
     """
     if request.headers.get("Accept", "") in FIRST:
         return media.MEDIA[0], {}
@@ -73,25 +72,23 @@ def select_writer(request: Request) -> Choice:
     quality, parameters, medium = max(ranked, key=lambda each: each[0])
     if not quality:
         names = ", ".join(each.TYPES[0] for each in media.available())
-        raise Problem(406, f"The answer can be one of {names}; Accept names none of them.")
+        raise Problem(406, f"Expected one of {names} in the header Accept.")
     return medium, parameters
 
 
 def response_writer(choice: Choice) -> Callable[[results.Prediction], InferenceResponse]:
-    """What writes the answer as it was chosen. It raises a Problem: 406 the values do not fit in
-    this type.
-    """
+    """Return a function that writes predictions. It raises Problem 406 if the type cannot."""
     medium, parameters = choice
     type_ = medium.TYPES[0]
-    # Without it, clients take texts for Latin-1.
+    # Without a charset, clients decode text as Latin-1.
     content_type = type_ + ("; charset=utf-8" if type_.startswith("text/") else "")
-    return lambda answer: InferenceResponse(medium.write(answer, parameters), content_type)
+    return lambda prediction: InferenceResponse(medium.write(prediction, parameters), content_type)
 
 
 def _quality(
     ranges: Sequence[tuple[str, Mapping[str, str], float]], type_: str
 ) -> tuple[float, Mapping[str, str]]:
-    """Of a type, by the most special range that holds it."""
+    """Return the quality of a type, and its parameters, from the most specific range."""
     family = type_.partition("/")[0] + "/*"
     for name in (type_, family, "*/*"):
         for value, parameters, quality in ranges:

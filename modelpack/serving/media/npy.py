@@ -1,5 +1,6 @@
-"""NumPy's file format (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): one
-matrix, rows by inputs in the order of the signature, or a vector for a model of one input.
+"""NumPy's file format (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html).
+
+A file has a matrix (n_rows, n_inputs), or a vector for a model with one input.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ NEEDS = None
 MAGIC = b"\x93NUMPY"
 LENGTHS = {1: "<H", 2: "<I", 3: "<I"}
 KEYS = {"descr", "fortran_order", "shape"}
-MAX_HEADER_BYTES = 10_000  # as numpy's own readers take
+MAX_HEADER_BYTES = 10_000  # the limit of numpy's own readers
 ENTRY = r"""['"](\w+)['"]\s*:\s*(['"][^'"]*['"]|True|False|\([\d, ]*\))\s*"""
 HEADER = re.compile(r"\{\s*" + r",\s*".join([ENTRY] * 3) + r"(?:,\s*)?\}\s*")
-"""No two repetitions of blanks are adjacent: otherwise the time of a failed match is cubic."""
+"""Without adjacent repetitions of blanks, as a failed match would take cubic time."""
 DTYPE = re.compile(r"[<>|=]?([?biufU])(\d{0,9})")
-MAX_NUMBER_BYTES = 8  # of a number
+MAX_NUMBER_BYTES = 8
 MAX_DIMENSIONS = 8
 MAX_CODE_POINT = 0x10FFFF
 SURROGATES = 0xD800 >> 11
@@ -40,35 +41,40 @@ def read(
     parameters: Mapping[str, str] = {},  # noqa: ARG001
     ignored: Extras = None,  # noqa: ARG001
 ) -> Rows:
-    """The rows of an array of numbers, booleans or texts. Nothing is allocated for what the header
-    claims: it must tell the body's size.
+    """Decode the rows of an array of numbers, booleans or texts.
+
+    No memory is allocated for the shape in the header, which must match the size of the body.
 
     Raises:
-        Problem: 400 it is no such file; as `Service.matrix`.
+        Problem: 400, the body is not such a file. See also `Service.matrix`.
     """
     dtype, fortran, shape, start = parse_header(body)
     if not _fits(dtype, shape, len(body) - start):
-        raise Problem(400, "The size of the array is not the one that its header tells.")
+        raise Problem(400, "The size of the array differs from the shape in its header.")
     if dtype.kind == "U" and not _is_unicode(body, dtype, start):
-        raise Problem(400, "A text of the array holds what is no character.")
+        raise Problem(400, "A text of the array contains an invalid character.")
     array = np.frombuffer(body, dtype, offset=start).reshape(shape, order="F" if fortran else "C")
     return service.matrix(
         array.reshape(-1, 1) if array.ndim == 1 and _has_one_input(service) else array
     )
 
 
-def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
-    """The array of predictions, (n_rows,) or (n_rows, n_outputs); with probabilities a structured
-    array (n_rows,), whose fields are named as the columns of a csv answer are.
+def write(
+    prediction: results.Prediction,
+    parameters: Mapping[str, str] = {},  # noqa: ARG001
+) -> bytes:
+    """Return the array of predictions, (n_rows,) or (n_rows, n_outputs).
+
+    With probabilities it is a structured array (n_rows,) with the columns of CSV as fields.
 
     Raises:
-        Problem: 406 the values have no common type.
+        Problem: 406, the values have no common type.
     """
-    single = answer.probabilities is None
+    single = prediction.probabilities is None
     array = (
-        to_plain_array(answer.predictions)
+        to_plain_array(prediction.predictions)
         if single
-        else to_structured_array(results.columns(answer))
+        else to_structured_array(results.columns(prediction))
     )
     file = io.BytesIO()
     np.lib.format.write_array(file, array, allow_pickle=False)
@@ -76,20 +82,20 @@ def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> byt
 
 
 def parse_header(body: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...], int]:
-    """Type, order, shape, and where the values begin.
+    """Return the dtype, whether the order is Fortran's, the shape, and the start of the values.
 
     Raises:
-        Problem: 400 the body does not begin with such a header.
+        Problem: 400, the body does not begin with such a header.
     """
     if body[:6] != MAGIC or len(body) < 12 or body[6] not in LENGTHS:
-        raise Problem(400, "The body is no file of NumPy's format, versions 1 to 3.")
+        raise Problem(400, "The body is not a file in NumPy's format, versions 1 to 3.")
     form = LENGTHS[body[6]]
     (length,) = struct.unpack_from(form, body, 8)
     start = 8 + struct.calcsize(form)
     text = body[start : start + length].decode("latin-1") if length <= MAX_HEADER_BYTES else ""
-    # By hand, since the parser of Python that numpy gives it to fails on what is nested deeply.
-    found = HEADER.fullmatch(text)
-    entries = dict(zip(found.groups()[::2], found.groups()[1::2])) if found else {}
+    # Not with Python's parser as numpy does: it fails on deeply nested text.
+    match = HEADER.fullmatch(text)
+    entries = dict(zip(match.groups()[::2], match.groups()[1::2])) if match else {}
     if set(entries) != KEYS or not entries["shape"].startswith("("):
         raise Problem(400, "The header of the array is malformed.")
     shape = tuple(int(length) for length in re.findall(r"\d{1,18}", entries["shape"]))
@@ -97,8 +103,8 @@ def parse_header(body: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...], int
 
 
 def _dtype(descr: str) -> np.dtype[Any]:
-    found = DTYPE.fullmatch(descr)
-    if not found or (found[1] != "U" and int(found[2] or 1) > MAX_NUMBER_BYTES):
+    match = DTYPE.fullmatch(descr)
+    if not match or (match[1] != "U" and int(match[2] or 1) > MAX_NUMBER_BYTES):
         raise Problem(400, "Expected an array of numbers, booleans or texts.")
     try:
         return np.dtype(descr)
@@ -110,12 +116,12 @@ def _fits(dtype: np.dtype[Any], shape: tuple[int, ...], size: int) -> bool:
     count = 1
     for length in shape:
         count *= length
-    whole = len(shape) <= MAX_DIMENSIONS and all(0 < length <= size for length in shape)
-    return whole and dtype.itemsize > 0 and count * dtype.itemsize == size
+    is_valid = len(shape) <= MAX_DIMENSIONS and all(0 < length <= size for length in shape)
+    return is_valid and dtype.itemsize > 0 and count * dtype.itemsize == size
 
 
 def _is_unicode(body: bytes, dtype: np.dtype[Any], start: int) -> bool:
-    """Whether texts are of Unicode's scalar values: nothing beyond them, and no half of a pair."""
+    """Return whether texts contain only scalar values of Unicode."""
     points = np.frombuffer(body, np.dtype(np.uint32).newbyteorder(dtype.byteorder), offset=start)
     return not bool(((points > MAX_CODE_POINT) | ((points >> 11) == SURROGATES)).any())
 
@@ -125,17 +131,21 @@ def _has_one_input(service: Service) -> bool:
 
 
 def to_structured_array(columns: Mapping[str, Any]) -> np.ndarray:
-    """An array (n_rows,) with a field a column."""
-    plains = {name: to_plain_array(np.asarray(column)) for name, column in columns.items()}
-    length = len(next(iter(plains.values())))
-    array = np.empty(length, [(name, column.dtype) for name, column in plains.items()])
-    for name, column in plains.items():
+    """Return an array (n_rows,) with a field for each column."""
+    arrays = {name: to_plain_array(np.asarray(column)) for name, column in columns.items()}
+    length = len(next(iter(arrays.values())))
+    array = np.empty(length, [(name, column.dtype) for name, column in arrays.items()])
+    for name, column in arrays.items():
         array[name] = column
     return array
 
 
 def to_plain_array(array: np.ndarray) -> np.ndarray:
-    """An array of objects as one of texts, numbers or booleans; infinity as NaN."""
+    """Return an array of objects as texts, numbers or booleans, with NaN for infinity.
+
+    Raises:
+        Problem: 406, the values have no common type.
+    """
     if array.dtype.kind not in "OU":
         return np.asarray(results.replace_infinity(array))
     values = array.ravel().tolist()
@@ -145,4 +155,4 @@ def to_plain_array(array: np.ndarray) -> np.ndarray:
             return to_plain_array(results.replace_all_surrogates(typed))
         if typed.dtype.kind in "biufU":
             return np.asarray(results.replace_infinity(typed))
-    raise Problem(406, "These predictions are of several types, which one array does not hold.")
+    raise Problem(406, "These predictions have several types, which one array cannot contain.")

@@ -1,4 +1,4 @@
-"""Parquet, with its size checked first."""
+"""Parquet, whose size is checked first."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MAX_FOOTER_BYTES, MAX_FOOTER_BYTES_PER_INPUT = (
 )  # its structs take a hundred times as much
 MAX_PAGES = 20_000
 BOUNDED_ENCODINGS = {None, 0, 2, 3, 4, 8, 9}
-"""The encodings whose values are no longer than the page. With the others, the deltas, each may
-repeat the one before.
+"""Encodings whose values are not longer than the page. With delta encodings, each value may repeat
+the one before.
 """
 
 
@@ -32,11 +32,11 @@ def read(
     parameters: Mapping[str, str] = {},  # noqa: ARG001
     ignored: Extras = None,
 ) -> Rows:
-    """The rows of the file.
+    """Decode the rows of a file.
 
     Raises:
-        Problem: 400 it is no such file, 413 it is too large once it is decompressed, 415 it has an
-            encoding that could grow; as `arrowed.rows`.
+        Problem: 400, the body is not such a file. 413, it is too large when decompressed. 415, an
+            encoding has no bounded size. See also `arrow_tables.rows`.
     """
     import pyarrow as pa  # noqa: PLC0415
 
@@ -47,13 +47,16 @@ def read(
     return arrow_tables.rows(service, table, ignored)
 
 
-def write(answer: results.Prediction, parameters: Mapping[str, str] = {}) -> bytes:  # noqa: ARG001
-    """A table of `prediction`, and `probability_setosa`... if asked for."""
+def write(
+    prediction: results.Prediction,
+    parameters: Mapping[str, str] = {},  # noqa: ARG001
+) -> bytes:
+    """Return a table with `prediction`, and `probability_setosa`... if any."""
     import pyarrow as pa  # noqa: PLC0415
     from pyarrow import parquet  # noqa: PLC0415
 
     sink = pa.BufferOutputStream()
-    parquet.write_table(arrow_tables.table(answer), sink)
+    parquet.write_table(arrow_tables.table(prediction), sink)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -65,14 +68,14 @@ def _table(service: Service, body: bytes) -> Any:
     texts = [column.name for column in _safe_columns(service, body) if column.text]
     file = parquet.ParquetFile(
         pa.BufferReader(body),
-        read_dictionary=texts,  # else a long text would be made once a row
+        read_dictionary=texts,  # otherwise a long text would be created for each row
         pre_buffer=False,
     )
     return file.read(use_threads=False)
 
 
 def _safe_columns(service: Service, body: bytes) -> list[Column]:
-    """The columns of a file that can be read without harm."""
+    """Check the size of a file, and return its columns."""
     inputs = len(service.manifest.inputs) or 1000
     try:
         footer = page_footer(body, MAX_FOOTER_BYTES + MAX_FOOTER_BYTES_PER_INPUT * inputs)
@@ -81,9 +84,9 @@ def _safe_columns(service: Service, body: bytes) -> list[Column]:
         raise Problem(413, detail) from error
     rows, columns = page_rows(footer), page_columns(footer)
     if rows > service.limits.rows:
-        raise Problem(413, f"{rows} rows came; a request takes {service.limits.rows}.")
+        raise Problem(413, f"Expected at most {service.limits.rows} rows, got {rows}.")
     if columns is None:
-        raise Problem(422, "A column of the Parquet file holds lists or records.")
+        raise Problem(422, "A column of the Parquet file contains lists or records.")
     room = service.limits.body_bytes
     for number, page in enumerate(pages(body, footer, columns), 1):
         room -= page.bytes
@@ -91,29 +94,30 @@ def _safe_columns(service: Service, body: bytes) -> list[Column]:
             raise Problem(415, "Send Parquet without delta encodings: they could grow too large.")
         if room < 0 or number > MAX_PAGES:
             limit = service.limits.body_bytes
-            raise Problem(413, f"The Parquet file holds over {limit} bytes, or too many pages.")
+            detail = f"The Parquet file has more than {limit} bytes, or too many pages."
+            raise Problem(413, detail)
     return columns
 
 
-# A reader in C++ passes over a field whose type is not the one it expects. So does who looks up
-# fields here: they go by number and type, and numbers out of their type's range are refused.
+# Readers in C++ skip a field whose type they do not expect. So fields are looked up by number and
+# type here, and integers out of the range of their type are errors.
 #
-# Source: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
+# See https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
 TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, STRUCT = 1, 2, 3, 4, 5, 6, 7, 8, 9, 12
 WIDTHS = {BYTE: 1, DOUBLE: 8}
 BITS = {I16: 16, I32: 32, I64: 64}
 MAX_DEPTH = 10
-MAX_VARINT_BYTES = 10  # bytes of an integer
+MAX_VARINT_BYTES = 10
 
 Fields = Dict[Tuple[int, int], Any]
-"""(number, type) -> an integer, boolean, bytes, list, Fields, or None for what is passed over."""
+"""(number, type) -> an integer, boolean, bytes, list, Fields, or None for a skipped value."""
 
 
 def read_struct(data: bytes, position: int, depth: int = 0) -> tuple[Fields, int]:
-    """The fields of the struct at `position`, and where it ends.
+    """Return the fields of the struct at `position`, and its end.
 
     Raises:
-        ValueError: it is broken, or holds a map or a set.
+        ValueError: The struct is malformed, or contains a map or a set.
     """
     fields: Fields = {}
     numbers: set[int] = set()
@@ -156,11 +160,11 @@ def _list(data: bytes, position: int, depth: int) -> tuple[list[Any], int]:
     count, kind = head >> 4, head & 15
     if count == 15:
         count, position = _varint(data, position)
-    if count > len(data) - position or depth > MAX_DEPTH:  # each takes a byte at least
+    if count > len(data) - position or depth > MAX_DEPTH:  # a value takes at least one byte
         raise ValueError("a list is too long, or too deep")
     values = []
     for _ in range(count):
-        if kind in (TRUE, FALSE):  # which take a byte where they stand in a list
+        if kind in (TRUE, FALSE):  # booleans take a byte in a list
             position += 1
         value, position = _value(data, position, kind, depth)
         values.append(value)
@@ -190,16 +194,16 @@ def _byte(data: bytes, position: int) -> int:
     return data[position]
 
 
-# Source: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
+# See https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift
 MAGIC = b"PAR1"
-PADDING = 100  # that a reader grants the chunks of old writers
+PADDING = 100  # which readers add to the chunks of old writers
 
-SCHEMA, GROUPS, ROWS = (2, LIST), (4, LIST), (3, I64)  # of the file; ROWS of a group, too
-TYPE, REPETITION, NAME, CHILDREN = (1, I32), (3, I32), (4, BINARY), (5, I32)  # of the schema
+SCHEMA, GROUPS, ROWS = (2, LIST), (4, LIST), (3, I64)  # in the file; ROWS also in a group
+TYPE, REPETITION, NAME, CHILDREN = (1, I32), (3, I32), (4, BINARY), (5, I32)  # in the schema
 COLUMNS, META = (1, LIST), (3, STRUCT)
 VALUES, COMPRESSED_CHUNK = (5, I64), (7, I64)
 DATA_OFFSET, DICTIONARY_OFFSET = (9, I64), (11, I64)
-UNCOMPRESSED, COMPRESSED = (2, I32), (3, I32)  # of a page
+UNCOMPRESSED, COMPRESSED = (2, I32), (3, I32)  # in a page
 DATA, DICTIONARY, DATA_2 = (5, STRUCT), (7, STRUCT), (8, STRUCT)
 COUNT = (1, I32)
 ENCODINGS = {DATA: (2, I32), DICTIONARY: (2, I32), DATA_2: (4, I32)}
@@ -208,28 +212,30 @@ REPEATED, BYTE_ARRAY = 2, 6
 
 
 class Column(NamedTuple):
+    """A column. `text`: it contains byte arrays."""
+
     name: str
     text: bool
 
 
 class Page(NamedTuple):
-    """`bytes`: decompressed. `encoding`: None of a page without values."""
+    """A page. `bytes`: decompressed. `encoding`: None for a page without values."""
 
     bytes: int
     encoding: int | None
 
 
-def page_footer(file: bytes, most: int) -> Fields:
-    """The footer.
+def page_footer(file: bytes, max_bytes: int) -> Fields:
+    """Return the footer.
 
     Raises:
-        ValueError: it is broken.
-        OverflowError: it is larger than `most` bytes.
+        ValueError: The footer is malformed.
+        OverflowError: The footer is larger than `max_bytes`.
     """
     if len(file) < 12 or file[:4] != MAGIC or file[-4:] != MAGIC:
         raise ValueError("no magic numbers")
     (length,) = struct.unpack("<I", file[-8:-4])
-    if length > most:
+    if length > max_bytes:
         raise OverflowError(length)
     if length > len(file) - 12:
         raise ValueError("the footer is longer than the file")
@@ -237,7 +243,7 @@ def page_footer(file: bytes, most: int) -> Fields:
 
 
 def page_rows(footer: Fields) -> int:
-    """How many rows the file or any of its groups tells of."""
+    """Return the number of rows, as the footer or its groups state it."""
     counts = [_number(group, ROWS) for group in _structs(footer, GROUPS)]
     if any(count < 0 for count in counts):
         raise ValueError("a negative number of rows")
@@ -245,10 +251,10 @@ def page_rows(footer: Fields) -> int:
 
 
 def page_columns(footer: Fields) -> list[Column] | None:
-    """None where one of them holds lists or records.
+    """Return the columns, or None if one contains lists or records.
 
     Raises:
-        ValueError: the schema is broken.
+        ValueError: The schema is malformed.
     """
     root, *leaves = _structs(footer, SCHEMA)
     nested = any(CHILDREN in leaf or leaf.get(REPETITION) == REPEATED for leaf in leaves)
@@ -258,7 +264,7 @@ def page_columns(footer: Fields) -> list[Column] | None:
 
 
 def pages(file: bytes, footer: Fields, columns: list[Column]) -> Iterator[Page]:
-    """Every page that would be read.
+    """Yield every page that would be read.
 
     Raises:
         ValueError: a header is broken.
@@ -268,11 +274,11 @@ def pages(file: bytes, footer: Fields, columns: list[Column]) -> Iterator[Page]:
         if len(chunks) != len(columns):
             raise ValueError("a group has other columns than the schema")
         for chunk, column in zip(chunks, columns):
-            yield from _of_chunk(file, _struct(chunk, META), 4 if column.text else 1)
+            yield from _chunk_pages(file, _struct(chunk, META), 4 if column.text else 1)
 
 
-def _of_chunk(file: bytes, chunk: Fields, least: int) -> Iterator[Page]:
-    """As a reader meets them. A value takes at `least` so many bytes in a dictionary."""
+def _chunk_pages(file: bytes, chunk: Fields, least: int) -> Iterator[Page]:
+    """Yield the pages of a chunk. `least`: the bytes of a value in a dictionary."""
     start = _number(chunk, DATA_OFFSET)
     if 0 < chunk.get(DICTIONARY_OFFSET, 0) < start:
         start = chunk[DICTIONARY_OFFSET]
@@ -308,8 +314,8 @@ def _structs(fields: Fields, key: tuple[int, int]) -> list[Fields]:
 def _struct(fields: Fields, key: tuple[int, int]) -> Fields:
     if key not in fields:
         raise ValueError("a struct is missing")
-    found: Fields = fields[key]
-    return found
+    struct: Fields = fields[key]
+    return struct
 
 
 def _number(fields: Fields, key: tuple[int, int]) -> int:

@@ -33,9 +33,9 @@ def health_routes(service: Service) -> Blueprint:
 def describe_health(service: Service) -> dict[str, Any]:  # noqa: ARG001 - of every service the same
     return {
         f"/{name}": {
-            "get": operations.get(told, operations.content(operations.status_schema(word)))
+            "get": operations.get(text, operations.content(operations.status_schema(word)))
         }
-        for name, told, word in (("healthz", "It lives.", "ok"), ("readyz", "It is.", "ready"))
+        for name, text, word in (("healthz", "Alive.", "ok"), ("readyz", "Ready.", "ready"))
     }
 
 

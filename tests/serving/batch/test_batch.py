@@ -197,9 +197,7 @@ def test_columns_are_kept_and_those_that_are_no_inputs_are_not_given_to_the_mode
 def test_a_column_that_cannot_be_kept_is_told(predict):
     assert "no column 'id'" in predict("iris", b"1,2,3,4\n", keep=["id"]).ended.detail
     data = b"prediction,x0,x1,x2,x3\n1,1,2,3,4\n"
-    assert (
-        "answers have one of that name" in predict("iris", data, keep=["prediction"]).ended.detail
-    )
+    assert "predictions have this name" in predict("iris", data, keep=["prediction"]).ended.detail
 
 
 @pytest.mark.parametrize("kind", list(FORMATS))
@@ -220,7 +218,7 @@ def test_a_wrong_row_is_told_by_its_number_line_and_column(predict, client):
     assert ended.detail.startswith(
         'Row 2 (line 5), column "x2": expected a finite number, got the '
     )
-    assert "first 2 rows are written already" in ended.detail
+    assert "first 2 rows are already written" in ended.detail
     assert ended.place == {"row": 2, "line": 5, "column": "x2"}
     told = client("iris").post("/predict", json=[[1, 2, 3, 4]] * 2 + [[5, 6, "many", 8]])
     assert ended.detail.replace(" (line 5)", "").startswith(told.get_json()["detail"])

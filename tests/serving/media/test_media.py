@@ -443,7 +443,7 @@ def test_without_pyarrow_its_types_are_415_and_406(
     monkeypatch.setattr(arrow_tables, "is_usable", lambda: False)
     answer = post(iris, BODIES[ARROW], ARROW)
     assert answer.status_code == 415
-    assert answer.json["detail"].startswith("It needs pyarrow, which is not in this image.")
+    assert answer.json["detail"].startswith("This type needs pyarrow, which is not in this image.")
     assert "parquet" not in answer.headers["Accept-Post"]
     assert post(iris, BODIES[JSON], JSON, Accept=PARQUET).status_code == 406
 
@@ -520,7 +520,7 @@ def test_a_column_that_is_no_input_is_a_422(clients, write, column, values):
     answer = post(clients["mixed"], body, types[write])
     assert answer.status_code == 422
     detail = answer.json["detail"]
-    assert f'"{column}"' in detail or "holds lists or records" in detail
+    assert f'"{column}"' in detail or "contains lists or records" in detail
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""The table of formats, and detection.
+"""The table of formats, and their detection. A format has:
 
-`read(stream, most, service, header)` yields chunks of at most `most` rows from a binary stream, and
-raises a Problem, 400, where the file itself is broken; `header`: of csv, whether there is one.
-`Writer(stream, like)` writes answers of the form of `like`. `EXTENSIONS` of file names; `START`,
-how such a file begins, where that tells.
+EXTENSIONS: Extensions of file names.
+START: The first bytes of each file, or None.
+read(stream, max_rows, service, header): Yields chunks of a binary stream, or raises Problem 400
+if the file is malformed. `header`: whether CSV has one, if known.
+Writer(stream, like): Writes predictions of the form of `like`.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ FORMATS = {
 
 
 def format_from_name(path: str | None) -> str | None:
+    """Return the format of a file by its extension, or None."""
     suffix = Path(path).suffix.lower() if path else ""
     return next((name for name, each in FORMATS.items() if suffix in each.EXTENSIONS), None)
 
 
 def format_from_content(beginning: bytes) -> str:
-    """`beginning`: at least the first line, or a megabyte of it. What is nothing else is csv."""
+    """Return the format of a file by its first line, or the first megabyte of it."""
     for name, each in FORMATS.items():
         if each.START and beginning.startswith(each.START):
             return name
@@ -40,10 +42,10 @@ def format_from_content(beginning: bytes) -> str:
 
 
 def _json_format(text: bytes) -> str:
-    """Lines, if the first one is a row by itself; a document of one row is the same as a line."""
+    """Return "jsonl" if the first line is a row, otherwise "json"."""
     try:
         first = loads(text.partition(b"\n")[0].decode())
     except ValueError:
         return "json"
-    of_rows = "instances" in first or any(isinstance(value, (list, dict)) for value in first)
-    return "json" if of_rows else "jsonl"
+    has_rows = "instances" in first or any(isinstance(value, (list, dict)) for value in first)
+    return "json" if has_rows else "jsonl"

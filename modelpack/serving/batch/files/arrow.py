@@ -1,4 +1,4 @@
-"""Arrow's stream and file formats, where pyarrow is in the image."""
+"""Arrow's stream and file formats, if pyarrow is in the image."""
 
 from __future__ import annotations
 
@@ -42,23 +42,23 @@ class Batch(Chunk):
 
 
 def library() -> Any:
-    """Pyarrow.
+    """Import pyarrow.
 
     Raises:
-        Problem: 415 it is not here.
+        Problem: 415, pyarrow is missing.
     """
     if not arrow_tables.is_usable():
-        detail = "That takes pyarrow, which is not here: package with --requirement pyarrow."
+        detail = "This format needs pyarrow: package with --requirement pyarrow."
         raise Problem(415, detail)
     import pyarrow as pa  # noqa: PLC0415
 
     return pa
 
 
-def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
+def read(stream: BinaryIO, max_rows: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
     for batch in _batches(stream):
-        for start in range(0, batch.num_rows, most):
-            yield Batch(batch.slice(start, most))
+        for start in range(0, batch.num_rows, max_rows):
+            yield Batch(batch.slice(start, max_rows))
 
 
 def _batches(stream: BinaryIO) -> Iterator[Any]:
@@ -72,7 +72,7 @@ def _batches(stream: BinaryIO) -> Iterator[Any]:
 
 
 class Writer:
-    """A stream with a batch for each chunk."""
+    """Writes a stream with a batch for each chunk."""
 
     def __init__(self, stream: BinaryIO, like: ChunkResult) -> None:
         pa = library()

@@ -1,4 +1,4 @@
-"""CSV, see `media.csv`: each chunk is the body of a request, with the names before its lines."""
+"""CSV, see `media.csv`. A chunk is the body of a request, with the names in the first line."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ..chunks import Chunk, ChunkResult, take
 
 EXTENSIONS = (".csv",)
 START = None
-HEADER_HINT = "Say so: --header present, or --header absent."
+HEADER_HINT = "Use --header present, or --header absent."
 
 Record = Tuple[int, bytes]
 
 
 class Lines(Chunk):
-    """`head`: the first line of the file; `names`: it holds names, and is no row."""
+    """Lines of a file. `head`: its first line. `names`: that line contains names."""
 
     def __init__(
         self, head: bytes, names: bool, records: Sequence[bytes], lines: Sequence[int]
@@ -53,7 +53,7 @@ class Lines(Chunk):
         writer = csv.writer(text)
         for index, row in enumerate([header, *self.cells], -1):
             _check_width(index, row, len(header))
-            writer.writerow([row[place] for place in inputs])
+            writer.writerow([row[position] for position in inputs])
         return text.getvalue().encode()
 
     @property
@@ -72,12 +72,12 @@ class Lines(Chunk):
         return self._header
 
     def values(self, index: int, name: str) -> Any:
-        place = self._header.index(name) if self._header and name in self._header else index
-        return [row[place] if place < len(row) else None for row in self.cells]
+        position = self._header.index(name) if self._header and name in self._header else index
+        return [row[position] if position < len(row) else None for row in self.cells]
 
 
-def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:
-    """Chunks of the lines below the names; empty lines are no rows."""
+def read(stream: BinaryIO, max_rows: int, service: Service, header: str | None) -> Iterator[Chunk]:
+    """Yield chunks of the lines below the names, without empty lines."""
     records = _records(stream)
     first = next(records, None)
     if first is None:
@@ -85,7 +85,7 @@ def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> I
     names = _are_names(service, _cells(first[1]), header)
     rest = records if names else chain([first], records)
     while True:
-        some = list(islice(rest, most))
+        some = list(islice(rest, max_rows))
         if not some:
             return
         numbers, lines = zip(*some)
@@ -94,13 +94,12 @@ def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> I
 
 def _check_width(row: int, cells: list[str], width: int) -> None:
     if len(cells) != width:
-        told = {"column": None, "expected": f"{width} values", "got": str(len(cells))}
-        raise validation.validation_problem([{"row": row, **told}])
+        raise validation.width_problem(row, width, len(cells))
 
 
-def _are_names(service: Service, cells: list[str], said: str | None) -> bool:
+def _are_names(service: Service, cells: list[str], header: str | None) -> bool:
     try:
-        return media.has_names(service.decoder(len(cells)).fields, cells, said)
+        return media.has_names(service.decoder(len(cells)).fields, cells, header)
     except Problem as problem:
         raise Problem(
             problem.status, problem.detail.replace(media.HEADER_HINT, HEADER_HINT)
@@ -108,25 +107,25 @@ def _are_names(service: Service, cells: list[str], said: str | None) -> bool:
 
 
 def _records(stream: BinaryIO) -> Iterator[Record]:
-    """The number of the line where each record begins, and its bytes: as csv divides them, where
-    there are quotes, within which a line may end.
+    """Yield the line number and the bytes of each record. Quoted cells may contain line ends.
 
     Raises:
-        Problem: 400 a line ends by a carriage return alone.
+        Problem: 400, a line ends with a carriage return alone.
     """
     lines = iter(stream)
     number = 1
     for line in lines:
         record = [line] if b'"' not in line else _quoted(line, lines)
         if b"\r" in line[:-2] and b'"' not in line:
-            raise Problem(400, f"Line {number} holds a carriage return: lines end in a newline.")
+            detail = f"Line {number} contains a carriage return, but lines must end in a newline."
+            raise Problem(400, detail)
         if line.strip(b"\r\n"):
             yield number, b"".join(record)
         number += len(record)
 
 
 def _quoted(first: bytes, lines: Iterator[bytes]) -> list[bytes]:
-    """The lines of one record."""
+    """Return the lines of one record."""
     record: list[bytes] = []
 
     def texts() -> Iterator[str]:
@@ -134,7 +133,7 @@ def _quoted(first: bytes, lines: Iterator[bytes]) -> list[bytes]:
             record.append(line)
             yield line.decode("utf-8", "surrogateescape")
 
-    with suppress(csv.Error):  # which is told when the record is read
+    with suppress(csv.Error):  # reported when the record is parsed
         next(csv.reader(texts(), strict=True))
     return record
 
@@ -149,7 +148,7 @@ def _cells(record: bytes) -> list[str]:
 
 
 class Writer:
-    """A line of names, then a line a row."""
+    """Writes a line of names, and a line for each row."""
 
     def __init__(self, stream: BinaryIO, like: ChunkResult) -> None:
         self._stream = stream

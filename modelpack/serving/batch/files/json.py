@@ -1,5 +1,6 @@
-"""A JSON document as POST /predict takes and gives it. It is read whole: for many rows, JSON lines
-are the better form.
+"""A JSON document as in requests and responses of POST /predict.
+
+The document is read completely. JSON lines are better for many rows.
 """
 
 from __future__ import annotations
@@ -23,23 +24,23 @@ ANY = 2**62
 
 
 class Part(Chunk):
-    """Rows of a document, by their places. `rows`: all that `parse` makes of it."""
+    """Some rows of a document. `rows`: returns all rows, parsed with a function."""
 
-    def __init__(self, rows: Callable[[Parse], list[Any]], places: Sequence[int]) -> None:
+    def __init__(self, rows: Callable[[Parse], list[Any]], indexes: Sequence[int]) -> None:
         self._rows = rows
-        self._places = places
+        self._indexes = indexes
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._indexes)
 
     def decode(self, service: Service, extra: Collection[str], ignored: Extras = None) -> Rows:
         return service.decode_json(lambda parse: chunks.without(self._some(parse), extra), ignored)
 
     def _some(self, parse: Parse) -> list[Any]:
-        return list(take(self._rows(parse), self._places))
+        return list(take(self._rows(parse), self._indexes))
 
     def take(self, indexes: Sequence[int]) -> Part:
-        return Part(self._rows, take(self._places, indexes))
+        return Part(self._rows, take(self._indexes, indexes))
 
     @property
     def names(self) -> list[str] | None:
@@ -49,12 +50,14 @@ class Part(Chunk):
         return [chunks.value(row, index, name) for row in self._some(json_body.parse_strict)]
 
 
-def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
-    """Raises:
-    Problem: 400 it is no JSON, 422 it holds no rows.
+def read(stream: BinaryIO, max_rows: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
+    """Yield chunks of a document.
+
+    Raises:
+        Problem: 400, the file is not JSON. 422, it contains no rows.
     """
     body = stream.read()
-    limits = replace(service.limits, rows=ANY)  # those of a chunk are counted later
+    limits = replace(service.limits, rows=ANY)  # the rows of a chunk are counted later
 
     @lru_cache(maxsize=2)
     def rows(parse: Parse) -> list[Any]:
@@ -64,18 +67,20 @@ def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> I
         count = len(rows(json_body.parse))
     except ValueError:
         count = len(rows(json_body.parse_strict))
-    for start in range(0, count, most):
-        yield Part(rows, range(start, min(start + most, count)))
+    for start in range(0, count, max_rows):
+        yield Part(rows, range(start, min(start + max_rows, count)))
 
 
 class Writer:
-    """{"predictions": [...], "probabilities": [...]}. The first are written as they come; of what
-    follows them the text is kept until then.
+    """Writes {"predictions": [...], "probabilities": [...]}.
+
+    Predictions are written immediately, the text of other members at the end.
     """
 
     def __init__(self, stream: BinaryIO, like: ChunkResult) -> None:
         if not {"predictions", "probabilities"}.isdisjoint(like.kept):
-            raise Problem(400, "In JSON, no column called predictions or probabilities is kept.")
+            detail = "The columns predictions and probabilities cannot be kept in JSON."
+            raise Problem(400, detail)
         self._stream = stream
         self._also: dict[str, list[bytes]] = {name: [] for name, _ in _also(like)}
         self._begun = False
@@ -102,4 +107,4 @@ def _also(answered: ChunkResult) -> Iterator[tuple[str, Any]]:
 
 
 def _inside(values: Any) -> bytes:
-    return results.dump(chunks.listed(values))[1:-1]
+    return results.dump(chunks.to_list(values))[1:-1]

@@ -1,4 +1,4 @@
-"""JSON lines: a row a line, as a list, an object or a value, see `media.jsonlines`."""
+"""JSON lines, see `media.jsonlines`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ START = None
 
 
 class Lines(Chunk):
-    """A JSON value a row, as it is written."""
+    """Lines with one row each."""
 
     def __init__(self, texts: Sequence[bytes], lines: Sequence[int], service: Service) -> None:
         self._texts = texts
@@ -38,8 +38,9 @@ class Lines(Chunk):
             try:
                 rows.append(parse(text, self._service.limits))
             except Problem as problem:
-                told = {"column": None, "expected": "JSON", "got": f"other text ({problem.detail})"}
-                raise validation.validation_problem([{"row": index, **told}]) from problem
+                got = f"other text ({problem.detail})"
+                error = {"row": index, "column": None, "expected": "JSON", "got": got}
+                raise validation.validation_problem([error]) from problem
         return rows
 
     def take(self, indexes: Sequence[int]) -> Lines:
@@ -47,13 +48,13 @@ class Lines(Chunk):
 
     @property
     def names(self) -> list[str] | None:
-        return chunks.names(self._loosely())
+        return chunks.names(self._readable_rows())
 
     def values(self, index: int, name: str) -> Any:
-        return [chunks.value(row, index, name) for row in self._loosely()]
+        return [chunks.value(row, index, name) for row in self._readable_rows()]
 
-    def _loosely(self) -> list[Any]:
-        """The rows, None for what cannot be read."""
+    def _readable_rows(self) -> list[Any]:
+        """Return the rows, None for those that are not JSON."""
         return [_read(text, self._service) for text in self._texts]
 
 
@@ -64,11 +65,11 @@ def _read(text: bytes, service: Service) -> Any:
         return None
 
 
-def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
-    """Lines of nothing but spaces are no rows."""
+def read(stream: BinaryIO, max_rows: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
+    """Yield chunks of lines, without blank ones."""
     lines = ((number, line) for number, line in enumerate(stream, 1) if not line.isspace())
     while True:
-        some = list(islice(lines, most))
+        some = list(islice(lines, max_rows))
         if not some:
             return
         numbers, texts = zip(*some)
@@ -76,7 +77,7 @@ def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> I
 
 
 class Writer:
-    """A line {"prediction": ..., "probabilities": {...}} a row, after what is kept of it."""
+    """Writes a line {"prediction": ..., "probabilities": {...}} for each row, after its copies."""
 
     def __init__(self, stream: BinaryIO, like: ChunkResult) -> None:
         self._stream = stream
@@ -91,6 +92,6 @@ class Writer:
 
 
 def _merged(answered: ChunkResult, lines: bytes) -> bytes:
-    rows = zip(*(chunks.listed(values) for values in answered.kept.values()))
+    rows = zip(*(chunks.to_list(values) for values in answered.kept.values()))
     kept = (results.dump(dict(zip(answered.kept, row)))[:-1] for row in rows)
     return b"".join(a + b"," + b[1:] for a, b in zip(kept, lines.splitlines(keepends=True)))

@@ -19,7 +19,7 @@ START = media.MAGIC
 
 
 class Matrix(Chunk):
-    """An array (n_rows, n_inputs), or (n_rows,) where there is one input."""
+    """An array (n_rows, n_inputs), or (n_rows,) for one input."""
 
     def __init__(self, array: np.ndarray) -> None:
         self._array = array
@@ -44,21 +44,21 @@ class Matrix(Chunk):
         return self._array[:, index] if self._array.ndim > 1 else self._array
 
 
-def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
-    """Of an array in the order of Fortran, which lies column by column, all is read at once.
+def read(stream: BinaryIO, max_rows: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
+    """Return chunks of an array. An array in Fortran order is read completely.
 
     Raises:
-        Problem: 400 it is no such file, or one that has been cut off.
+        Problem: 400, the file is malformed or incomplete.
     """
     dtype, fortran, shape, _ = media.parse_header(_head(stream))
     if not shape:
         raise Problem(422, "Expected rows and columns, got 0 dimensions.")
     count, width = shape[0], int(np.prod(shape[1:]))
     if fortran and len(shape) > 1:
-        whole = _taken(stream, count * width, dtype).reshape(shape, order="F")
-        return (Matrix(whole[start : start + most]) for start in range(0, count, most))
-    sizes = (min(most, count - start) for start in range(0, count, most))
-    parts = (_taken(stream, size * width, dtype).reshape(size, *shape[1:]) for size in sizes)
+        array = _read_values(stream, count * width, dtype).reshape(shape, order="F")
+        return (Matrix(array[start : start + max_rows]) for start in range(0, count, max_rows))
+    sizes = (min(max_rows, count - start) for start in range(0, count, max_rows))
+    parts = (_read_values(stream, size * width, dtype).reshape(size, *shape[1:]) for size in sizes)
     return (Matrix(part) for part in parts)
 
 
@@ -70,7 +70,7 @@ def _head(stream: BinaryIO) -> bytes:
     return start + stream.read(end - len(start))
 
 
-def _taken(stream: BinaryIO, count: int, dtype: np.dtype[Any]) -> np.ndarray:
+def _read_values(stream: BinaryIO, count: int, dtype: np.dtype[Any]) -> np.ndarray:
     data = stream.read(count * dtype.itemsize)
     if len(data) < count * dtype.itemsize:
         raise Problem(400, "The file ends before the array does.")
@@ -78,7 +78,7 @@ def _taken(stream: BinaryIO, count: int, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 class Writer:
-    """As `media.npy` has it. Its length stands at its beginning, so it is written at the end."""
+    """Writes the array of `media.npy` at the end, as its header contains the length."""
 
     def __init__(self, stream: BinaryIO, like: ChunkResult) -> None:
         self._stream = stream
@@ -92,5 +92,5 @@ class Writer:
             self._parts.append(media.to_structured_array(answered.columns()))
 
     def close(self) -> None:
-        whole = np.concatenate(self._parts) if self._parts else np.empty(0)
-        np.lib.format.write_array(self._stream, whole, allow_pickle=False)
+        array = np.concatenate(self._parts) if self._parts else np.empty(0)
+        np.lib.format.write_array(self._stream, array, allow_pickle=False)

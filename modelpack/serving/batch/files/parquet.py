@@ -1,5 +1,6 @@
-"""Parquet, where pyarrow is in the image. What tells its layout stands at its end, so that of a
-pipe it is read whole; of a file, in parts.
+"""Parquet, if pyarrow is in the image.
+
+The layout is at the end of a file, so input from a pipe is read completely.
 """
 
 from __future__ import annotations
@@ -14,17 +15,17 @@ EXTENSIONS = (".parquet", ".pq")
 START = b"PAR1"
 
 
-def read(stream: BinaryIO, most: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
+def read(stream: BinaryIO, max_rows: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
     pa = arrow.library()
     from pyarrow import parquet  # noqa: PLC0415
 
     source = stream if stream.seekable() else pa.BufferReader(stream.read())
-    for batch in parquet.ParquetFile(source).iter_batches(batch_size=most):
+    for batch in parquet.ParquetFile(source).iter_batches(batch_size=max_rows):
         yield arrow.Batch(batch)
 
 
 class Writer(arrow.Writer):
-    """A row group for each chunk."""
+    """Writes a row group for each chunk."""
 
     def _open(self, stream: BinaryIO) -> Any:
         from pyarrow import parquet  # noqa: PLC0415
