@@ -1,1 +1,1 @@
-"""What the embedded engine is made of: images put together of layers, with no daemon."""
+"""Images assembled from layers, without a daemon (`--engine oci`)."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from modelpack import index_env, processes
+from modelpack.engines.daemonless import rootfs
 from modelpack.engines.daemonless.base_images import UnpackedBase
 from modelpack.errors import BuildFailedError
 from modelpack.types import IndexSettings
@@ -41,7 +41,7 @@ def fetch(base: UnpackedBase, names: Sequence[str], target: Path, index: IndexSe
     """Puts the packages, and what else they take on `base`, into the new folder `target`.
 
     Raises:
-        BuildFailedError: they cannot be had.
+        BuildFailedError: They are not available.
     """
     if shutil.which("apt-get") is None:
         raise _failed(names, "there is no apt-get here to fetch them")
@@ -67,8 +67,8 @@ def _prepare(folder: Path, base: UnpackedBase, names: Sequence[str], index: Inde
     for path in _sources(base.root / "etc" / "apt"):
         text = host_sources(path.read_text("utf-8"), folder / "base")
         if strange := {*_SCHEME.findall(text)} - {"http", "https"}:
-            told = ", ".join(sorted(strange))
-            raise _failed(names, f"the base image has sources of another kind: {told}")
+            kinds = ", ".join(sorted(strange))
+            raise _failed(names, f"the base image has sources of another kind: {kinds}")
         (folder / "etc" / path.relative_to(base.root / "etc" / "apt")).write_text(text)
 
 
@@ -87,19 +87,11 @@ def host_sources(sources: str, root: Path) -> str:
 def _run(folder: Path, command: Sequence[str], names: Sequence[str], index: IndexSettings) -> None:
     proxies = {name: os.environ[name] for name in os.environ if name.lower().endswith("_proxy")}
     proxies |= {name.lower(): url for name, url in index_env.proxies(index).items()}
-    done = subprocess.run(
-        ["apt-get", "--quiet", *command],
-        env={**proxies, "APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C", "PATH": os.defpath},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=_SECONDS,
-        check=False,
-    )
+    environ = {**proxies, "APT_CONFIG": str(folder / "apt.conf"), "LC_ALL": "C", "PATH": os.defpath}
+    done = rootfs.run_program(["apt-get", "--quiet", *command], environ, _SECONDS)
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))]
-        raise _failed(names, "apt-get fails:\n" + "\n".join(said[-5:]))
+        messages = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:"))]
+        raise _failed(names, "apt-get fails:\n" + "\n".join(messages[-5:]))
 
 
 def _failed(names: Sequence[str], why: str) -> BuildFailedError:

@@ -26,8 +26,11 @@ HOST_PLATFORM = rootfs.platform_of(Path("/proc/self/exe"))
 
 @dataclass(frozen=True)
 class UnpackedBase:
-    """`python`: "3.11". `sibling`: the same image for this machine's platform, where it is of
-    another and there is one.
+    """A base image and the interpreter that compiles byte code for it.
+
+    Attributes:
+        python: "3.11".
+        sibling: The same image for this machine, if the base image is for another platform.
     """
 
     image: Image
@@ -40,24 +43,24 @@ class UnpackedBase:
 
     @cached_property
     def identity(self) -> str:
-        """Of its files, and of the interpreter that is run."""
+        """Identifies the files and the interpreter, for cache keys."""
         images = [self.image, *filter(None, [self.sibling])]
         return " ".join(_digest(image) for image in images)
 
     @cached_property
     def root(self) -> Path:
-        """The folder with its files, unpacked once."""
+        """The directory with the files, unpacked once."""
         return unpacked(self.image)
 
     @cached_property
     def _raising(self) -> list[str]:
-        """The paths of what raises privileges, which is unpacked without that."""
+        """Paths of programs that raise privileges. They are unpacked without."""
         found = self._files.items()
         return [path for path, entry in found if entry.mode & 0o6000 or entry.capabilities]
 
     @cached_property
     def links(self) -> dict[str, str]:
-        """Path -> target, of the links to absolute paths, which are unpacked as relative ones."""
+        """Targets of absolute links by path. They are unpacked as relative links."""
         links = {path: entry.target for path, entry in self._files.items()}
         return {path: target for path, target in links.items() if target.startswith("/")}
 
@@ -67,11 +70,10 @@ class UnpackedBase:
 
     @cached_property
     def interpreter(self) -> Interpreter:
-        """What makes byte code for it: its own interpreter, that of its sibling, or one of this
-        machine of the very version.
+        """The interpreter of the image, or of its sibling, or this machine's of the same version.
 
         Raises:
-            BuildFailedError: there is none.
+            BuildFailedError: None of these exists.
         """
         own = rootfs.platform_of(rootfs.binary_of(self.root, self.python))
         if own == HOST_PLATFORM:
@@ -85,10 +87,10 @@ class UnpackedBase:
         found = rootfs.from_host(version)
         if found is None:
             raise BuildFailedError(
-                f"The base image is for {self.platform} and has Python {version}, and nothing here"
-                " writes its byte code: this machine has no Python of the very version.",
-                hint=f"uv python install {version}, or give a base image that is for "
-                f"{HOST_PLATFORM} too.",
+                f"The base image is for {self.platform} and has Python {version}. This machine has"
+                " no Python of the same version to compile byte code.",
+                hint=f"Run: uv python install {version}, or choose a base image that is for "
+                f"{HOST_PLATFORM}, too.",
             )
         return found
 
@@ -100,32 +102,34 @@ class UnpackedBase:
         written: Path,
         seen: Sequence[Path] = (),
     ) -> None:
-        """Runs `python -m modelpack.assembly.MODULE` in `folder`. It may write below `written`.
+        """Run `python -m modelpack.assembly.MODULE` in `folder`. It may write below `written`.
 
         Raises:
-            BuildFailedError: it failed.
+            BuildFailedError: The module failed.
         """
         raising = written / "raising"
         raising.write_text("".join(f"{path}\n" for path in self._raising))
         binary = rootfs.binary_of(self.root, self.python)
         inside = "/" / binary.relative_to(self.root)
-        told = {
+        variables = {
             "MODELPACK_INTERPRETER": str(inside),
             "MODELPACK_LIBRARY": str(inside.parents[1] / "lib" / f"python{self.python}"),
             "MODELPACK_RAISING": str(raising),
         }
         command = ["-S", "-m", f"modelpack.assembly.{module}", *arguments]
-        self.interpreter.run(command, folder, [written], [self.root, *seen], told)
+        self.interpreter.run(command, folder, [written], [self.root, *seen], variables)
 
 
 def require_platform(image: Image, platform: str, name: str) -> None:
-    """Raises:
-    UsageError: it is for another one.
+    """Require that an image is for a platform.
+
+    Raises:
+        UsageError: It is for another one.
     """
     if _platform(image) != platform:
         raise UsageError(
             f"The image {name} is for {_platform(image)}, and not for {platform}.",
-            hint=f"Give one that is for {platform}, or --platform {_platform(image)}.",
+            hint=f"Choose an image for {platform}, or --platform {_platform(image)}.",
         )
 
 
@@ -134,7 +138,7 @@ def _platform(image: Image) -> str:
 
 
 def python_version(image: Image, root: Path | None = None) -> str:
-    """The version of its Python ("3.11"); "" where it has none. `root`: where it is unpacked."""
+    """Return the Python version of an image ("3.11"), or "". `root`: its unpacked files."""
     for variable in (image.config.get("config") or {}).get("Env") or ():
         if match := re.fullmatch(r"PYTHON_VERSION=(3\.\d+)\..*", variable):
             return match[1]
@@ -148,10 +152,10 @@ def python_version(image: Image, root: Path | None = None) -> str:
 
 
 def unpacked(image: Image) -> Path:
-    """The folder in the cache with the files of an image.
+    """Return the directory in the cache with the files of an image.
 
     Raises:
-        UsageError, BuildFailedError: see `extraction.extract`.
+        UsageError, BuildFailedError: See `rootfs.extract`.
     """
     folder = files.cache_directory("bases") / _digest(image)
     if not folder.is_dir():
@@ -165,7 +169,10 @@ def _digest(image: Image) -> str:
 
 
 class BaseImageSource:
-    """Those of one engine. What is on disk is used in the place of any name, once it was given."""
+    """Where the base images of one engine come from.
+
+    A location on disk, once typed to `find`, replaces every reference.
+    """
 
     def __init__(self) -> None:
         self._on_disk: str | None = None
@@ -173,42 +180,42 @@ class BaseImageSource:
     def find(
         self, versions: Sequence[str], reference: str | None, platform: str, *, pull: bool
     ) -> BaseImage:
-        """`reference`: a name, or a place on disk; else the official slim image.
+        """Find the image of a reference or location, by default the official slim image.
 
         Raises:
-            UsageError: it has no Python, or one that is none of `versions`.
-            NoEngineError: it cannot be had.
+            UsageError: The image has none of the versions, or no Python.
+            NoEngineError: The image is not available.
         """
         if reference and locations.is_location(reference):
             self._on_disk = reference
-            return self._of_disk(reference, versions, platform)
+            return self._find_on_disk(reference, versions, platform)
         name = reference or f"python:{versions[0]}-slim"
         ImageReference.parse(name)
         if not pull:
             raise NoEngineError(
                 f"The base image {name} is in a registry, and the network is not used.",
-                hint="Give one that lies here: --base-image docker-archive:FILE",
+                hint="Choose a local image: --base-image docker-archive:FILE",
             )
         with _pulled(name, platform) as image:
             python = _python(image, name, versions)
             repository, _, _ = name.partition("@")
             return BaseImage(repository, python, "user" if reference else "registry", image.digest)
 
-    def _of_disk(self, place: str, versions: Sequence[str], platform: str) -> BaseImage:
-        with oci.open_image(place, platform) as image:
-            require_platform(image, platform, place)
-            python = _python(image, place, versions)
-        return BaseImage(_name(place) or local_base_reference(python), python, "user")
+    def _find_on_disk(self, location: str, versions: Sequence[str], platform: str) -> BaseImage:
+        with oci.open_image(location, platform) as image:
+            require_platform(image, platform, location)
+            python = _python(image, location, versions)
+        return BaseImage(_name(location) or local_base_reference(python), python, "user")
 
     @contextmanager
-    def opened(self, reference: str, platform: str, python: str) -> Iterator[UnpackedBase]:
-        """The image that a Dockerfile calls `reference`.
+    def open(self, reference: str, platform: str, python: str) -> Iterator[UnpackedBase]:
+        """Open the base image of a Dockerfile.
 
         Raises:
-            UsageError: what was given in its place is another one.
-            NoEngineError: it cannot be had.
+            UsageError: The image on disk is another one.
+            NoEngineError: The image is not available.
         """
-        with _opened(self._on_disk or reference, platform) as image:
+        with _open(self._on_disk or reference, platform) as image:
             require_platform(image, platform, reference)
             _require_digest(image, reference)
             if platform == HOST_PLATFORM:
@@ -219,18 +226,18 @@ class BaseImageSource:
 
 
 @contextmanager
-def _sibling(place: str) -> Iterator[oci.Image | None]:
-    """The same image for this machine, where there is one."""
-    with suppress(ModelpackError), _opened(place, HOST_PLATFORM) as image:
-        require_platform(image, HOST_PLATFORM, place)
+def _sibling(location: str) -> Iterator[oci.Image | None]:
+    """Yield the same image for this machine, or None."""
+    with suppress(ModelpackError), _open(location, HOST_PLATFORM) as image:
+        require_platform(image, HOST_PLATFORM, location)
         yield image
         return
     yield None
 
 
-def _opened(place: str, platform: str) -> AbstractContextManager[oci.Image]:
-    opened = oci.open_image if locations.is_location(place) else _pulled
-    return opened(place, platform)
+def _open(location: str, platform: str) -> AbstractContextManager[oci.Image]:
+    opened = oci.open_image if locations.is_location(location) else _pulled
+    return opened(location, platform)
 
 
 @contextmanager
@@ -240,43 +247,43 @@ def _pulled(name: str, platform: str) -> Iterator[oci.Image]:
             yield image
     except UsageError as error:
         raise NoEngineError(
-            f"The base image {name} cannot be had: {error.message}",
-            hint="Give one that lies here: --base-image docker-archive:FILE, or oci:FOLDER",
+            f"The base image {name} is not available: {error.message}",
+            hint="Choose a local image: --base-image docker-archive:FILE, or oci:FOLDER",
         ) from error
 
 
-def _python(image: oci.Image, place: str, versions: Sequence[str]) -> str:
+def _python(image: oci.Image, location: str, versions: Sequence[str]) -> str:
     python = python_version(image)
     if python not in versions:
         raise UsageError(
-            f"The base image {place} has {f'Python {python}' if python else 'no Python'}; the model"
-            f" needs one of {', '.join(versions)}.",
+            f"The base image {location} has {f'Python {python}' if python else 'no Python'}; the"
+            f" model needs one of {', '.join(versions)}.",
             hint=f"Choose a base image with Python {versions[0]}.",
         )
     return python
 
 
 def _require_digest(image: oci.Image, reference: str) -> None:
-    wanted = reference.partition("@")[2]
-    if wanted and image.digest != wanted:
+    digest = reference.partition("@")[2]
+    if digest and image.digest != digest:
         raise UsageError(
-            f"The bundle is built on {reference}, and the image that was given has"
-            f" {image.digest or 'no digest of its own, as archives of docker save have none'}.",
-            hint="Give that very image as an OCI layout: skopeo copy docker://NAME oci:FOLDER",
+            f"The bundle requires the base image {reference}, but the typed image has"
+            f" {image.digest or 'no digest, as in all archives of docker save'}.",
+            hint="Give the required image as an OCI layout: skopeo copy docker://NAME oci:FOLDER",
         )
 
 
-def _name(place: str) -> str:
-    """What an image on disk is called there; "" where that is no whole name."""
-    rest = place.partition(":")[2]
+def _name(location: str) -> str:
+    """Return the name of an image on disk, or "" if it has no complete name."""
+    rest = location.partition(":")[2]
     ends = [len(rest), *(match.start() for match in re.finditer(":", rest))]
     end = next(end for end in ends if Path(rest[:end]).exists())
-    given = rest[end + 1 :]
-    names = (given, *_names(Path(rest[:end]), given))
+    typed = rest[end + 1 :]
+    names = (typed, *_names(Path(rest[:end]), typed))
     return next((name for name in names if set(name) & set("/:") and _is_name(name)), "")
 
 
-def _names(path: Path, given: str) -> list[str]:
+def _names(path: Path, typed: str) -> list[str]:
     if path.is_dir():
         index = (path / "index.json").read_bytes()
     else:
@@ -285,7 +292,7 @@ def _names(path: Path, given: str) -> list[str]:
             entries = json.loads(members.document("manifest.json"))
             return [str(name) for entry in entries for name in entry.get("RepoTags") or ()]
         index = members.document("index.json")
-    annotations = layout.find_manifest(index, given).annotations
+    annotations = layout.find_manifest(index, typed).annotations
     return [annotations[key] for key in (layout.DOCKER_NAME, layout.NAME) if key in annotations]
 
 

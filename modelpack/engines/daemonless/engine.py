@@ -61,7 +61,7 @@ def create_engine() -> Engine:
 
 
 class DaemonlessState:
-    """What builder, store and runner share: images, and the runners of images.
+    """The state that builder, store and runner share: images, and their runners.
 
     Runners that are still open are closed with it.
     """
@@ -105,7 +105,7 @@ class DaemonlessState:
         descriptor = self.store.find(name)
         if descriptor is None:
             raise UsageError(
-                f"The embedded engine keeps no image {target}.",
+                f"The engine `oci` has no image {target}.",
                 hint=f"It has: {', '.join(self.store.all_names()) or 'none'}.",
             )
         return descriptor
@@ -143,7 +143,7 @@ def _close_all(runners: dict[str, tuple[ImageRunner, ExitStack]]) -> None:
 def _open_layout(store: Store, descriptor: Descriptor, name: str = "") -> Iterator[Path]:
     """Yield a layout of one image in Docker's format, which has a HEALTHCHECK."""
     with processes.temporary_directory(".laid-", store.path) as scratch:
-        store.lay_out(descriptor, name, scratch / "layout", share=True)
+        store.write_layout(descriptor, name, scratch / "layout", share=True)
         layout.to_docker_media_types(scratch / "layout")
         yield scratch / "layout"
 
@@ -180,8 +180,8 @@ class DaemonlessBuilder:
         base = packages.base
         name = f"{base.reference}@{base.digest}" if base.digest else base.reference
         for stage, names in packages.stages.items():
-            with self.state.base_images.opened(name, packages.platform, base.python) as opened:
-                apt.fetch(opened, names, directory / stage, index)
+            with self.state.base_images.open(name, packages.platform, base.python) as image:
+                apt.fetch(image, names, directory / stage, index)
             for path in sorted((directory / stage).iterdir()):
                 on_step(StepEvent(path.name, "done"))
 
@@ -195,7 +195,7 @@ class DaemonlessBuilder:
 
     def _open_base(self, bundle: Bundle, plan: BuildPlan) -> AbstractContextManager[UnpackedBase]:
         locked = bundle.environment
-        return self.state.base_images.opened(plan.base, locked.platform, locked.python)
+        return self.state.base_images.open(plan.base, locked.platform, locked.python)
 
 
 @dataclass(frozen=True)
@@ -265,10 +265,10 @@ class DaemonlessStore:
         descriptor = self.state.find(reference)
         name = str(ImageReference.parse_tag(reference))
         if path.exists():
-            raise UsageError(f"{path} is there already.", hint="Give another name, or remove it.")
+            raise UsageError(f"{path} already exists.", hint="Choose another path, or remove it.")
         if path.suffix != ".tar":
             with modelpack_files.atomic_directory(path) as directory:
-                self.state.store.lay_out(descriptor, name, directory, share=False)
+                self.state.store.write_layout(descriptor, name, directory, share=False)
             return
         with _open_layout(self.state.store, descriptor, name) as directory:
             archive.write(path, directory)

@@ -53,10 +53,15 @@ def extract(layers: Iterable[Layer], folder: Path) -> None:
 
 
 def resolve(root: Path, path: str, *, last: bool = True) -> Path:
-    """Where `path` of an image lies below `root`. `last`: whether its last name is followed too.
+    """Resolve the links of a path in an unpacked image.
+
+    Args:
+        root: The unpacked image.
+        path: Path in the image.
+        last: Whether the last component is resolved, too.
 
     Raises:
-        ValueError: links go in circles.
+        ValueError: The links form a circle.
     """
     todo = list(reversed(PurePosixPath("/", path).parts[1:]))
     at, links = root, 0
@@ -111,9 +116,7 @@ def _put(entry: Entry, content: Readable | None, place: Path, root: Path) -> Non
 
 
 def _inside(target: str, place: Path, root: Path) -> str:
-    """What a link says, so that from here it leads where it would lead in the image: not to files
-    of this machine.
-    """
+    """Make the target of an absolute link relative, so that it stays in the unpacked image."""
     if not target.startswith("/"):
         return target
     return os.path.relpath(f"{root}/{target}", place.parent)
@@ -140,9 +143,34 @@ _FOLDERS = ("lib64", "usr/lib64", "lib", "usr/lib", "usr/local/lib")
 _SECONDS = 600.0
 
 
+def run_program(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    seconds: float,
+    directory: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program without input, and collect its output."""
+    return subprocess.run(
+        command,
+        cwd=directory,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=seconds,
+        check=False,
+    )
+
+
 @dataclass(frozen=True)
 class Interpreter:
-    """`command`: what starts Python. `home`: the folder that all of its files are in."""
+    """A Python interpreter.
+
+    Attributes:
+        command: The start of a command that runs Python.
+        home: The directory that contains all its files.
+    """
 
     command: tuple[str, ...]
     home: Path
@@ -154,40 +182,36 @@ class Interpreter:
         folder: Path,
         written: Sequence[Path] = (),
         seen: Sequence[Path] = (),
-        told: Mapping[str, str] = MappingProxyType({}),
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
-        """What Python says, run in `folder`. `written`: all that it may write to. `seen`: what else
-        it reads of temporary files. `told`: variables.
+        """Run Python, in a sandbox if bubblewrap is available, and return its output.
+
+        Args:
+            arguments: Arguments of Python.
+            folder: The working directory.
+            written: Paths that it may write.
+            seen: Temporary files that it may read.
+            variables: Additional environment variables.
 
         Raises:
-            BuildFailedError: it failed; with the last of what it said.
+            BuildFailedError: Python failed; the message contains the end of its output.
         """
-        places = [self.home, folder, *seen]
-        environ = {**self._environ(), **told}
-        around = bubblewrap.bwrap_command(places, environ, folder, self.command, written)
-        done = subprocess.run(
-            [*around, *self.command, *arguments],
-            cwd=folder,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            check=False,
-        )
+        environ = {**self._environ(), **variables}
+        readable = [self.home, folder, *seen]
+        sandbox = bubblewrap.bwrap_command(readable, environ, folder, self.command, written)
+        done = run_program([*sandbox, *self.command, *arguments], environ, _SECONDS, folder)
         if done.returncode:
             last = "\n".join(f"{done.stdout}{done.stderr}".strip().splitlines()[-15:])
             raise BuildFailedError(
                 f"The interpreter of the base image failed ({done.returncode}):\n{last}",
-                hint="Give another base image with --base-image, or another engine with --engine.",
+                hint="Choose another base image (--base-image) or another engine (--engine).",
             )
         return done.stdout
 
     def version(self) -> str:
-        """As "3.11.7"."""
-        question = "import platform; print(platform.python_version())"
-        return self.run(["-S", "-c", question], self.home).strip()
+        """Return the full version: "3.11.7"."""
+        code = "import platform; print(platform.python_version())"
+        return self.run(["-S", "-c", code], self.home).strip()
 
     def _environ(self) -> dict[str, str]:
         return {
@@ -219,7 +243,7 @@ def from_rootfs(root: Path, python: str) -> Interpreter:
 
 
 def from_host(version: str) -> Interpreter | None:
-    """The one of the very version ("3.11.7"), which writes the same byte code."""
+    """Find an interpreter of the same version ("3.11.7"), which compiles the same byte code."""
     for found in interpreters.find_all(".".join(version.split(".")[:2])):
         candidate = Interpreter((str(found),), found.parents[1], found.parents[1])
         if candidate.version() == version:
@@ -242,7 +266,7 @@ def binary_of(root: Path, python: str) -> Path:
 
 
 def version_of(root: Path, python: str) -> str:
-    """As "3.11.7", which stands in the program or in its library; else `python` itself."""
+    """Return the full version ("3.11.7") from the program or its library, or else `python`."""
     binary = binary_of(root, python)
     libraries = [*binary.parents[1].glob(f"lib/**/libpython{python}*.so.*"), binary]
     pattern = re.compile(rb"\0(%s\.\d+)\0" % re.escape(python).encode())
@@ -253,6 +277,6 @@ def version_of(root: Path, python: str) -> str:
 
 
 def platform_of(binary: Path) -> str:
-    """Of which platform a program is; "" for what is none."""
+    """Return the platform of a program, or "" if the file is not a program."""
     with binary.open("rb") as file:
         return elf.platform(file.read(elf.HEADER))

@@ -1,7 +1,7 @@
 """Runs an image in a container engine or under bubblewrap.
 
-As in a container, it sees its own files only, writes to /tmp only, and reaches no network: the
-service answers through a socket that it was given.
+As in a container, it sees only the files of the image, writes only to /tmp, and has no network. The
+service accepts connections on an inherited socket.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from modelpack.errors import NoEngineError, SmokeFailedError
 from modelpack.oci import archive
 from modelpack.types import RunningService
 
-_PLACES = (
+_MOUNTS = (
     *("--dev", "/dev", "--tmpfs", "/dev/shm", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
 )
-_OF_ITS_OWN: dict[str, Any] = {"start_new_session": True, "preexec_fn": processes.limit}
+_PROCESS_OPTIONS: dict[str, Any] = {"start_new_session": True, "preexec_fn": processes.limit}
 
 
 class BubblewrapService(LocalService):
-    """A running service behind walls. `inside`: its own first process, as this machine sees it."""
+    """A running service under bubblewrap. `inside`: the id of its first process on this machine."""
 
     engine = "bubblewrap"
 
@@ -53,7 +53,7 @@ class BubblewrapService(LocalService):
         return processes.memory_bytes(self._inside) or None
 
     def stop(self, timeout: float) -> int:
-        """Bubblewrap itself would end at once, and all with it."""
+        """Stop the first process. SIGTERM to bubblewrap would kill all of them at once."""
         if self.is_running():
             with suppress(ProcessLookupError):
                 os.kill(self._inside, signal.SIGTERM)
@@ -81,7 +81,7 @@ class BubblewrapRunner:
         with processes.listen(0) as listener, tempfile.TemporaryFile() as output:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             process, inside = self._start(listener.fileno(), output)
-            listener.close()  # else it would answer for a service that is gone
+            listener.close()  # an open listener would accept connections after the service ends
             service = BubblewrapService(process, inside, url, output)
             try:
                 yield service
@@ -89,20 +89,20 @@ class BubblewrapRunner:
                 service.end()
 
     def _start(self, listener: int, output: IO[bytes]) -> tuple[subprocess.Popen[bytes], int]:
-        """The service's process, and the number of the one inside."""
-        # gunicorn's own variable, which counts for more than its file
-        walls = self._walls({"GUNICORN_CMD_ARGS": f"--bind=fd://{listener}"})
+        """Return the process of bubblewrap, and the id of the first process in it."""
+        # overrides the configuration file of gunicorn
+        command = self._command({"GUNICORN_CMD_ARGS": f"--bind=fd://{listener}"})
         words = [*(self._config.get("Entrypoint") or ()), *(self._config.get("Cmd") or ())]
-        told, tell = os.pipe()
-        with os.fdopen(told, "rb") as info:
-            with os.fdopen(tell, "wb"):
+        reader, writer = os.pipe()
+        with os.fdopen(reader, "rb") as info:
+            with os.fdopen(writer, "wb"):
                 process = subprocess.Popen(
-                    [*walls, "--as-pid-1", "--info-fd", str(tell), *words],
+                    [*command, "--as-pid-1", "--info-fd", str(writer), *words],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    pass_fds=[listener, tell],
-                    **_OF_ITS_OWN,
+                    pass_fds=[listener, writer],
+                    **_PROCESS_OPTIONS,
                 )
             try:
                 return process, int(json.load(info)["child-pid"])
@@ -112,43 +112,45 @@ class BubblewrapRunner:
                 raise SmokeFailedError("bubblewrap does not start the image.") from error
 
     def _sandbox(self, arguments: Sequence[str]) -> Sandbox:
-        return Sandbox([*self._walls({}), "python", *arguments], _OF_ITS_OWN)
+        return Sandbox([*self._command({}), "python", *arguments], _PROCESS_OPTIONS)
 
-    def _walls(self, variables: dict[str, str]) -> list[str]:
+    def _command(self, variables: dict[str, str]) -> list[str]:
         environ = {**daemonless_config.variables(self._config), **variables}
-        told = [word for name, value in environ.items() for word in ("--setenv", name, value)]
-        walls = [*UNSHARE_OPTIONS, "--ro-bind", str(self._root), "/", *_PLACES, *told, *CLOSED]
-        return [*walls, "--chdir", self._config.get("WorkingDir") or "/"]
+        setenv = [word for name, value in environ.items() for word in ("--setenv", name, value)]
+        command = [*UNSHARE_OPTIONS, "--ro-bind", str(self._root), "/", *_MOUNTS, *setenv, *CLOSED]
+        return [*command, "--chdir", self._config.get("WorkingDir") or "/"]
 
-    def require_stands(self) -> None:
-        """Raises:
-        NoEngineError: it cannot be run behind walls.
+    def require_available(self) -> None:
+        """Require that bubblewrap can run the image.
+
+        Raises:
+            NoEngineError: It cannot.
         """
-        if not bubblewrap.is_available((*self._walls({}), "python")):
+        if not bubblewrap.is_available((*self._command({}), "python")):
             raise NoEngineError(
-                "The embedded engine runs no containers, and neither Docker nor Podman nor"
-                " bubblewrap works here, in which the image could be tried.",
-                hint="apt-get install bubblewrap, or do without the test: --no-smoke",
+                "The image cannot be tested: neither Docker nor Podman nor bubblewrap works on this"
+                " machine.",
+                hint="Run: apt-get install bubblewrap, or skip the test: --no-smoke",
             )
 
 
 @contextmanager
 def unpack_runner(image: oci.Image) -> Iterator[BubblewrapRunner]:
-    """The image, unpacked while the block runs.
+    """Unpack an image, and yield what runs it.
 
     Raises:
-        UsageError: a layer is damaged.
-        BuildFailedError: it cannot be unpacked.
-        NoEngineError: it cannot be run behind walls.
+        UsageError: A layer is damaged.
+        BuildFailedError: The image cannot be unpacked.
+        NoEngineError: Bubblewrap cannot run it.
     """
     with modelpack_processes.temporary_directory("modelpack-room-") as scratch:
         root = scratch / "root"
         rootfs.extract(image.layers, root)
         for name in ("dev", "proc", "tmp"):
             rootfs.resolve(root, name).mkdir(exist_ok=True)
-        rooms = BubblewrapRunner(root, image.config.get("config") or {})
-        rooms.require_stands()
-        yield rooms
+        runner = BubblewrapRunner(root, image.config.get("config") or {})
+        runner.require_available()
+        yield runner
 
 
 _ENGINES = ("modelpack.engines.docker.engine", "modelpack.engines.podman.engine")

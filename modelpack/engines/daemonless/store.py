@@ -1,8 +1,8 @@
 """The local image store: one OCI layout.
 
-`skopeo` and `podman` read it as it is: oci:FOLDER:NAME. A blob that no name leads to is removed
-once nobody builds: whoever does holds the folder's lock, shared.
-Source: https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
+`skopeo` and `podman` can read it: oci:FOLDER:NAME. Each process that builds has a shared lock of
+the directory. Blobs without a name are removed when no other process builds. See
+https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def folder() -> Path:
 
 
 class Store:
-    """Made where it is not there yet."""
+    """The images in a directory, which is created if it does not exist."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -51,31 +51,35 @@ class Store:
         weakref.finalize(self, os.close, self._lock)
         fcntl.flock(self._lock, fcntl.LOCK_SH)
 
-    def add(self, made: AssembledImage) -> Descriptor:
-        """Keeps an image without a name; the descriptor of its manifest."""
-        for layer in made.layers:
+    def add(self, image: AssembledImage) -> Descriptor:
+        """Store an untagged image, and return the descriptor of its manifest."""
+        for layer in image.layers:
             link_or_copy(layer.path, self._place(layer.digest))
         manifest = {
             "schemaVersion": 2,
             "mediaType": oci_image.MANIFEST,
-            "config": self._put(made.config, oci_image.CONFIG),
+            "config": self._put(image.config, oci_image.CONFIG),
             "layers": [
                 {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size}
-                for layer in made.layers
+                for layer in image.layers
             ],
         }
-        config = made.config
+        config = image.config
         platform = {
             name: config[name] for name in ("architecture", "os", "variant") if name in config
         }
         return {**self._put(manifest, oci_image.MANIFEST), "platform": platform}
 
     def add_index(self, manifests: Sequence[Descriptor]) -> Descriptor:
-        """Keeps images of several platforms as one, without a name."""
+        """Store an untagged index of images for several platforms."""
         return self._put(_index(manifests), oci_image.INDEX)
 
     def image(self, descriptor: Mapping[str, Any], platform: str | None = None) -> Image:
-        """Raises UsageError: it is not there, or not for the platform."""
+        """Open a stored image.
+
+        Raises:
+            UsageError: It does not exist, or not for the platform.
+        """
         pointer = oci_image.descriptor_of(descriptor)
         return oci_image.image(layout.Folder(self.path), pointer, platform)
 
@@ -84,7 +88,7 @@ class Store:
         return found
 
     def find(self, name: str) -> Descriptor | None:
-        """What has this name."""
+        """Return the image of this name."""
         return next((entry for entry in self._entries() if _name(entry) == name), None)
 
     def all_names(self) -> list[str]:
@@ -101,15 +105,22 @@ class Store:
         return [_name(entry) for entry in self._entries() if entry["digest"] == digest]
 
     def name(self, descriptor: Mapping[str, Any], name: str) -> None:
-        """Takes the name from what had it."""
+        """Name an image. Another image may lose the name."""
         with self._changed() as entries:
             entries[:] = [entry for entry in entries if _name(entry) != name]
             entries.append(_named(descriptor, name))
             entries.sort(key=_name)
 
-    def lay_out(self, descriptor: Mapping[str, Any], name: str, path: Path, *, share: bool) -> None:
-        """Makes the folder `path`, a layout of one image. `name`: of it; "" for none. `share`:
-        whether its files may be those of the store itself.
+    def write_layout(
+        self, descriptor: Mapping[str, Any], name: str, path: Path, *, share: bool
+    ) -> None:
+        """Write a layout of one image to a new directory.
+
+        Args:
+            descriptor: The image.
+            name: Name of the image in the layout, or "".
+            path: The directory.
+            share: Link the files of the store instead of copying them.
         """
         (path / "blobs" / "sha256").mkdir(parents=True)
         for digest in {*self._reached(descriptor)}:
@@ -120,7 +131,7 @@ class Store:
         (path / "oci-layout").write_text(_LAYOUT)
 
     def collect(self) -> None:
-        """Removes the blobs that no name leads to; not while somebody else builds."""
+        """Remove blobs without a name, unless another process builds."""
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -143,7 +154,7 @@ class Store:
 
     @contextmanager
     def _changed(self) -> Iterator[list[Descriptor]]:
-        """The entries of the index, written anew when the block ends; one process at a time."""
+        """Yield the entries of the index, one process at a time, and write them afterwards."""
         with (self.path / ".index.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             entries = self._entries()

@@ -353,7 +353,7 @@ def test_docker_podman_and_skopeo_take_what_is_exported(embedded, made, tmp_path
     file, folder = tmp_path / "image.tar", tmp_path / "layout"
     embedded.images.export(made.reference, file)
     embedded.images.export(made.reference, folder)
-    with pytest.raises(UsageError, match="there already"):
+    with pytest.raises(UsageError, match="already exists"):
         embedded.images.export(made.reference, file)
     for tool in ("docker", "podman"):
         said = subprocess.run(
@@ -437,7 +437,7 @@ def opened(embedded, base):
     """The base, unpacked."""
     if shutil.which("apt-get") is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no apt-get here")
-    with embedded.images.state.base_images.opened(
+    with embedded.images.state.base_images.open(
         base.reference, "linux/amd64", base.python
     ) as found:
         yield found
