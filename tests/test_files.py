@@ -88,6 +88,19 @@ def test_error_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"target": "old"}
 
 
+def test_failed_writes_leave_no_partial_file(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("old")
+    with pytest.raises(UnicodeEncodeError):
+        files.atomic_write_text(target, "new \ud800")
+    with pytest.raises(FileNotFoundError):
+        files.link_or_copy(tmp_path / "missing", target)
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(IsADirectoryError):
+        files.link_or_copy(target, tmp_path / "directory")
+    assert contents(tmp_path) == {"target": "old", "directory": None}
+
+
 def test_file_and_directory_are_replaced_as_a_whole(tmp_path: Path) -> None:
     create("file", tmp_path / "file")
     create("directory", tmp_path / "directory")

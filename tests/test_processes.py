@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import eventually
 
 from modelpack import processes
 
@@ -39,6 +40,23 @@ def test_a_killed_process_leaves_nothing(tmp_path: Path, number: signal.Signals)
         assert process.stdout.readline() == "held\n"
         os.kill(process.pid, number)
     assert gone(folder)
+
+
+RUN = """
+import sys
+from modelpack import processes
+processes.run(["sh", "-c", 'sleep 60 & echo $! > "$0"; wait', sys.argv[1]], "")
+"""
+
+
+def test_an_interrupt_ends_the_children_of_a_command(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    command = [sys.executable, "-c", RUN, str(path)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        assert eventually(lambda: path.exists() and path.read_text())
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
+    assert gone(Path("/proc") / path.read_text().strip())
 
 
 def test_the_end_of_the_body_calls_it_off(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -287,18 +288,31 @@ def test_a_flipped_byte_in_a_signature_is_seen(made: Bundle) -> None:
     assert list(failures(subject)) == ["signature"]
 
 
-@pytest.mark.parametrize("member", ["payload", "sig"])
+@pytest.mark.parametrize("member", ["payload", "payloadType", "sig"])
 def test_a_flipped_byte_in_an_attestation_is_seen(made: Bundle, member: str) -> None:
     signer = signer_of()
     there = attachments(made, signer)
     bad = []
     for part in there.attestations:
         envelope = json.loads(part.content)
-        where = envelope if member == "payload" else envelope["signatures"][0]
+        where = envelope["signatures"][0] if member == "sig" else envelope
         where[member] = flipped(where[member])
         bad.append(replace(part, content=json.dumps(envelope).encode()))
     subject = Subject(image_of(made.directory), replace(there, attestations=bad), signer.verifier)
     assert list(failures(subject)) == ["attached"]
+
+
+def test_a_signature_of_another_type_is_none() -> None:
+    """The key may have signed documents that have these members for another purpose."""
+    signer = signer_of()
+    part = cosign.create_signature("a", DIGEST, signer)
+    payload = json.loads(part.content)
+    for kind, result in ((payload["critical"]["type"], True), ("another signature", False)):
+        payload["critical"]["type"] = kind
+        content = json.dumps(payload).encode()
+        signature = base64.b64encode(signer.sign(content)).decode()
+        signed = cosign.Part("x", content, {cosign.SIGNATURE: signature})
+        assert cosign.is_signature(signed, DIGEST, signer.verifier) is result
 
 
 @pytest.mark.parametrize("kind", [registry.SBOM_TYPE, registry.STATEMENT_TYPE])

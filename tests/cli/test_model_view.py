@@ -62,6 +62,9 @@ def test_very_many_inputs_are_cut(spec):
     many = replace(spec, signature=replace(spec.signature, inputs=inputs))
     assert "... and 960 more" in shown(many)
     assert "x40" not in shown(many)
+    few = replace(spec, signature=replace(spec.signature, inputs=inputs[:40]))
+    assert "x39" in shown(few)
+    assert "more" not in shown(few)
 
 
 @pytest.mark.parametrize("hostile", ["\x1b[2Jgone", "a\u202eb", "line\nline", "\r", "[bold]x[/]"])

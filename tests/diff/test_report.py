@@ -28,6 +28,7 @@ from engine_bundles import SPEC
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelpack.cli.diff_view import markdown_code
 from modelpack.diff import (
     Base,
     Difference,
@@ -399,6 +400,12 @@ signatures = st.builds(
 )
 requirements = st.dictionaries(names, st.sampled_from(["1.0", "1.1", "2.0", ">=1"]))
 OPPOSITE = {"added": "removed", "removed": "added", "up": "down", "down": "up"}
+
+
+def test_code_of_markdown_ends_neither_its_cell_nor_its_span() -> None:
+    assert markdown_code("a|b||c") == r"`a\|b\|\|c`"
+    assert markdown_code("a`b\n") == r"`a'b\n`"
+    assert markdown_code(" ") == ""
 
 
 @given(signatures, requirements)

@@ -3,12 +3,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from engine_bundles import PYTHONS
 
 from modelpack import files
 from modelpack.engines import interpreters, local_base
+from modelpack.engines.docker import base_images
 from modelpack.engines.local_base import build_base
 from modelpack.errors import NoEngineError
 
@@ -21,6 +23,22 @@ def test_the_interpreter_found_is_the_installations_own_not_an_environments():
     question = "import sys; print(sys.version_info[:2], sys.prefix == sys.base_prefix)"
     answer = subprocess.run([path, "-c", question], capture_output=True, text=True, check=True)
     assert answer.stdout.split() == [f"({sys.version_info[0]},", f"{sys.version_info[1]})", "True"]
+
+
+@pytest.mark.parametrize(
+    ("reference", "digest"),
+    [
+        ("python:3.11-slim", f"sha256:{'a' * 64}"),
+        ("localhost/python:3.11-slim", None),
+        ("modelpack.invalid/python:3.11-slim", None),
+    ],
+)
+def test_an_image_of_this_machine_has_no_digest_in_a_registry(reference, digest):
+    """Podman has a digest for every image."""
+    names = ("docker.io/library/python", "localhost/python", "modelpack.invalid/python")
+    known = [f"{name}@sha256:{'a' * 64}" for name in names]
+    image = SimpleNamespace(attrs={"RepoDigests": ["<none>@<none>", *known]})
+    assert base_images._digest(image, reference) == digest
 
 
 @pytest.fixture

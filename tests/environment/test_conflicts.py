@@ -111,6 +111,13 @@ def refusal(spec: ModelSpec, environment: Environment) -> EnvironmentNotResolved
     return caught.value
 
 
+def test_a_prerelease_reads_what_its_release_reads(spec_of) -> None:
+    spec = spec_of("1.3/svc.joblib")
+    compatibility.require_loadable(spec, environment_of("1.3", joblib="1.5.0rc1"))
+    with pytest.raises(EnvironmentNotResolvedError, match=r"joblib 1\.1\.0rc1 cannot read"):
+        compatibility.require_loadable(spec, environment_of("1.3", joblib="1.1.0rc1"))
+
+
 def test_the_way_out_of_an_override_is_to_leave_it_out(spec_of) -> None:
     error = refusal(spec_of("0.20/svc.pkl"), environment_of("1.9"))
     assert error.message == (

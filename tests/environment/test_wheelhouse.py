@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from modelpack.environment import resolve, wheelhouse
+from modelpack.environment.artifacts import artifacts_from_directory
+from modelpack.environment.uv import Request
 from modelpack.errors import EnvironmentNotResolvedError, UsageError
 from modelpack.types import BaseImage, Environment, IndexSettings
 
@@ -153,6 +156,26 @@ def test_no_folder_and_no_wheels_are_told_apart(tmp_path, made):
         folder.mkdir()
     with pytest.raises(UsageError, match="contains no wheels" if made else "is not a folder"):
         wheelhouse.read(folder)
+
+
+NARROW = ("cp311-cp311-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_17_x86_64")
+FITTING = (*NARROW, "cp311-abi3-manylinux_2_28_x86_64", "py3-none-any")
+"""Tags of wheels that fit, in the order in which pip prefers them."""
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("best", range(len(FITTING)))
+def test_the_wheel_that_pip_would_choose_is_chosen(tmp_path, best, reverse):
+    others = ("cp312-cp312-manylinux_2_28_x86_64", "cp311-cp311-manylinux_2_28_aarch64")
+    lines = []
+    for number, tag in enumerate(sorted((*FITTING[best:], *others), reverse=reverse)):
+        content = str(number).encode()
+        (tmp_path / f"tiny-1.0-{tag}.whl").write_bytes(content)
+        lines.append(f"--hash=sha256:{hashlib.sha256(content).hexdigest()}")
+    request = Request([], "3.11", "x86_64-manylinux_2_28", IndexSettings())
+    lock = "tiny==1.0 \\\n    " + " \\\n    ".join(lines) + "\n"
+    [artifact] = artifacts_from_directory(lock, tmp_path, request)
+    assert artifact.filename == f"tiny-1.0-{FITTING[best]}.whl"
 
 
 # --- distributions without wheels ----------------------------------------------------------------

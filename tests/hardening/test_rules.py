@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 from pathlib import Path
 
 import hardened_images as hard
@@ -265,6 +266,14 @@ def test_a_secret_of_the_build_is_found_wherever_it_is(spoil):
     spoil(made)
     for _ in range(2):  # the second time out of what was kept
         assert set(broken(made, given)) == {"build secrets"}
+
+
+@pytest.mark.parametrize("before", [0, 1, len(SECRET) - 1, len(SECRET)])
+def test_a_secret_across_two_chunks_is_found(before):
+    secret = KnownSecret("it", SECRET.encode())
+    for start in (2**22, 2**23):
+        stream = io.BytesIO(bytes(start - before) + secret.content + b"x")
+        assert secrets._secrets_in_stream(stream, [secret]) == {secret}
 
 
 def test_what_was_kept_tells_no_secret(tmp_path):

@@ -125,6 +125,20 @@ def test_ways_to_choose_columns(tmp_path, choose):
     assert fields[3].example == pytest.approx(X[Y == 0, 3].mean()), "the last step tells of it"
 
 
+def test_indicators_of_an_imputer_are_columns(tmp_path):
+    frame = FLOWERS.mask(FLOWERS > 6.5)
+    imputer = SimpleImputer(add_indicator=True)
+    columns = ColumnTransformer([("n", imputer, ["a"])], remainder="passthrough")
+    frame[["b", "c", "d"]] = FLOWERS[["b", "c", "d"]]
+    spec = saved(
+        make_pipeline(columns, MinMaxScaler(), GaussianNB()).fit(frame, Y), tmp_path / "m", 4
+    )
+    assert spec.signature.inputs[0].nullable
+    assert [field.maximum for field in spec.signature.inputs[1:]] == [4.4, 6.9, 2.5]
+    rows = saved(imputer.fit(frame), tmp_path / "imputer", 4).signature.outputs
+    assert rows[0].shape == (imputer.transform(frame).shape[1],) == (5,)
+
+
 def test_a_mean_and_a_deviation_bound_nothing(tmp_path):
     """Three deviations below the mean of a skewed column lie values that cannot be."""
     model = make_pipeline(StandardScaler(), GaussianNB()).fit(FLOWERS, Y)

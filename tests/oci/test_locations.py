@@ -262,6 +262,24 @@ def test_zstd_is_told_where_it_cannot_be_read(layout):
         content(f"oci:{layout.path}")
 
 
+def test_a_configuration_of_another_digest_is_refused(layout, tmp_path):
+    pointer = layout.manifest(ONE)
+    layout.index(pointer)
+    manifest = json.loads((layout.path / "blobs" / pointer["digest"].replace(":", "/")).read_text())
+    path = layout.path / "blobs" / manifest["config"]["digest"].replace(":", "/")
+    changed = {**json.loads(path.read_text()), "author": "somebody else"}
+    path.write_text(json.dumps(changed))
+    members = [
+        file(str(path.relative_to(layout.path)), path.read_bytes())
+        for path in layout.path.rglob("*")
+        if path.is_file()
+    ]
+    (tmp_path / "archive").write_bytes(tar(*members, file("oci-layout", b"{}")))
+    for place in (f"oci:{layout.path}", f"oci-archive:{tmp_path / 'archive'}"):
+        with pytest.raises(UsageError, match="a document has the digest"):
+            content(place)
+
+
 def archive(path: Path, *members) -> str:
     path.write_bytes(tar(*members))
     return f"docker-archive:{path}"

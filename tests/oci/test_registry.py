@@ -12,6 +12,8 @@ import time
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import images
@@ -159,6 +161,63 @@ def test_a_push_goes_on_where_a_connection_broke(image, registry, monkeypatch, p
     assert small(f"{registry}/a/broken{part}:1") == b"small"
 
 
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_) -> None: ...
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+class Uploads(Handler):
+    """Keeps half of the second part, and then closes the connection."""
+
+    received: ClassVar = bytearray()
+    starts: ClassVar[list[int]] = []
+
+    def do_HEAD(self) -> None:
+        self.answer(404)
+
+    def do_POST(self) -> None:
+        self.answer(202, Location="/v2/a/upload")
+
+    def do_GET(self) -> None:
+        self.answer(204, Location="/v2/a/upload", Range=f"0-{len(self.received) - 1}")
+
+    def do_PATCH(self) -> None:
+        start, _, end = self.headers["Content-Range"].partition("-")
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        assert (int(start), int(end) - int(start) + 1) == (len(self.received), len(data))
+        self.starts.append(int(start))
+        if len(self.starts) == 2:
+            self.received.extend(data[: len(data) // 2])
+            self.close_connection = True
+        else:
+            self.received.extend(data)
+            self.answer(202, Location="/v2/a/upload")
+
+    def do_PUT(self) -> None:
+        self.received.extend(self.rfile.read(int(self.headers["Content-Length"])))
+        self.answer(201)
+
+
+def test_a_push_resumes_within_a_part(monkeypatch):
+    monkeypatch.setattr(registry_push, "PART", 1000)
+    data = secrets.token_bytes(3456)
+    with serving_by(Uploads) as host, connect(f"{host}/a") as repository:
+        registry_push.upload(repository, blob_from_bytes(data, "text/plain"), lambda *_: None)
+    assert Uploads.starts == [0, 1000, 1500, 2500][: len(Uploads.starts)]
+    assert bytes(Uploads.received) == data
+    assert len(Uploads.starts) > 2
+
+
 def test_a_push_ends_if_connections_break_again_and_again(image, registry):
     with (
         proxies.breaking(registry, after=700_000, times=99) as host,
@@ -208,21 +267,6 @@ def authority(tmp_path_factory):
     return folder
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_) -> None: ...
-
-    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-
 @contextmanager
 def serving(get, *, tls=None, method: str = "GET"):
     """A server that answers by `get(handler)`; gives its host and all that it was asked."""
@@ -232,14 +276,20 @@ def serving(get, *, tls=None, method: str = "GET"):
         asked.append(handler)
         get(handler)
 
-    handler = type("Asked", (Handler,), {f"do_{method}": do})
+    with serving_by(type("Asked", (Handler,), {f"do_{method}": do}), tls) as host:
+        yield host, asked
+
+
+@contextmanager
+def serving_by(handler: type[Handler], tls=None):
+    """The host of a server."""
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(tls / "cert.pem", tls / "key.pem")
             server.socket = context.wrap_socket(server.socket, server_side=True)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}", asked
+        yield f"127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
@@ -447,6 +497,19 @@ def test_a_registry_that_is_busy_is_asked_again():
         with connect(f"{host}/a") as repository:
             assert repository.manifest()[1] == b"{}"
     assert len(asked) == 3
+
+
+def test_no_registry_makes_modelpack_wait_for_hours(monkeypatch):
+    pauses = []
+    values = ["-1", "soon", "20", "99999"]
+    monkeypatch.setattr(http, "time", SimpleNamespace(sleep=pauses.append))
+    with (
+        serving(lambda it: it.answer(503, Retry_After=values.pop() if values else "")) as (host, _),
+        connect(f"{host}/a") as repository,
+        pytest.raises(BuildFailedError, match="503"),
+    ):
+        repository.manifest()
+    assert pauses == [30.0, 20.0, 0.01, 0.01]
 
 
 def test_a_manifest_that_is_another_one():

@@ -20,6 +20,9 @@ import pytest
 from packaged_images import container, curl
 from waiting import eventually
 
+from modelpack.errors import SmokeFailedError, UsageError
+from modelpack.pipeline import predict as pipeline_predict
+
 IRIS = Path(__file__).parents[2] / "sample_models" / "iris"
 MODEL = IRIS / "model.joblib"
 NAMES = ["sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)"]
@@ -166,6 +169,26 @@ def answering(stdin: IO[bytes], process: subprocess.Popen[bytes]) -> list[int]:
     assert process.stdout
     assert process.stdout.readline() == b"prediction\n"
     return children(process.pid)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (130, KeyboardInterrupt),
+        (2, UsageError),
+        (65, UsageError),
+        (74, UsageError),
+        (137, SmokeFailedError),
+        (1, SmokeFailedError),
+    ],
+)
+def test_an_exit_code_of_the_image_is_an_error_of_the_command(
+    code: int, error: type[BaseException]
+) -> None:
+    for end in (0, 141):
+        pipeline_predict._require_done(end, "")
+    with pytest.raises(error):
+        pipeline_predict._require_done(code, "why")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

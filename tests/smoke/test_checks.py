@@ -14,8 +14,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from modelpack.errors import UsageError
+from modelpack.cli import commands
+from modelpack.errors import SmokeFailedError, UsageError
 from modelpack.parity.compare import relative_difference
+from modelpack.pipeline.options import Options
 from modelpack.smoke import checks, reports, smoke
 from modelpack.smoke.probe import Probe
 from modelpack.smoke.routes import rest, v2
@@ -443,6 +445,13 @@ def test_a_report_that_cannot_be_written_is_the_users_to_mend(
 ) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
         write(REPORT, tmp_path)
+
+
+def test_reports_of_a_failed_smoke_test_are_written(tmp_path: Path) -> None:
+    with pytest.raises(SmokeFailedError):
+        commands._conclude(REPORT, Options(), tmp_path / "report.json", tmp_path / "report.xml")
+    assert json.loads((tmp_path / "report.json").read_text())["passed"] is False
+    assert 'failures="1"' in (tmp_path / "report.xml").read_text()
 
 
 def test_a_report_makes_the_folder_that_it_is_to_lie_in(tmp_path: Path) -> None:

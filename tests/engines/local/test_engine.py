@@ -15,9 +15,11 @@ import engine_bundles
 import pytest
 from engine_bundles import PYTHONS
 from http_get import get
+from waiting import eventually
 
 from modelpack.engines import interpreters, select_engine
 from modelpack.engines.local import processes
+from modelpack.engines.local.processes import LocalService
 from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.types import Environment
 
@@ -115,6 +117,16 @@ def test_a_service_that_does_not_end_is_killed(process_engine, built):
         get(f"{service.url}/healthz")
         os.kill(service._process.pid, signal.SIGSTOP)
         assert service.stop(timeout=0.2) == 137
+
+
+def test_all_processes_of_a_service_are_killed():
+    script = 'trap "" TERM; sleep 60 & echo $!; wait'
+    with subprocess.Popen(
+        ["sh", "-c", script], stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        pid = int(process.stdout.readline())
+        assert LocalService(process, "", "", None).stop(timeout=0.1) == 128 + signal.SIGKILL
+        assert eventually(lambda: not is_alive(pid), 10)
 
 
 def test_the_service_ends_with_the_program_that_started_it(process_engine, built, tmp_path):

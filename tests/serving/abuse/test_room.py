@@ -6,6 +6,7 @@ import resource
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 import raw
@@ -85,6 +86,33 @@ def test_silent_connections_lock_nobody_out_with_64_files(iris_bundle, start, fe
     finally:
         for client in silent:
             client.__exit__()
+
+
+# --- bytes that clients keep in memory ----------------------------------------------------------
+
+
+HELD = {"MODELPACK_MAX_HELD_BYTES": "300000"}
+"""Of two requests or responses below, but not of three."""
+
+
+def test_closed_connections_free_their_memory(iris_bundle, start):
+    server = start(iris_bundle, **HELD)
+    for _ in range(4):
+        with raw.Client(server.port) as client:
+            client.send(raw.HEAD + b"Content-Length: 200000\r\n\r\n" + b" " * 150_000)
+            assert raw.ask(server.port, raw.get("/healthz")).status == 200
+    assert outcome(server.port, raw.post(raw.ROW + b" " * 150_000)) == 200
+
+
+def test_idle_connections_free_their_memory(iris_bundle, start):
+    server = start(iris_bundle, **HELD)
+    rows = b"[" + b",".join([raw.ROW[1:-1]] * 10_000) + b"]"
+    with ExitStack() as stack:
+        for _ in range(5):
+            client = stack.enter_context(raw.Client(server.port))
+            client.send(raw.post(rows))
+            answer = client.answer()
+            assert (answer.status, len(answer.body) > 90_000) == (200, True)
 
 
 # --- memory --------------------------------------------------------------------------------------

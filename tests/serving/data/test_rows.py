@@ -96,6 +96,31 @@ def test_floats_are_packed_bit_for_bit_and_nothing_else_is(width, kind, values, 
         assert data_rows.float_matrix(rows, width) is None
 
 
+@pytest.mark.parametrize("layout", ["array", "frame"])
+@pytest.mark.parametrize("count", [1, 2, 100])
+def test_a_fraction_in_any_row_is_no_integer(layout, count):
+    decoder = Decoder(fields_of("number", "integer"), layout, 1000)
+    rows = [[0.5, 1.0]] * count
+    assert columns_of(decoder.decode(rows))[1] == [1] * count
+    for at in {0, count // 2, count - 1}:
+        changed = [*rows[:at], [0.5, 1.5], *rows[at + 1 :]]
+        with pytest.raises(FallbackRequiredError):
+            decoder.decode(changed)
+        with pytest.raises(Problem) as problem:
+            decoder.explain(changed)
+        assert [(error["row"], error["column"]) for error in problem.value.errors] == [(at, "x1")]
+
+
+def test_no_more_than_20_errors_are_listed():
+    """The seventh row has the 19th and the 20th."""
+    decoder = Decoder(fields_of("number", "number", "number"), "array", 1000)
+    with pytest.raises(Problem) as problem:
+        decoder.explain([["a", "b", "c"]] * 9)
+    errors = problem.value.errors
+    assert len(errors) == 20
+    assert (errors[-1]["row"], errors[-1]["column"]) == (6, "x1")
+
+
 def test_values_of_other_sizes_do_not_make_up_for_each_other():
     """A whole number takes four bytes less than a float when packed, this text four more."""
     rows = [[0.5, 1.0], [7, "12345678"], [0.5, 2.0]]

@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import media_bombs
@@ -29,6 +30,8 @@ from media_bombs import (
 from serving_models import bundle_of
 
 from modelpack.serving.media import arrow, parquet
+from modelpack.serving.problems import Problem
+from modelpack.serving.settings import Limits
 
 ARROW, PARQUET = arrow.TYPES[0], parquet.TYPES[0]
 WRITERS = {ARROW: arrow_of, PARQUET: parquet_of}
@@ -85,6 +88,14 @@ def test_what_would_grow_is_refused_before_it_does(
     answers = {name: post(texts, body, type_)[0] for name, body in bombs.items()}
     assert answers == dict.fromkeys(bombs, status)
     assert peak(texts) - before < ROOM
+
+
+@pytest.mark.parametrize("name", ["compressed by zstd", "compressed by lz4", "rows of nothing"])
+def test_arrow_is_measured_before_it_is_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pa.ipc, "open_stream", lambda _: pytest.fail("it is decoded"))
+    with pytest.raises(Problem) as problem:
+        arrow.read(SimpleNamespace(limits=Limits()), ARROW_BOMBS[name])
+    assert problem.value.status == 413
 
 
 @pytest.mark.parametrize("type_", WRITERS)

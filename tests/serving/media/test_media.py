@@ -227,6 +227,8 @@ def test_a_number_that_does_not_fit_makes_no_header_of_its_line(iris: FlaskClien
     ("body", "said"),
     [
         (b"x0,x1,x2,x3\n1,2,3\n", "Row 0: expected 4 values, got 3."),
+        (b"x0,x1,x2,x3\n1,2,3,4,5\n", "Row 0: expected 4 values, got 5."),
+        (b"1,2,3,4\n1,2,3,4,\n", "Row 1: expected 4 values, got 5."),
         (b"x0,x1,x2\n1,2,3\n", 'Column "x3": expected this column, got nothing.'),
         (b"x0,x1,x2,oops\n1,2,3,4\n", 'Column "x3": expected this column, got nothing.'),
         (b"x0,x1,x2,x0\n1,2,3,4\n", 'Column "x0": expected each column once'),
@@ -251,6 +253,7 @@ def test_tables_that_are_not_of_the_signature(iris: FlaskClient, body: bytes, sa
         (b"x0,x1,x2,x3\n\x00,2,3,4\n", CSV, 422),
         (b"x0,x1,x2,x3\n1,2,3,4\n", CSV + "; charset=utf-16", 415),
         (b"x0,x1,x2,x3\n" + b"1,2,3,4\n" * 10_001, CSV, 413),
+        (b"1,2,3,4\n" * 10_001 + b'"', CSV, 413),  # the rest is not parsed
     ],
 )
 def test_what_is_no_csv(iris: FlaskClient, body: bytes, type_: str, status: int) -> None:

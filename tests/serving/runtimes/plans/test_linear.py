@@ -33,6 +33,16 @@ def test_logistic_regression(labelled):
     check(model, random_rows(12), SCORED)
 
 
+@pytest.mark.parametrize("kind", [LogisticRegression, svm.LinearSVC, SGDClassifier])
+def test_a_score_of_exactly_zero(kind):
+    rows, classes = make_classification(100, 12, random_state=0)
+    model = kind().fit(rows, classes)
+    model.coef_ = np.zeros_like(model.coef_)
+    model.intercept_ = np.zeros_like(model.intercept_)
+    check(model, random_rows(12), ("predict", "decision_function"))
+    assert set(plan_of(model).batch["predict"](rows)) == {model.classes_[0]}
+
+
 def test_logistic_regression_of_texts(labelled):
     rows, classes = labelled
     model = LogisticRegression(max_iter=50).fit(rows, np.array([f"class {c}" for c in classes]))
