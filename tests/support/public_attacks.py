@@ -55,12 +55,12 @@ FAMILIES = {
         pickled(text("posix") + binput(0) + text("system") + binput(1)
                 + text("torch._utils") + MEMOIZE + text("_rebuild_tensor_v2") + MEMOIZE
                 + binget(0) + binget(1) + STACK_GLOBAL + many(text("true")) + REDUCE)]),
-    "names by way of the memo": ("mmaitre314/picklescan#22", [
+    "names read from the memo": ("mmaitre314/picklescan#22", [
         pickled(text("posix") + MEMOIZE + POP + text("system") + MEMOIZE + POP
                 + binget(0) + binget(1) + STACK_GLOBAL + many(text("true")) + REDUCE)]),
     "memo index that was never set, after the call": ("mmaitre314/picklescan#52", [
         pickled(SYSTEM + POP + binget(9) + binget(8) + STACK_GLOBAL)]),
-    "global named by what is no string, after the call": ("mmaitre314/picklescan#52", [
+    "global whose name is not a string, after the call": ("mmaitre314/picklescan#52", [
         pickled(SYSTEM + POP + number(1) + number(2) + STACK_GLOBAL)]),
     "stream that breaks after the call": ("mmaitre314/picklescan#46", [
         pickled(SYSTEM)[:-1] + b"\xff", pickled(SYSTEM)[:-1] + b"\x8c\x40x"]),
@@ -100,7 +100,7 @@ FAMILIES = {
             "mlflow.projects.backend.local:_run_entry_point")]),
     "attributes set on a function": ("protectai/modelscan#85", [
         pickled(name("numpy:prod") + NONE + EMPTY_DICT + TUPLE2 + BUILD)]),
-    "builtins by way of a library": ("protectai/modelscan#330", [
+    "builtins through a library": ("protectai/modelscan#330", [
         pickled(name("numpy:__builtins__")),
         pickled(call("numpy:size.__globals__.get", text("eval")))]),
     "old opcodes of calls": ("protectai/modelscan#52", [
@@ -108,7 +108,7 @@ FAMILIES = {
         pickled(b"(" + name("posix:system") + text("true") + b"o")]),
     "another extension": ("protectai/modelscan#263", [b"cposix\nsystem\n(S'true'\ntR."]),
     "zip with a wrong checksum": ("protectai/modelscan#263", [torch_zip(crc=False)]),
-    "call behind the bytes of an array of joblib": ("protectai/modelscan#356", [
+    "call after the bytes of a joblib array": ("protectai/modelscan#356", [
         pickled(wrapper("i1", number(4) + TUPLE1) + b"\xff\xfe\xfd\xfc" + SYSTEM + TUPLE2)]),
     "nested pickle of joblib": ("joblib/joblib#1795", [
         pickled(wrapper("O8", number(1) + TUPLE1) + pickled(SYSTEM))]),
@@ -124,7 +124,7 @@ FAMILIES = {
         pickled(EMPTY_LIST + call("_interpreters:create") + b"a"
                 + call("_interpreters:run_string", number(1), text("1")) + b"a"),
         pickled(call("_xxsubinterpreters:create"))]),
-    "builtins that a scanner passes over": ("trailofbits/fickling#195", [
+    "builtins that a scanner ignores": ("trailofbits/fickling#195", [
         pickled(call("builtins:eval", text("1"))), pickled(call("builtins:exec", text("1"))),
         pickled(call("builtins:__import__", text("os"))),
         pickled(call("builtins:open", text("x")))]),
