@@ -72,9 +72,9 @@ class PredictionThread(threading.Thread):
         while not self.retired:
             jobs = self._predictor.next()
             if jobs:
-                self._handle(jobs)
+                self._handle_jobs(jobs)
 
-    def _handle(self, jobs: list[Job]) -> None:
+    def _handle_jobs(self, jobs: list[Job]) -> None:
         started = time.monotonic()
         for job in jobs:
             job.started = started
