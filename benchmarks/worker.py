@@ -40,15 +40,15 @@ class Way:
 
 
 WAYS = (
-    Way("as shipped: event loop, a worker a CPU"),
+    Way("default: event loop, one worker per CPU"),
     Way("one worker", variables={"WEB_CONCURRENCY": "1"}),
     Way("twice as many workers", variables={"WEB_CONCURRENCY": str(2 * (os.cpu_count() or 1))}),
-    Way("without plans, together by a thread", variables={"MODELPACK_PLANS": "0"}),
-    Way("the plan, together by a thread", app="service.runner.quick_rows = 0\n"),
-    Way("the plan, one by one by a thread", app="service.runner.quick_rows = 0\n"
+    Way("no plan, batched, in a thread", variables={"MODELPACK_PLANS": "0"}),
+    Way("plan, batched, in a thread", app="service.runner.quick_rows = 0\n"),
+    Way("plan, not batched, in a thread", app="service.runner.quick_rows = 0\n"
         "service.runner.can_batch = False\n"),
-    Way("the plan, through Flask", app="app.before_request(lambda: None)\n"),
-    Way("the plan, through Flask, gunicorn's 4 threads", app="app.before_request(lambda: None)\n",
+    Way("plan, through Flask", app="app.before_request(lambda: None)\n"),
+    Way("plan, through Flask, gunicorn with 4 threads", app="app.before_request(lambda: None)\n",
         variables={"GUNICORN_CMD_ARGS": "--worker-class gthread --threads 4"}),
 )  # fmt: skip
 

@@ -20,18 +20,18 @@ from benchmarks.serve.servers import LIMITS, OURS
 WIDTH = 100
 BEGIN, END = "<!-- serve -->", "<!-- /serve -->"
 HOW = """\
-On {processors} processors ({processor}, {memory}, {kernel}), which the load, by {wrk}, shares with
-the servers. {rounds} rounds; in each of them each server in turn was asked for {seconds} s under
-each load. Figures are medians; ratios are of the same round, their median with the least and the
-most. p99 is the time within which 99 of 100 answers came."""
+Measured on {processors} processors ({processor}, {memory}, {kernel}), which the servers share with
+the load generator, {wrk}. In each of {rounds} rounds, each server in turn got each load for
+{seconds} s. Figures are medians. Ratios compare servers in the same round: the median, with the
+minimum and the maximum. 99 of 100 responses took at most p99."""
 PICTURE = """\
 <picture>
 <source media="(prefers-color-scheme: dark)" srcset="images/serve-dark.svg">
-<img alt="p99 over throughput, a line a server" src="images/serve-light.svg">
+<img alt="p99 over throughput, one line per server" src="images/serve-light.svg">
 </picture>
 
-Each line is a server, its points are 1, 4, 16, 64 and 128 connections. To the right is more
-throughput, below is less waiting."""
+Each line is a server, with points at 1, 4, 16, 64 and 128 connections. Throughput increases to the
+right, latency upwards."""
 NAMES = {OURS: "**modelpack**", **{name: f"*{name}*" for name in LIMITS}}
 LOADS = {LONE: "1 connection", CROWD: "64 connections", BULK: "1,000 rows a request"}
 
@@ -63,7 +63,7 @@ def sheets(results: Results) -> Iterator[Sheet]:
         yield _of_model(results, model)
     claims = tuple(_claims(results))
     if claims:
-        yield Sheet("Claims", ("claim", "wanted", "measured", "holds"), claims)
+        yield Sheet("Claims", ("claim", "target", "measured", "met"), claims)
 
 
 def _of_model(results: Results, model: str) -> Sheet:
@@ -71,7 +71,7 @@ def _of_model(results: Results, model: str) -> Sheet:
     loads = [load for load in LOADS if any(results.values(model, s, load, rate) for s in servers)]
     head = ["server"]
     for load in loads:
-        head += [f"{LOADS[load]}: rows/s", "modelpack is"]
+        head += [f"{LOADS[load]}: rows/s", "modelpack / server"]
         head += ["p50, ms", "p99, ms", "CPU, ms a row"] if load is CROWD else ["p99, ms"]
     rows = []
     for server in servers:
@@ -94,8 +94,8 @@ def _cells(results: Results, model: str, server: str, load: Load) -> Iterator[st
 
 def _claims(results: Results) -> Iterator[tuple[str, ...]]:
     for verdict in verdicts(results):
-        wanted, holds = f"≥ {verdict.claim.wanted:g}", "yes" if verdict.holds else "no"
-        yield sentence(verdict), wanted, times(verdict.ratio), holds
+        target, met = f"≥ {verdict.claim.wanted:g}", "yes" if verdict.holds else "no"
+        yield sentence(verdict), target, times(verdict.ratio), met
 
 
 def sentence(verdict: Verdict) -> str:
@@ -128,7 +128,7 @@ def notes(results: Results) -> Iterator[str]:
         reason = failure.reason.partition("\n")[0]
         yield f"{failure.server} was left out of {failure.model}: {reason}"
     others = f"{results.others():.0%} of the processors"
-    yield f"Programs that have nothing to do with it used {others} meanwhile (median)."
+    yield f"Other programs used {others} at the same time (median)."
 
 
 def show(results: Results, console: Console) -> None:
@@ -143,7 +143,7 @@ def markdown(results: Results) -> str:
 
 
 def section(results: Results, picture: bool) -> str:
-    """What stands between the marks of the document."""
+    """Return the text between the marks of the document."""
     *models, claims = sheets(results)
     versions = (f"{name} {version}" for name, version in results.versions.items())
     parts = (
@@ -158,7 +158,7 @@ def section(results: Results, picture: bool) -> str:
 
 
 def write(text: str, document: Path) -> None:
-    """Puts `text` between the marks of the document."""
+    """Put `text` between the marks of the document."""
     before, _, rest = document.read_text().partition(f"{BEGIN}\n")
     _, _, after = rest.partition(END)
     document.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
