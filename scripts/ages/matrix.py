@@ -69,8 +69,11 @@ def _chosen(environment: dict[str, Any]) -> str:
 
 
 def table(results: Iterable[Result]) -> str:
-    """A line a release: what saved it, what serves it, how many files answer as at saving."""
-    lines = ["| saved by | on Python | served with | answer as at saving |", "|---|---|---|---|"]
+    """Return a line for each release: its Python, the serving versions, the equal files."""
+    lines = [
+        "| saved by | Python of training | served with | files with equal predictions |",
+        "|---|---|---|---|",
+    ]
     rows = list(results)
     for release in dict.fromkeys(result.release for result in rows):
         of_it = [result for result in rows if result.release == release]

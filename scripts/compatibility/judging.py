@@ -125,7 +125,7 @@ def _error(told: str) -> str:
 
 def table(results: Iterable[Judged]) -> str:
     lines = [
-        "| model | recorded with | served with | what came out | verdict |",
+        "| model | saved by | served with | prediction or error | verdict |",
         "|---|---|---|---|---|",
     ]
     for result in results:

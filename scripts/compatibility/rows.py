@@ -74,7 +74,7 @@ ROWS = (
             "kserve-svc-noproba",
             (file,),
             (IRIS, Ask([[6.8, 2.8, 4.8, 1.4]], probabilities=[], status=400)),
-            note="asked for probabilities, it says that there are none",
+            note="a request for probabilities is refused, as there are none",
         )
         for file in ("model.pickle", "model.joblib")
     ),
@@ -211,15 +211,16 @@ ROWS = (
                 "soft404.utils:item_to_text",
             ),
         ),
-        note="saved on Python 3.6, which is not served; parsel is what its html-text needs and "
-        "does not ask for",
+        note="saved on Python 3.6, which is not served; its html-text requires parsel, but "
+        "does not declare it",
     ),
     Row(
         "mriqc-0.16.1",
         ("mclf_run-20170724-191452_mod-rfc_ver-0.9.7-rc8_class-2_cv-loso_data-all_estimator.pklz",),
         codes=UNTRUSTED,
         words="mriqc.classifier.sklearn.preprocessing",
-        note="named and not served: mriqc 0.16.1 needs a dipy whose metadata uv cannot read",
+        note="recognized, but not served: mriqc 0.16.1 requires a dipy whose metadata uv "
+        "cannot read",
     ),
     *(
         Row("mtcnn-1.0.0-lz4", (file,), codes=NO_MODEL, words=f"a list of {count} numpy arrays")
