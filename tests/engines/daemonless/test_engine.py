@@ -251,11 +251,16 @@ def embedded(home, archive, base):
 
 def build(engine, folder, base, index, scratch):
     bundle = engine_bundles.make(folder, base)
-    if engine.builder.needs_wheels(bundle):
-        scratch.mkdir()
-        wheelhouse.collect_wheels(scratch, bundle.environment, index, lambda *_: None)
-        index = replace(index, wheelhouse=str(scratch))
-    return engine.builder.build(bundle, index, ignore)
+    return engine.builder.build(bundle, with_wheels(engine, bundle, index, scratch), ignore)
+
+
+def with_wheels(engine, bundle, index, folder):
+    """Settings with a wheelhouse in `folder` if layers of the bundle have to be built."""
+    if not engine.builder.needs_wheels(bundle):
+        return index
+    folder.mkdir()
+    wheelhouse.collect_wheels(folder, bundle.environment, index, lambda *_: None)
+    return replace(index, wheelhouse=str(folder))
 
 
 @pytest.fixture(scope="module")
@@ -409,6 +414,7 @@ def test_an_edited_bundle_is_followed_or_refused(embedded, base, index, tmp_path
     path = tmp_path / "bundle" / "Dockerfile"
     text = path.read_text()
     path.write_text(f"{text}\nLABEL mine=1\n")
+    index = with_wheels(embedded, bundle, index, tmp_path / "wheels")
     image = embedded.builder.build(bundle, index, ignore)
     assert image.labels["mine"] == "1"
     embedded.images.remove_untagged(image)
