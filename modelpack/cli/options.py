@@ -227,7 +227,7 @@ def build_options(*, requirements_file: tuple[Path, ...] = (), **given: Any) -> 
     """Build the pipeline's `Options` from click's values, and read requirement files."""
     listed = [line for path in requirements_file for line in config.requirements(path)]
     given["requirements"] = (*listed, *given.get("requirements", ()))
-    return Options(**given, code_vouched=_is_typed("code"))
+    return Options(**given, code_trusted=_is_typed("code"))
 
 
 def _is_typed(name: str) -> bool:

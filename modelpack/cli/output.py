@@ -148,7 +148,7 @@ def verification(outcome: Verification) -> None:
 def pins(environment: Environment, spec: ModelSpec) -> Table:
     """Return a table of the locked versions, their origins and the versions in the file."""
     table = Table(
-        "distribution", "version", "from", "the file says", box=box.SIMPLE_HEAD, pad_edge=False
+        "distribution", "version", "from", "in the file", box=box.SIMPLE_HEAD, pad_edge=False
     )
     for name, version in environment.requirements.items():
         recorded = printable(spec.versions.get(name.removesuffix("-cpu"), ""), "dim")
@@ -246,13 +246,13 @@ def _usage(engine: str, reference: str, spec: ModelSpec) -> Text:
     """Return commands to copy: to run the image, or to load it first, and to query it."""
     run = [engine, "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]
     if engine == "oci":
-        text = Text.assemble(("take it ", "bold"), printable(_export(reference)))
+        text = Text.assemble(("export  ", "bold"), printable(_export(reference)))
         run[0] = "docker"
-        text.append_text(Text.assemble("\n", ("run it  ", "bold"), printable(shlex.join(run))))
+        text.append_text(Text.assemble("\n", ("run     ", "bold"), printable(shlex.join(run))))
     else:
-        text = Text.assemble(("run it  ", "bold"), printable(shlex.join(run)))
+        text = Text.assemble(("run     ", "bold"), printable(shlex.join(run)))
     if document := example(spec):
         body = json.dumps(document, ensure_ascii=True)
         query = ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]
-        text.append_text(Text.assemble("\n", ("ask it  ", "bold"), printable(shlex.join(query))))
+        text.append_text(Text.assemble("\n", ("query   ", "bold"), printable(shlex.join(query))))
     return text

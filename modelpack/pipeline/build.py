@@ -9,26 +9,26 @@ from pathlib import Path
 
 from modelpack.attestations import bundle as attested
 from modelpack.bundle import manifest
+from modelpack.engines.local.engine import LocalRunner
 from modelpack.errors import UsageError
-from modelpack.pipeline.package import _serve, bundle_directory
 from modelpack.types import Bundle, Image
 
-from .package import default_reference_from_name
+from .package import bundle_directory, default_reference_from_name
 from .stages import Pipeline
 
 
 def build(run: Pipeline, bundle: Bundle) -> Image:
-    """The image of a bundle, under its name, without a smoke test.
+    """Build the image of a bundle and tag it, without a smoke test.
 
     Raises:
-        BuildFailedError: the image could not be built.
-        NoEngineError: the engine makes no images.
+        BuildFailedError: The image could not be built.
+        NoEngineError: The engine builds no images.
     """
     bundle = replace(bundle, slim_base=bundle.slim_base or run.options.slim_base)
     for name in attested.refresh_documents(bundle):
         run.observer.notice(
-            f"{name} is not as it was rendered: the bundle's provenance now says so, and its image"
-            " claims no parity. To have it tested, package the model anew."
+            f"{name} was edited after the bundle was rendered. The provenance records that, and the"
+            " image claims no parity. To test the service, package the model again."
         )
     run.override_base(bundle)
     reference = run.options.tag or default_reference_from_name(bundle.directory.name)
@@ -39,10 +39,10 @@ def build(run: Pipeline, bundle: Bundle) -> Image:
 
 
 def export(reference: str, target: Path) -> None:
-    """Writes an image that the embedded engine keeps to a new file or folder.
+    """Write an image of the daemonless engine to a new file or folder.
 
     Raises:
-        UsageError: there is no such image, or something is there already.
+        UsageError: There is no such image, or `target` exists.
     """
     # The import takes time, as it imports Docker's SDK.
     from modelpack.engines.daemonless.engine import DaemonlessState, DaemonlessStore  # noqa: PLC0415
@@ -52,9 +52,7 @@ def export(reference: str, target: Path) -> None:
 
 @contextmanager
 def temporary_image(run: Pipeline, bundle: Bundle) -> Iterator[str]:
-    """What the engine runs for a bundle: an image that is there for the block only, or where it
-    makes none the bundle itself.
-    """
+    """Build a bundle and yield what the engine runs: a temporary image, or the bundle itself."""
     run.override_base(bundle)
     image = run.build(bundle)
     try:
@@ -81,8 +79,8 @@ def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
                 hint="Run: modelpack serve BUNDLE",
             )
         return _serve(run, manifest.read(paths[0]), port)
-    found, code = run.inspect(paths)
-    model, _ = run.reference(found, paths)
+    inspected, code = run.inspect(paths)
+    model, _ = run.reference(inspected, paths)
     if manifest.example(model) is None:
         run.observer.notice(
             "No prediction is tested before the service listens, because the model file does not"
@@ -90,3 +88,9 @@ def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
         )
     with bundle_directory(None) as directory:
         return _serve(run, run.render(model, code, directory), port)
+
+
+def _serve(run: Pipeline, bundle: Bundle, port: int) -> int:
+    run.build(bundle)
+    run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
+    return LocalRunner().serve(bundle.path, port)

@@ -39,43 +39,43 @@ def diff(run: Pipeline, old: Target, new: Target) -> Difference:
             old_facts, new_facts = image.add_file_listings(
                 [side.side for side in sides], [side.image for side in sides]
             )
-            found = modelpack_diff.compare(old_facts, new_facts, answers)
-            summary.append(", ".join(found.differing) or "nothing differs")
-    return found
+            difference = modelpack_diff.compare(old_facts, new_facts, answers)
+            summary.append(", ".join(difference.differing) or "nothing differs")
+    return difference
 
 
-def require_no_difference(found: Difference, fail_on: str) -> None:
+def require_no_difference(difference: Difference, fail_on: str) -> None:
     """Require that nothing in `fail_on` differs.
 
     Raises:
         DifferentError: Something does.
     """
-    unknown = fail_on == "predictions" and found.predictions.verdict == "unknown"
+    unknown = fail_on == "predictions" and difference.predictions.verdict == "unknown"
     if unknown:
-        why = "; ".join(found.predictions.unknown)
+        why = "; ".join(difference.predictions.unknown)
         raise DifferentError(
             f"The predictions could not be compared: {why}.",
             hint="Compare images or bundles, with --example FILE where their rows differ.",
         )
     counted = {
-        "any": found.differing,
-        "breaking": found.breaking,
-        "predictions": [name for name in found.differing if name == "predictions"],
+        "any": difference.differing,
+        "breaking": difference.breaking,
+        "predictions": [name for name in difference.differing if name == "predictions"],
         "never": (),
     }[fail_on]
     if counted:
-        raise DifferentError(_failure_message(found, counted), hint=_hint(found, fail_on))
+        raise DifferentError(_failure_message(difference, counted), hint=_hint(difference, fail_on))
 
 
-def _failure_message(found: Difference, names: Sequence[str]) -> str:
-    parts = [f"{name}: {getattr(found, name).summary}" for name in names]
-    return "\n  ".join([f"{found.new.name} differs from {found.old.name}.", *parts])
+def _failure_message(difference: Difference, names: Sequence[str]) -> str:
+    parts = [f"{name}: {getattr(difference, name).summary}" for name in names]
+    return "\n  ".join([f"{difference.new.name} differs from {difference.old.name}.", *parts])
 
 
-def _hint(found: Difference, fail_on: str) -> str:
-    if found.breaking or fail_on == "predictions":
-        return "--fail-on never only shows it."
-    return "--fail-on breaking lets pass what breaks no caller."
+def _hint(difference: Difference, fail_on: str) -> str:
+    if difference.breaking or fail_on == "predictions":
+        return "Report differences without failing: --fail-on never"
+    return "Accept differences that break no client: --fail-on breaking"
 
 
 def _open_side(run: Pipeline, stack: ExitStack, target: Target) -> DiffSide:
@@ -105,9 +105,9 @@ def compare_predictions(run: Pipeline, sides: Sequence[DiffSide]) -> PredictionS
     shared = [each for each in rows if isinstance(each, Reference)]
     with run.stage("predict") as summary:
         answers = _answers(run, sides, shared)
-        found = _compared(run, models, shared, answers)
-        summary.append(found.summary)
-    return found
+        section = _compare(run, models, shared, answers)
+        summary.append(section.summary)
+    return section
 
 
 def _not_queryable(
@@ -158,7 +158,7 @@ def _parse_answer(rows: Reference, answer: Callable[[], bytes], model: ModelSpec
     except SmokeFailedError as error:
         return error.message
     except ValueError as error:
-        return f"what it said in the sandbox is malformed: {error}"
+        return f"its response in the sandbox is malformed: {error}"
     parts = [answers.predictions, answers.probabilities]
     spread = [None if part is None else _by_row(errors, part) for part in parts]
     return ModelAnswers(errors, spread[0] or (), spread[1], model.signature.classes)
@@ -170,7 +170,7 @@ def _by_row(errors: Sequence[str | None], answers: Sequence[object]) -> tuple[ob
     return tuple(next(left, None) if error is None else None for error in errors)
 
 
-def _compared(
+def _compare(
     run: Pipeline,
     models: Sequence[ModelSpec],
     rows: Sequence[Reference],

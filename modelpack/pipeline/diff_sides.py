@@ -27,10 +27,10 @@ from .targets import Target, TargetKind
 
 _MANIFEST = "app/modelpack.json"
 _NOT_QUERIED = {
-    TargetKind.MODEL: "a model file is not executed; package it, or bundle it",
-    TargetKind.LAYOUT: "an image in a folder is asked once an engine has loaded it",
-    TargetKind.ARCHIVE: "an image in an archive is asked once an engine has loaded it",
-    TargetKind.REGISTRY: "an image in a registry is asked once an engine has pulled it",
+    TargetKind.MODEL: "a model file is not executed; package it first",
+    TargetKind.LAYOUT: "an image in a folder must be loaded into an engine to be queried",
+    TargetKind.ARCHIVE: "an image in an archive must be loaded into an engine to be queried",
+    TargetKind.REGISTRY: "an image in a registry must be pulled by an engine to be queried",
 }
 _LABEL = "org.opencontainers.image.base."
 

@@ -25,7 +25,12 @@ PYTHONS = tuple(f"3.{minor}" for minor in range(7, 15))
 
 @dataclass(frozen=True)
 class Finding:
-    """`detail` says what was found, or what was seen in its place; `hint` how to mend it."""
+    """The result of an examination.
+
+    Attributes:
+        detail: What was found, or why nothing was.
+        hint: How to install or repair it.
+    """
 
     name: str
     present: bool
@@ -34,6 +39,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
+    """Run all examinations."""
     return [examination() for examination in EXAMINATIONS]
 
 
@@ -61,15 +67,15 @@ def _docker() -> Finding:
 
 
 def _podman() -> Finding:
-    """Not started for that: `podman info` would make a user's storage."""
+    # `podman info` would create the storage of the user.
     version = _first_line("podman", "--version")
     limits = service.overrides() or service.podman_variables(os.environ).get("NETAVARK_FW")
-    told = f"{version}, with settings for this machine" if limits else version
+    detail = f"{version}, with settings for this machine" if limits else version
     return Finding(
         "podman",
         bool(version),
-        told or "not installed",
-        "Only where there is no Docker: apt-get install podman",
+        detail or "not installed",
+        "Needed only without Docker: apt-get install podman",
     )
 
 
@@ -78,30 +84,30 @@ def _buildx() -> Finding:
     return Finding(
         "buildx",
         bool(version),
-        version or "`docker buildx` does not answer",
+        version or "`docker buildx` does not respond",
         "Install Docker's buildx plugin; on Debian and Ubuntu: apt-get install docker-buildx",
     )
 
 
 def _base_images() -> Finding:
     try:
-        found = base_images.available()
+        names = base_images.available()
     except NoEngineError:
-        return Finding("base images", False, "no engine to ask", "Start Docker first.")
+        return Finding("base images", False, "Docker is not running", "Start Docker first.")
     return Finding(
         "base images",
-        bool(found),
-        ", ".join(found) or "none here; the official ones are pulled where a registry answers",
-        "Where none does: modelpack base build --python X.Y",
+        bool(names),
+        ", ".join(names) or "none; builds pull the official ones if a registry is reachable",
+        "Without a registry: modelpack base build --python X.Y",
     )
 
 
 def _interpreters() -> Finding:
-    found = [version for version in PYTHONS if interpreters.find(version)]
+    versions = [version for version in PYTHONS if interpreters.find(version)]
     return Finding(
         "interpreters",
-        bool(found),
-        ", ".join(found) or "none",
+        bool(versions),
+        ", ".join(versions) or "none",
         "Only `serve` and `base build` need one: uv python install X.Y",
     )
 
@@ -122,7 +128,7 @@ def _index() -> Finding:
         environment.require_index(settings)
     except ModelpackError as error:
         return Finding("package index", False, error.message, error.hint)
-    url = settings.index_url or "the public one"
+    url = settings.index_url or "the public index"
     return Finding("package index", True, environment.redacted(url))
 
 
@@ -131,7 +137,7 @@ def _certificates() -> Finding:
         bundle = environment.index_settings().ca_bundle
     except ModelpackError as error:
         return Finding("CA bundle", False, error.message, error.hint)
-    return Finding("CA bundle", True, bundle or "the one that comes with uv and pip")
+    return Finding("CA bundle", True, bundle or "those of uv and pip")
 
 
 def _proxy() -> Finding:
@@ -139,24 +145,24 @@ def _proxy() -> Finding:
         proxies = _proxies(environment.index_settings())
     except ModelpackError as error:
         return Finding("proxy", False, error.message, error.hint)
-    silent = [url for url in proxies if not _answers(url)]
-    told = ", ".join(map(environment.redacted, silent or proxies))
+    silent = [url for url in proxies if not _responds(url)]
+    detail = ", ".join(map(environment.redacted, silent or proxies))
     return Finding(
         "proxy",
         not silent,
-        f"{told} does not answer" if silent else told or "none",
-        "Start it, or set HTTPS_PROXY to another.",
+        f"{detail} does not respond" if silent else detail or "none",
+        "Start the proxy, or set HTTPS_PROXY to another one.",
     )
 
 
 def _proxies(index: IndexSettings) -> list[str]:
-    """The proxies that uv and pip use, each once."""
+    """Return the proxies that uv and pip use, without duplicates."""
     names = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
-    here = (os.environ.get(name.lower()) or os.environ.get(name) for name in names)
-    return list(dict.fromkeys([*filter(None, here), *index_env.proxies(index).values()]))
+    values = (os.environ.get(name.lower()) or os.environ.get(name) for name in names)
+    return list(dict.fromkeys([*filter(None, values), *index_env.proxies(index).values()]))
 
 
-def _answers(proxy: str) -> bool:
+def _responds(proxy: str) -> bool:
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -167,15 +173,15 @@ def _answers(proxy: str) -> bool:
 
 
 def _credentials() -> Finding:
-    """Whether they are right is seen where the index is asked."""
+    """List the credentials of the index. `_index` checks them."""
     try:
         settings = environment.index_settings()
     except ModelpackError as error:
         return Finding("credentials", False, error.message, error.hint)
     urls = filter(None, (settings.index_url, *settings.extra_index_urls))
-    found = [f"in {environment.redacted(url)}" for url in urls if "@" in urlsplit(url).netloc]
-    found += [f"in {settings.netrc}"] if settings.netrc else []
-    return Finding("credentials", True, ", ".join(found) or "none")
+    locations = [f"in {environment.redacted(url)}" for url in urls if "@" in urlsplit(url).netloc]
+    locations += [f"in {settings.netrc}"] if settings.netrc else []
+    return Finding("credentials", True, ", ".join(locations) or "none")
 
 
 def _unsupported() -> Finding:
@@ -186,7 +192,7 @@ def _unsupported() -> Finding:
     return Finding(
         "settings",
         not problems,
-        " ".join(problems) or "nothing unused but find-links and constraints",
+        " ".join(problems) or "all used, except find-links and constraints",
     )
 
 

@@ -14,17 +14,19 @@ from .options import Options
 
 
 def find_code(model: ModelSpec, options: Options) -> Code:
-    """The author's own code that the model needs, as `Options` say where it is."""
+    """Find the author's code that the model needs, in the paths of the options."""
     named = tuple(requirement.name for requirement in from_user(options.requirements))
     paths = tuple(map(Path, options.code))
-    return codes.find_code(model, codes.CodeOptions(paths, options.code_vouched, named))
+    return codes.find_code(model, codes.CodeOptions(paths, options.code_trusted, named))
 
 
 def inspect_with_code(
     model: ModelSpec, options: Options
 ) -> tuple[ModelSpec, Code, ModelpackError | None]:
-    """What `inspect` tells of a model: with the author's code that was found, and what speaks
-    against packaging it.
+    """Locate the author's code, and decide whether the model can be packaged.
+
+    Returns:
+        The model, the code, and the error that `package` would raise, if any.
     """
     code = Code()
     try:
@@ -38,9 +40,11 @@ def inspect_with_code(
 
 
 def require_trusted(model: ModelSpec, code: Code) -> None:
-    """Raises:
-    ModelNotSupportedError: as `require_servable`.
-    ModelRefusedError: as `require_servable`; it also tells where the author's code is.
+    """Require a model that can be served, of code that is trusted.
+
+    Raises:
+        ModelNotSupportedError: As `require_servable`.
+        ModelRefusedError: As `require_servable`, with a hint on the author's code.
     """
     try:
         require_servable(model)

@@ -18,19 +18,22 @@ from .stages import Pipeline
 def lock(
     run: Pipeline, paths: Sequence[str | Path], output: Path | None, download: Path | None
 ) -> Environment:
-    """The environment of a model; its lock in the file `output`, its files in the folder
-    `download`, where these are given.
+    """Lock the environment of a model.
+
+    Args:
+        run: The pipeline.
+        paths: The files of the model.
+        output: The lock file to write, if any.
+        download: The folder for a wheelhouse, if any.
 
     Raises:
-        ModelpackError: as `package`.
-        UsageError: `output` cannot be written, or what is offline is to be downloaded.
+        ModelpackError: As `package`.
+        UsageError: `output` cannot be written, or a download is requested offline.
     """
     if download and run.options.offline:
-        raise UsageError(
-            "A wheelhouse is not made without a network.", hint="Leave out one: --offline"
-        )
-    found, _ = run.inspect(paths)
-    model, _ = run.reference(found, paths)
+        raise UsageError("A wheelhouse cannot be downloaded offline.", hint="Leave out --offline.")
+    inspected, _ = run.inspect(paths)
+    model, _ = run.reference(inspected, paths)
     resolved = download_wheelhouse(run, model, download) if download else run.resolve(model)[0]
     if output:
         _write(output, resolved.lock)
@@ -48,10 +51,10 @@ def _write(path: Path, text: str) -> None:
 
 
 def download_wheelhouse(run: Pipeline, model: ModelSpec, folder: Path) -> Environment:
-    """The environment of a model, and in `folder` all that `offline` takes to build with it.
+    """Lock the environment of a model, and fill `folder` with all that an offline build needs.
 
     Raises:
-        ModelpackError: it cannot be locked, had or written.
+        ModelpackError: The environment cannot be locked, downloaded or written.
     """
     resolved, base = run.resolve(model)
     stages = manifest.debian_packages(model, resolved)

@@ -16,19 +16,22 @@ FAIL_ON = ("any", "breaking", "predictions", "never")
 class Options:
     """The options of all commands.
 
-    `tag`: the image's reference; made from the file's name where None. `output`: the folder in
-    which the bundle is kept; where None, an image's bundle is not kept, and a bundle without an
-    image is written beside the current directory's other files. `requirements`: further or
-    overriding requirements (PEP 508). `trust`: "module:name" of code outside the allowlist.
-    `select`: the estimators to take from a file that holds several. `example`: rows (csv, json,
-    jsonl, npy, parquet), `expected`: the predictions of them, for the smoke test to compare with.
-    `tolerance`: the largest relative difference of floats that it lets pass.
-    `code`: folders and files of the author's own modules; `code_vouched`: what is defined there
-    may be loaded without `trust`.
-    `slim_base`: the image gets no more of its base than serving takes.
-    `allow_untested`: accept a service of which no prediction could be tested.
-    `platform`: else the engine's; several with commas between them. `offline`: a wheelhouse, which
-    takes the place of the network.
+    Attributes:
+        tag: Reference of the image (default: from the file name).
+        output: Folder of the bundle. By default, the bundle of an image is deleted, and a bundle
+            without an image is written to the current directory.
+        slim_base: Copy only what serving needs from the base image.
+        requirements: PEP 508 requirements that add to those of the model or override them.
+        trust: Code outside the allowlist that may be loaded, as "module:name".
+        select: Estimators to take from a file that contains several.
+        code: Folders and files of the author's modules.
+        code_trusted: Whether `trust` is unnecessary for what `code` defines.
+        platform: One platform or several, separated by commas (default: that of the engine).
+        offline: Wheelhouse to use instead of the network.
+        example: Rows for the smoke test (csv, json, jsonl, npy, parquet).
+        expected: Predictions of these rows.
+        tolerance: Maximum relative difference of floats that are compared.
+        allow_untested: Accept a service of which no prediction could be tested.
     """
 
     tag: str | None = None
@@ -41,7 +44,7 @@ class Options:
     trust: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     code: tuple[Path, ...] = ()
-    code_vouched: bool = True
+    code_trusted: bool = True
     ca_cert: Path | None = None
     index_url: str | None = None
     platform: str | None = None
@@ -58,7 +61,7 @@ class Options:
 
 
 class Observer:
-    """Told of everything that happens; does nothing by itself."""
+    """Receives the events of a pipeline. This one ignores them."""
 
     def stage_started(self, name: str) -> None: ...
     def stage_done(

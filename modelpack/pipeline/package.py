@@ -12,7 +12,6 @@ from typing import Any
 from modelpack import engines, processes
 from modelpack.bundle import manifest
 from modelpack.engines import IndexStore
-from modelpack.engines.local.engine import LocalRunner
 from modelpack.errors import ModelpackError, NoEngineError, UsageError
 from modelpack.parity.claims import expected_claim
 from modelpack.types import (
@@ -31,7 +30,7 @@ from .stages import Pipeline
 
 ROWS_HINT = (
     "Give real rows: --example FILE. Or call modelpack.record(model, X, path) where the model is"
-    " trained. --allow-untested accepts the service as it is."
+    " trained. --allow-untested accepts the service untested."
 )
 """What to do if no prediction was tested."""
 
@@ -39,33 +38,39 @@ ROWS_HINT = (
 def package(
     paths: Sequence[str | Path], options: Options | None = None, observer: Observer | None = None
 ) -> PackageResult:
-    """Inspects, locks, renders, builds and smoke-tests the model that lies in these files.
+    """Inspect, lock, render, build and smoke-test the model in these files.
 
-    An image gets its tag only once it has passed; one that failed is removed. Where there is no
-    container engine, the bundle itself is tested as a local process, and kept.
+    An image is tagged after it has passed the smoke test, and removed if it failed. Without a
+    container engine, the bundle is tested as a local process and kept.
 
     Raises:
-        ModelpackError: the class tells the stage that failed. A smoke test that failed raises
-            nothing: look at `Package.smoke.passed`.
+        ModelpackError: A stage failed; each stage has a class. A failed smoke test does not raise:
+            see `PackageResult.smoke`.
     """
     run = Pipeline(options or Options(), observer)
     engines.preload(run.options.engine)
-    found, code = run.inspect(paths)
-    model, rows = run.reference(found, paths)
+    inspected, code = run.inspect(paths)
+    model, rows = run.reference(inspected, paths)
     _notice_untested(run, model)
     with bundle_directory(_bundle_output(run, model)) as directory, ExitStack() as stack:
-        made: list[PlatformBuild] = []
+        builds: list[PlatformBuild] = []
         for each, folder in platform_runs(run, directory):
-            made.append(stack.enter_context(build_for_platform(each, model, code, rows, folder)))
-            if not made[-1].accepted:
+            builds.append(stack.enter_context(build_for_platform(each, model, code, rows, folder)))
+            if not builds[-1].accepted:
                 break
-        named = tag_result(run, made)
-    first, decisive = made[0], next((each for each in made if not each.accepted), made[0])
-    kept = str(directory.resolve()) if directory.exists() else None
-    several = tuple(each.result() for each in made) if len(made) > 1 else ()
-    locked = first.bundle.environment
-    report, engine = decisive.report, run.engine.name
-    return PackageResult(model, locked, kept, named, report, run.seconds, code, several, engine)
+        image = tag_result(run, builds)
+    decisive = next((each for each in builds if not each.accepted), builds[0])
+    return PackageResult(
+        model,
+        builds[0].bundle.environment,
+        bundle=str(directory.resolve()) if directory.exists() else None,
+        image=image,
+        smoke=decisive.report,
+        seconds=run.seconds,
+        code=code,
+        platforms=tuple(each.result() for each in builds) if len(builds) > 1 else (),
+        engine=run.engine.name,
+    )
 
 
 def _notice_untested(run: Pipeline, model: ModelSpec) -> None:
@@ -85,26 +90,20 @@ def _notice_untested(run: Pipeline, model: ModelSpec) -> None:
 
 
 def _bundle_output(run: Pipeline, model: ModelSpec) -> Path | None:
-    """Where the bundle is to stay. Without images it is all that there is, and stays anyway."""
+    """Return the folder in which the bundle is kept. Without images it is always kept."""
     if run.options.output or run.engine.images:
         return run.options.output
     folder = Path(f"{Path(main_file(model)).stem}-bundle")
     run.observer.notice(
-        f"No image is built: the service is tested as a local process, and its bundle kept in "
-        f"{folder}."
+        f"No image is built: the service is tested as a local process, and its bundle is kept in"
+        f" {folder}."
     )
     return folder
 
 
-def _serve(run: Pipeline, bundle: Bundle, port: int) -> int:
-    run.build(bundle)
-    run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
-    return LocalRunner().serve(bundle.path, port)
-
-
 @contextmanager
 def bundle_directory(output: Path | None) -> Iterator[Path]:
-    """The folder to render into: the one asked for, or one that is gone afterwards."""
+    """Yield the folder to render into: `output`, or a temporary one."""
     if output is not None:
         yield output
         return
@@ -114,8 +113,12 @@ def bundle_directory(output: Path | None) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class PlatformBuild:
-    """`image`: None where the engine makes none. `report`: None where no test was wanted.
-    `accepted`: the image may get its name.
+    """The build for one platform.
+
+    Attributes:
+        image: None if the engine builds no images.
+        report: None without a smoke test.
+        accepted: Whether the image may be tagged.
     """
 
     bundle: Bundle
@@ -124,23 +127,25 @@ class PlatformBuild:
     accepted: bool = True
 
     def result(self) -> PlatformResult:
-        assert self.image is not None  # noqa: S101 - an engine that makes none makes no several
+        assert self.image is not None  # noqa: S101 - several platforms need an `IndexStore`
         return PlatformResult(self.bundle.environment, self.image, self.report)
 
 
 def platform_runs(run: Pipeline, directory: Path) -> list[tuple[Pipeline, Path]]:
-    """A run for each platform that is asked for, with the folder of its bundle: `directory`, or
-    where there are several one in it, as "linux-arm64". What this machine runs comes first.
+    """Return a pipeline for each requested platform, with the folder of its bundle.
+
+    The folder is `directory`, or for several platforms a folder in it, such as "linux-arm64". The
+    platform of this machine comes first.
 
     Raises:
-        UsageError: there is no lock for one, or it is named twice.
-        NoEngineError: the engine makes nothing for it.
+        UsageError: A platform is not supported, or named twice.
+        NoEngineError: The engine builds nothing for a platform.
     """
-    asked = run.options.platform.split(",") if run.options.platform else [run.engine.platform]
-    if len(set(asked)) != len(asked):
+    platforms = run.options.platform.split(",") if run.options.platform else [run.engine.platform]
+    if len(set(platforms)) != len(platforms):
         raise UsageError("A platform is named twice.", hint="Name each once: --platform A,B")
-    asked.sort(key=lambda platform: platform != run.engine.platform)
-    runs = [run.for_platform(platform) for platform in asked]
+    platforms.sort(key=lambda platform: platform != run.engine.platform)
+    runs = [run.for_platform(platform) for platform in platforms]
     for each in runs:
         if run.options.smoke:
             run.engine.runner.require_platform(each.platform)
@@ -154,22 +159,22 @@ def platform_runs(run: Pipeline, directory: Path) -> list[tuple[Pipeline, Path]]
 def build_for_platform(
     run: Pipeline, model: ModelSpec, code: Code, rows: Reference, directory: Path
 ) -> Iterator[PlatformBuild]:
-    """The image, to be named while the block runs; it is removed with it if it got no name."""
+    """Yield the build of one platform. Images that were not tagged are removed afterwards."""
     claims = run.options.smoke and not run.is_static_check and run.engine.images
-    claimed = expected_claim(rows) if claims else None
-    bundle = run.render(model, code, directory, claimed)
+    claim = expected_claim(rows) if claims else None
+    bundle = run.render(model, code, directory, claim)
     images: list[Image] = []
     try:
-        found = _build_and_test(run, bundle, model, rows, images)
-        if run.correct_claim(claimed, found.report) and found.image and found.accepted:
-            again = run.build_image(bundle) or found.image
-            images.append(again)
-            found = replace(found, image=again)
-        yield found
+        build = _build_and_test(run, bundle, model, rows, images)
+        if run.correct_claim(claim, build.report) and build.image and build.accepted:
+            rebuilt = run.build_image(bundle) or build.image
+            images.append(rebuilt)
+            build = replace(build, image=rebuilt)
+        yield build
     except BaseException:
-        if run.options.output:  # a bundle that is kept claims nothing either
+        if run.options.output:  # The bundle is kept, and must not claim what was not tested.
             with suppress(ModelpackError):
-                run.correct_claim(claimed, None)
+                run.correct_claim(claim, None)
         raise
     finally:
         for image in images:
@@ -190,13 +195,13 @@ def _build_and_test(
     return PlatformBuild(bundle, image, report, run.options.accepts(report))
 
 
-def tag_result(run: Pipeline, found: Sequence[PlatformBuild]) -> Image | None:
-    """The image under its name, all of several as one; None where there is none, or one failed."""
-    images = [each.image for each in found if each.image]
-    if not images or not all(each.accepted for each in found):
+def tag_result(run: Pipeline, builds: Sequence[PlatformBuild]) -> Image | None:
+    """Tag the image, or an index of several. Return None without images, or if a build failed."""
+    images = [each.image for each in builds if each.image]
+    if not images or not all(each.accepted for each in builds):
         return None
     image = images[0] if len(images) == 1 else _index_store(run).create_index(images)
-    reference = run.options.tag or default_reference(found[0].bundle.model)
+    reference = run.options.tag or default_reference(builds[0].bundle.model)
     try:
         return run.engine.require_images(f"{reference} cannot be built").tag(image, reference)
     finally:
@@ -214,25 +219,27 @@ def _index_store(run: Pipeline) -> IndexStore:
 
 
 def default_reference(model: ModelSpec) -> str:
-    """A reference made of the file's name, or of its folder's where all files are called model."""
+    """Return a reference from the file name, or from the folder if the file is called model."""
     path = Path(main_file(model)).absolute()
     return default_reference_from_name(path.parent.name if path.stem == "model" else path.stem)
 
 
 def main_file(model: ModelSpec) -> str:
-    """The path of the file that predicts, the last of them."""
+    """Return the path of the file that predicts, which is the last one."""
     return model.files[-1].path
 
 
 def default_reference_from_name(name: str) -> str:
-    """Docker allows lower-case letters and digits with single separators between them."""
+    """Return a reference of lower-case letters, digits and single separators."""
     return f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'model'}:latest"
 
 
 @dataclass(frozen=True)
 class PlatformResult:
-    """What was made for one of several platforms. `smoke`: what was found; of an image that this
-    machine does not run, by reading it.
+    """The result for one of several platforms.
+
+    Attributes:
+        smoke: Of static checks only, if this machine cannot run the image.
     """
 
     environment: Environment
@@ -250,10 +257,16 @@ class PlatformResult:
 
 @dataclass(frozen=True)
 class PackageResult:
-    """What `package` made. `bundle` is None where it was not kept, `image` where no container
-    engine is there, `smoke` where it was not wanted. `seconds` per stage. `platforms`: where the
-    image is for several; `environment` is of the first, which this machine runs, and so is `smoke`,
-    unless the image for another one failed. `engine`: the one that keeps the image.
+    """The result of `package`.
+
+    Attributes:
+        environment: Of the first platform, which is that of this machine.
+        bundle: None if it was not kept.
+        image: None without a container engine.
+        smoke: None without a smoke test; of the platform that failed, or of the first one.
+        seconds: Per stage.
+        platforms: Empty for one platform.
+        engine: The one that keeps the image.
     """
 
     model: ModelSpec
@@ -267,7 +280,7 @@ class PackageResult:
     engine: str = "docker"
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `modelpack package --json`."""
+        """Return the document of `modelpack package --json`."""
         image, several = self.image, [each.to_json() for each in self.platforms]
         return {
             "model": to_json(self.model),

@@ -95,7 +95,7 @@ class _ProgressReader:
         self.failure = str(event["detail"])
 
     def _done(self, event: dict[str, Any]) -> None:
-        """Do nothing: the figures are complete."""
+        """Do nothing, because `_figures` has read the event."""
 
 
 def predict(run: Pipeline, target: Target, batch: PredictRequest) -> PredictResult:
@@ -120,7 +120,7 @@ def predict(run: Pipeline, target: Target, batch: PredictRequest) -> PredictResu
 
 def _counted(answered: PredictResult) -> str:
     rate = answered.rows / answered.seconds if answered.seconds else 0
-    without = f", {answered.refused:,} without an answer" if answered.refused else ""
+    without = f", {answered.refused:,} without a prediction" if answered.refused else ""
     return f"{answered.rows:,} rows, {rate:,.0f} rows/s{without}"
 
 
@@ -199,10 +199,13 @@ _HINTS = {
 def _failure(code: int, message: str) -> ModelpackError:
     if code == _OUT_OF_MEMORY:
         return SmokeFailedError(
-            "It was ended: 2 GB of memory were not enough.", hint="Try fewer: --chunk-rows 1000"
+            "The prediction needs more than 2 GB of memory.", hint="Try: --chunk-rows 1000"
         )
     if "No module named modelpack.serving.__main__" in message:
         return SmokeFailedError(
-            "It was packaged by a modelpack that answered no files.", hint="Package it again."
+            "The version of modelpack that packaged the model cannot predict files.",
+            hint="Package the model again.",
         )
-    return SmokeFailedError(message or f"It ended with exit code {code}, and said nothing.")
+    return SmokeFailedError(
+        message or f"The prediction failed with exit code {code}, without a message."
+    )

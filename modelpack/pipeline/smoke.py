@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from modelpack.errors import SmokeFailedError
-from modelpack.pipeline.package import ROWS_HINT
 from modelpack.smoke import diagnosis, static
 from modelpack.types import SmokeReport
 
+from .package import ROWS_HINT
 from .stages import Pipeline
 from .targets import Target, open_runnable
 
@@ -26,10 +26,10 @@ def require_passed(report: SmokeReport, *, allow_untested: bool = False) -> None
         )
     failed = ", ".join(check.name for check in report.checks if check.status == "failed")
     is_static_check = report.engine == static.NAME
-    what = "is not what it must be" if is_static_check else "does not answer as it must"
+    what = "image failed static checks" if is_static_check else "service failed checks"
     message, hint = diagnosis.diagnose(report) or (
-        f"The {'image that was read' if is_static_check else 'service'} {what}: {failed}.",
-        "`modelpack package MODEL -o DIR --no-smoke` keeps the bundle to look into.",
+        f"The {what}: {failed}.",
+        "Keep the bundle to examine it: modelpack package MODEL -o DIR --no-smoke",
     )
     raise SmokeFailedError(message, hint=hint)
 

@@ -82,7 +82,7 @@ class Pipeline:
 
     @property
     def is_static_check(self) -> bool:
-        """Return whether an image is only read, because nothing here runs it."""
+        """Return whether an image is only read, because this machine cannot run it."""
         return self.engine.foreign_images_are_read and self.platform != self.engine.platform
 
     @cached_property
@@ -117,7 +117,7 @@ class Pipeline:
         return platform
 
     def inspect(self, paths: Sequence[str | Path]) -> tuple[ModelSpec, Code]:
-        """The model, and the code of its author that it needs."""
+        """Return the model, and the author's code that it needs."""
         with self.stage("inspect") as summary:
             model = inspect(*paths, trust=self.options.trust, select=self.options.select)
             if model.safety.verdict != "trust" or not model.local_modules:
@@ -128,7 +128,7 @@ class Pipeline:
         return self._collect(model) if model.local_modules else (model, Code())
 
     def _collect(self, model: ModelSpec) -> tuple[ModelSpec, Code]:
-        """The author's code, and the model with what that needs too."""
+        """Return the author's code, and the model with the requirements of the code."""
         with self.stage("code") as summary:
             code = find_code(model, self.options)
             model = with_trusted(model, code)
@@ -154,16 +154,16 @@ class Pipeline:
         self.observer.locked(resolved, model)
         if resolved.sdists:
             self.observer.notice(
-                f"No wheel of {', '.join(resolved.sdists)} fits: built from source, by a compiler"
-                " that does not get into the image."
+                f"{', '.join(resolved.sdists)}: no wheel fits, so the sdist is built. The compiler"
+                " does not get into the image."
             )
         return resolved, base
 
     def _base(self, model: ModelSpec) -> BaseImage:
-        wanted, offline = self.options.python, self.options.offline
-        if wanted is not None:
-            environment.require_python(wanted)
-            versions: tuple[str, ...] = (wanted,)
+        version, offline = self.options.python, self.options.offline
+        if version is not None:
+            environment.require_python(version)
+            versions: tuple[str, ...] = (version,)
         else:
             versions = environment.candidate_pythons(model, self.options.requirements)
         if offline:
@@ -173,32 +173,32 @@ class Pipeline:
         )
 
     def override_base(self, bundle: Bundle) -> None:
-        """Has the base image of a bundle that is there already be the one that lies elsewhere.
+        """Build an existing bundle on the base image of the options, if they name one.
 
         Raises:
-            UsageError: there is none, it does not fit, or the engine takes what the bundle names.
+            UsageError: There is no such image, it does not fit, or the engine cannot override it.
         """
-        place = self.options.base_image
-        if place is None:
+        location = self.options.base_image
+        if location is None:
             return
         builder = self.engine.builder
         if not isinstance(builder, OverridableBase):
             raise UsageError(
-                "The base image of a bundle is the one that its Dockerfile names.",
-                hint="Only --engine oci takes it from elsewhere; else change the Dockerfile.",
+                "The Dockerfile of the bundle names its base image.",
+                hint="Edit the Dockerfile, or override the base image with: --engine oci",
             )
         locked = bundle.environment
-        builder.override_base_image(place, locked.python, locked.platform)
+        builder.override_base_image(location, locked.python, locked.platform)
 
     def render(
-        self, model: ModelSpec, code: Code, directory: Path, claimed: Parity | None = None
+        self, model: ModelSpec, code: Code, directory: Path, claim: Parity | None = None
     ) -> Bundle:
         """Resolve the environment and render the bundle, which contains the parity claim."""
         resolved, base = self.resolve(model)
         with self.stage("bundle") as summary:
             base = replace(base, slim=self.options.slim_base)
             self._render = partial(bundles.render, model, resolved, base, directory, code)
-            bundle = self._render(parity=claimed)
+            bundle = self._render(parity=claim)
             summary.append(f"on {base.reference}")
         return bundle
 
@@ -206,33 +206,34 @@ class Pipeline:
         self, model: ModelSpec, paths: Sequence[str | Path] = ()
     ) -> tuple[ModelSpec, Reference]:
         """Return the rows of the smoke test, and the model with the first one as its example."""
-        given = self.options
-        files = tuple(map(Path, paths))
-        sources = parity.ReferenceSources(files, given.example, given.expected, given.tolerance)
+        options, files = self.options, tuple(map(Path, paths))
+        sources = parity.ReferenceSources(
+            files, options.example, options.expected, options.tolerance
+        )
         model, rows = parity.prepare(model, sources)
         require_categories(model)
         return model, rows
 
     def build(self, bundle: Bundle) -> Image | None:
-        """The image, without a tag; None where the engine makes none."""
+        """Build an image without a tag. Return None if the engine builds no images."""
         with self.stage("build") as summary:
             if self.options.offline:
                 wheelhouse.require_complete(self.options.offline, bundle, self.engine)
             image = self.build_image(bundle)
-            made = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
-            summary.append(made)
+            size = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
+            summary.append(size)
         return image
 
     def smoke(self, target: str, model: ModelSpec, rows: Reference) -> SmokeReport:
-        """`target`: an image's id or reference, or for an engine without images a bundle."""
+        """Run the smoke test of an image (id or reference), or of a bundle without images."""
         with self.stage("smoke") as summary:
             with (
-                self._hardening_scan(target) as scanned,
-                self._expected_answers(target, model, rows) as answered,
+                self._hardening_scan(target) as get_rulings,
+                self._expected_answers(target, model, rows) as get_answers,
                 self.engine.runner.run(target) as service,
             ):
                 check = self.observer.check
-                report = smoke(service, model, rows, answered, scanned, on_check=check)
+                report = smoke(service, model, rows, get_answers, get_rulings, on_check=check)
             summary.conclude(report)
         return report
 
@@ -243,27 +244,30 @@ class Pipeline:
         if images is None:
             yield None
             return
-        given = hardening.known_secrets(self.index, os.environ)
+        secrets = hardening.known_secrets(self.index, os.environ)
         with ThreadPoolExecutor(1) as pool, images.open_image(target) as image:
-            yield pool.submit(hardening.scan, image, given).result
+            yield pool.submit(hardening.scan, image, secrets).result
 
     @contextmanager
     def _expected_answers(
         self, target: str, model: ModelSpec, rows: Reference
     ) -> Iterator[Callable[[], Reference]]:
-        """Ask the model itself, in a sandbox next to the service that is being started: for the
-        answers, unless they are known, and for bodies as pandas writes them. What is yielded waits
-        for it.
+        """Query the model in a sandbox, in parallel to the start of the service.
+
+        The response has the answers, unless they are known, and the bodies that pandas writes.
+
+        Yields:
+            A function that waits for the response.
         """
         if not rows.rows:
             yield lambda: rows
             return
         request = parity.build_request(rows, bodies=True)
-        with self.engine.runner.query_model(target, request) as answer:
+        with self.engine.runner.query_model(target, request) as get_response:
             if sum(file.size for file in model.files) <= MAX_CONCURRENT_MODEL_BYTES:
-                yield lambda: _with_model_answers(rows, answer)
+                yield lambda: _with_model_answers(rows, get_response)
             else:
-                completed = _with_model_answers(rows, answer)
+                completed = _with_model_answers(rows, get_response)
                 yield lambda: completed
 
     def build_image(self, bundle: Bundle) -> Image | None:
@@ -277,14 +281,18 @@ class Pipeline:
         if self.engine.images:
             self.engine.images.remove_untagged(image)
 
-    def correct_claim(self, claimed: Parity | None, report: SmokeReport | None) -> bool:
-        """Renders the bundle once more if it claims what was not found, as the test failed or the
-        model refused some of the rows that were made up. Whether it did.
+    def correct_claim(self, claim: Parity | None, report: SmokeReport | None) -> bool:
+        """Render the bundle again if the smoke test did not confirm its claim.
+
+        The test failed, or the model refused some of the generated rows.
+
+        Returns:
+            Whether the bundle was rendered again.
         """
-        found = self._parity(report)
-        if claimed is None or claims.is_same_claim(claimed, found):
+        confirmed = self._parity(report)
+        if claim is None or claims.is_same_claim(claim, confirmed):
             return False
-        self._render(parity=found)
+        self._render(parity=confirmed)
         return True
 
     def _parity(self, report: SmokeReport | None) -> Parity | None:
@@ -296,8 +304,8 @@ class Pipeline:
     def check_static(self, image: Image, bundle: Bundle) -> SmokeReport:
         """Check an image that this machine does not run."""
         self.observer.notice(
-            f"The image for {self.platform} is read and not run here: what the model answers there"
-            " is compared with nothing."
+            f"This machine cannot run the image for {self.platform}: its files are checked, but its"
+            " predictions are not."
         )
         images = self.engine.require_images(f"{image.id} cannot be read")
         with self.stage("read") as summary, images.open_image(image.id) as contents:
@@ -324,18 +332,18 @@ class Pipeline:
         self.observer.stage_done(name, seconds, " ".join(summary), summary.status)
 
 
-def _with_model_answers(rows: Reference, answer: Callable[[], bytes]) -> Reference:
+def _with_model_answers(rows: Reference, get_response: Callable[[], bytes]) -> Reference:
     try:
-        told = answer()
+        response = get_response()
     except SmokeFailedError as error:
         if rows.answers is not None:
             return rows
-        return replace(rows, problem=f"the model does not answer in a sandbox: {error.message}")
-    return parity.complete_reference(rows, told)
+        return replace(rows, problem=f"the model does not respond in a sandbox: {error.message}")
+    return parity.complete_reference(rows, response)
 
 
 def model_summary(model: ModelSpec) -> str:
-    """A model in a few words: "SVC, scikit-learn 1.3.2, 4 inputs"."""
+    """Summarize a model: "SVC, scikit-learn 1.3.2, 4 inputs"."""
     name = (model.estimator or "no estimator").rpartition(".")[2]
     library = " ".join(filter(None, (model.framework, model.framework_version)))
     inputs = len(model.signature.inputs)
@@ -343,14 +351,16 @@ def model_summary(model: ModelSpec) -> str:
 
 
 def environment_summary(resolved: Environment) -> str:
-    """An environment in a few words: "Python 3.11, 14 distributions, 1 as recorded in the file"."""
-    words = {
+    """Summarize an environment: "Python 3.11, 14 distributions, 1 as recorded in the file"."""
+    texts = {
         "file": "as recorded in the file",
         "record": "as recorded in training",
-        "installed": "as installed here",
-        "user": "as you said",
+        "installed": "as installed on this machine",
+        "user": "as requested",
     }
-    told = list(resolved.origins.values())
-    counts = [f"{told.count(origin)} {text}" for origin, text in words.items() if origin in told]
+    origins = list(resolved.origins.values())
+    counts = [
+        f"{origins.count(origin)} {text}" for origin, text in texts.items() if origin in origins
+    ]
     total = f"{len(resolved.requirements)} distributions"
     return ", ".join([f"Python {resolved.python}", total, *counts])

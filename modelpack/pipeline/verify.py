@@ -21,7 +21,9 @@ from .smoke import require_passed, smoke_target
 from .stages import Pipeline
 from .targets import Target, TargetKind, as_registry, open_image
 
-_RUN_IT = "Not run: it lies in no engine. Load it into one, and: modelpack smoke NAME"
+_RUN_IT = (
+    "The image is not run, because no engine has it. Load it into one, then: modelpack smoke NAME"
+)
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ def verify(run: Pipeline, target: Target, key: Path | None = None) -> Verificati
             hint="Leave out --key, or give the image's name in a registry.",
         )
     verifier = keys.verifier(key) if key else None
-    with _subject(run, target) as found:
-        subject = replace(found, verifier=verifier)
+    with _subject(run, target) as without_key:
+        subject = replace(without_key, verifier=verifier)
         with run.stage("verify") as summary:
             verdicts = tuple(run_checks(subject))
             count = sum(verdict.state == "holds" for verdict in verdicts)
@@ -135,11 +137,11 @@ def _subject(run: Pipeline, target: Target) -> Iterator[Subject]:
     if target.kind is TargetKind.REGISTRY:
         from modelpack.attestations import registry  # noqa: PLC0415 - brings requests, 60 ms
 
-        with registry.open_registry_image(target.text) as place:
+        with registry.open_registry_image(target.text) as registry_image:
             platform = run.options.platform
             if platform is None and run.options.smoke:
                 platform = run.engine.platform
-            yield Subject(*registry.find_attestations(place, platform))
+            yield Subject(*registry.find_attestations(registry_image, platform))
     else:
         with open_image(run, target) as image:
             yield Subject(image)
@@ -157,15 +159,15 @@ def _runnable(run: Pipeline, outcome: Verification) -> Iterator[str]:
         yield name
 
 
-def _parity(claim: Parity | None, found: Parity | None) -> Verdict:
+def _parity(claim: Parity | None, tested: Parity | None) -> Verdict:
     if claim is None:
         return Verdict("parity", "unknown", "the image claims none")
     if claim.source == UNTESTED.source:
-        return Verdict("parity", "unknown", "the image says that no prediction was tested")
+        return Verdict("parity", "unknown", "no prediction was tested, according to the image")
     how = f"within {claim.tolerance:g}" if claim.tolerance else "exact"
     text = f"claimed: {how}, {claim.rows} rows, by {claim.source}"
-    if found is None:
-        return Verdict("parity", "unknown", f"{text}; no rows to ask for here: --example FILE")
-    if not found.passed:
-        return Verdict("parity", "fails", f"{text}; it does not answer so", "See the smoke test.")
-    return Verdict("parity", "holds", f"{text}; found: {found.rows} rows, by {found.source}")
+    if tested is None:
+        return Verdict("parity", "unknown", f"{text}; no rows to query: --example FILE")
+    if not tested.passed:
+        return Verdict("parity", "fails", f"{text}; the predictions differ", "See the smoke test.")
+    return Verdict("parity", "holds", f"{text}; tested: {tested.rows} rows, by {tested.source}")

@@ -37,7 +37,7 @@ def build_index(
         yield index
         return
     with processes.temporary_directory(".wheels-", files.cache_directory("wheels")) as folder:
-        on_file = partial(_fetched, on_step)
+        on_file = partial(_report_done, on_step)
         house.collect_wheels(folder, bundle.environment, index, on_file)
         stages = manifest.debian_packages(bundle.model, bundle.environment)
         if stages and not offline:
@@ -47,13 +47,15 @@ def build_index(
         yield replace(index, wheelhouse=str(folder))
 
 
-def _fetched(step: OnStep, name: str, _: int) -> None:
+def _report_done(step: OnStep, name: str, _: int) -> None:
     step(StepEvent(name, "done"))
 
 
 def require_complete(folder: Path, bundle: Bundle, engine: Engine) -> None:
-    """Raises:
-    ModelpackError: the wheelhouse lacks something that building the bundle takes.
+    """Require a wheelhouse with all that the build of the bundle needs.
+
+    Raises:
+        ModelpackError: Something is missing.
     """
     locked = bundle.environment
     house.require_fit(folder, locked.python, locked.platform)

@@ -144,7 +144,7 @@ def packaged(
     given = Options(
         engine=request.param,
         code=(model.parent / "hostile.py",),
-        code_vouched=True,
+        code_trusted=True,
         base_image=podman_base.reference,
         python=podman_base.python,
     )

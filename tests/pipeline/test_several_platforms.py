@@ -136,7 +136,7 @@ def test_one_that_does_not_hold_keeps_all_from_their_name(packaged, bases):
     options = ["-t", name, f"--platform={','.join(PLATFORMS)}"]
     done = modelpack("package", MODEL, "--base-image", f"{bases}/lacking", *options)
     assert done.returncode == 7
-    assert "error: The image that was read is not what it must be: libraries." in done.stderr
+    assert "error: The image failed static checks: libraries." in done.stderr
     assert "libz.so.1" in done.stderr
     assert done.stdout == ""
     assert "keeps no image" in modelpack("scan", name).stderr
