@@ -1,4 +1,4 @@
-"""What servers answer to bad input: the status, and what the largest body costs them.
+"""Responses of servers to bad input: the status, and what the largest body costs them.
 
     python -m benchmarks.bad_input [--json | --markdown] [SERVER...]
 
@@ -47,7 +47,7 @@ OURS = Peer("modelpack", (), (), "/predict", instances)
 
 @dataclass(frozen=True)
 class Answer:
-    """`status` None: none within `seconds`. `memory`: MB at most, while it was asked."""
+    """`status` None: none within `seconds`. `memory`: maximum MB during the request."""
 
     status: int | None
     seconds: float
@@ -71,7 +71,7 @@ def bodies(peer: Peer) -> Iterator[tuple[str, bytes]]:
     yield "50 MB", json.dumps(peer.document([GOOD] * (LARGE // one))).encode()
 
 
-def asked(url: str, pid: int, body: bytes) -> Answer:
+def send(url: str, pid: int, body: bytes) -> Answer:
     place = urlsplit(url)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=PATIENCE)
     with watched(pid) as most:
@@ -146,7 +146,7 @@ def measured(peer: Peer, model: Path, scratch: Path) -> dict[str, Answer]:
     answers = {}
     for name, body in bodies(peer):
         with serving(peer, model, scratch) as (url, pid):  # anew: the last may still have effect
-            answers[name] = asked(url, pid, body)
+            answers[name] = send(url, pid, body)
     return answers
 
 

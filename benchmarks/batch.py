@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-del sys.path[0]  # else the inspect.py beside this file stands before the standard library's
+del sys.path[0]  # Or benchmarks/inspect.py would shadow that of the standard library.
 
 import http.client
 import resource
@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,8 +36,8 @@ CSV = {"Content-Type": "text/csv; header=absent"}
 def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = package(MODEL, engine="process", output=folder / "bundle", smoke=False)
-        assert made.bundle
+        packaged = package(MODEL, engine="process", output=folder / "bundle", smoke=False)
+        assert packaged.bundle
         rows = np.random.default_rng(0).normal(4, 1, (count, 4)).round(1)
         write(rows, folder)
         for way, seconds, answered in (*offline(folder), *online(folder, rows)):
@@ -54,9 +55,9 @@ def offline(folder: Path) -> Iterator[tuple[str, float, int]]:
     python = venv_path(folder / "bundle") / "bin" / "python"
     count = len(np.load(folder / "rows.npy", mmap_mode="r"))
     for kind in ("csv", "jsonl", "npy"):
-        asked = [python, "-m", "modelpack.serving", "predict", folder / f"rows.{kind}"]
-        asked += ["-o", folder / "answers.csv"]
-        run = lambda asked=asked: subprocess.run(asked, cwd=folder / "bundle", check=True)  # noqa: E731
+        predict_command = [python, "-m", "modelpack.serving", "predict", folder / f"rows.{kind}"]
+        predict_command += ["-o", folder / "answers.csv"]
+        run = partial(subprocess.run, predict_command, cwd=folder / "bundle", check=True)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         seconds = timed(run)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)

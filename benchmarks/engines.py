@@ -1,4 +1,4 @@
-"""How long the embedded engine takes for an image, beside BuildKit.
+"""Build times of the daemonless engine and of BuildKit.
 
     python -m benchmarks.engines [MODEL] [--runs N] [--markdown]
 
@@ -43,15 +43,15 @@ def main() -> None:
     parser.add_argument("model", type=Path, nargs="?", default=IRIS)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--markdown", action="store_true")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        seconds = _measure(given.model, given.runs, Path(scratch))
+        seconds = _measure(arguments.model, arguments.runs, Path(scratch))
     rows = [
         _row(name, *(seconds[engine, name] for engine in ("docker", "oci"))) for name in SCENARIOS
     ]
-    if given.markdown:
+    if arguments.markdown:
         replace_section(DOCUMENT, "engines", in_markdown(HEADS, rows))
-    show(HEADS, rows, markdown=given.markdown)
+    show(HEADS, rows, markdown=arguments.markdown)
 
 
 def _measure(model: Path, runs: int, scratch: Path) -> dict[tuple[str, str], list[float]]:

@@ -1,9 +1,9 @@
-"""How long inspecting a file takes, beside what it cannot be faster than and beside other scanners.
+"""Time of the inspection of a file, next to its lower bound and to other scanners.
 
     python benchmarks/inspect.py [--folder FOLDER] [--runs N] [NAME...]
 
 Files are made where FOLDER has none of the name: 2.5 GB in all. Each figure is the median of N runs
-in a process of its own, in seconds of CPU time; NAME chooses files. `--json` prints them for
+in a separate process, in seconds of CPU time; NAME chooses files. `--json` prints them for
 machines.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 
 if __name__ == "__main__":
-    del sys.path[0]  # else this file stands before the `inspect` of the standard library
+    del sys.path[0]  # This file would shadow the `inspect` of the standard library.
 
 import argparse
 import copy
@@ -128,7 +128,7 @@ FILES: dict[str, Callable[[Path], None]] = {
 }
 
 
-# --- what is measured, each in a process of its own ----------------------------------------------
+# --- what is measured, each in a separate process ----------------------------------------------
 
 
 def modelpack(path: Path) -> str:
@@ -187,7 +187,7 @@ WAYS = {way.__name__: way for way in (modelpack, command, hashing, genops, pickl
 
 
 def cpu_seconds() -> float:
-    """Of this process and those that it has waited for; what else the machine does counts less."""
+    """Return the CPU time of this process and its children, which other processes affect less."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 
@@ -207,7 +207,7 @@ def measured(way: str, path: Path) -> None:
 
 
 def run(way: str, path: Path, runs: int) -> dict[str, Any]:
-    """The medians of some runs; `answer` says why where there is none."""
+    """Return the medians of some runs. Without one, `answer` has the reason."""
     found = []
     for _ in range(runs):
         command = [sys.executable, __file__, "--way", way, str(path)]
@@ -228,7 +228,7 @@ def run(way: str, path: Path, runs: int) -> dict[str, Any]:
 
 
 def table(figures: dict[str, dict[str, Any]]) -> Table:
-    made = Table(
+    table = Table(
         "file",
         "MB",
         *(f"{way}, s" for way in WAYS),
@@ -238,7 +238,7 @@ def table(figures: dict[str, dict[str, Any]]) -> Table:
     )
     for name, row in figures.items():
         ours, least = row["modelpack"], row["hashing"]
-        made.add_row(
+        table.add_row(
             name,
             f"{row['size'] / MB:,.2f}",
             *(f"{row[way]['seconds']:.2f}" if "seconds" in row[way] else row[way]["answer"]
@@ -247,7 +247,7 @@ def table(figures: dict[str, dict[str, Any]]) -> Table:
             f"{ours['memory'] / MB:,.0f}",
             f"{row['command'].get('memory', 0) / MB:,.0f}",
         )  # fmt: skip
-    return made
+    return table
 
 
 def main() -> None:
@@ -257,21 +257,21 @@ def main() -> None:
     options.add_argument("--json", action="store_true")
     options.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     options.add_argument("names", nargs="*", metavar="NAME")
-    given = options.parse_args()
-    if given.way:
-        measured(given.way, Path(given.names[0]))
+    arguments = options.parse_args()
+    if arguments.way:
+        measured(arguments.way, Path(arguments.names[0]))
         return
     with tempfile.TemporaryDirectory(prefix="modelpack-benchmark-") as scratch:
-        folder = given.folder or Path(scratch)
+        folder = arguments.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         figures = {}
-        for name in given.names or FILES:
+        for name in arguments.names or FILES:
             path = folder / name
             if not path.exists():
                 FILES[name](path)
-            row = {way: run(way, path, given.runs) for way in WAYS}
+            row = {way: run(way, path, arguments.runs) for way in WAYS}
             figures[name] = {"size": path.stat().st_size, **row}
-    if given.json:
+    if arguments.json:
         print(json.dumps(figures, indent=2))
     else:
         Console(width=int(os.environ.get("COLUMNS", "120"))).print(table(figures))

@@ -3,14 +3,14 @@
     python benchmarks/lock.py [--runs N] [MODEL...]
 
 Medians of N runs against the index that pip or uv is set to, in seconds; by default of the sample
-models. Choosing the Python version is included, a process of its own is not.
+models. Choosing the Python version is included, the start of a process is not.
 """
 
 from __future__ import annotations
 
 import sys
 
-del sys.path[0]  # else the inspect.py beside this file stands before the standard library's
+del sys.path[0]  # Or benchmarks/inspect.py would shadow that of the standard library.
 
 import argparse
 import os

@@ -3,9 +3,10 @@
     python -m benchmarks.memory [--size MB] [--json | --markdown] [MODEL...]
 
 Makes models that take MB (1000) in memory, packages them, serves each as local processes with two
-workers, and asks both for predictions that reach all parts of the model. Memory is the proportional
-set size (PSS) of all processes of the service together, the most that it was until the service was
-ready, then, and after the predictions: in MB, and as a multiple of the size of the model in memory.
+workers, and requests predictions of both that reach all parts of the model. Memory is the
+proportional set size (PSS) of all processes of the service: its maximum until the service was
+ready, its value then, and after the predictions. It is given in MB, and as a multiple of the size
+of the model in memory.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import modelpack
 from benchmarks import tables
 from benchmarks.bad_input import watched
 from benchmarks.inspect import MB, forest
-from benchmarks.startup import ask
+from benchmarks.startup import send
 from modelpack.engines.local.engine import LocalRunner
 from modelpack.engines.local.processes import memory_bytes
 
@@ -83,7 +84,7 @@ def measured(name: str, size: int, scratch: Path) -> list[int]:
     modelpack.package(scratch / name, engine="process", output=bundle, smoke=False)
     with LocalRunner().run(str(bundle)) as service:
         with watched(service.pid) as most:
-            while ask(service.url, "GET", "/readyz")[0] != 200:
+            while send(service.url, "GET", "/readyz")[0] != 200:
                 time.sleep(0.05)
         time.sleep(2)  # the second worker comes after the first
         ready = memory_bytes(service.pid)
@@ -93,10 +94,10 @@ def measured(name: str, size: int, scratch: Path) -> list[int]:
 
 
 def predict(url: str) -> None:
-    example = json.loads(ask(url, "GET", "/")[1])["example"]["instances"][0]
+    example = json.loads(send(url, "GET", "/")[1])["example"]["instances"][0]
     width = len(example)
     rows = [[random.random() for _ in range(width)] for _ in range(ROWS)]
-    status, answer = ask(url, "POST", "/predict", json.dumps({"instances": rows}))
+    status, answer = send(url, "POST", "/predict", json.dumps({"instances": rows}))
     assert status == 200, answer
 
 

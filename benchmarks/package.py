@@ -2,7 +2,7 @@
 
     python -m benchmarks.package [--runs N] [--slow-runs N] [--only NAME] [--json FILE] [--markdown]
 
-modelpack beside a Dockerfile by hand, BentoML, MLflow and vetiver: the same model of iris, on the
+modelpack next to a Dockerfile by hand, BentoML, MLflow and vetiver: the same model of iris, on the
 same base image, in turn. Seconds are medians of the whole way from the model's file to the image:
 
     cold        the image's base is here, and nothing else: no layer, no wheel in BuildKit's cache
@@ -85,9 +85,9 @@ def main() -> None:
         for scenario in SCENARIOS:
             for _ in range(options.slow_runs if scenario in SLOW else options.runs):
                 for bench in benches:
-                    settled(options.patience)
+                    wait_until_idle(options.patience)
                     bench.run(scenario)
-                    say(bench, scenario)
+                    print_results(bench, scenario)
                     if options.json:
                         options.json.write_text(json.dumps(measured, indent=1) + "\n")
     table = markdown(measured)
@@ -151,16 +151,24 @@ class Bench:
         subprocess.run(mounts, env=self._environ, check=True, capture_output=True)
 
     def _new_base(self) -> str:
-        """Of a content that no layer was built on before."""
+        """A base of new content, which no layer was built on before."""
         name = "modelpack-benchmark/base:latest"
         base = select_engine("docker").builder.find_base_image(("3.11",)).reference
         with tempfile.TemporaryDirectory() as context:
             trusted = index_settings().ca_bundle or certifi.where()
             shutil.copy(trusted, Path(context, "ca.pem"))
             Path(context, "Dockerfile").write_text(DOCKERFILE)
-            given = (f"--build-arg=BASE={base}", f"--build-arg=RUN={time.time_ns()}")
-            made = ("docker", "buildx", "build", "--load", f"--tag={name}", *given, context)
-            subprocess.run(made, env=self._environ, check=True, capture_output=True)
+            build_args = (f"--build-arg=BASE={base}", f"--build-arg=RUN={time.time_ns()}")
+            build_command = (
+                "docker",
+                "buildx",
+                "build",
+                "--load",
+                f"--tag={name}",
+                *build_args,
+                context,
+            )
+            subprocess.run(build_command, env=self._environ, check=True, capture_output=True)
         return name
 
 
@@ -182,13 +190,13 @@ def layers(tag: str) -> list[str]:
 
 def pushed(tag: str, before: Sequence[str]) -> int:
     """The bytes of the layers that are not among those `before`, gzipped as a push does."""
-    wanted = {f"blobs/sha256/{digest.partition(':')[2]}" for digest in layers(tag)}
-    wanted -= {f"blobs/sha256/{digest.partition(':')[2]}" for digest in before}
+    names = {f"blobs/sha256/{digest.partition(':')[2]}" for digest in layers(tag)}
+    names -= {f"blobs/sha256/{digest.partition(':')[2]}" for digest in before}
     with saved(tag) as archive:
         return sum(
             len(gzip.compress(archive.extractfile(member).read(), 6))  # type: ignore[union-attr]
             for member in archive
-            if member.name in wanted
+            if member.name in names
         )
 
 
@@ -204,7 +212,7 @@ def saved(tag: str) -> Iterator[tarfile.TarFile]:
 # --- the machine, and words ----------------------------------------------------------------------
 
 
-def settled(at_most: float) -> None:
+def wait_until_idle(at_most: float) -> None:
     """Waits until the processors have had little to do for half a second."""
     deadline = time.monotonic() + at_most
     before = busy()
@@ -222,7 +230,7 @@ def busy() -> float:
     return sum(map(int, (user, nice, system, *more))) / os.sysconf("SC_CLK_TCK")
 
 
-def say(bench: Bench, scenario: str) -> None:
+def print_results(bench: Bench, scenario: str) -> None:
     seconds = bench.measured.seconds[scenario][-1]
     print(f"{bench.packager.name:<10} {scenario:<10} {seconds:6.1f} s", file=sys.stderr)
 
@@ -235,11 +243,11 @@ def markdown(measured: dict[str, dict[str, Any]]) -> str:
     for name, found in measured.items():
         seconds = [f"{statistics.median(found['seconds'][each]):.1f}" for each in SCENARIOS]
         size = f"{found['size'] / 1e6:.0f}"
-        lines.append(f"| {' | '.join((name, *seconds, size, told(found['pushed'])))} |")
+        lines.append(f"| {' | '.join((name, *seconds, size, pushed_text(found['pushed'])))} |")
     return "\n".join(lines)
 
 
-def told(pushed: Sequence[int]) -> str:
+def pushed_text(pushed: Sequence[int]) -> str:
     size = statistics.median(pushed)
     return f"{size / 1e6:.1f} MB" if size > 1e6 else f"{size / 1e3:.1f} kB"
 

@@ -1,4 +1,4 @@
-"""How long a service takes until it is ready, beside what its model takes to be loaded at all.
+"""Time until a service is ready, next to the time that loading its model takes.
 
     python -m benchmarks.startup [--runs N] [--docker] [--json | --markdown] [MODEL...]
 
@@ -121,17 +121,17 @@ def start(where: Local | Container) -> tuple[float, float]:
     """Seconds until /readyz answers 200, and until the first row of the model is answered."""
     started = time.perf_counter()
     with where.served() as url:
-        while ask(url, "GET", "/readyz")[0] != 200:
+        while send(url, "GET", "/readyz")[0] != 200:
             time.sleep(LOOK_SECONDS)
         ready = time.perf_counter() - started
-        body = json.loads(ask(url, "GET", "/")[1])["example"]
-        asked = time.perf_counter()
-        status, answer = ask(url, "POST", "/predict", json.dumps(body))
+        body = json.loads(send(url, "GET", "/")[1])["example"]
+        sent = time.perf_counter()
+        status, answer = send(url, "POST", "/predict", json.dumps(body))
         assert status == 200, answer
-        return ready, ready + time.perf_counter() - asked
+        return ready, ready + time.perf_counter() - sent
 
 
-def ask(url: str, method: str, path: str, body: str | None = None) -> tuple[int | None, bytes]:
+def send(url: str, method: str, path: str, body: str | None = None) -> tuple[int | None, bytes]:
     """Status and content; None where nobody answers yet."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     try:

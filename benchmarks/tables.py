@@ -1,4 +1,4 @@
-"""What was measured, as a table for people or for a document."""
+"""Measurements as a table for a terminal or a document."""
 
 from __future__ import annotations
 

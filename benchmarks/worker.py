@@ -2,7 +2,7 @@
 
     python -m benchmarks.worker [--rounds N] [--seconds N] [--markdown] [MODEL...]
 
-Serves the same bundle in several ways, in turn, on this machine; wrk asks for single rows by 1 and
+Serves the same bundle in several ways, in turn, on this machine; wrk requests single rows by 1 and
 by 64 connections. Shown are medians of the rounds, in requests a second, and p99 in ms by 64.
 """
 
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from benchmarks import tables
 from benchmarks.serve import wrk
-from benchmarks.serve.models import MODELS, Material, made
+from benchmarks.serve.models import MODELS, Material, train
 from benchmarks.serve.servers import packaged, until_answered
 from modelpack.engines.local.engine import venv_path
 
@@ -82,18 +82,18 @@ def measured(material: Material, bundle: Path, rounds: int, seconds: int) -> dic
     """Name of a way -> requests a second by each of CONNECTIONS, and the last one's p99."""
     load = next(load for load in material.model.loads if load.rows == 1)
     bodies = material.folder / "bodies.jsonl"
-    asked = (json.dumps({"instances": rows}) + "\n" for rows in material.asked(load))
-    bodies.write_text("".join(asked))
+    lines = (json.dumps({"instances": rows}) + "\n" for rows in material.instances(load))
+    bodies.write_text("".join(lines))
     found: dict[str, list[list[float]]] = {way.name: [] for way in WAYS}
     for _ in range(rounds):
         for way in WAYS:
             with serving(bundle, way) as url:
                 wrk.load(url, bodies, 8, 1)
-                told = [wrk.load(url, bodies, count, seconds) for count in CONNECTIONS]
-            if any(each.refused or each.broken for each in told):
+                answers = [wrk.load(url, bodies, count, seconds) for count in CONNECTIONS]
+            if any(each.refused or each.broken for each in answers):
                 raise SystemExit(f"{way.name}: not every request was answered")
-            rates = [each.requests / each.seconds for each in told]
-            found[way.name].append([*rates, told[-1].p99 or 0.0])
+            rates = [each.requests / each.seconds for each in answers]
+            found[way.name].append([*rates, answers[-1].p99 or 0.0])
     return {
         name: [statistics.median(column) for column in zip(*rows, strict=True)]
         for name, rows in found.items()
@@ -106,13 +106,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--markdown", action="store_true")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     wrk.require()
-    for name in given.models or ["iris", "forest"]:
+    for name in arguments.models or ["iris", "forest"]:
         with tempfile.TemporaryDirectory() as folder:
-            material = made(MODELS[name], Path(folder) / "model")
+            material = train(MODELS[name], Path(folder) / "model")
             bundle = packaged(material, Path(folder) / "bundle")
-            show(name, measured(material, bundle, given.rounds, given.seconds), given.markdown)
+            show(
+                name,
+                measured(material, bundle, arguments.rounds, arguments.seconds),
+                arguments.markdown,
+            )
 
 
 def show(model: str, found: Mapping[str, list[float]], markdown: bool) -> None:

@@ -30,7 +30,7 @@ VERDICTS = ("pass", "trust", "refuse", "not supported", "failure")
 
 @dataclass(frozen=True)
 class Result:
-    """What the inspector found in a payload.
+    """The findings of the inspector in a payload.
 
     Attributes:
         verdict: one of VERDICTS; "failure" is a bug of the inspector.

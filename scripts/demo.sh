@@ -1,5 +1,5 @@
 #!/bin/sh
-# Packages the iris sample, runs its container, asks it one question and ends it. Without a
+# Packages the iris sample, runs its container, sends one request and stops it. Without a
 # container engine the same service runs as a local process.
 set -eu
 cd "$(dirname "$0")/.."
@@ -8,7 +8,7 @@ port=${DEMO_PORT:-8080}
 
 say() { printf '\n\033[1m$ %s\033[0m\n' "$*"; }
 
-ask() {
+query() {
     say "curl -H 'Content-Type: application/json' -d @$sample/request.json http://127.0.0.1:$port/predict"
     for _ in $(seq 100); do
         curl --silent --fail "http://127.0.0.1:$port/readyz" >/dev/null && break
@@ -29,16 +29,16 @@ on_docker() {
         --security-opt no-new-privileges -p "127.0.0.1:$port:8080" iris:demo)
     trap 'docker stop "$container" >/dev/null' EXIT INT TERM
     echo "$container" | cut -c1-12
-    ask
+    query
 }
 
 on_process() {
-    echo "demo: no container engine can be had here, so the service runs as a local process" >&2
+    echo "demo: no container engine is available, so the service runs as a local process" >&2
     say "modelpack serve $sample/model.joblib --port $port"
     .venv/bin/modelpack serve "$sample/model.joblib" --port "$port" &
     server=$!
     trap 'kill "$server" 2>/dev/null; wait "$server" || true' EXIT INT TERM
-    ask
+    query
 }
 
 if sh scripts/engine.sh start; then on_docker; else on_process; fi

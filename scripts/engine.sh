@@ -5,7 +5,7 @@
 #   scripts/engine.sh stop [DIRECTORY]    ends the engine that this script has started, no other
 #
 # DIRECTORY (.cache/engine of the repository) keeps the process id and the log of an engine that was
-# started here. Exit status 8: there is no engine and none can be had.
+# started here. Exit status 8: no engine is available.
 set -eu
 
 main() {
@@ -39,7 +39,7 @@ has_buildx() { docker buildx version >/dev/null 2>&1; }
 install() {
     say "installing Docker, BuildKit and mmdebstrap by apt-get"
     apt-get update -qq || give_up "apt-get update failed"
-    # Debian has the command in a package of its own, which Ubuntu does not know.
+    # Debian has the command in a separate package, which Ubuntu does not know.
     cli=$(apt-cache --quiet=0 policy docker-cli 2>/dev/null | sed -n 's/.*Candidate: [0-9].*/docker-cli/p')
     # shellcheck disable=SC2086 # empty where there is no such package
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \

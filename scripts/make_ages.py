@@ -1,14 +1,15 @@
-"""Models of every age: saved by nine releases of scikit-learn, packaged, asked.
+"""Models of every age: saved by nine releases of scikit-learn, packaged, queried.
 
     python scripts/make_ages.py --all             # the whole matrix; its table goes to the document
     python scripts/make_ages.py 0.22 1.3 --kind mixed
     python scripts/make_ages.py --names           # which release has which names, for the rules
     python scripts/make_ages.py --truth           # which release loads what, for their tests
 
-For each release an environment of its time is made, with pins of its own and not of modelpack's
-choice; six kinds of models are trained there, saved by pickle and by joblib, and asked for five
-rows. Then `modelpack package` makes an image of each file, and its container is asked for the same:
-it answers as at saving only if every prediction and probability is the same to the last bit.
+For each release an environment of its time is made, with pins that modelpack did not
+choose; six kinds of models are trained there, saved by pickle and by joblib, and queried with five
+rows. Then `modelpack package` makes an image of each file, and its container is queried with the
+same rows. An answer is "as at saving" only if every prediction and probability is the same to the
+last bit.
 Exit status 1 if one does not.
 """
 
@@ -20,7 +21,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from ages.matrix import FILES, Result, package_and_ask, table
+from ages.matrix import FILES, Result, package_and_query, table
 from ages.names import table as names_table
 from ages.saving import NINE
 from ages.truth import truth
@@ -63,7 +64,7 @@ def _results(releases: Iterable[str], kind: str | None) -> Iterable[Result]:
         release = next(release for release in RELEASES if release.name == name)
         for file in FILES:
             if kind in {None, file.partition(".")[0]}:
-                result = package_and_ask(release, file)
+                result = package_and_query(release, file)
                 print(f"{result.release:5} {result.file:16} {result.verdict}", flush=True)
                 yield result
 

@@ -80,8 +80,8 @@ def ranges(seen: list[str]) -> str:
     starts = [place for place in places if place - 1 not in places]
     ends = [place for place in places if place + 1 not in places]
     pairs = zip(starts, ends, strict=True)
-    told = [order[a] if a == b else f"{order[a]}-{order[b]}" for a, b in pairs]
-    return ", ".join(told or seen)
+    spans = [order[a] if a == b else f"{order[a]}-{order[b]}" for a, b in pairs]
+    return ", ".join(spans or seen)
 
 
 def estimators(found: Evidence) -> Table:
@@ -124,11 +124,11 @@ def problems(found: Evidence, table: Table) -> Iterator[str]:
 
 
 def _refused(found: Evidence) -> Iterator[str]:
-    """What the inspector has against the files that show each way to make something."""
-    judged: set[str] = set()
+    """Return the findings on the files that show each way to build an object."""
+    judged_ways: set[str] = set()
     for release, of_release in found.items():
-        files = {file for way, file in of_release.witnesses.items() if way not in judged}
-        judged |= set(of_release.witnesses)
+        files = {file for way, file in of_release.witnesses.items() if way not in judged_ways}
+        judged_ways |= set(of_release.witnesses)
         for file in sorted(files):
             for finding in evidence.findings(release.files / file):
                 yield f"{release.name}: {file}: {finding.code}: {finding.message}"

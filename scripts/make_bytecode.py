@@ -1,5 +1,5 @@
-"""Regenerate modelpack/inspection/pickle/bytecode.json: what tells the byte code of one Python
-from that of another, by asking the Pythons themselves.
+"""Regenerate modelpack/inspection/pickle/bytecode.json: the differences
+between the byte code of Python versions, as the interpreters report them.
 
     python scripts/make_bytecode.py python3.7 python3.8 ...
 
@@ -33,11 +33,11 @@ print(json.dumps({
 
 def main(pythons: list[str]) -> None:
     version = 'import sys; print("%d.%d" % sys.version_info[:2])'
-    rows = [f'"{_said(p, version)}": {json.dumps(json.loads(_said(p, ASK)))}' for p in pythons]
+    rows = [f'"{_output(p, version)}": {json.dumps(json.loads(_output(p, ASK)))}' for p in pythons]
     TABLE.write_text("{\n" + ",\n".join(rows) + "\n}\n")
 
 
-def _said(python: str, code: str) -> str:
+def _output(python: str, code: str) -> str:
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 

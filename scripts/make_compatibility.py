@@ -1,12 +1,12 @@
-"""Packages real models that others published, asks their containers, and writes what came out.
+"""Package real models that others published, query their containers, and write the outcomes.
 
     python scripts/make_compatibility.py [MODELS] [--only NAME]
 
-MODELS is the folder with the models and their manifests, which a checkout does not hold; by default
-../shared/models beside it. For each row of scripts/compatibility/rows.py the model is packaged with
-the options it needs, its container is asked, and what it answers is compared with what its authors
-document. A row that fails is told, and the next one follows. Without --only, the table of
-docs/compatibility.md is written anew. Exit status 1 if a row fails that must not.
+MODELS is the folder with the models and their manifests, which a checkout does not
+contain (default: ../shared/models). For each row of scripts/compatibility/rows.py the model is packaged with
+the options it needs, its container is queried, and the response is compared with what its authors
+document. A row that fails is reported, and the next one follows. Without --only, the table of
+docs/compatibility.md is updated. Exit status 1 if a row fails that must not.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import sys
 import time
 from pathlib import Path
 
-from compatibility.judging import Judged, judge, table
 from compatibility.rows import ROWS
+from compatibility.verdicts import Verdict, judge, table
 from sections import replace_section
 
 ROOT = Path(__file__).parents[1]
@@ -27,14 +27,14 @@ DOCUMENT = ROOT / "docs" / "compatibility.md"
 def main() -> int:
     arguments = _arguments()
     rows = [row for row in ROWS if arguments.only is None or arguments.only in row.folder]
-    results: list[Judged] = []
+    results: list[Verdict] = []
     for number, row in enumerate(rows, 1):
         name = f"{row.folder}/{' + '.join(row.files)}"
         print(f"[{number}/{len(rows)}] {name}", end=" ", flush=True)
         began = time.monotonic()
         results.append(judge(row, arguments.models))
         print(f"{time.monotonic() - began:.0f} s\n    {results[-1].verdict}", flush=True)
-        for line in results[-1].told.splitlines()[-4:]:
+        for line in results[-1].stderr.splitlines()[-4:]:
             print(f"    {line}")
     if arguments.only is None:
         replace_section(DOCUMENT, "models", table(results))

@@ -4,7 +4,7 @@
     python scripts/make_interpreted.py --check  # writes nothing
 
 It reads the source of each release that the allowlist is made from, kept in .cache/sources;
-nothing is imported or executed (scripts/allowlist/interpreted.py tells what that cannot see).
+nothing is imported or executed (scripts/allowlist/interpreted.py lists the limits).
 scripts/allowlist/reviewed_interpreted.json holds for each place its decision, the reason and the
 releases. Exits 1 if a place has no decision, or with --check if the file would change.
 """
@@ -23,7 +23,7 @@ DECISIONS = {
     "member": "the inspector admits estimators: interpreted.MEMBERS",
     "contract": "a contract or an invariant of the inspector checks it",
     "table": "a table of the library: other text ends in an error",
-    "not reached": "not called at prediction, though the names say so",
+    "not reached": "not called at prediction, in spite of the names",
     "not saved": "the class is in no model file, or the allowlist does not make it",
     "harmless": "it cannot call, open or import what the file chooses",
 }

@@ -71,14 +71,14 @@ def text(found: Mapping[str, Union]) -> str:
     classes = {}
     for key, union in sorted(found.items()):
         refused = union.refused()
-        told: set[int] = set()
+        numbers: set[int] = set()
         admitted: set[str] = set()
         for names in union.owners.values():
             kept = {name for name in names if union.kinds[name] != {"data"}}
             if kept:
-                told.add(groups.setdefault(" ".join(sorted(kept)), len(groups)))
+                numbers.add(groups.setdefault(" ".join(sorted(kept)), len(groups)))
                 admitted |= kept - refused
-        classes[key] = [sorted(told), " ".join(sorted(admitted))]
+        classes[key] = [sorted(numbers), " ".join(sorted(admitted))]
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(each)}" for key, each in classes.items())
     names = ",\n".join(f" {json.dumps(group)}" for group in groups)
     return f'{{"groups": [\n{names}\n],\n"classes": {{\n{lines}\n}}}}\n'

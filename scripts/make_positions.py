@@ -25,7 +25,7 @@ OWN = "own functions"
 
 
 def decision(name: str) -> str:
-    """What the inspector admits in a parameter, in the words of the review."""
+    """The values that the inspector admits in a parameter, as the review describes them."""
     return "text" if name in TEXT else ", ".join(admitted(name) or ()) or OWN
 
 

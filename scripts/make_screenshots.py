@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from asking import container, package, remove
+from containers import container, package, remove
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ def main() -> int:
     rows = ["--example", str(SAMPLE / "request.json"), "--expected", str(SAMPLE / "response.json")]
     packaged = package([SAMPLE / "model.joblib"], "-t", IMAGE, *rows)
     if packaged.code:
-        print(packaged.told, file=sys.stderr)
+        print(packaged.stderr, file=sys.stderr)
         return packaged.code
     try:
         names = ("--env=MODELPACK_MODEL_NAME=customer-churn", "--env=MODELPACK_MODEL_VERSION=3")
@@ -45,15 +45,15 @@ def main() -> int:
 
 def take_all(browser: Browser, url: str) -> None:
     IMAGES.mkdir(exist_ok=True)
-    with opened(browser, url, **DESKTOP, color_scheme="light") as page:
+    with open_page(browser, url, **DESKTOP, color_scheme="light") as page:
         take(page, "light", full_page=True)
-    with opened(browser, url, **DESKTOP, color_scheme="dark") as page:
+    with open_page(browser, url, **DESKTOP, color_scheme="dark") as page:
         page.get_by_label("tenure_months", exact=True).fill("")
         page.get_by_label("contract").select_option("two years")
         page.get_by_role("tab", name="Python").click()
         page.wait_for_load_state("networkidle")
         take(page, "dark", full_page=True)
-    with opened(browser, url, **PHONE, color_scheme="light") as page:
+    with open_page(browser, url, **PHONE, color_scheme="light") as page:
         page.locator("#inputs").evaluate("node => node.scrollIntoView()")
         take(page, "phone")
 
@@ -74,7 +74,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
+def open_page(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
     """The page when it has answered its example."""
     page = browser.new_page(**options)
     page.route(

@@ -10,7 +10,7 @@ need() {
     install "$2"
 }
 
-# As `need`, of what a few tests ask for and not every release has: those tests tell what they miss.
+# Like `need`, for packages of a few tests that not every release has. These tests report what is missing.
 want() {
     command -v "$1" >/dev/null 2>&1 || (shift && install "$@") || echo "setup: no $1" >&2
 }
@@ -32,13 +32,13 @@ if [ "${1-}" = test ]; then
     need openssl openssl
     need chromium chromium
     need promtool promtool
-    # Other engines, a registry, and what security teams would use, to be asked for a second opinion.
+    # Other engines, a registry, and scanners of security teams for a second opinion.
     want podman podman crun netavark passt uidmap
     want bwrap bubblewrap
     want docker-registry docker-registry
     want skopeo skopeo
     want cosign cosign
-    # LightGBM is linked to it, and has no other way to say so.
+    # LightGBM is linked to it, and cannot declare it otherwise.
     ldconfig -p | grep -q 'libgomp\.so\.1' || install libgomp1
 fi
 [ -e /etc/ssl/certs/ca-certificates.crt ] || install ca-certificates

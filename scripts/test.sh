@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the files of tests that need an engine and some long ones beside all others. The output of
+# Runs the files of tests that need an engine and some long ones in parallel to all others. The output of
 # the first is shown when both have ended. Exit status 1 if a test of either fails.
 set -u
 cd "$(dirname "$0")/.."

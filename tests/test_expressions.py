@@ -11,7 +11,7 @@ from modelpack.serving.problems import Problem
 from modelpack.serving.server import http1
 
 TIMES = 8
-MOST_GROWTH = 30  # 8 in linear time, 64 in quadratic time
+MAX_GROWTH = 30  # 8 in linear time, 64 in quadratic time
 ENTRIES = ("{", "'descr'", ":", "'<f8'", ",", "'fortran_order'", ":", "False", ",", "'shape'", ":",
            "(1, 4)", ",", "}", "")  # fmt: skip
 
@@ -76,4 +76,4 @@ def fastest(read, text):
 def test_time_grows_with_the_length_of_the_text(name):
     read, text, size = CASES[name]
     assert len(text(TIMES * size)) > size
-    assert fastest(read, text(TIMES * size)) < MOST_GROWTH * fastest(read, text(size))
+    assert fastest(read, text(TIMES * size)) < MAX_GROWTH * fastest(read, text(size))

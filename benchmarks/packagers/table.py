@@ -44,7 +44,7 @@ class Order:
             raise RuntimeError(f"{command}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}")
 
     def build(self, context: Path, started_from: str, dockerfile: Path | None = None) -> None:
-        """The Dockerfile as it is, but with our base for the one that it starts from."""
+        """Return the Dockerfile with its base image replaced by ours."""
         replaced = f"--build-context={started_from}=docker-image://{self.base}"
         named = f"--file={dockerfile or context / 'Dockerfile'}"
         self.run(

@@ -1,4 +1,4 @@
-"""Other servers of models, each as its own documentation has a user write it, for two cores.
+"""Other model servers, each configured as its documentation describes, for two cores.
 
 `python -m benchmarks.peers` locks their environments anew, one `<name>.lock` each.
 """

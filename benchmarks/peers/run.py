@@ -1,4 +1,4 @@
-"""Makes a server's environment from its lock, and runs it for as long as it is asked."""
+"""Create the environment of a server from its lock, and run the server."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def trained(name: str, folder: Path) -> Path:
 
 def lock(peer: Peer) -> None:
     """Pin and hash what `peer` needs, as of today."""
-    wanted = "\n".join((*peer.requirements, *COMMON))
-    made = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--universal")
+    requirements_text = "\n".join((*peer.requirements, *COMMON))
+    flags = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--universal")
     into = (f"--output-file={HERE / peer.name}.lock", "--upgrade", "-")
-    command = [uv.find_uv_bin(), "pip", "compile", f"--python-version={PYTHON}", *made, *into]
-    subprocess.run(command, input=wanted, text=True, check=True)
+    command = [uv.find_uv_bin(), "pip", "compile", f"--python-version={PYTHON}", *flags, *into]
+    subprocess.run(command, input=requirements_text, text=True, check=True)
 
 
 def environment(peer: Peer) -> Path:
@@ -60,8 +60,8 @@ def environment(peer: Peer) -> Path:
     digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:12]
     folder = CACHE / f"{peer.name}-{digest}"
     if not (folder / "made").exists():
-        made = [uv.find_uv_bin(), "venv", "--clear", "--quiet", f"--python={PYTHON}", str(folder)]
-        subprocess.run(made, check=True)
+        flags = [uv.find_uv_bin(), "venv", "--clear", "--quiet", f"--python={PYTHON}", str(folder)]
+        subprocess.run(flags, check=True)
         into = (f"--python={folder}/bin/python", f"--requirement={pins}")
         filled = [uv.find_uv_bin(), "pip", "install", "--quiet", "--require-hashes", *into]
         subprocess.run(filled, check=True)
@@ -75,7 +75,7 @@ def running(peer: Peer, model: Path, example: Any) -> Iterator[Running]:
     when the block is left.
 
     Raises:
-        RuntimeError: it ends, or does not answer in time; with the end of what it said.
+        RuntimeError: The server ends or does not respond in time.
     """
     place = environment(peer)
     port = _free_port()
@@ -118,17 +118,17 @@ def _prepared(process: subprocess.Popen[bytes]) -> None:
 def _await(process: subprocess.Popen[bytes], url: str, body: bytes) -> None:
     deadline = time.monotonic() + READY_SECONDS
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    said = "nothing"
+    response = "nothing"
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(request, timeout=10):
                 return
         except urllib.error.HTTPError as error:
-            said = f"{error.code} {error.read()[:500]!r}"
+            response = f"{error.code} {error.read()[:500]!r}"
         except OSError as error:
-            said = str(error)
+            response = str(error)
         time.sleep(0.2)
-    raise RuntimeError(f"The server does not answer: {said}.")
+    raise RuntimeError(f"The server does not respond: {response}.")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Which servers there are, and how each is started and asked."""
+"""The servers, and how each is started and queried."""
 
 from __future__ import annotations
 
@@ -26,27 +26,32 @@ def named(rows: Any) -> Document:
     return [{str(index): value for index, value in enumerate(row)} for row in rows]
 
 
-def of_instances(answer: Document) -> list[Any]:
+def predictions_of_instances(answer: Document) -> list[Any]:
     predictions: list[Any] = answer["predictions"]
     return predictions
 
 
-def of_tensor(answer: Document) -> list[Any]:
+def outputs_of_tensor(answer: Document) -> list[Any]:
     values: list[Any] = answer["outputs"][0]["data"]
     return values
 
 
-def of_named(answer: Document) -> list[Any]:
+def outputs_by_name(answer: Document) -> list[Any]:
     values: list[Any] = answer["predict"]
     return values
 
 
 @dataclass(frozen=True)
 class Peer:
-    """`requirements`: of its environment, which `<name>.lock` pins. `command`: what is started in
-    it, with {model}, {port} and {folder} (its own, empty) filled in; `prepare`: what is run before.
-    `path`: where rows are asked for, in a document that `document` makes of them; `predictions`:
-    what the answer to it says of each row.
+    """A server.
+
+    Attributes:
+        requirements: Of its environment, which `<name>.lock` pins.
+        command: Starts the server; {model}, {port} and {folder} (empty) are filled in.
+        prepare: A command to run before.
+        path: The route of predictions.
+        document: Builds the body of a request from rows.
+        predictions: Returns the prediction of each row in a response.
     """
 
     name: str
@@ -54,7 +59,7 @@ class Peer:
     command: tuple[str, ...]
     path: str
     document: Callable[[Any], Document] = instances
-    predictions: Callable[[Document], list[Any]] = of_instances
+    predictions: Callable[[Document], list[Any]] = predictions_of_instances
     prepare: tuple[str, ...] = ()
 
 
@@ -94,7 +99,7 @@ PEERS = {
             ("mlserver", "start", "{folder}"),
             "/v2/models/model/infer",
             tensor,
-            of_tensor,
+            outputs_of_tensor,
             prepare=_script("mlserver"),
         ),
         Peer("litserve", ("litserve",), _script("litserve"), "/predict"),
@@ -125,7 +130,7 @@ PEERS = {
             _uvicorn("vetiver_server"),
             "/predict",
             named,
-            of_named,
+            outputs_by_name,
         ),
     )
 }

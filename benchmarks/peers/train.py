@@ -31,7 +31,7 @@ def iris():
 
 
 def forest():
-    """As it is mostly saved: trained on all cores, and to predict on all of them."""
+    """A forest that is trained and predicts on all cores, as most are."""
     data, classes, rows = numbers()
     model = RandomForestClassifier(100, max_depth=11, n_jobs=-1, random_state=SEED)
     return model.fit(data, classes), rows
@@ -50,7 +50,7 @@ def hgb():
 
 
 def numbers():
-    """Data and classes to train on, and rows to ask: 24 numbers each, of two classes."""
+    """Data and classes to train on, and rows to predict: 24 numbers each, of two classes."""
     data, classes = make_classification(
         5000 + ROWS, 24, n_informative=12, n_redundant=4, class_sep=0.8, random_state=SEED
     )
@@ -132,7 +132,7 @@ def predicted(model, rows):
     return model.predict(rows).tolist()
 
 
-MODELS = {made.__name__: made for made in (iris, forest, forest_alone, hgb, text, mixed)}
+MODELS = {builder.__name__: builder for builder in (iris, forest, forest_alone, hgb, text, mixed)}
 
 if __name__ == "__main__":
     folder = Path(os.environ["PEER_FOLDER"])

@@ -3,7 +3,7 @@
     python -m benchmarks.serve [--models NAMES] [--servers NAMES] [--rounds N] [--seconds N]
         [--json FILE | --from FILE] [--markdown] [--write]
 
-Each serves the same files of models on this machine. In each round each of them is asked in turn,
+Each serves the same files of models on this machine. In each round each of them is queried in turn,
 by wrk: single rows by 1 and by 64 connections, and 1,000 rows a request. Shown are medians, and the
 medians of the ratios within a round with the least and the most. The first run makes the
 environments of the others, 4 GB. --write puts it all into docs/performance.md, also from a file
@@ -30,7 +30,7 @@ from rich.progress import (
 )
 
 from benchmarks.serve import machine, plot, report, wrk
-from benchmarks.serve.models import MODELS, OF_NUMBERS, made
+from benchmarks.serve.models import MODELS, OF_NUMBERS, train
 from benchmarks.serve.results import Failure, Measurement, Results
 from benchmarks.serve.rounds import Plan, measured
 from benchmarks.serve.servers import LIMITS, OURS, competing, contender, packaged
@@ -43,11 +43,11 @@ def names(known: Iterable[str]) -> Callable[[str], list[str]]:
     """The type of an option that is some of `known`, with commas between."""
 
     def read(text: str) -> list[str]:
-        wanted = text.split(",")
-        unknown = [name for name in wanted if name not in known]
+        selected = text.split(",")
+        unknown = [name for name in selected if name not in known]
         if unknown:
             raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(known)}")
-        return wanted
+        return selected
 
     return read
 
@@ -69,19 +69,19 @@ def options() -> argparse.Namespace:
 
 
 def run(chosen: argparse.Namespace, console: Console) -> Iterator[Results]:
-    """What is known after each model."""
+    """Yield the results known after each model."""
     wrk.require()
     plan = Plan(chosen.rounds, chosen.seconds, chosen.curves)
     how = {"rounds": plan.rounds, "seconds": plan.seconds}
     found: list[Measurement | Failure] = []
-    wanted = {
+    selected = {
         MODELS[name]: [server for server in competing(MODELS[name]) if server in chosen.servers]
         for name in chosen.models
     }
-    turns = plan.rounds * sum(map(len, wanted.values()))
+    turns = plan.rounds * sum(map(len, selected.values()))
     with tempfile.TemporaryDirectory() as folder, Steps(console, turns) as steps:
-        for model, servers in wanted.items():
-            material = made(model, Path(folder) / model.name)
+        for model, servers in selected.items():
+            material = train(model, Path(folder) / model.name)
             bundle = packaged(material, material.folder / "bundle")
             contenders = [contender(name, material, bundle) for name in servers]
             found += measured(model, contenders, plan, steps.next)

@@ -1,4 +1,4 @@
-"""What the service claims of its speed, and whether a run bears it out."""
+"""Claims on the speed of the service, compared with a run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ FREE = 0.95  # what differs by less than noise costs nothing
 
 @dataclass(frozen=True)
 class Claim:
-    """That `value` of the service is `wanted` times as good as that of the best of `against`, on
-    `against_model` if that is another.
+    """A claim that `value` of the service is `target` times that of the best of `against`.
+
+    Attributes:
+        against_model: The model of the others, if it is another one.
     """
 
     model: str
     load: Load
-    wanted: float
+    target: float
     against: tuple[str, ...] = PEERS
     value: Value = rate
     against_model: str | None = None
@@ -53,11 +55,11 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        return self.ratio.median >= self.claim.wanted and not self.errors
+        return self.ratio.median >= self.claim.target and not self.errors
 
 
 def verdicts(results: Results) -> Iterator[Verdict]:
-    """Of those claims for which there are measurements."""
+    """Return the verdicts on claims that have measurements."""
     for claim in CLAIMS:
         model = claim.against_model or claim.model
         against = results.best(claim.against, model, claim.load, claim.value)

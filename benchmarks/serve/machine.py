@@ -1,4 +1,4 @@
-"""Where it was measured, and which versions of what."""
+"""The machine and the versions of a run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LOCKS = Path(__file__).parents[1] / "peers"
 
 
 def facts() -> dict[str, str]:
-    told = Path("/proc/cpuinfo").read_text()
-    name = re.search(r"^model name\s*:\s*(.*)$", told, re.MULTILINE)
+    cpuinfo = Path("/proc/cpuinfo").read_text()
+    name = re.search(r"^model name\s*:\s*(.*)$", cpuinfo, re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "processor": name[1] if name else platform.machine(),
@@ -31,7 +31,7 @@ def facts() -> dict[str, str]:
 
 
 def versions(bundle: Path) -> dict[str, str]:
-    """Of the service with its Python, and of each peer as its lock has it."""
+    """Return the versions of the service with its Python, and of each peer from its lock."""
     python = json.loads((bundle / "modelpack.json").read_bytes())["environment"]["python"]
     peers = {name: f"{_pinned(peer.name)}, Python {PYTHON}" for name, peer in OF_NUMBERS.items()}
     return {OURS: f"{__version__}, Python {python}", **peers}

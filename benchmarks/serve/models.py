@@ -1,4 +1,4 @@
-"""Which models are served, by whom, and what is asked of them."""
+"""The models, their servers, and the rows of the requests."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from benchmarks.peers import PEERS, Peer, fastapi, trained
 
-SINGLE_ROWS = 64  # that are asked for in turn
+SINGLE_ROWS = 64  # requested in turn
 
 
 @dataclass(frozen=True)
 class Load:
-    """`connections` that are kept open, each asking for `rows` rows at a time, again and again."""
+    """`connections` that are kept open. Each requests `rows` rows at a time, repeatedly."""
 
     connections: int
     rows: int = 1
@@ -36,7 +36,7 @@ CURVE = (Load(4), Load(16), Load(128))
 @dataclass(frozen=True, eq=False)
 class Model:
     """`name`: of its function in peers/train.py. `curve`: is latency drawn over throughput?
-    `limits`: are they measured beside the servers?
+    `limits`: whether they are measured next to the servers.
     """
 
     name: str
@@ -79,7 +79,7 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Material:
-    """A trained model: its file, rows to ask, and what the model itself predicts for them."""
+    """A trained model: its file, rows to predict, and the predictions of the model itself."""
 
     model: Model
     folder: Path
@@ -102,7 +102,7 @@ class Material:
         predictions: list[Any] = json.loads(self.questions.read_bytes())["predictions"]
         return predictions
 
-    def asked(self, load: Load) -> Iterator[list[Any]]:
+    def instances(self, load: Load) -> Iterator[list[Any]]:
         """The rows of each request, until they begin anew."""
         if load.rows == 1:
             yield from ([row] for row in self.rows[:SINGLE_ROWS])
@@ -110,7 +110,7 @@ class Material:
             yield self.rows[: load.rows]
 
 
-def made(model: Model, folder: Path) -> Material:
+def train(model: Model, folder: Path) -> Material:
     folder.mkdir()
     trained(model.name, folder)
     return Material(model, folder)

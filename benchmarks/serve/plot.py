@@ -20,7 +20,7 @@ MARKS = "osD^vPX*h"
 
 @dataclass(frozen=True)
 class Theme:
-    """GitHub's colours: of the page, the text and the grid, and one that stands out."""
+    """GitHub's colours: of the page, the text and the grid, and one for emphasis."""
 
     name: str
     page: str

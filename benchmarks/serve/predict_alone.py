@@ -12,20 +12,20 @@ import numpy as np
 
 model = joblib.load(sys.argv[1])
 with open(sys.argv[2]) as questions:  # noqa: PTH123 - no more than is needed
-    asked = json.load(questions)["rows"]
-if isinstance(asked[0], dict):
+    inputs = json.load(questions)["rows"]
+if isinstance(inputs[0], dict):
     import pandas
 
-    asked = pandas.DataFrame(asked)
-elif isinstance(asked[0], list):
-    asked = np.array(asked)
+    inputs = pandas.DataFrame(inputs)
+elif isinstance(inputs[0], list):
+    inputs = np.array(inputs)
 if hasattr(model, "n_jobs"):
     model.n_jobs = 1  # threads cost a single row more than they gain
 
 print("ready", flush=True)
 for line in sys.stdin:
     count, seconds = line.split()
-    rows, done, began = asked[: int(count)], 0, time.perf_counter()
+    rows, done, began = inputs[: int(count)], 0, time.perf_counter()
     while time.perf_counter() - began < float(seconds):
         model.predict(rows)
         done += int(count)

@@ -1,4 +1,4 @@
-"""What processes have used of the processors, from /proc."""
+"""CPU time of processes, from /proc."""
 
 from __future__ import annotations
 

@@ -60,13 +60,13 @@ class Sheet:
 
 def sheets(results: Results) -> Iterator[Sheet]:
     for model in results.models():
-        yield _of_model(results, model)
+        yield _model_sheet(results, model)
     claims = tuple(_claims(results))
     if claims:
         yield Sheet("Claims", ("claim", "target", "measured", "met"), claims)
 
 
-def _of_model(results: Results, model: str) -> Sheet:
+def _model_sheet(results: Results, model: str) -> Sheet:
     servers = results.servers(model)
     loads = [load for load in LOADS if any(results.values(model, s, load, rate) for s in servers)]
     head = ["server"]
@@ -94,7 +94,7 @@ def _cells(results: Results, model: str, server: str, load: Load) -> Iterator[st
 
 def _claims(results: Results) -> Iterator[tuple[str, ...]]:
     for verdict in verdicts(results):
-        target, met = f"≥ {verdict.claim.wanted:g}", "yes" if verdict.holds else "no"
+        target, met = f"≥ {verdict.claim.target:g}", "yes" if verdict.holds else "no"
         yield sentence(verdict), target, times(verdict.ratio), met
 
 

@@ -1,4 +1,4 @@
-"""What was measured: kept as JSON, and the arithmetic of it."""
+"""Measurements as JSON, and their statistics."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def cpu(measurement: Measurement) -> float | None:
 
 @dataclass(frozen=True)
 class Results:
-    """`machine`, `how`, `versions`: words to show. What is asked of a load is its values by round,
+    """`machine`, `how`, `versions`: texts to show. The values of a load are by round,
     which are compared round by round.
     """
 
@@ -104,17 +104,17 @@ class Results:
         }
 
     def errors(self, model: str, server: str, load: Load) -> int:
-        wanted = (model, server, load.name)
-        return sum(e.errors for e in self.measurements if (e.model, e.server, e.load) == wanted)
+        measured = (model, server, load.name)
+        return sum(e.errors for e in self.measurements if (e.model, e.server, e.load) == measured)
 
     def spread(self, model: str, server: str, load: Load, value: Value) -> Spread | None:
         return spread(self.values(model, server, load, value).values())
 
-    def best(self, of: Iterable[str], model: str, load: Load, value: Value) -> str | None:
-        """Who has the best median, of those without errors."""
+    def best(self, candidates: Iterable[str], model: str, load: Load, value: Value) -> str | None:
+        """Return the server with the best median, of those without errors."""
         known = {
             name: found.median
-            for name in of
+            for name in candidates
             if (found := self.spread(model, name, load, value))
             and not self.errors(model, name, load)
         }
@@ -131,10 +131,10 @@ class Results:
 
     @classmethod
     def read(cls, path: Path) -> Results:
-        told = json.loads(path.read_bytes())
-        measurements = tuple(Measurement(**each) for each in told.pop("measurements"))
-        failures = tuple(Failure(**each) for each in told.pop("failures"))
-        return cls(**told, measurements=measurements, failures=failures)
+        document = json.loads(path.read_bytes())
+        measurements = tuple(Measurement(**each) for each in document.pop("measurements"))
+        failures = tuple(Failure(**each) for each in document.pop("failures"))
+        return cls(**document, measurements=measurements, failures=failures)
 
 
 def spread(values: Iterable[float]) -> Spread | None:

@@ -1,4 +1,4 @@
-"""Whether the service became slower: this revision beside an earlier one, in the same rounds.
+"""Compare the speed of this revision of the service with an earlier one, in the same rounds.
 
     git worktree add ../before REVISION
     python -m benchmarks.serve.revisions ../before [--models NAMES] [--rounds N] [--seconds N]
@@ -23,7 +23,7 @@ from statistics import median
 
 from benchmarks.serve import wrk
 from benchmarks.serve.__main__ import names
-from benchmarks.serve.models import MODELS, Material, Model, made
+from benchmarks.serve.models import MODELS, Material, Model, train
 from benchmarks.serve.results import Failure, Measurement
 from benchmarks.serve.rounds import Plan, measured
 from benchmarks.serve.servers import OURS, contender
@@ -63,7 +63,7 @@ def compared(model: Model, folder: Path, before: Path, plan: Plan) -> list[Seque
         subprocess.CalledProcessError: One of the revisions does not package the model.
         RuntimeError: One of the services fails.
     """
-    material = made(model, folder / model.name)
+    material = train(model, folder / model.name)
     contenders = []
     for name, checkout in ((BEFORE, before), (AFTER, HERE)):
         bundle = packaged_by(checkout, material, folder / f"{model.name}-{name}")

@@ -31,13 +31,13 @@ class Plan:
 
 
 Step = Callable[[str], None]
-"""Is told what is measured now."""
+"""Receives the name of the current measurement."""
 
 
 def measured(
     model: Model, contenders: list[Contender], plan: Plan, step: Step
 ) -> Iterator[Measurement | Failure]:
-    """What each says in each round; who fails is left out of the rounds to come."""
+    """Measure each server in each round. One that fails is left out of later rounds."""
     with ExitStack() as stack:
         places = [Place(contender, stack) for contender in contenders]
         for number in range(plan.rounds):
@@ -57,7 +57,7 @@ def _turn(model: Model, place: Place, plan: Plan, number: int) -> Iterator[Measu
     with place.turn() as server:
         for load in plan.loads(contender, number):
             own, others = server.used(), foreign()
-            answers = server.asked(load, plan.seconds)
+            answers = server.measure(load, plan.seconds)
             own, others = server.used() - own, foreign() - others
             rows = answers.requests * load.rows
             yield Measurement(
@@ -87,7 +87,7 @@ class Place:
         running, fresh = self._running, self._running is None
         if running is None:
             running = self._running = self._stack.enter_context(self.contender.start())
-            running.asked(CROWD, WARM_UP_SECONDS)
+            running.measure(CROWD, WARM_UP_SECONDS)
         yield running
         if fresh and idle(running) > IDLE_SHARE:
             self.end()
@@ -104,7 +104,7 @@ def foreign() -> float:
 
 
 def idle(server: Running) -> float:
-    """The share of a processor that it uses while nobody asks."""
+    """Return the share of a processor that an idle server uses."""
     before = server.used()
     time.sleep(IDLE_SECONDS)
     return (server.used() - before) / IDLE_SECONDS

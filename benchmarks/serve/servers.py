@@ -1,4 +1,4 @@
-"""Whatever is measured: the service, its peers, and the limits beside them."""
+"""The service, its peers, and the limits that are measured."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BARE = "bare WSGI"
 ALONE = "predict alone"
 LIMITS = (BARE, ALONE)
 
-BARE_APP = '''"""An answer as long as a prediction's, whatever is asked."""
+BARE_APP = '''"""A response as long as a prediction's, to every request."""
 
 ANSWER = b'{"predictions":[0]}'
 HEADERS = [("Content-Type", "application/json"), ("Content-Length", str(len(ANSWER)))]
@@ -47,7 +47,7 @@ class Running(Protocol):
 
     def used(self) -> float: ...
 
-    def asked(self, load: Load, seconds: int) -> wrk.Answers: ...
+    def measure(self, load: Load, seconds: int) -> wrk.Answers: ...
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ class Answering:
     def used(self) -> float:
         return used(self.pid)
 
-    def asked(self, load: Load, seconds: int) -> wrk.Answers:
+    def measure(self, load: Load, seconds: int) -> wrk.Answers:
         return wrk.load(self.url, self._bodies(load), load.connections, seconds)
 
     def _bodies(self, load: Load) -> Path:
         path = self.material.folder / f"{self.document.__name__}-{load.rows}.jsonl"
         if not path.exists():
-            lines = (json.dumps(self.document(rows)) for rows in self.material.asked(load))
+            lines = (json.dumps(self.document(rows)) for rows in self.material.instances(load))
             path.write_text("".join(f"{line}\n" for line in lines))
         return path
 
@@ -91,7 +91,7 @@ def competing(model: Model) -> tuple[str, ...]:
 
 
 def contender(name: str, material: Material, bundle: Path) -> Contender:
-    """`bundle`: of the model, and beside it room for another one."""
+    """`bundle`: of the model, in a folder with room for another one."""
     model = material.model
     if name == OURS:
         return Contender(name, partial(_service, material, bundle), model.loads, model.curve)
@@ -110,7 +110,7 @@ def packaged(material: Material, bundle: Path) -> Path:
 
 @contextmanager
 def _service(material: Material, bundle: Path) -> Iterator[Running]:
-    """As the image runs it: its own lock, worker, settings and log, as a local process."""
+    """The service as a local process, with the lock, worker, settings and log of the image."""
     with LocalRunner().run(str(bundle)) as process:
         until_answered(f"{process.url}/readyz", process.is_running)
         server = Answering(f"{process.url}/predict", process.pid, material, instances)
@@ -176,13 +176,13 @@ class Alone:
     def used(self) -> float:
         return sum(used(process.pid) for process in self.processes)
 
-    def asked(self, load: Load, seconds: int) -> wrk.Answers:
-        asked = self.processes[: load.connections]
-        for process in asked:
+    def measure(self, load: Load, seconds: int) -> wrk.Answers:
+        processes = self.processes[: load.connections]
+        for process in processes:
             assert process.stdin
             process.stdin.write(f"{load.rows} {seconds}\n")
             process.stdin.flush()
-        rate = sum(float(_line(process)) for process in asked) / load.rows
+        rate = sum(float(_line(process)) for process in processes) / load.rows
         return wrk.Answers(round(rate * seconds), seconds, None, None, 0, 0)
 
 
@@ -192,25 +192,31 @@ def _line(process: subprocess.Popen[str]) -> str:
 
 
 def _check(server: Answering, predictions: Callable[[Any], list[Any]]) -> None:
-    """Raises:
-    RuntimeError: it answers otherwise than the model itself predicts.
+    """Require that a server predicts what the model itself predicts.
+
+    Raises:
+        RuntimeError: It does not.
     """
     material = server.material
     for count in (1, len(material.rows)):
         body = json.dumps(server.document(material.rows[:count])).encode()
         request = urllib.request.Request(server.url, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
-            given = predictions(json.load(answer))
-        if given != material.predictions[:count]:
-            raise RuntimeError(f"It predicts {str(given)[:200]} for the first {count} rows.")
+            predicted = predictions(json.load(answer))
+        if predicted != material.predictions[:count]:
+            raise RuntimeError(
+                f"The server predicts {str(predicted)[:200]} for the first {count} rows."
+            )
 
 
 def until_answered(url: str, is_running: Callable[[], bool]) -> None:
-    """Raises:
-    RuntimeError: it ends before it answers.
+    """Wait until a server responds.
+
+    Raises:
+        RuntimeError: It ends before.
     """
     while is_running():
         with suppress(OSError), urllib.request.urlopen(url, timeout=5):
             return
         time.sleep(0.1)
-    raise RuntimeError("It ends before it answers.")
+    raise RuntimeError("The server ended before it responded.")

@@ -1,4 +1,4 @@
-"""Load by wrk, and what it says of it."""
+"""Run wrk, and parse its output."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ class Answers:
 
 
 def require() -> None:
-    """Raises:
-    SystemExit: there is no wrk here.
-    """
+    """Exit with a message if wrk is not installed."""
     if not shutil.which("wrk"):
         raise SystemExit(
             "wrk makes the load, and is not installed. Install it with: apt install wrk"
@@ -61,14 +59,14 @@ def load(url: str, bodies: Path, connections: int, seconds: int) -> Answers:
 
 
 def parsed(output: str) -> Answers:
-    """The line that post.lua has added to what wrk says."""
+    """Parse the line that post.lua adds to the output of wrk."""
     line = next(line for line in output.splitlines() if line.startswith("{"))
-    told = json.loads(line)
+    figures = json.loads(line)
     return Answers(
-        told["requests"],
-        told["microseconds"] / 1e6,
-        told["p50"] / 1e3 if told["requests"] else None,
-        told["p99"] / 1e3 if told["requests"] else None,
-        told["refused"],
-        told["broken"],
+        figures["requests"],
+        figures["microseconds"] / 1e6,
+        figures["p50"] / 1e3 if figures["requests"] else None,
+        figures["p99"] / 1e3 if figures["requests"] else None,
+        figures["refused"],
+        figures["broken"],
     )

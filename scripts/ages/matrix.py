@@ -1,6 +1,4 @@
-"""A file of a release through `modelpack package`, and its container's answers beside those given
-at saving.
-"""
+"""Package the file of a release, and compare the answers of its container with the saved ones."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import asking
+import containers
 from allowlist.environments import Release
 
 from .saving import saved
@@ -33,39 +31,41 @@ class Result:
         return self.verdict == "as at saving"
 
 
-def package_and_ask(release: Release, file: str) -> Result:
+def package_and_query(release: Release, file: str) -> Result:
     """Leaves no image behind."""
     path = saved(release) / file
     tag = f"modelpack-ages/{release.name}:{file}"
-    packaged = asking.package([path], "--tag", tag)
-    if packaged.made is None:
-        verdict = f"exit {packaged.code}: {packaged.told.splitlines()[-1:]}"
+    packaged = containers.package([path], "--tag", tag)
+    if packaged.document is None:
+        verdict = f"exit {packaged.code}: {packaged.stderr.splitlines()[-1:]}"
         return Result(release.name, release.python, file, "", verdict)
     try:
-        with asking.container(tag) as url:
+        with containers.container(tag) as url:
             verdict = _compared(url, json.loads(path.with_suffix(".json").read_text()))
     finally:
-        asking.remove(tag)
-    chosen = _chosen(packaged.made["environment"])
+        containers.remove(tag)
+    chosen = _chosen(packaged.document["environment"])
     return Result(release.name, release.python, file, chosen, verdict)
 
 
 def _compared(url: str, expected: dict[str, Any]) -> str:
     also = expected["probabilities"] is not None
-    status, answer = asking.predict(url, expected["instances"], probabilities=also)
+    status, answer = containers.predict(url, expected["instances"], probabilities=also)
     if status != 200:
         return f"status {status}: {answer.get('detail')}"
-    wanted = {"predictions": expected["predictions"]}
+    saved_answer = {"predictions": expected["predictions"]}
     if also:
-        wanted["probabilities"] = expected["probabilities"]
-    return "as at saving" if answer == wanted else f"differs: {answer} instead of {wanted}"
+        saved_answer["probabilities"] = expected["probabilities"]
+    return (
+        "as at saving" if answer == saved_answer else f"differs: {answer} instead of {saved_answer}"
+    )
 
 
 def _chosen(environment: dict[str, Any]) -> str:
     pins = environment["requirements"]
     names = [name for name in ("scikit-learn", "numpy", "scipy", "pandas") if name in pins]
-    told = ", ".join(f"{name} {pins[name]}" for name in names)
-    return f"Python {environment['python']}, {told}"
+    versions = ", ".join(f"{name} {pins[name]}" for name in names)
+    return f"Python {environment['python']}, {versions}"
 
 
 def table(results: Iterable[Result]) -> str:

@@ -1,4 +1,4 @@
-"""Which names each release of a library has, told shortly, for modelpack/environment/names.json."""
+"""The names that each release of a library has, as ranges for modelpack/environment/names.json."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def table(keys: Iterable[str]) -> dict[str, dict[str, object]]:
     of releases that have it ("0.20-0.23"). What all have is left out, and so is a name that is
     there wherever its module is.
     """
-    wanted = sorted(key for key in keys if key.partition(":")[0].partition(".")[0] in LIBRARIES)
-    found = {release: _found(release, wanted) for release in (*RELEASES, *BETWEEN)}
+    expected = sorted(key for key in keys if key.partition(":")[0].partition(".")[0] in LIBRARIES)
+    found = {release: _existing(release, expected) for release in (*RELEASES, *BETWEEN)}
     return {
-        name: _of_library(name, [k for k in wanted if _library(k) == name], found)
+        name: _library_ranges(name, [k for k in expected if _library(k) == name], found)
         for name in sorted(set(LIBRARIES.values()))
     }
 
@@ -45,17 +45,22 @@ def _library(key: str) -> str:
     return LIBRARIES[key.partition(":")[0].partition(".")[0]]
 
 
-def _found(release: Release, keys: list[str]) -> set[str]:
+def _existing(release: Release, keys: list[str]) -> set[str]:
     make_environment(release)
     (release.folder / "ages").mkdir(exist_ok=True)
-    asked, answer = release.folder / "ages" / "names.json", release.folder / "ages" / "found.json"
+    question, answer = (
+        release.folder / "ages" / "names.json",
+        release.folder / "ages" / "found.json",
+    )
     modules = {key.partition(":")[0] for key in keys}
-    asked.write_text(json.dumps(sorted({*keys, *modules})))
-    inside(release, str(INSIDE / "names.py"), str(answer), str(asked))
+    question.write_text(json.dumps(sorted({*keys, *modules})))
+    inside(release, str(INSIDE / "names.py"), str(answer), str(question))
     return set(json.loads(answer.read_text()))
 
 
-def _of_library(name: str, keys: list[str], found: Mapping[Release, set[str]]) -> dict[str, object]:
+def _library_ranges(
+    name: str, keys: list[str], found: Mapping[Release, set[str]]
+) -> dict[str, object]:
     by_version: dict[str, set[str]] = {}
     for release, names in found.items():
         by_version.setdefault(_series(release, name), set()).update(names)
@@ -75,8 +80,8 @@ def _series(release: Release, name: str) -> str:
     return f"{version.major}.{version.minor}"
 
 
-def _ranges(there: list[bool], order: list[str]) -> str:
+def _ranges(present: list[bool], order: list[str]) -> str:
     """ "0.20-0.23 1.5-1.8" for those of `order` where it is there; "" where nowhere."""
-    runs = groupby(zip(order, there, strict=True), key=lambda pair: pair[1])
+    runs = groupby(zip(order, present, strict=True), key=lambda pair: pair[1])
     spans = [[version for version, _ in run] for is_there, run in runs if is_there]
     return " ".join(f"{span[0]}-{span[-1]}" for span in spans)

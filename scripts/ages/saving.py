@@ -1,4 +1,4 @@
-"""Makes the model files of every release, and finds out which release can load which."""
+"""Create the model files of every release, and test which release can load which."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from allowlist.environments import RELEASES, Release, inside, make_environment
 
 INSIDE = Path(__file__).parent / "inside"
 NINE = ("0.20", "0.22", "0.24", "1.0", "1.2", "1.3", "1.5", "1.7", RELEASES[-1].name)
-"""The releases that stand for all ages; the last is the current one."""
+"""Releases of every age; the last is the current one."""
 
 
 def saved(release: Release) -> Path:
@@ -29,7 +29,7 @@ def saved(release: Release) -> Path:
 
 
 def outcomes(loading: Release) -> dict[str, list[str]]:
-    """ "RELEASE/FILE" -> what comes of loading and asking it in the environment of `loading`."""
+    """ "RELEASE/FILE" -> the outcome of loading and querying it in the environment of `loading`."""
     folders = [str(saved(release)) for release in RELEASES]
     output = loading.folder / "ages" / "outcomes.json"
     inside(loading, str(INSIDE / "load.py"), str(output), *folders)

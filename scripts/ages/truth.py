@@ -1,4 +1,4 @@
-"""What came of loading every file of every release in the environment of every other, for tests."""
+"""Outcomes of loading every file of every release in every other environment, for tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from modelpack.types import ModelSpec
 from .saving import outcomes, saved
 
 NO_JOBLIB = "ModuleNotFoundError: No module named 'joblib'"
-"""scikit-learn 0.20 does without; what modelpack locks has it wherever the file asks for it."""
+"""scikit-learn 0.20 works without it; modelpack locks it if the file needs it."""
 
 
 LETTERS = {"same": "=", "close": "~", "differs": "d", "predict": "p", "load": "x", "crash": "c"}

@@ -1,1 +1,1 @@
-"""What real releases write into pickles, as evidence for modelpack/inspection/allowlist.json."""
+"""The contents of pickles of real releases, as evidence for modelpack/inspection/allowlist.json."""

@@ -21,16 +21,19 @@ _RUN = {"new", "call"}
 
 
 def problems(found: Mapping[Release, Evidence], table: Mapping[str, Any]) -> Iterator[str]:
-    """What runs and was not read, with its source."""
+    """Yield the code that runs and was not reviewed, with its source."""
     reviewed = json.loads(REVIEWED.read_text())
-    told = set()
+    reported = set()
     for release, of_release in found.items():
         roles = {key: table[key]["roles"] for key in sorted(of_release.roles)}
         running = {key: roles for key, roles in roles.items() if _RUN & set(roles)}
         for name, source in hooks(release, running).items():
             code = digest(source)
-            if code not in reviewed.get(name, {}).get("sources", ()) and (name, code) not in told:
-                told.add((name, code))
+            if (
+                code not in reviewed.get(name, {}).get("sources", ())
+                and (name, code) not in reported
+            ):
+                reported.add((name, code))
                 yield f"{release.name}: {name} {code} was never reviewed:\n{source}"
 
 

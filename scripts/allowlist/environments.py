@@ -20,7 +20,7 @@ SECONDS = 1_800
 
 @dataclass(frozen=True)
 class Release:
-    """`name` tells of it in the allowlist; `requirements` are those of pip, pinned."""
+    """`name` is its name in the allowlist; `requirements` are pinned, for pip."""
 
     name: str
     python: str
@@ -44,7 +44,7 @@ def _sklearn(version: str, python: str, others: str) -> Release:
     return Release(f"{major}.{minor}", python, f"scikit-learn=={version} {others}")
 
 
-# Oldest first; what is told of an estimator is told by the newest that has it.
+# Oldest first; the facts of an estimator are those of the newest release that has it.
 RELEASES = (
     _sklearn("0.20.4", "3.7", "numpy==1.16.6 scipy==1.2.3 pandas==0.25.3"),
     _sklearn("0.21.3", "3.7", "numpy==1.17.5 scipy==1.3.3 pandas==0.25.3 joblib==0.13.2"),

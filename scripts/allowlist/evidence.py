@@ -1,4 +1,4 @@
-"""What the files of one release name, read by modelpack's own machine: nothing is loaded."""
+"""The names in the files of one release, read by modelpack's own machine: nothing is loaded."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Evidence:
 
 
 def read(folder: Path, cache: Path) -> Evidence:
-    """What every saved file of a folder names; `cache` keeps it for the next time."""
+    """Return the names in every file of a folder, from `cache` if it exists."""
     if cache.exists() and cache.stat().st_mtime > folder.stat().st_mtime:
         return _from_json(json.loads(cache.read_text()))
     found = Evidence()
@@ -59,7 +59,7 @@ def read(folder: Path, cache: Path) -> Evidence:
 
 
 def findings(path: Path) -> list[Finding]:
-    """What the inspector has against loading a file."""
+    """Return the findings of the inspector on a file."""
     trace, root = _parsed(path)
     return policy.judge(trace, root, ())
 
@@ -80,15 +80,15 @@ def _parsed(path: Path) -> tuple[Trace, Node]:
 
 
 def _add(found: Evidence, file: str, trace: Trace, root: Node) -> None:
-    for made in trace.objects:
-        if names.contract(made.cls.key) == "ufunc":  # names what it makes by two strings
-            found.roles[":".join(made.args)].add("ref")
-        found.roles[made.cls.key].add(made.how)
-        found.witnesses.setdefault(_way(made), file)
-        filled = {"append": made.appends, "items": made.pairs}
-        key = class_key(made)
+    for obj in trace.objects:
+        if names.contract(obj.cls.key) == "ufunc":  # names what it makes by two strings
+            found.roles[":".join(obj.args)].add("ref")
+        found.roles[obj.cls.key].add(obj.how)
+        found.witnesses.setdefault(_how_built(obj), file)
+        filled = {"append": obj.appends, "items": obj.pairs}
+        key = class_key(obj)
         found.roles[key].update(role for role, values in filled.items() if values)
-        if is_constructed(made):
+        if is_constructed(obj):
             found.roles[key].add("new")
     for name in _values(root):
         found.roles[name.key].add("ref")
@@ -103,13 +103,13 @@ def _values(root: Node) -> Iterator[Global]:
         yield from (value for value in held if isinstance(value, Global))
 
 
-def _way(made: ObjectNode) -> str:
+def _how_built(obj: ObjectNode) -> str:
     """How an object is made, in words: a.b:C new(str, dict)=dict."""
-    args = ", ".join(_kind(arg) for arg in made.args)
-    more = ", **" if made.kwargs else ""
-    states = "".join(f"={_kind(state, 1)}" for state in made.states)
-    items = "+append" * bool(made.appends) + "+items" * bool(made.pairs)
-    return f"{made.cls.key} {made.how}({args}{more}){states}{items}"
+    args = ", ".join(_kind(arg) for arg in obj.args)
+    more = ", **" if obj.kwargs else ""
+    states = "".join(f"={_kind(state, 1)}" for state in obj.states)
+    items = "+append" * bool(obj.appends) + "+items" * bool(obj.pairs)
+    return f"{obj.cls.key} {obj.how}({args}{more}){states}{items}"
 
 
 def _kind(node: Node, level: int = 0) -> str:

@@ -1,12 +1,12 @@
 """Attributes of estimators that library code interprets, read from source: nothing is imported.
 
 For each class it follows `self.ATTRIBUTE` through variables, `getattr(self, "ATTRIBUTE")`, calls of
-functions and methods of the same package, into a place that gives text or an object a meaning of
-its own. Functions that no method of prediction may reach by name are left out.
+functions and methods of the same package, into a place that interprets text or an
+object. Functions that no method of prediction may reach by name are left out.
 
 What this does not see: compiled modules, values that pass through containers of other objects or
 other libraries, attributes that are set under computed names, and calls of functions that are
-values. Names stand for all functions of that name, so that it finds rather too much.
+values. A name matches all functions of that name, so the result errs on the side of too much.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Package:
         yield from (f.node.name for f in self.functions if f.node.decorator_list)
 
     def may_begin(self, _function: Function) -> bool:
-        """Whether a function may have places of its own, or return attributes."""
+        """Return whether a function may interpret values or return attributes."""
         return True
 
     def called(self, _caller: Function, name: str, _by: Call) -> Iterable[Function]:
@@ -200,7 +200,7 @@ def _size(function: Function) -> int:
 
 
 def may_interpret(function: Function) -> bool:
-    """Whether a function has a place of its own that gives a value a meaning."""
+    """Return whether a function interprets a value."""
     named = function.mentioned
     return bool(named & (_WORDS | _ASKED)) or any(map(_is_table, named))
 
@@ -235,39 +235,39 @@ class _Flow(ast.NodeVisitor):
             for statement in self.function.node.body:
                 self.visit(statement)
 
-    def of(self, node: ast.AST | None) -> set[str]:
-        """What an expression is made of: ".attribute" of self, or the name of a parameter."""
+    def origins(self, node: ast.AST | None) -> set[str]:
+        """Return the origins of an expression: ".attribute" of self, or the name of a parameter."""
         match node:
             case None | ast.Compare() | ast.Lambda():
                 found: set[str] = set()
             case ast.Attribute():
-                found = self._of_attribute(node)
+                found = self._attribute_origins(node)
             case ast.Name():
                 found = self.values.get(node.id, set())
             case ast.Call():
-                found = self._of_call(node)
+                found = self._call_origins(node)
             case ast.Subscript(value=ast.Name(id=self.state), slice=ast.Constant(value=key)):
                 found = {f".{key}"}
             case ast.Subscript():
-                found = self.of(node.value)
+                found = self.origins(node.value)
             case ast.IfExp():
-                found = self.of(node.body) | self.of(node.orelse)
+                found = self.origins(node.body) | self.origins(node.orelse)
             case _:
-                found = set().union(*map(self.of, ast.iter_child_nodes(node)))
+                found = set().union(*map(self.origins, ast.iter_child_nodes(node)))
         return found
 
-    def _of_attribute(self, node: ast.Attribute) -> set[str]:
+    def _attribute_origins(self, node: ast.Attribute) -> set[str]:
         if self._is_me(node.value):
             return self._own(node.attr)
-        return set() if node.attr in _OF_ARRAYS else self.of(node.value)
+        return set() if node.attr in _OF_ARRAYS else self.origins(node.value)
 
-    def _of_call(self, node: ast.Call) -> set[str]:
+    def _call_origins(self, node: ast.Call) -> set[str]:
         name = _last(node.func)
         if name == "getattr" and len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
             is_own = self._is_me(node.args[0])
-            return self._own(str(node.args[1].value)) if is_own else self.of(node.args[0])
+            return self._own(str(node.args[1].value)) if is_own else self.origins(node.args[0])
         if name in {"zip", "enumerate", "list", "tuple", "iter", "chain", "check_array", "lower"}:
-            return set().union(*map(self.of, node.args))
+            return set().union(*map(self.origins, node.args))
         if isinstance(node.func, ast.Attribute) and self._is_me(node.func.value):
             return self._returned(name)
         return set()
@@ -294,26 +294,26 @@ class _Flow(ast.NodeVisitor):
         parts = source.args if zipped and isinstance(source, ast.Call) else []
         if isinstance(target, ast.Tuple) and len(target.elts) == len(parts):
             for each, part in zip(target.elts, parts, strict=True):
-                self._set(each, self.of(part))
+                self._set(each, self.origins(part))
         else:
-            self._set(target, self.of(source))
+            self._set(target, self.origins(source))
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self.generic_visit(node)
         for target in node.targets:
-            self._set(target, self.of(node.value))
+            self._set(target, self.origins(node.value))
 
     def visit_Return(self, node: ast.Return) -> None:
-        self.function.returned |= {value for value in self.of(node.value) if value[0] == "."}
+        self.function.returned |= {value for value in self.origins(node.value) if value[0] == "."}
         self.generic_visit(node)
 
     def visit_Yield(self, node: ast.Yield) -> None:
-        self.function.returned |= {value for value in self.of(node.value) if value[0] == "."}
+        self.function.returned |= {value for value in self.origins(node.value) if value[0] == "."}
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if node.attr in _ASKED:  # called at once, or handed on
-            self._note(self.of(node.value), "member")
+            self._note(self.origins(node.value), "member")
         self.generic_visit(node)
 
     def visit_For(self, node: ast.For) -> None:
@@ -334,13 +334,13 @@ class _Flow(ast.NodeVisitor):
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         if isinstance(node.op, ast.Mod) and isinstance(node.right, ast.Tuple | ast.Dict):
-            self._note(self.of(node.left), "format")
+            self._note(self.origins(node.left), "format")
         self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         name = _last(node.value)
         if _is_table(name):
-            self._note(self.of(node.slice), "lookup")
+            self._note(self.origins(node.slice), "lookup")
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
@@ -349,24 +349,24 @@ class _Flow(ast.NodeVisitor):
         if name in _SINKS:
             kind, place = _SINKS[name]
             for value in arguments if place is None else arguments[place : place + 1]:
-                self._note(self.of(value), kind)
+                self._note(self.origins(value), kind)
         if isinstance(node.func, ast.Attribute):
-            self._of_method(node.func, arguments)
+            self._note_method(node.func, arguments)
         self._passed(node, name)
         self.generic_visit(node)
 
-    def _of_method(self, func: ast.Attribute, arguments: Iterable[ast.AST]) -> None:
+    def _note_method(self, func: ast.Attribute, arguments: Iterable[ast.AST]) -> None:
         names, kind = _OF_MODULES.get(_last(func.value), (set(), ""))
         if func.attr in names:
             for value in arguments:
-                self._note(self.of(value), kind)
+                self._note(self.origins(value), kind)
         elif func.attr in {"format", "format_map"}:
-            self._note(self.of(func.value), "format")
+            self._note(self.origins(func.value), "format")
         elif func.attr == "get" and _is_table(_last(func.value)):
-            self._note(set().union(*map(self.of, arguments)), "lookup")
+            self._note(set().union(*map(self.origins, arguments)), "lookup")
 
     def _passed(self, node: ast.Call, name: str) -> None:
-        """What reaches a place within a function that is called with it."""
+        """Note the arguments that the called function interprets."""
         by = self._by(node.func)
         positional = [a.value if isinstance(a, ast.Starred) else a for a in node.args]
         wrapped = node.func if isinstance(node.func, ast.Call) else None  # delayed(function)(...)
@@ -376,11 +376,11 @@ class _Flow(ast.NodeVisitor):
             if not called.sinks:
                 continue
             skipped = 1 if called.owner and by != "name" and not called.is_static else 0
-            given = dict(zip(called.parameters[skipped:], positional, strict=False))
-            given |= {each.arg: each.value for each in node.keywords if each.arg}
+            passed = dict(zip(called.parameters[skipped:], positional, strict=False))
+            passed |= {each.arg: each.value for each in node.keywords if each.arg}
             for parameter, kinds in list(called.sinks.items()):
                 for kind in kinds:
-                    self._note(self.of(given.get(parameter)), kind)
+                    self._note(self.origins(passed.get(parameter)), kind)
 
     def _by(self, func: ast.AST) -> Call:
         if not isinstance(func, ast.Attribute):

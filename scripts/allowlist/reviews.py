@@ -18,7 +18,7 @@ from allowlist.sources import sources
 Entry = dict[str, str]
 
 
-def found(read: Callable[[Path], Iterable[str]], *, data: bool = False) -> dict[str, str]:
+def find_entries(read: Callable[[Path], Iterable[str]], *, data: bool = False) -> dict[str, str]:
     """Return each place that `read` finds in the folder of a release, with the releases.
 
     Args:
@@ -65,7 +65,7 @@ def update(
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     before = path.read_text("utf-8") if path.exists() else "{}"
-    table = merged(found(read, data=data), json.loads(before))
+    table = merged(find_entries(read, data=data), json.loads(before))
     wrong = list(problems(table))
     stale = _text(table) != before
     if stale and options.check:

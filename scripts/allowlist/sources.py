@@ -43,7 +43,7 @@ class Source:
         """The package's folder, downloaded once.
 
         Raises:
-            subprocess.CalledProcessError: no wheel of this release can be had.
+            subprocess.CalledProcessError: The release has no wheel.
         """
         target = CACHE / re.sub(r"[^\w.-]+", "-", self.requirement)
         if not target.exists():
@@ -58,12 +58,12 @@ def sources(*, data: bool = False) -> Iterator[Source]:
         data: Whether to list numpy, pandas, scipy and statsmodels, too.
     """
     packages = {**_ESTIMATORS, **_DATA} if data else _ESTIMATORS
-    told = set()
+    reported = set()
     for release in (*RELEASES, *LIBRARIES):
         for requirement in release.requirements.split():
             package = packages.get(requirement.partition("==")[0])
-            if package and requirement not in told:
-                told.add(requirement)
+            if package and requirement not in reported:
+                reported.add(requirement)
                 yield Source(requirement, release.python, package)
 
 

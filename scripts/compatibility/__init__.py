@@ -1,1 +1,1 @@
-"""Real models that others published: what each needs, what it is asked, what it must answer."""
+"""Real models that others published: their options, requests and expected responses."""

@@ -11,7 +11,7 @@ EXPLORED = None
 
 
 @dataclass(frozen=True)
-class Ask:
+class Request:
     """`instances` are sent, and `predictions` and `probabilities` (in the order of the classes)
     come back, as near as `tolerance`; None: whatever it is. `status` of the answer.
     """
@@ -31,7 +31,7 @@ class Row:
 
     folder: str
     files: tuple[str, ...]
-    asks: tuple[Ask, ...] = ()
+    requests: tuple[Request, ...] = ()
     options: tuple[str, ...] = ()
     codes: tuple[int, ...] = ()
     words: str = ""
@@ -39,7 +39,7 @@ class Row:
     note: str = field(default="", compare=False)
 
 
-IRIS = Ask([[6.8, 2.8, 4.8, 1.4], [6.0, 3.4, 4.5, 1.6]], [1, 1])
+IRIS = Request([[6.8, 2.8, 4.8, 1.4], [6.0, 3.4, 4.5, 1.6]], [1, 1])
 HOUSE = {
     "MSZoning": "RL", "LotArea": 8450, "LotShape": "Reg", "Utilities": "AllPub", "YrSold": 2008,
     "Neighborhood": "CollgCr", "OverallQual": 7, "YearBuilt": 2003, "SaleType": "WD",
@@ -62,9 +62,11 @@ ROWS = (
         "kserve-svc-joblib-1.3.2",
         ("model.joblib",),
         (
-            Ask([[5.1, 3.5, 1.4, 0.2]], [0]),
+            Request([[5.1, 3.5, 1.4, 0.2]], [0]),
             IRIS,
-            Ask([[6.8, 2.8, 4.8, 1.4]], probabilities=[[0.0071, 0.8299, 0.1631]], tolerance=5e-5),
+            Request(
+                [[6.8, 2.8, 4.8, 1.4]], probabilities=[[0.0071, 0.8299, 0.1631]], tolerance=5e-5
+            ),
         ),
     ),
     Row("kserve-svc-pkl-1.3.2", ("model.pkl",), (IRIS,)),
@@ -73,13 +75,13 @@ ROWS = (
         Row(
             "kserve-svc-noproba",
             (file,),
-            (IRIS, Ask([[6.8, 2.8, 4.8, 1.4]], probabilities=[], status=400)),
+            (IRIS, Request([[6.8, 2.8, 4.8, 1.4]], probabilities=[], status=400)),
             note="a request for probabilities is refused, as there are none",
         )
         for file in ("model.pickle", "model.joblib")
     ),
     Row("kserve-svc-pkl-0.20.3", ("model.pkl",), (IRIS,)),
-    Row("kserve-mixedtype-1.3.0", ("model.joblib",), (Ask([HOUSE], [12.202832815138274]),)),
+    Row("kserve-mixedtype-1.3.0", ("model.joblib",), (Request([HOUSE], [12.202832815138274]),)),
     *(
         Row("kserve-empty-files", (file,), codes=UNTRUSTED, words="0 bytes")
         for file in ("model.joblib", "model.pkl")
@@ -88,7 +90,7 @@ ROWS = (
         "kserve-lightgbm-bst",
         ("model.bst",),
         (
-            Ask(
+            Request(
                 [[6.8, 2.8, 4.8, 1.6], [6.0, 3.4, 4.5, 1.6]],
                 [
                     [3.7899802486733807e-06, 0.9996982074114203, 0.00029800260833088297],
@@ -101,7 +103,7 @@ ROWS = (
         "yasa-0.8.1",
         ("clf_eeg_lgb_0.5.0.joblib",),
         (
-            Ask(
+            Request(
                 [[0.0] * 65],
                 ["W"],
                 [[0.0503, 0.0163, 0.0001, 0.0, 0.9333]],
@@ -109,12 +111,12 @@ ROWS = (
             ),
         ),
     ),
-    Row("yasa-0.8.1", ("clf_eeg+eog+emg+demo_lgb_0.5.0.joblib",), (Ask([[0.0] * 151]),)),
-    Row("stringsifter-3.20230711", ("ranker.pkl",), (Ask([[0.0] * 576]),)),
+    Row("yasa-0.8.1", ("clf_eeg+eog+emg+demo_lgb_0.5.0.joblib",), (Request([[0.0] * 151]),)),
+    Row("stringsifter-3.20230711", ("ranker.pkl",), (Request([[0.0] * 576]),)),
     Row(
         "stringsifter-3.20230711",
         ("featurizer.pkl", "ranker.pkl"),
-        (Ask(["kernel32.dll", "http://example.org/a.exe", "aaaa"]),),
+        (Request(["kernel32.dll", "http://example.org/a.exe", "aaaa"]),),
         options=(
             *requirement("stringsifter==3.20230711"),
             *trust("stringsifter.preprocess:Featurizer", "stringsifter.preprocess:Mapper"),
@@ -125,16 +127,16 @@ ROWS = (
         Row(
             "kserve-xgboost",
             (file,),
-            (Ask([[5.1, 3.5, 1.4, 0.2], [6.8, 2.8, 4.8, 1.4]], [0.0, 1.0]),),
+            (Request([[5.1, 3.5, 1.4, 0.2], [6.8, 2.8, 4.8, 1.4]], [0.0, 1.0]),),
         )
         for file in ("model.json", "model.ubj", "model.bst", "xgboost__model.bst")
     ),
-    Row("rdtools-3.2.1", ("xgboost_clipping_model.json",), (Ask(),)),
+    Row("rdtools-3.2.1", ("xgboost_clipping_model.json",), (Request(),)),
     Row(
         "catboost-server-rs",
         ("model.cbm",),
         (
-            Ask(
+            Request(
                 [["a", "b", "c", 0.5, 1.5], ["0", "1", "2", 1.0, 2.0]],
                 [0.75290898, 0.49162881],
                 tolerance=5e-9,
@@ -145,7 +147,7 @@ ROWS = (
         "onnxruntime-logreg-iris",
         ("logreg_iris.onnx",),
         (
-            Ask(
+            Request(
                 [[6.8, 2.8], [5.1, 3.5], [6.0, 3.4]],
                 probabilities=[
                     [0.8421, 7.5e-08, 0.1579],
@@ -160,7 +162,7 @@ ROWS = (
         "hatesonar-0.1.0-onnx",
         ("model.onnx",),
         (
-            Ask(
+            Request(
                 ["I love this community"],
                 [2],
                 [[0.0248, 0.2912, 0.6839]],
@@ -172,7 +174,7 @@ ROWS = (
         "alt-profanity-1.9.1",
         ("vectorizer.joblib", "model.joblib"),
         (
-            Ask(
+            Request(
                 [
                     "predict() takes an array and returns a 1 for each string if it is offensive, "
                     "else 0.",
@@ -180,7 +182,7 @@ ROWS = (
                 ],
                 [0, 1],
             ),
-            Ask(
+            Request(
                 [
                     "predict_prob() takes an array and returns the probability each string is "
                     "offensive",
@@ -195,7 +197,7 @@ ROWS = (
         "soft404-0.2.1",
         ("clf.joblib",),
         (
-            Ask(
+            Request(
                 ["<h1>Page not found</h1>"],
                 [True],
                 [[0.0124374927827527, 0.9875625072172473]],

@@ -1,4 +1,4 @@
-"""What a project says about its own test files, by their paths."""
+"""Labels of the test files of projects, from their paths."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def explanation(corpus: str, path: str) -> str:
 
 
 def label(corpus: str, path: str) -> str:
-    """Return "benign", "malicious", or "" for a file whose project says neither.
+    """Return "benign", "malicious", or "" for a file without a label.
 
     A literal of a test has no label: tests write down fragments and benign values as well.
     """

@@ -53,18 +53,18 @@ def trusted(message: str) -> list[str]:
     return [option for name in dict.fromkeys(names) for option in ("--trust", name)]
 
 
-def paths(case: Case, given: str) -> list[str]:
+def paths(case: Case, kind: str) -> list[str]:
     """Return the model's files, those that have the record next to them if it is given."""
-    home = case.record if given == RECORD else case.folder
+    home = case.record if kind == RECORD else case.folder
     return [str(home / file) for file in case.files]
 
 
-def package(case: Case, given: str, folder: Path, more: Sequence[str] = ()) -> Packaged:
+def package(case: Case, kind: str, folder: Path, more: Sequence[str] = ()) -> Packaged:
     """Run `modelpack package` in the environment that trained the model, as the author would."""
     options = [*case.options, *more, "--requirement", PYARROW]
-    if given == EXAMPLE:
+    if kind == EXAMPLE:
         options += ["--example", str(case.folder / "example.csv")]
-    command = [sys.executable, "-m", "modelpack", "package", *paths(case, given)]
+    command = [sys.executable, "-m", "modelpack", "package", *paths(case, kind)]
     command += [*options, "--engine", "process", "--json", "-o", str(folder)]
     variables = {"VIRTUAL_ENV": str(case.release.folder / "venv"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

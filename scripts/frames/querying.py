@@ -24,7 +24,7 @@ TYPES |= {f"{kind}INT{bits}": np.dtype(f"{kind.lower()}int{bits}").type
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one way to send the rows, with the reason or the first difference."""
+    """The outcome of one way to send the rows, with the reason or the first difference."""
 
     way: str
     state: str
@@ -115,23 +115,23 @@ def _compared(way: dict[str, Any], document: dict[str, Any]) -> Answer:
         expected = way[name]
         if len(found) != len(expected):
             return Answer(way["name"], WRONG, f"{len(found)} {name} for {len(expected)} rows")
-        for row, (value, wanted) in enumerate(zip(found, expected, strict=True)):
-            if value == wanted and type(value) is not bool:
+        for row, (value, other) in enumerate(zip(found, expected, strict=True)):
+            if value == other and type(value) is not bool:
                 continue
-            difference = f"row {row}: {value!r:.80} instead of {wanted!r:.80}"
-            if not is_close(value, wanted):
+            difference = f"row {row}: {value!r:.80} instead of {other!r:.80}"
+            if not is_close(value, other):
                 return Answer(way["name"], WRONG, difference)
             if state == RIGHT:
                 state, detail = BITS, difference
     return Answer(way["name"], state, detail)
 
 
-def is_close(value: Any, wanted: Any) -> bool:
+def is_close(value: Any, other: Any) -> bool:
     """Return whether two answers differ by no more than rounding."""
-    if isinstance(value, dict) and isinstance(wanted, dict):
-        return value.keys() == wanted.keys() and all(is_close(value[k], wanted[k]) for k in value)
-    if isinstance(value, list) and isinstance(wanted, list):
-        return len(value) == len(wanted) and all(map(is_close, value, wanted))
-    if isinstance(value, float) and isinstance(wanted, float):
-        return math.isclose(value, wanted, rel_tol=CLOSE, abs_tol=1e-12)
-    return type(value) is type(wanted) and value == wanted
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(is_close(value[k], other[k]) for k in value)
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(is_close, value, other))
+    if isinstance(value, float) and isinstance(other, float):
+        return math.isclose(value, other, rel_tol=CLOSE, abs_tol=1e-12)
+    return type(value) is type(other) and value == other

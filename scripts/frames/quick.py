@@ -28,7 +28,7 @@ from modelpack.types import BaseImage, Environment
 
 
 class UntestedError(Exception):
-    """The rows of the model are unknown or do not suit it: `modelpack package` asks for others."""
+    """The rows of the model are unknown or do not suit it: `modelpack package` needs others."""
 
 
 SERVE = Path(__file__).parent / "inside" / "serve.py"
@@ -48,7 +48,7 @@ def quickly(paths: list[str], options: Options, interpreter: Path) -> Iterator[s
 
     Raises:
         ModelpackError: The model is refused before the build.
-        UntestedError: Nothing tells what a row looks like, or the model fails on the example.
+        UntestedError: Nothing describes a row, or the model fails on the example.
         RuntimeError: The service does not start.
     """
     run = Pipeline(options)
@@ -59,7 +59,7 @@ def quickly(paths: list[str], options: Options, interpreter: Path) -> Iterator[s
     locked = Environment("3.11", "linux/amd64", {}, {}, "")
     base = BaseImage("python:3.11-slim", "3.11", "registry")
     folder = str(bundles.render(model, locked, base, options.output, code).path)
-    server = _Server.of(str(interpreter))
+    server = _Server.for_interpreter(str(interpreter))
     log = f"{folder}.log"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -86,7 +86,7 @@ class _Server:
 
     @staticmethod
     @cache
-    def of(interpreter: str) -> _Server:
+    def for_interpreter(interpreter: str) -> _Server:
         return _Server(interpreter)
 
     def request(self, document: dict[str, object]) -> int:

@@ -22,7 +22,7 @@ TRUST_EXIT, SMOKE_EXIT = 3, 7
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a model with a kind of evidence: how it was packaged, and its answers."""
+    """The outcome of a model with a kind of evidence: how it was packaged, and its answers."""
 
     evidence: str
     packaged: str
@@ -57,7 +57,7 @@ class Verdict:
 
     @property
     def needs_rows(self) -> bool:
-        """Whether the model can only be packaged with a record or an example."""
+        """Return whether the model needs a record or an example to be packaged."""
         return any(outcome.packaged == UNTESTED for outcome in self.outcomes)
 
     @property
@@ -88,60 +88,60 @@ def judge(case: Case, *, quick: bool = False) -> Verdict:
         quick: Run the service in the environment of training instead of one made from a lock.
     """
     outcomes = []
-    for given in evidence(case):
+    for kind in evidence(case):
         with tempfile.TemporaryDirectory(prefix="modelpack-frames-") as scratch:
             outcome = _quick_outcome if quick else _outcome
-            outcomes.append(outcome(case, given, Path(scratch) / "bundle"))
+            outcomes.append(outcome(case, kind, Path(scratch) / "bundle"))
     document = case.document
     return Verdict(
         case.release.name, case.name, document["text"], outcomes, document["may_be_refused"]
     )
 
 
-def _outcome(case: Case, given: str, folder: Path) -> Outcome:
-    packaged = package(case, given, folder)
+def _outcome(case: Case, kind: str, folder: Path) -> Outcome:
+    packaged = package(case, kind, folder)
     if packaged.code == TRUST_EXIT and (options := trusted(packaged.message)):
-        packaged = package(case, given, folder, options)
-    if packaged.code and _needs_rows(given, packaged.message):
-        return Outcome(given, UNTESTED, packaged.message)
+        packaged = package(case, kind, folder, options)
+    if packaged.code and _needs_rows(kind, packaged.message):
+        return Outcome(kind, UNTESTED, packaged.message)
     if packaged.code not in {0, SMOKE_EXIT} or packaged.bundle is None:
-        return Outcome(given, BEFORE, f"exit {packaged.code}: {packaged.message}")
+        return Outcome(kind, BEFORE, f"exit {packaged.code}: {packaged.message}")
     try:
         with service(packaged.bundle) as url:
             answers = query(case, url)
     except (OSError, RuntimeError) as error:
-        return Outcome(given, FAILED, f"{packaged.message} {error}")
+        return Outcome(kind, FAILED, f"{packaged.message} {error}")
     if packaged.code:
-        return Outcome(given, FAILED, packaged.message, answers)
-    return Outcome(given, SERVED, "", answers)
+        return Outcome(kind, FAILED, packaged.message, answers)
+    return Outcome(kind, SERVED, "", answers)
 
 
-def _quick_outcome(case: Case, given: str, folder: Path, more: Sequence[str] = ()) -> Outcome:
+def _quick_outcome(case: Case, kind: str, folder: Path, more: Sequence[str] = ()) -> Outcome:
     options = Options(
         output=folder,
         code=tuple(map(Path, _values(case.options, "--code"))),
         select=tuple(_values(case.options, "--select")),
         trust=tuple(_values(more, "--trust")),
-        example=case.folder / "example.csv" if given == EXAMPLE else None,
+        example=case.folder / "example.csv" if kind == EXAMPLE else None,
     )
     try:
-        with quickly(paths(case, given), options, case.release.interpreter) as url:
-            return Outcome(given, SERVED, "", query(case, url))
+        with quickly(paths(case, kind), options, case.release.interpreter) as url:
+            return Outcome(kind, SERVED, "", query(case, url))
     except ModelpackError as error:
         message = f"exit {error.exit_code}: {error.message} {error.hint}"
         if error.exit_code == TRUST_EXIT and (names := trusted(error.hint)) and not more:
-            return _quick_outcome(case, given, folder, names)
-        return Outcome(given, UNTESTED if _needs_rows(given, message) else BEFORE, message)
+            return _quick_outcome(case, kind, folder, names)
+        return Outcome(kind, UNTESTED if _needs_rows(kind, message) else BEFORE, message)
     except UntestedError as error:
-        return Outcome(given, UNTESTED if given == WITHOUT else FAILED, str(error))
+        return Outcome(kind, UNTESTED if kind == WITHOUT else FAILED, str(error))
     except (OSError, RuntimeError) as error:
-        return Outcome(given, FAILED, str(error))
+        return Outcome(kind, FAILED, str(error))
 
 
 def _values(options: Sequence[str], name: str) -> list[str]:
     return [value for key, value in pairwise(options) if key == name]
 
 
-def _needs_rows(given: str, message: str) -> bool:
-    """Whether the package fails for want of rows and says which options give them."""
-    return given == WITHOUT and ("--example" in message or "modelpack.record" in message)
+def _needs_rows(kind: str, message: str) -> bool:
+    """Return whether the package fails for want of rows, with a hint at the options."""
+    return kind == WITHOUT and ("--example" in message or "modelpack.record" in message)

@@ -1,4 +1,4 @@
-"""What a class has by name, and what its methods set on its objects."""
+"""Attributes of a class, and those that its methods set on its objects."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Attributes:
 
 
 def attributes(definition: ast.ClassDef) -> Attributes:
-    """Return the attributes that the body of a class tells."""
+    """Return the attributes in the body of a class."""
     found = Attributes()
     for base in definition.bases:
         found.bases += named(base)
@@ -81,7 +81,7 @@ def _note(found: Attributes, name: str, kind: Kind) -> None:
 
 
 def _note_function(found: Attributes, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    kind = _of_function(function)
+    kind = _function_kind(function)
     _note(found, function.name, kind)
     if kind == "value":  # kept as an attribute once it is known
         found.stored.add(function.name)
@@ -97,12 +97,12 @@ def _note_function(found: Attributes, function: ast.FunctionDef | ast.AsyncFunct
 
 def _note_value(found: Attributes, target: ast.expr, value: ast.expr) -> None:
     for name in _names(target):
-        _note(found, name, _of_value(value))
+        _note(found, name, _value_kind(value))
         if name == _METADATA:
             found.pickled.update(_texts(value))
 
 
-def _of_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Kind:
+def _function_kind(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Kind:
     for decorator in function.decorator_list:
         called = decorator.func if isinstance(decorator, ast.Call) else decorator
         name = dotted_name(called).rpartition(".")[2]
@@ -113,7 +113,7 @@ def _of_function(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Kind:
     return "method"
 
 
-def _of_value(value: ast.expr) -> Kind:
+def _value_kind(value: ast.expr) -> Kind:
     if isinstance(value, _LITERALS):
         return "data"
     if isinstance(value, ast.Call) and dotted_name(value.func).lower().endswith("property"):

@@ -139,7 +139,7 @@ class Libraries:
 
     def _outside(self, found: Union, owner: Key) -> None:
         """Include a base of another distribution, of Python, or one that is compiled."""
-        known = _NOT_PYTHON.get(owner) or _of_python(owner)
+        known = _NOT_PYTHON.get(owner) or _python_attributes(owner)
         if known is not None:
             _include(found, owner, Attributes(dict.fromkeys(known, "method")))
         elif (other := self.union(*owner)) is not None:
@@ -148,7 +148,7 @@ class Libraries:
             found.unread.add(owner)
 
 
-def _of_python(owner: Key) -> Iterable[str] | None:
+def _python_attributes(owner: Key) -> Iterable[str] | None:
     """Return the names of a class of the standard library that classes of models inherit from."""
     module, name = owner
     if module == "abc":
@@ -172,10 +172,10 @@ def _definitions(sources: Sources, place: Key) -> tuple[Attributes, ...]:
     found = sources.module(module)
     if found is None:
         return ()
-    made = tuple(attributes(each) for each in found.classes.get(name, ()))
-    for each in made:
+    parts = tuple(attributes(each) for each in found.classes.get(name, ()))
+    for each in parts:
         for added in found.added.get(name, ()):
             each.kinds.setdefault(added, "method")
         if name in found.wrapped:
             each.bases.append(dotted_name(found.wrapped[name]))
-    return made
+    return parts

@@ -1,7 +1,7 @@
 """The classes of a release, read from its sources: nothing is imported, nothing is executed.
 
 A name is resolved as Python would resolve it, by definitions, imports and assignments at the top of
-its module. Compiled modules have no source here, and what only running code would tell is missing:
+its module. Compiled modules have no source here, and facts that only running code has are missing:
 names that are made by `exec`, or that a loop adds to a class.
 """
 
@@ -19,13 +19,13 @@ Key = tuple[str, str]
 
 @dataclass
 class Module:
-    """What the top of a module binds.
+    """The names that the top of a module binds.
 
     Attributes:
         classes: Definitions of classes by name; of several, all.
-        imports: Names that other modules define; an empty name stands for a module.
+        imports: Names that other modules define; an empty name means a module.
         stars: Modules whose names are all imported.
-        aliases: Names that stand for other expressions.
+        aliases: Names of other expressions.
         added: Attributes that statements behind a class give to it, by class.
         wrapped: Classes whose methods `populate_wrapper` of statsmodels copies, by class.
     """
@@ -59,7 +59,7 @@ class Sources:
 
     def resolve(self, module: str, name: str) -> Iterator[Key]:
         """Yield where the classes of a name are defined, such as `a.b`, seen from a module. A name
-        outside of the sources is yielded as it is.
+        outside of the sources is yielded unchanged.
         """
         yield from self._resolve(module, name, set())
 
@@ -117,7 +117,7 @@ def _split(sources: Sources, module: str, rest: str) -> Key:
 
 
 def named(node: ast.expr) -> Iterator[str]:
-    """Yield the dotted names that may stand for a class: itself, or those that a call is given,
+    """Yield the dotted names that may mean a class: itself, or those that a call is given,
     such as `with_metaclass(ABCMeta, Base)`.
     """
     if isinstance(node, ast.Call):
@@ -165,9 +165,9 @@ def _bind(module: Module, package: str, body: list[ast.stmt]) -> None:
         elif isinstance(statement, ast.Assign):
             _assigned(module, statement)
         elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-            called, given = dotted_name(statement.value.func), statement.value.args
-            if called.endswith("populate_wrapper") and isinstance(given[0], ast.Name):
-                module.wrapped[given[0].id] = given[1]
+            called, arguments = dotted_name(statement.value.func), statement.value.args
+            if called.endswith("populate_wrapper") and isinstance(arguments[0], ast.Name):
+                module.wrapped[arguments[0].id] = arguments[1]
 
 
 def _assigned(module: Module, statement: ast.Assign) -> None:

@@ -24,7 +24,7 @@ def mutated(data: bytes, foreign: bytes, chance: random.Random) -> tuple[bytes, 
     """Return the bytes of a changed file, and the changes in words. `foreign`: of another model."""
     members = _members(data)
     schema = json.loads(members["schema.json"])
-    told = []
+    descriptions = []
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         arrays = sorted(name for name in members if name.endswith(".npy"))
         if arrays and chance.random() < 0.35:
@@ -34,11 +34,13 @@ def mutated(data: bytes, foreign: bytes, chance: random.Random) -> tuple[bytes, 
             stream = io.BytesIO()
             np.save(stream, changed, allow_pickle=False)
             members[name] = stream.getvalue()
-            told.append(f"array {array.dtype}{array.shape} -> {changed.dtype}{changed.shape}")
+            descriptions.append(
+                f"array {array.dtype}{array.shape} -> {changed.dtype}{changed.shape}"
+            )
         else:
-            told.append(_change_schema(schema, foreign, members, chance))
+            descriptions.append(_change_schema(schema, foreign, members, chance))
     members["schema.json"] = json.dumps(schema).encode()
-    return _archive(members), "; ".join(told)
+    return _archive(members), "; ".join(descriptions)
 
 
 def _change_schema(schema: Any, foreign: bytes, members: dict[str, bytes], chance: Any) -> str:
@@ -69,8 +71,10 @@ def _change_schema(schema: Any, foreign: bytes, members: dict[str, bytes], chanc
 
 
 def _name(key: str, others: list[str], chance: random.Random) -> str:
-    made = chance.choice(CALLABLES)
-    own = made.__module__ if key == "__module__" else getattr(made, "__name__", CANARY)
+    replacement = chance.choice(CALLABLES)
+    own = (
+        replacement.__module__ if key == "__module__" else getattr(replacement, "__name__", CANARY)
+    )
     return chance.choice((*others, own or "builtins", CANARY))
 
 
@@ -96,9 +100,9 @@ def _change_node(holder: Any, key: Any, nodes: list[Any], chance: random.Random)
 
 def _foreign(data: bytes, members: dict[str, bytes]) -> list[Any]:
     """Return the nodes of another file, and add its arrays to `members`."""
-    there = _members(data)
-    members.update({name: content for name, content in there.items() if name not in members})
-    found = json.loads(there["schema.json"])
+    donor = _members(data)
+    members.update({name: content for name, content in donor.items() if name not in members})
+    found = json.loads(donor["schema.json"])
     return [found, *(h[k] for h, k, _ in _places(found, ()) if isinstance(h[k], dict))]
 
 

@@ -19,9 +19,9 @@ extern void __libc_free(void *);
 #define PAGE 4096UL
 #define ALIGN 16UL
 #define ARENA (1UL << 38)
-#define MOST_BYTES (1UL << 32)
-#define MOST_FILLED (1UL << 24)
-#define MOST_LIVE 24000L /* Linux allows a process 65,530 mappings. Each takes two. */
+#define MAX_BYTES (1UL << 32)
+#define MAX_FILLED (1UL << 24)
+#define MAX_LIVE 24000L /* Linux allows a process 65,530 mappings. Each takes two. */
 #define AFTER 0xC3       /* value of the bytes between the end and the multiple of 16 */
 #define NONE (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
 
@@ -46,19 +46,19 @@ static size_t rounded(size_t size, size_t to) { return (size + to - 1) / to * to
 
 static void *allocate(size_t size, size_t align, int zero) {
     if (align < ALIGN) align = ALIGN;
-    if (size >= MOST_BYTES || __atomic_load_n(&bytes, __ATOMIC_RELAXED) + size >= MOST_BYTES) {
+    if (size >= MAX_BYTES || __atomic_load_n(&bytes, __ATOMIC_RELAXED) + size >= MAX_BYTES) {
         errno = ENOMEM;
         return NULL;
     }
     size_t held = rounded(size ? size : 1, align), span = rounded(held, PAGE);
-    if (align > PAGE || __atomic_load_n(&live, __ATOMIC_RELAXED) >= MOST_LIVE) goto glibc;
+    if (align > PAGE || __atomic_load_n(&live, __ATOMIC_RELAXED) >= MAX_LIVE) goto glibc;
     size_t at = __atomic_fetch_add(&used, span + PAGE, __ATOMIC_RELAXED);
     if (at + span + PAGE > ARENA || mprotect(arena + at, span, PROT_READ | PROT_WRITE)) goto glibc;
     char *p = arena + at + span - held;
     *size_of(p) = size;
     __atomic_fetch_add(&live, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&bytes, size, __ATOMIC_RELAXED);
-    if (!zero && size <= MOST_FILLED) memset(p, fill, size);
+    if (!zero && size <= MAX_FILLED) memset(p, fill, size);
     memset(p + size, AFTER, held - size);
     return p;
 glibc:

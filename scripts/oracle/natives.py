@@ -120,7 +120,7 @@ def mutated(encoding: str, data: bytes, foreign: bytes, chance: random.Random) -
         return _text(data.decode(), foreign.decode(), chance)
     if encoding in {"xgboost json", "xgboost ubj"}:
         return _document(encoding, data, foreign, chance)
-    return _words(data, chance)
+    return _change_bytes(data, chance)
 
 
 # --- documents of XGBoost ------------------------------------------------------------------------
@@ -136,7 +136,7 @@ def _document(encoding: str, data: bytes, foreign: bytes, chance: Any) -> tuple[
         label = chance.choice(sorted(groups))
         holder, key = chance.choice(groups[label])
         if chance.random() < 0.15:
-            same = [there[k] for there, k, found in _places(other, "document") if found == label]
+            same = [owner[k] for owner, k, found in _places(other, "document") if found == label]
             holder[key] = chance.choice([*same, holder[key]])
         elif isinstance(holder, dict) and chance.random() < 0.1:
             del holder[key]
@@ -146,7 +146,7 @@ def _document(encoding: str, data: bytes, foreign: bytes, chance: Any) -> tuple[
     if encoding == "xgboost ubj":
         return _ubjson(document), "; ".join(notes)
     text = json.dumps(document)
-    if chance.random() < 0.05:  # a name that stands twice
+    if chance.random() < 0.05:  # a duplicate name
         start = chance.choice([found.start() for found in re.finditer('"tree_param": ', text)])
         text = text[:start] + f'"num_nodes": "{chance.choice(INTEGERS)}", ' + text[start:]
     return text.encode(), "; ".join(notes)
@@ -255,7 +255,7 @@ def _with_sizes(text: str) -> str:
 # --- words of binary files -----------------------------------------------------------------------
 
 
-def _words(data: bytes, chance: random.Random) -> tuple[bytes, str]:
+def _change_bytes(data: bytes, chance: random.Random) -> tuple[bytes, str]:
     notes, start = [], max(0, data.find(b"gbtree") + len("gbtree")) % 4
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         places = range(start, len(data) - 8, 4)

@@ -25,7 +25,7 @@ Site = tuple[str, int, Path]
 
 @dataclass
 class Survey:
-    """What can be changed in a model, and the values that could take another place."""
+    """The parts of a model that can be changed, and the values to replace them."""
 
     sites: dict[str, list[Site]] = field(default_factory=dict)
     pool: list[Any] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Change:
     chance: random.Random
     pool: list[Any]
     sites: dict[int, list[Site]]
-    told: list[str] = field(default_factory=list)
+    descriptions: list[str] = field(default_factory=list)
 
 
 class _Mixin:
@@ -59,14 +59,14 @@ class _Mixin:
         if isinstance(obj, np.ndarray) and type(obj) is np.ndarray:
             return self._array(obj, number)
         registered = copyreg.dispatch_table.get(type(obj))
-        made = registered(obj) if registered else obj.__reduce_ex__(self.proto)
-        if isinstance(made, str):
-            return made
+        reduced = registered(obj) if registered else obj.__reduce_ex__(self.proto)
+        if isinstance(reduced, str):
+            return reduced
         if self.survey is not None:
-            _survey(self.survey, number, obj, made)
+            _survey(self.survey, number, obj, reduced)
         elif number in self.change.sites:
-            made = _changed(self.change, self.change.sites[number], obj, made, self.kept)
-        return made
+            reduced = _changed(self.change, self.change.sites[number], obj, reduced, self.kept)
+        return reduced
 
     def _array(self, obj: np.ndarray, number: int) -> Any:
         if self.survey is not None:
@@ -80,7 +80,7 @@ class _Mixin:
     def array(self, obj: np.ndarray) -> np.ndarray:
         changed = changed_array(obj, self.change.chance)
         before, after = f"{obj.dtype}{obj.shape}", f"{changed.dtype}{changed.shape}"
-        self.change.told.append(f"array {before} -> {after}")
+        self.change.descriptions.append(f"array {before} -> {after}")
         return changed
 
 
@@ -150,7 +150,7 @@ def mutated(
         sites.setdefault(site[1], []).append(site)
     pool = chance.choice((survey.pool, survey.pool, foreign, list(CALLABLES)))
     change = Change(chance, pool, sites)
-    return _dump(model, encoding, None, change), "; ".join(change.told)
+    return _dump(model, encoding, None, change), "; ".join(change.descriptions)
 
 
 def original(model: Any, encoding: str) -> bytes:
@@ -178,18 +178,18 @@ _KINDS = {
 }
 
 
-def _survey(survey: Survey, number: int, obj: Any, made: tuple[Any, ...]) -> None:
+def _survey(survey: Survey, number: int, obj: Any, reduced: tuple[Any, ...]) -> None:
     survey.pool.append(obj)
     survey.add("class", number)
-    for place in range(1, min(3, len(made))):
-        for path, value in _leaves(made[place], (place,), set()):
+    for place in range(1, min(3, len(reduced))):
+        for path, value in _leaves(reduced[place], (place,), set()):
             survey.add(_kind(value), number, path)
-    if len(made) > 2 and isinstance(made[2], dict):
+    if len(reduced) > 2 and isinstance(reduced[2], dict):
         survey.add("new key", number, (2,))
-        for key in made[2]:
+        for key in reduced[2]:
             survey.add("dropped key", number, (2, key))
             survey.add("renamed key", number, (2, key))
-    if len(made) > 2 and made[2] is not None:
+    if len(reduced) > 2 and reduced[2] is not None:
         survey.add("state", number, (2,))
 
 
@@ -219,34 +219,34 @@ def _leaves(value: Any, path: Path, seen: set[int]) -> list[tuple[Path, Any]]:
 
 
 def _changed(
-    change: Change, sites: list[Site], obj: Any, made: tuple[Any, ...], kept: list[Any]
+    change: Change, sites: list[Site], obj: Any, reduced: tuple[Any, ...], kept: list[Any]
 ) -> tuple[Any, ...]:
     for kind, _, path in sites:
-        before = made
-        made = _apply(change, kind, path, made)
-        change.told.append(f"{type(obj).__name__} {kind} {list(path[1:])}")
-        kept.append((before, made))  # ids of what the pickler has seen have to stay theirs
-    return made
+        before = reduced
+        reduced = _apply(change, kind, path, reduced)
+        change.descriptions.append(f"{type(obj).__name__} {kind} {list(path[1:])}")
+        kept.append((before, reduced))  # ids of what the pickler has seen have to stay theirs
+    return reduced
 
 
-def _apply(change: Change, kind: str, path: Path, made: tuple[Any, ...]) -> tuple[Any, ...]:
+def _apply(change: Change, kind: str, path: Path, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     chance = change.chance
     if kind == "class":
-        return _of_other_class(change, made)
+        return _with_other_class(change, reduced)
     if kind == "state":
         replaced = chance.choice((None, {}, (), *change.pool[:50]))
-        return (*made[:2], replaced, *made[3:])
+        return (*reduced[:2], replaced, *reduced[3:])
     if kind == "new key":
         key = chance.choice(KEYS)
         value = other(None, chance, change.pool)
-        return (*made[:2], {**made[2], key: value}, *made[3:])
+        return (*reduced[:2], {**reduced[2], key: value}, *reduced[3:])
     if kind in {"dropped key", "renamed key"}:
-        state = dict(made[2])
+        state = dict(reduced[2])
         value = state.pop(path[1], None)
         if kind == "renamed key":
             state[chance.choice((*KEYS, text(str(path[1]), chance)))] = value
-        return (*made[:2], state, *made[3:])
-    return tuple(_replaced(list(made), path, change))
+        return (*reduced[:2], state, *reduced[3:])
+    return tuple(_replaced(list(reduced), path, change))
 
 
 def _replaced(container: Any, path: Path, change: Change) -> Any:
@@ -262,16 +262,16 @@ def _replaced(container: Any, path: Path, change: Change) -> Any:
     return tuple(copied) if isinstance(container, tuple) else copied
 
 
-def _of_other_class(change: Change, made: tuple[Any, ...]) -> tuple[Any, ...]:
+def _with_other_class(change: Change, reduced: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a reduction that makes an object of another class with the same state."""
     kinds = [type(each) for each in change.pool] or [dict]
     kind = change.chance.choice(kinds) if change.chance.random() < 0.7 else None
     kind = kind or change.chance.choice([each for each in CALLABLES if isinstance(each, type)])
-    if made[0] is copyreg.__newobj__ or made[0] is copyreg._reconstructor:
-        return (copyreg._reconstructor, (kind, object, None), *made[2:])
-    places = [place for place, each in enumerate(made[1]) if isinstance(each, type)]
+    if reduced[0] is copyreg.__newobj__ or reduced[0] is copyreg._reconstructor:
+        return (copyreg._reconstructor, (kind, object, None), *reduced[2:])
+    places = [place for place, each in enumerate(reduced[1]) if isinstance(each, type)]
     if places and change.chance.random() < 0.7:
-        arguments = list(made[1])
+        arguments = list(reduced[1])
         arguments[change.chance.choice(places)] = kind
-        return (made[0], tuple(arguments), *made[2:])
-    return (change.chance.choice(CALLABLES), *made[1:])
+        return (reduced[0], tuple(arguments), *reduced[2:])
+    return (change.chance.choice(CALLABLES), *reduced[1:])

@@ -56,7 +56,7 @@ def changed(data: bytes, foreign: bytes, chance: random.Random) -> tuple[bytes, 
         others = [each for _, each in groups[label]]
         if kind == "foreign":
             sites = _sites(_parsed(foreign, _MODEL), _MODEL, "")
-            others = [each for there, _, each in sites if there[:2] == label[:2]]
+            others = [each for other_label, _, each in sites if other_label[:2] == label[:2]]
         if kind == "value" and not isinstance(field[2], list):
             field[2] = _value(field, label, chance)
         else:

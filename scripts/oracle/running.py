@@ -21,13 +21,13 @@ WORKER = Path(__file__).with_name("worker.py")
 BYTES = (0x55, 0xAA)
 """What fills the memory of the two runs of each file."""
 SECONDS = 20
-MOST_MEMORY = 2**30
+MAX_MEMORY = 2**30
 """Bytes that a file may need beyond those of the process that imported the libraries."""
 
 
 @dataclass
 class Outcome:
-    """What became of one file.
+    """The outcome of one file.
 
     Attributes:
         verdict: Of the inspection, or "trust" or "refuse".
@@ -136,10 +136,10 @@ class Oracle:
         outcome.problems += _crashes(first, second)
         outcome.problems += [f"event: {event}" for event in sorted(outcome.events - self.normal)]
         outcome.problems += _lookups(first)
-        if not outcome.problems and _said(first) != _said(second):
+        if not outcome.problems and _answers(first) != _answers(second):
             again = self._worker.run({**job, "perturb": BYTES[0]})
-            if _said(again) == _said(first):  # else the model draws random numbers
-                outcome.problems.append(f"answers differ: {_said(first)} and {_said(second)}")
+            if _answers(again) == _answers(first):  # else the model draws random numbers
+                outcome.problems.append(f"answers differ: {_answers(first)} and {_answers(second)}")
         return outcome
 
 
@@ -151,7 +151,7 @@ def _can_be_served(spec: ModelSpec) -> bool:
     return True
 
 
-def _said(run: dict[str, Any]) -> Any:
+def _answers(run: dict[str, Any]) -> Any:
     return run["status"], run.get("answers"), (run.get("error") or "").partition(":")[0]
 
 
@@ -163,8 +163,8 @@ def _crashes(*runs: dict[str, Any]) -> list[str]:
             found.append(f"{run['signal']}: {' < '.join(line.strip() for line in lines[:4])}")
         elif run["status"] in {"hang", "exit"}:
             found.append(f"{run['status']} {run.get('code', '')}".strip())
-        if run["memory"] > MOST_MEMORY:
-            found.append(f"memory: over {MOST_MEMORY >> 20:,} MiB")
+        if run["memory"] > MAX_MEMORY:
+            found.append(f"memory: over {MAX_MEMORY >> 20:,} MiB")
     return list(dict.fromkeys(found))
 
 

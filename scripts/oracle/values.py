@@ -64,7 +64,7 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 def other(value: Any, chance: random.Random, pool: list[Any]) -> Any:
-    """Return a value to stand for `value`. `pool`: others of the same and of another model."""
+    """Return a replacement for `value`. `pool`: others of the same and of another model."""
     if pool and chance.random() < 0.2:
         return chance.choice(pool)
     for kind, make in _OTHERS:

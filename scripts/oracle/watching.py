@@ -137,7 +137,7 @@ class Watch:
 
 def _is_literal(source: str) -> bool:
     """Return whether this is a dict or a number, as in headers of arrays and in dtypes such as
-    "2f8,f4". If it is executed, too, that is an event of its own.
+    "2f8,f4". If it is executed, too, that is a separate event.
     """
     try:
         return isinstance(ast.literal_eval(source), dict | int)

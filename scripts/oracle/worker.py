@@ -80,7 +80,7 @@ def _forked(job: dict[str, Any]) -> dict[str, Any]:
         os.close(reader)
         _run(job, writer, errors)
     os.close(writer)
-    said, status, memory = _outcome(reader, child, job["seconds"])
+    output, status, memory = _outcome(reader, child, job["seconds"])
     os.close(reader)
     errors.seek(0)
     with errors:
@@ -91,22 +91,22 @@ def _forked(job: dict[str, Any]) -> dict[str, Any]:
     if os.WIFSIGNALED(status):
         return {"status": "signal", "signal": signal.Signals(os.WTERMSIG(status)).name, **ended}
     try:
-        return {**json.loads(said), **ended}
+        return {**json.loads(output), **ended}
     except ValueError:
         return {"status": "exit", "code": os.waitstatus_to_exitcode(status), **ended}
 
 
 def _outcome(reader: int, child: int, seconds: float) -> tuple[bytes, int | None, int]:
     """Return what a child wrote, how it ended unless it took too long, and its memory in bytes."""
-    said, deadline = bytearray(), time.monotonic() + seconds
+    output, deadline = bytearray(), time.monotonic() + seconds
     while select.select([reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
         chunk = os.read(reader, 2**16)
-        said += chunk
+        output += chunk
         if not chunk:
             _, status, usage = os.wait4(child, 0)
-            return bytes(said), status, _beyond(usage)
+            return bytes(output), status, _beyond(usage)
     os.kill(child, signal.SIGKILL)
-    return bytes(said), None, _beyond(os.wait4(child, 0)[2])
+    return bytes(output), None, _beyond(os.wait4(child, 0)[2])
 
 
 def _beyond(usage: Any) -> int:
@@ -170,7 +170,7 @@ def _dirty_caches(byte: int) -> None:
 
 
 def _looked_up(error: BaseException | None) -> str | None:
-    """Return the attribute that an error, or what caused it, says is missing."""
+    """Return the attribute that an error, or its cause, reports as missing."""
     while error is not None:
         if isinstance(error, AttributeError) and error.name:
             return error.name
@@ -203,17 +203,17 @@ def _rows(facts: manifest.Manifest, rows: list[Any]) -> list[list[Any]]:
     """
     groups = []
     values = {"string": "x", "boolean": True, "integer": 1, "datetime": "2024-01-01"}
-    made = [
+    columns = [
         field.example if field.example is not None else values.get(field.type, 0.5)
         for field in facts.inputs
     ]
     if facts.inputs:
         if facts.layout == "dicts":
-            groups.append([{f.name: v for f, v in zip(facts.inputs, made, strict=True)}])
+            groups.append([{f.name: v for f, v in zip(facts.inputs, columns, strict=True)}])
         else:
             extreme = [1e30 if field.type in {"number", "any"} else v
-                       for field, v in zip(facts.inputs, made, strict=True)]  # fmt: skip
-            groups += [[made], [extreme]]
+                       for field, v in zip(facts.inputs, columns, strict=True)]  # fmt: skip
+            groups += [[columns], [extreme]]
     width = {len(row) for row in rows}
     if facts.layout == "dicts" or not facts.inputs or width == {len(facts.inputs)}:
         groups.append(rows)

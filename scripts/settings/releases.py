@@ -20,7 +20,7 @@ def generated(release: Release, seed: int = 0, count: int = 0) -> dict[str, Any]
 
 
 def recorded(release: Release) -> dict[str, Any]:
-    """What inside/record.py prints."""
+    """The output of inside/record.py."""
     return _inside(release, "record")
 
 

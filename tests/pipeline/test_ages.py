@@ -50,7 +50,7 @@ def test_a_model_of_a_release_answers_as_at_saving(name: str, script: ModuleType
     release = next(release for release in script.RELEASES if release.name == name)
     if not interpreters.find(release.python) and not os.environ.get("CI"):
         pytest.skip(f"there is no Python {release.python} here")
-    result = script.package_and_ask(release, NINE[name])
+    result = script.package_and_query(release, NINE[name])
     if result.verdict.startswith("exit 8") and not os.environ.get("CI"):
         pytest.skip(result.verdict)
     assert result.verdict == "as at saving"
@@ -64,7 +64,7 @@ def test_an_answer_that_differs_in_the_last_bit_is_told(
     matrix = sys.modules["ages.matrix"]
     for answer, verdict in ((0.1, "as at saving"), (0.10000000000000002, "differs")):
         monkeypatch.setattr(
-            matrix.asking,
+            matrix.containers,
             "predict",
             lambda *_, probabilities, answer=answer: (200, {"predictions": [answer]}),
         )

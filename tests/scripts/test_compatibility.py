@@ -17,23 +17,25 @@ MADE = {
 
 
 @pytest.fixture
-def judging(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def verdicts(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    return importlib.import_module("compatibility.judging")
+    return importlib.import_module("compatibility.verdicts")
 
 
 @pytest.fixture
-def judged(judging: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
+def judged(verdicts: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Judges a row of a model that has been packaged (or not) and answers so."""
 
     def judge(row: Any, answer: Any = None, status: int = 200, packaged: Any = None) -> Any:
-        made = packaged or judging.asking.Packaged(0, MADE, "")
-        monkeypatch.setattr(judging, "_recorded", lambda _: "scikit-learn 1.3.2")
-        monkeypatch.setattr(judging.asking, "package", lambda *_: made)
-        monkeypatch.setattr(judging.asking, "remove", lambda _: None)
-        monkeypatch.setattr(judging.asking, "container", _Container)
-        monkeypatch.setattr(judging.asking, "predict", lambda *_, probabilities: (status, answer))
-        return judging.judge(row, Path("/models"))
+        made = packaged or verdicts.containers.Packaged(0, MADE, "")
+        monkeypatch.setattr(verdicts, "_recorded", lambda _: "scikit-learn 1.3.2")
+        monkeypatch.setattr(verdicts.containers, "package", lambda *_: made)
+        monkeypatch.setattr(verdicts.containers, "remove", lambda _: None)
+        monkeypatch.setattr(verdicts.containers, "container", _Container)
+        monkeypatch.setattr(
+            verdicts.containers, "predict", lambda *_, probabilities: (status, answer)
+        )
+        return verdicts.judge(row, Path("/models"))
 
     return judge
 
@@ -48,9 +50,9 @@ class _Container:
     def __exit__(self, *_: object) -> None: ...
 
 
-def test_what_is_documented_must_come_out(judging: ModuleType, judged: Any) -> None:
-    ask = judging.Ask([[1.0]], [0.5], [[0.25, 0.75]], tolerance=0.01)
-    row = judging.Row("svc", ("model.pkl",), (ask,))
+def test_what_is_documented_must_come_out(verdicts: ModuleType, judged: Any) -> None:
+    ask = verdicts.Request([[1.0]], [0.5], [[0.25, 0.75]], tolerance=0.01)
+    row = verdicts.Row("svc", ("model.pkl",), (ask,))
     good = {"predictions": [0.505], "probabilities": [{"a": 0.25, "b": 0.7499}]}
     assert judged(row, good).verdict == "as documented"
     for wrong in (
@@ -63,29 +65,31 @@ def test_what_is_documented_must_come_out(judging: ModuleType, judged: Any) -> N
     assert not judged(row, {"detail": "no"}, status=422).passed
 
 
-def test_a_label_is_not_taken_for_another_type(judging: ModuleType, judged: Any) -> None:
-    row = judging.Row("svc", ("model.pkl",), (judging.Ask([[1.0]], [1]),))
+def test_a_label_is_not_taken_for_another_type(verdicts: ModuleType, judged: Any) -> None:
+    row = verdicts.Row("svc", ("model.pkl",), (verdicts.Request([[1.0]], [1]),))
     assert judged(row, {"predictions": [1]}).passed
     assert not judged(row, {"predictions": [True]}).passed
 
 
-def test_an_explanation_needs_the_exit_code_and_the_words(judging: ModuleType, judged: Any) -> None:
-    row = judging.Row("empty", ("model.pkl",), codes=(3,), words="0 bytes")
-    refusal = judging.asking.Packaged(3, None, "error: it has 0 bytes.\nhint: save it again")
+def test_an_explanation_needs_the_exit_code_and_the_words(
+    verdicts: ModuleType, judged: Any
+) -> None:
+    row = verdicts.Row("empty", ("model.pkl",), codes=(3,), words="0 bytes")
+    refusal = verdicts.containers.Packaged(3, None, "error: it has 0 bytes.\nhint: save it again")
     assert judged(row, packaged=refusal).verdict == "explained"
-    assert judged(row, packaged=refusal).came_out == "exit 3: it has 0 bytes."
-    assert not judged(row, packaged=judging.asking.Packaged(1, None, "0 bytes")).passed
-    assert not judged(row, packaged=judging.asking.Packaged(3, None, "something else")).passed
-    assert not judged(row, packaged=judging.asking.Packaged(0, MADE, "")).passed
+    assert judged(row, packaged=refusal).outcome == "exit 3: it has 0 bytes."
+    assert not judged(row, packaged=verdicts.containers.Packaged(1, None, "0 bytes")).passed
+    assert not judged(row, packaged=verdicts.containers.Packaged(3, None, "something else")).passed
+    assert not judged(row, packaged=verdicts.containers.Packaged(0, MADE, "")).passed
 
 
-def test_a_model_that_is_not_packaged_is_a_failure(judging: ModuleType, judged: Any) -> None:
-    row = judging.Row("svc", ("model.pkl",), (judging.Ask([[1.0]], [1]),))
-    result = judged(row, packaged=judging.asking.Packaged(5, None, "error: no versions"))
+def test_a_model_that_is_not_packaged_is_a_failure(verdicts: ModuleType, judged: Any) -> None:
+    row = verdicts.Row("svc", ("model.pkl",), (verdicts.Request([[1.0]], [1]),))
+    result = judged(row, packaged=verdicts.containers.Packaged(5, None, "error: no versions"))
     assert (result.passed, result.verdict) == (False, "FAILED: exit 5")
 
 
-def test_the_document_has_a_line_for_every_row(judging: ModuleType) -> None:
+def test_the_document_has_a_line_for_every_row(verdicts: ModuleType) -> None:
     rows = importlib.import_module("compatibility.rows").ROWS
     document = (ROOT / "docs" / "compatibility.md").read_text()
     lines = [line for line in document.splitlines() if line.startswith("| ")]

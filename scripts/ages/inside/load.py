@@ -1,10 +1,10 @@
-"""Loads models that other releases saved, and says of each what came of it.
+"""Load models that other releases saved, and report the outcome of each.
 
     python load.py OUTPUT FOLDER...
 
 OUTPUT becomes a JSON document {"FOLDER/FILE": [outcome, detail]} with the outcomes
 "same" (all answers equal to the last bit), "close" (numbers differ by less than 1e-9 of their
-size), "differs", "predict" (an exception when asked), "load" (an exception when loaded), "crash".
+size), "differs", "predict" (an exception at prediction), "load" (an exception at loading), "crash".
 """
 
 import json
@@ -20,19 +20,19 @@ def outcome(path):
     try:
         model = joblib.load(str(path))
     except BaseException as error:
-        return "load", told(error)
+        return "load", error_text(error)
     document = json.loads(path.with_suffix(".json").read_text())
     try:
         found = answers(model, document["instances"])
     except BaseException as error:
-        return "predict", told(error)
+        return "predict", error_text(error)
     expected = {key: document[key] for key in found}
     if found == expected:
         return "same", ""
     return ("close" if near(found, expected) else "differs"), ""
 
 
-def told(error):
+def error_text(error):
     return "{}: {}".format(type(error).__name__, " ".join(str(error).split())[:300])
 
 

@@ -17,35 +17,35 @@ import models
 
 try:
     import joblib
-except ImportError:  # scikit-learn before 0.21 has one of its own
+except ImportError:  # scikit-learn before 0.21 contains a copy
     from sklearn.externals import joblib
 
 PROTOCOL = min(4, pickle.HIGHEST_PROTOCOL)
 
 
 def answers(model, rows):
-    """What the model says of rows, as JSON knows it; a tuple is a vectoriser and a model."""
-    given = rows
+    """Return the predictions as JSON values. A tuple is a vectoriser and a model."""
+    inputs = rows
     if isinstance(model, tuple):
-        given, model = model[0].transform(rows), model[1]
+        inputs, model = model[0].transform(rows), model[1]
     elif isinstance(rows[0], dict):
         import pandas
 
-        given = pandas.DataFrame(rows)
-    told = {"predictions": model.predict(given).tolist(), "probabilities": None}
+        inputs = pandas.DataFrame(rows)
+    result = {"predictions": model.predict(inputs).tolist(), "probabilities": None}
     if hasattr(model, "predict_proba"):
         classes = [str(label) for label in model.classes_.tolist()]
-        chances = model.predict_proba(given).tolist()
-        told["probabilities"] = [dict(zip(classes, row)) for row in chances]
-    return told
+        chances = model.predict_proba(inputs).tolist()
+        result["probabilities"] = [dict(zip(classes, row)) for row in chances]
+    return result
 
 
 def main(folder):
     for kind, make in models.KINDS.items():
-        made = make()
-        if made is None:  # the release has no such estimator yet
+        built = make()
+        if built is None:  # the release has no such estimator yet
             continue
-        model, rows = made
+        model, rows = built
         document = dict(answers(model, rows), instances=rows)
         (folder / (kind + ".json")).write_text(json.dumps(document, indent=1) + "\n")
         (folder / (kind + ".pkl")).write_bytes(pickle.dumps(model, protocol=PROTOCOL))

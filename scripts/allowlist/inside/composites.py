@@ -101,9 +101,9 @@ def composite_target():
     from sklearn.preprocessing import QuantileTransformer
 
     regressor, scaler = LinearRegression(), QuantileTransformer(n_quantiles=5)
-    made = [TransformedTargetRegressor(regressor, func=np.log1p, inverse_func=np.expm1),
+    models = [TransformedTargetRegressor(regressor, func=np.log1p, inverse_func=np.expm1),
             TransformedTargetRegressor(regressor, transformer=scaler)]  # fmt: skip
-    return [model.fit(s.X, np.abs(s.NUMBERS)) for model in made]
+    return [model.fit(s.X, np.abs(s.NUMBERS)) for model in models]
 
 
 def composite_grid():
@@ -398,15 +398,15 @@ def composite_steps_left_out():
 
 
 def composite_beside_the_model():
-    """As people save them: a dict with the names of the columns, a pair, a list."""
+    """Return containers that people save: a dict with the column names, a pair, a list."""
     import pandas as pd
 
     model = _logistic().fit(s.X, s.BINARY)
-    beside = {
+    with_columns = {
         "model": model,
         "features": list("abcd"),
         "made": pd.Timestamp("2020-01-01"),
         "sample": pd.DataFrame(s.X[:2], columns=list("abcd")),
         "classes": {0: "a"},
     }
-    return [beside, (model, model), {"a": model}]
+    return [with_columns, (model, model), {"a": model}]

@@ -138,7 +138,7 @@ def _chosen(cls, parameters, targets):
 
 
 def _fitted(cls, parameters, target):
-    """The fitted object and None, or None and why there is none."""
+    """Return the fitted object and None, or None and the reason."""
     try:
         model = cls(**parameters).fit(*target)
         pickle.dumps(model, 2)

@@ -16,8 +16,8 @@ def makers():
     for library in ("imblearn", "category_encoders"):
         if _is_installed(library):
             package = importlib.import_module(library)
-            made = estimators.makers(package, BaseEstimator)
-            found.update({f"{library}-{name}": make for name, make in made.items()})
+            library_makers = estimators.makers(package, BaseEstimator)
+            found.update({f"{library}-{name}": make for name, make in library_makers.items()})
     for name, make in list(globals().items()):
         if name.startswith("library_") and _is_installed(name.split("_")[1]):
             found["library-" + name[8:]] = make

@@ -8,7 +8,7 @@ from pathlib import Path
 
 try:
     import joblib
-except ImportError:  # before 0.21 scikit-learn brought its own
+except ImportError:  # before 0.21 scikit-learn contained a copy
     from sklearn.externals import joblib
 
 SECONDS = 60
@@ -41,20 +41,20 @@ def save_all(makers, folder):
     for name, make in sorted(makers.items()):
         try:
             with limited():
-                made = make()
+                objects = make()
         except (Exception, TooSlow) as error:
-            failed[name] = _told(error)
+            failed[name] = _error_text(error)
         else:
-            failed.update(_save(made, folder / name, name))
+            failed.update(_save(objects, folder / name, name))
     return failed
 
 
-def _save(made, stem, name):
+def _save(objects, stem, name):
     """Write STEM.p0, STEM.p1, ... by each protocol of pickle, and STEM.joblib, not compressed."""
     failed = {}
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         values = []
-        for number, value in enumerate(made):
+        for number, value in enumerate(objects):
             why = _refusal(value, protocol)
             if why:
                 failed[f"{name}[{number}] by protocol {protocol}"] = why
@@ -70,9 +70,9 @@ def _refusal(value, protocol):
     try:
         pickle.dumps(value, protocol)
     except Exception as error:
-        return f"{type(value).__name__}: {_told(error)}"
+        return f"{type(value).__name__}: {_error_text(error)}"
     return None
 
 
-def _told(error):
+def _error_text(error):
     return "{}: {}".format(type(error).__name__, str(error).split("\n")[0][:200])

@@ -1,4 +1,4 @@
-"""What each estimator class of scikit-learn is for, and which methods give its predictions."""
+"""The task of each estimator class of scikit-learn, and the methods that give its predictions."""
 
 import estimators
 
@@ -18,19 +18,19 @@ def table():
 
 def _row(name, cls):
     methods = [method for method in _METHODS if hasattr(cls, method)]
-    told = _told(cls)
-    return [_TASKS.get(told, told) or _by_name(name, methods), *methods]
+    kind = _estimator_type(cls)
+    return [_TASKS.get(kind, kind) or _by_name(name, methods), *methods]
 
 
-def _told(cls):
+def _estimator_type(cls):
     try:
         from sklearn.utils import get_tags
     except ImportError:
-        told = getattr(cls, "_estimator_type", None)
-        return told if isinstance(told, str) else None  # a property where it is made of others
+        kind = getattr(cls, "_estimator_type", None)
+        return kind if isinstance(kind, str) else None  # a property where it is made of others
     try:
         return get_tags(cls()).estimator_type
-    except (TypeError, AttributeError):  # made of other estimators: its name tells
+    except (TypeError, AttributeError):  # made of other estimators: its name decides
         return None
 
 

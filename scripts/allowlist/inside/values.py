@@ -1,6 +1,6 @@
-"""What people hand to estimators, or save beside them: functions, types, distributions, frames.
+"""Values that people pass to estimators or save with them: functions, types, distributions.
 
-Each is saved as it is, so that the file tells under which name a release knows it.
+Each is saved unchanged, so that the file has the name by which a release knows it.
 """
 
 import collections
@@ -44,7 +44,7 @@ def value_ufuncs_of_scipy():
 
 
 def value_functions_of_arrays():
-    """Of numpy, those that make an array or a number of one."""
+    """Return the functions of numpy that return an array or a number."""
     names = ("amax amin argmax argmin around asarray average clip cumsum diff linalg.norm max mean "
              "median min nanmax nanmean nanmedian nanmin nanstd nansum nan_to_num prod ptp ravel "
              "round squeeze std sum var")  # fmt: skip
@@ -131,11 +131,11 @@ def value_scorers():
 
     names = getattr(metrics, "get_scorer_names", None)
     named = names() if names else sorted(metrics.SCORERS)
-    made = metrics.make_scorer(metrics.f1_score, average="macro")
+    f1 = metrics.make_scorer(metrics.f1_score, average="macro")
     check = metrics.check_scoring
     from sklearn.linear_model import LogisticRegression
 
-    return [*map(metrics.get_scorer, named), made, check(LogisticRegression()), check]
+    return [*map(metrics.get_scorer, named), f1, check(LogisticRegression()), check]
 
 
 def value_kernels_and_distances():
@@ -187,8 +187,8 @@ def value_kernels_of_gaussian_processes():
 
     simple = [k.ConstantKernel(), k.DotProduct(), k.ExpSineSquared(), k.Matern(), k.RBF(),
               k.PairwiseKernel(), k.RationalQuadratic(), k.WhiteKernel()]  # fmt: skip
-    made = [simple[4] + simple[7], simple[0] * simple[4], simple[4] ** 2]
-    return [*simple, *made, k.CompoundKernel([simple[4], simple[3]]), simple[4].hyperparameters]
+    f1 = [simple[4] + simple[7], simple[0] * simple[4], simple[4] ** 2]
+    return [*simple, *f1, k.CompoundKernel([simple[4], simple[3]]), simple[4].hyperparameters]
 
 
 def value_distance_metrics():

@@ -4,7 +4,7 @@
 
 Runs on the interpreter and the libraries of a set. PACKAGER is the folder of modelpack, for
 `modelpack.record`, which needs Python 3.10. FOLDER/NAME contains the model's files, the bodies of
-requests, and case.json, which says what they are; FOLDER/NAME/record the files once more, with
+requests, and case.json, which describes them; FOLDER/NAME/record the files once more, with
 the record next to them.
 """
 

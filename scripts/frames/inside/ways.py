@@ -19,7 +19,7 @@ def write(trained, folder):
 
     A way that pandas itself cannot write for this frame has the reason in place of its file.
     """
-    head = trained.rows.iloc[:ROWS].copy()  # a view has gaps, which tell in the last bits
+    head = trained.rows.iloc[:ROWS].copy()  # a view has gaps, which change the last bits
     writers = _WAYS if isinstance(head, pd.DataFrame) else _TEXT_WAYS
     return [_way(trained, head, folder, writer) for writer in writers]
 
@@ -184,7 +184,7 @@ def _column(values, like, convert):
 
 
 def _written(category, values):
-    """Return a category as the format writes it: as it is, or as text."""
+    """Return a category as the format writes it: unchanged, or as text."""
     return str(category) if any(isinstance(value, str) for value in values) else category
 
 

@@ -39,16 +39,21 @@ def compare(case, tally):
     except UnplannedError as error:
         return str(error)
     for method in plan.batch:
-        asked = getattr(case.model, method, None)
-        if asked is None:
+        function = getattr(case.model, method, None)
+        if function is None:
             continue
         for number, (rows, block) in enumerate(case.groups):
             where = f"{method}, group {number}"
             count = _count(rows)
-            tally.add(_given(plan.batch, method, block), _asked(asked, rows), count, where)
+            tally.add(
+                _plan_answers(plan.batch, method, block),
+                _library_answers(function, rows),
+                count,
+                where,
+            )
             alone = min(ALONE, count)
-            singles = [_asked(asked, _part(rows, n)) for n in range(alone)]
-            got = _given(plan.row_by_row, method, _first(block, alone))
+            singles = [_library_answers(function, _part(rows, n)) for n in range(alone)]
+            got = _plan_answers(plan.row_by_row, method, _first(block, alone))
             if any(each is REFUSED for each in singles):
                 tally.add(got, REFUSED, alone, where + " alone")
             elif singles:
@@ -70,7 +75,7 @@ def _first(block, count):
     return block[:count]
 
 
-def _given(part, method, block):
+def _plan_answers(part, method, block):
     try:
         return part[method](block)
     except FallbackRequiredError:
@@ -79,7 +84,7 @@ def _given(part, method, block):
         return DOUBTED
 
 
-def _asked(method, rows):
+def _library_answers(method, rows):
     try:
         return method(_copied(rows))  # with copy=False a transformer writes into its rows
     except Exception:

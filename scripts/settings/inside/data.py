@@ -95,7 +95,7 @@ def table(generator):
 
 def unusual(frame):
     """Return rows of a frame with each value once, unknown and missing ones, limits of numbers."""
-    made = []
+    built = []
     first = frame.iloc[0].to_dict()
     for name in frame:
         is_text = frame[name].dtype.kind not in "ifb"
@@ -104,8 +104,8 @@ def unusual(frame):
             values = []
         if name == "code":
             values = [99, -4]
-        made += [dict(first, **{name: value}) for value in values]
-    return pd.DataFrame(made, columns=list(frame))
+        built += [dict(first, **{name: value}) for value in values]
+    return pd.DataFrame(built, columns=list(frame))
 
 
 def texts(generator):
@@ -123,8 +123,8 @@ def texts(generator):
         "雪",
         "naïve",
     ]
-    made = [" ".join(generator.choice(words, generator.integers(1, 14))) for _ in range(80)]
-    return [*made, "red " * 300 + "blue", "tea " * 140]
+    built = [" ".join(generator.choice(words, generator.integers(1, 14))) for _ in range(80)]
+    return [*built, "red " * 300 + "blue", "tea " * 140]
 
 
 ODD_TEXTS = ["", " ", "unheard of", "RED red Red", "cafe\u0301 caf\u00e9", "a b c", "red\x00blue",
@@ -132,14 +132,14 @@ ODD_TEXTS = ["", " ", "unheard of", "RED red Red", "cafe\u0301 caf\u00e9", "a b 
 
 
 def dicts(generator):
-    made = []
+    built = []
     for _ in range(80):
         row = {"n": float(generator.normal()), "i": int(generator.integers(0, 5))}
         row["c"] = str(generator.choice(["x", "y", "z"]))
         if generator.random() < 0.3:
             row["b"] = bool(generator.random() < 0.5)
-        made.append(row)
-    return made
+        built.append(row)
+    return built
 
 
 ODD_DICTS = [{}, {"n": 1e300}, {"c": "unheard of"}, {"n": -0.0, "i": 0}, {"b": True, "c": "x"},

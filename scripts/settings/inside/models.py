@@ -138,22 +138,22 @@ def members(kind):
 
 def agreeing(kind, settings, number):
     """Return settings without values that contradict each other, as far as that is known."""
-    made = dict(settings)
+    adapted = dict(settings)
     name, solver = kind.__name__, settings.get("solver")
     if name == "OrdinalEncoder":
-        is_whole = np.dtype(made.get("dtype", float)).kind != "f"
-        unknown = made.pop("unknown_value", None)
-        if made.get("handle_unknown") == "use_encoded_value":
+        is_whole = np.dtype(adapted.get("dtype", float)).kind != "f"
+        unknown = adapted.pop("unknown_value", None)
+        if adapted.get("handle_unknown") == "use_encoded_value":
             is_wrong = unknown is None or (is_whole and unknown != unknown)  # noqa: PLR0124
-            made["unknown_value"] = -1 if is_wrong else unknown
+            adapted["unknown_value"] = -1 if is_wrong else unknown
         if is_whole and "encoded_missing_value" in kind._get_param_names():
-            made["encoded_missing_value"] = 120
+            adapted["encoded_missing_value"] = 120
     if name.startswith("LogisticRegression") and number % 4:
-        made.pop("dual", None)
-        made.pop("multi_class", None)
-        if made.get("penalty") in ("l1", "elasticnet") and solver != "saga":
-            made["penalty"] = "l2"
-    return made
+        adapted.pop("dual", None)
+        adapted.pop("multi_class", None)
+        if adapted.get("penalty") in ("l1", "elasticnet") and solver != "saga":
+            adapted["penalty"] = "l2"
+    return adapted
 
 
 def case(kind, settings, number, generator, extremes):
@@ -171,17 +171,17 @@ def case(kind, settings, number, generator, extremes):
     part = kind(**settings)
     name = kind.__name__
     if name in TEXTS:
-        return _of_texts(part, number, generator)
+        return _texts_case(part, number, generator)
     if name == "DictVectorizer":
-        return _of_dicts(part, number, generator)
+        return _dicts_case(part, number, generator)
     if name == "TfidfTransformer":
-        return _of_texts(make_pipeline(CountVectorizer(), part), number, generator)
+        return _texts_case(make_pipeline(CountVectorizer(), part), number, generator)
     if name in ENCODERS or (name in BOTH and number % 2):
-        return _of_table(part, number, generator)
-    return _of_numbers(part, name, number, generator, extremes)
+        return _table_case(part, number, generator)
+    return _numbers_case(part, name, number, generator, extremes)
 
 
-def _of_numbers(part, name, number, generator, extremes):
+def _numbers_case(part, name, number, generator, extremes):
     """Try kinds of training data, from the one whose turn it is, until one fits."""
     problem = None
     for shift in range(4):
@@ -193,10 +193,10 @@ def _of_numbers(part, name, number, generator, extremes):
         target = _target(part, name, number, generator, rows)
         as_frame = number % 3 == 2
         names = [f"x{n}" for n in range(rows.shape[1])]
-        given = data.pd.DataFrame(rows, columns=names) if as_frame else rows
+        inputs = data.pd.DataFrame(rows, columns=names) if as_frame else rows
         try:
             model = clone(model) if name != "FrozenEstimator" else model
-            model.fit(given, target)
+            model.fit(inputs, target)
         except Exception as error:
             problem = error
             continue
@@ -280,7 +280,7 @@ COLUMNS = (
 )
 
 
-def _of_table(part, number, generator):
+def _table_case(part, number, generator):
     frame = data.table(generator)
     names = COLUMNS[number % len(COLUMNS)]
     if type(part).__name__ in BOTH:
@@ -307,8 +307,8 @@ def _of_table(part, number, generator):
     steps = [first, *after]
     model = steps[0] if len(steps) == 1 else make_pipeline(*steps)
     frame = frame[names]
-    given = frame.to_numpy() if layout == "array" else frame
-    model.fit(given, target)
+    inputs = frame.to_numpy() if layout == "array" else frame
+    model.fit(inputs, target)
     unusual = data.unusual(frame)
     singles = [unusual.iloc[n : n + 1] for n in range(len(unusual))]
     pairs = []
@@ -318,8 +318,8 @@ def _of_table(part, number, generator):
             columns = [column.astype(object) for column in columns]
             pairs.append((np.column_stack(columns), columns))
         else:
-            asked = {name: data.pd.Series(c, dtype=c.dtype) for name, c in zip(names, columns)}
-            pairs.append((data.pd.DataFrame(asked), columns))
+            queries = {name: data.pd.Series(c, dtype=c.dtype) for name, c in zip(names, columns)}
+            pairs.append((data.pd.DataFrame(queries), columns))
     context = f"{_names(steps)} of {','.join(names)} in {layout}"
     return Case(model, "array" if layout == "array" else "frame", names, pairs, context)
 
@@ -333,7 +333,7 @@ def _column(column):
     return values if values.dtype.kind in "ifb" else np.array(values.tolist(), object)
 
 
-def _of_texts(part, number, generator):
+def _texts_case(part, number, generator):
     texts = data.texts(generator)
     target = np.arange(len(texts)) % 3
     after = [[], [LogisticRegression()], [TfidfTransformer(), LinearSVC()], [MultinomialNB()],
@@ -347,23 +347,23 @@ def _of_texts(part, number, generator):
         else [part, *after]
     )
     model = steps[0] if len(steps) == 1 else make_pipeline(*steps)
-    asked = [texts, data.ODD_TEXTS, *[[text] for text in data.ODD_TEXTS]]
+    queries = [texts, data.ODD_TEXTS, *[[text] for text in data.ODD_TEXTS]]
     if number % 4 == 3:
         model = make_pipeline(ColumnTransformer([("t", steps[0], "text")]), *steps[1:])
         model.fit(data.pd.DataFrame({"text": np.array(texts, object)}), target)
-        columns = [np.array(each, object) for each in asked]
+        columns = [np.array(each, object) for each in queries]
         pairs = [(data.pd.DataFrame({"text": each}), [each]) for each in columns]
         return Case(model, "frame", ["text"], pairs, _names(steps) + " in a column")
     model.fit(texts, target)
-    return Case(model, "text", ["text"], [(each, each) for each in asked], _names(steps))
+    return Case(model, "text", ["text"], [(each, each) for each in queries], _names(steps))
 
 
-def _of_dicts(part, number, generator):
+def _dicts_case(part, number, generator):
     rows = data.dicts(generator)
     after = [[], [LogisticRegression()], [Ridge()], [DecisionTreeClassifier()],
              [StandardScaler(with_mean=False), LinearSVC()]][number % 5]  # fmt: skip
     steps = [part, *after]
     model = steps[0] if len(steps) == 1 else make_pipeline(*steps)
     model.fit(rows, np.arange(len(rows)) % 2)
-    asked = [rows, data.ODD_DICTS, *[[row] for row in data.ODD_DICTS]]
-    return Case(model, "dicts", ["n"], [(each, each) for each in asked], _names(steps))
+    queries = [rows, data.ODD_DICTS, *[[row] for row in data.ODD_DICTS]]
+    return Case(model, "dicts", ["n"], [(each, each) for each in queries], _names(steps))

@@ -60,6 +60,9 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     found = models.classes()
     parameters = {name: sorted(kind._get_param_names()) for name, kind in found.items()}
-    made = {"parameters": parameters, "read": {name: read(kind) for name, kind in found.items()}}
-    made["constraints"] = {name: values.recorded(kind) for name, kind in found.items()}
-    print(json.dumps(made))
+    document = {
+        "parameters": parameters,
+        "read": {name: read(kind) for name, kind in found.items()},
+    }
+    document["constraints"] = {name: values.recorded(kind) for name, kind in found.items()}
+    print(json.dumps(document))

@@ -102,6 +102,6 @@ def run(seed, count, names=()):
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
-    made = run(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
-    made["seconds"] = round(time.process_time(), 1)
-    print(json.dumps(made))
+    result = run(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    result["seconds"] = round(time.process_time(), 1)
+    print(json.dumps(result))

@@ -132,10 +132,10 @@ def recorded(kind):
 def _values(constraints):
     if not isinstance(constraints, list):
         return []
-    return [value for each in constraints for value in _of_constraint(each)]
+    return [value for each in constraints for value in _constraint_values(each)]
 
 
-def _of_constraint(constraint):
+def _constraint_values(constraint):
     kind = type(constraint).__name__
     if constraint is None:
         return [None]
@@ -144,11 +144,11 @@ def _of_constraint(constraint):
     if kind == "StrOptions":
         return sorted(constraint.options - constraint.deprecated)
     if kind in ("Interval", "RealNotInt"):
-        return _of_interval(constraint)
+        return _interval_values(constraint)
     return []
 
 
-def _of_interval(interval):
+def _interval_values(interval):
     is_whole = isinstance(interval.type, type) and issubclass(interval.type, numbers.Integral)
     low = -2 if interval.left is None or interval.left == -np.inf else interval.left
     steps = (0, 1, 2, 9) if is_whole else (0.0, 0.05, 0.5, 1.0)

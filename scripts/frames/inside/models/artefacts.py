@@ -1,4 +1,4 @@
-"""What is saved next to the model, or around it: dicts, tuples, two files, skops."""
+"""Values that are saved next to the model, or around it: dicts, tuples, two files, skops."""
 
 import joblib
 import numpy as np

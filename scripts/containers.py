@@ -1,4 +1,4 @@
-"""Packages model files with `modelpack package`, as a user would, and asks their containers."""
+"""Package model files with `modelpack package`, and query their containers."""
 
 from __future__ import annotations
 
@@ -20,29 +20,27 @@ READY_SECONDS = 60
 
 @dataclass(frozen=True)
 class Packaged:
-    """`made` is the document of --json, None where `modelpack package` failed with `code`; `told`:
-    what it said on standard error.
-    """
+    """`document` of --json: None if `modelpack package` failed with `code`."""
 
     code: int
-    made: dict[str, Any] | None
-    told: str
+    document: dict[str, Any] | None
+    stderr: str
 
 
 def package(files: Sequence[Path], *options: str) -> Packaged:
-    """The image gets a name only if it passes its smoke test."""
+    """Run `modelpack package`. It tags the image if its smoke test passes."""
     command = [sys.executable, "-m", "modelpack", "package", *map(str, files), *options]
     command += ["--engine", "docker", "--json"]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=SECONDS, cwd="/"
     )
-    made = json.loads(done.stdout) if done.returncode == 0 else None
-    return Packaged(done.returncode, made, done.stderr.strip())
+    document = json.loads(done.stdout) if done.returncode == 0 else None
+    return Packaged(done.returncode, document, done.stderr.strip())
 
 
 @contextmanager
 def container(image: str, *options: str) -> Iterator[str]:
-    """The URL of a container that is ready; it is removed afterwards. `options`: of docker run."""
+    """Run a container, and yield its URL once it is ready. `options`: of docker run."""
     command = ["docker", "run", "--rm", "--detach", "-p", "127.0.0.1:0:8080", *options, image]
     name = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     try:
@@ -57,7 +55,7 @@ def container(image: str, *options: str) -> Iterator[str]:
 
 
 def predict(url: str, instances: list[Any], *, probabilities: bool) -> tuple[int, Any]:
-    """The status and the document of an answer."""
+    """Return the status and the document of a response."""
     query = "?probabilities=true" if probabilities else ""
     request = urllib.request.Request(
         f"{url}/predict{query}",
