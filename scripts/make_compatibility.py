@@ -2,11 +2,11 @@
 
     python scripts/make_compatibility.py [MODELS] [--only NAME]
 
-MODELS is the folder with the models and their manifests, which a checkout does not
-contain (default: ../shared/models). For each row of scripts/compatibility/rows.py the model is packaged with
-the options it needs, its container is queried, and the response is compared with what its authors
-document. A row that fails is reported, and the next one follows. Without --only, the table of
-docs/compatibility.md is updated. Exit status 1 if a row fails that must not.
+MODELS is the folder with the models and their manifests, which a checkout does not contain
+(default: ../shared/models). For each row of scripts/compatibility/rows.py the model is packaged
+with the options it needs, its container is queried, and the response is compared with what its
+authors document. A row that fails is reported, and the next one follows. Without --only, the table
+of docs/compatibility.md is updated. Exit status 1 if a row fails that must not.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import modelpack
 from benchmarks.peers import Peer, running
-from benchmarks.peers.table import instances, of_instances
+from benchmarks.peers.table import instances, predictions_of_instances
 from benchmarks.serve import wrk
 from benchmarks.serve.models import Load, Material, Model
 from benchmarks.serve.processes import used
@@ -114,7 +114,7 @@ def _service(material: Material, bundle: Path) -> Iterator[Running]:
     with LocalRunner().run(str(bundle)) as process:
         until_answered(f"{process.url}/readyz", process.is_running)
         server = Answering(f"{process.url}/predict", process.pid, material, instances)
-        _check(server, of_instances)
+        _check(server, predictions_of_instances)
         yield server
 
 
