@@ -122,7 +122,7 @@ def test_a_bundle_of_before_is_packaged_again(bundle: Path, rows: Path, tmp_path
     (old / "modelpack" / "serving" / "__main__.py").unlink()
     done = predict(old, rows)
     assert done.returncode == 7
-    assert "Package it again." in done.stderr
+    assert "Package the model again." in done.stderr
 
 
 @pytest.mark.parametrize(
