@@ -1,9 +1,9 @@
-"""Build times of the daemonless engine and of BuildKit.
+"""Build times of the `oci` engine and of BuildKit.
 
     python -m benchmarks.engines [MODEL] [--runs N] [--markdown]
 
 Both build the same bundles, in turn, of a model whose environment is locked; no smoke test, no
-lock. The base image is here: for Docker in its store, for the embedded engine as a file of `docker
+lock. The base image is here: for Docker in its store, for the `oci` engine as a file of `docker
 save`. Seconds are medians:
 
     new         no layer is there, as what makes them has changed; wheels were fetched before
@@ -34,7 +34,7 @@ from scripts.sections import replace_section
 
 IRIS = Path(__file__).parents[1] / "sample_models" / "iris" / "model.joblib"
 DOCUMENT = Path(__file__).parents[1] / "docs" / "engine-oci.md"
-HEADS = ("scenario", "BuildKit, s", "embedded, s", "BuildKit / embedded")
+HEADS = ("scenario", "BuildKit, s", "oci, s", "BuildKit / oci")
 SCENARIOS = ("new", "changed", "unchanged")
 
 
