@@ -108,9 +108,18 @@ def test_other_numbers_are_other_output(shown: str, printed: str) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_to_files_that_are_there(path: Path) -> None:
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
-    assert [link for link in links if not (path.parent / link).exists()] == []
+def test_links_lead_to_files_and_headings_that_exist(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", path.read_text())
+    broken = [file for file, _ in links if file and not (path.parent / file).exists()]
+    targets = [(path.parent / file if file else path, anchor) for file, anchor in links if anchor]
+    broken += [f"{file}#{anchor}" for file, anchor in targets if anchor not in anchors(file)]
+    assert broken == []
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and GitLab form them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
