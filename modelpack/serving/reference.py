@@ -145,8 +145,8 @@ def _by_row(result: Any) -> Any:
 def main() -> None:
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever the model prints is no part of the answer
-    for refused in confinement.confine():
-        sys.stderr.write(f"the inner wall is lower here, {refused}\n")
+    for missing in confinement.confine():
+        sys.stderr.write(f"the process is confined only in part, {missing}\n")
     request = orjson.loads(sys.stdin.buffer.read())
     model = ReferenceModel(Path())
     errors = [model.error(row) for row in request["rows"]]
