@@ -64,8 +64,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def engine_refusal() -> str:
     """Why no container engine answers; empty where one does."""
     try:
-        asked = ["docker", "version", "--format={{.Server.Version}}"]
-        done = subprocess.run(asked, capture_output=True, check=False, text=True, timeout=60)
+        command = ["docker", "version", "--format={{.Server.Version}}"]
+        done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
     except FileNotFoundError:
         return "no container engine answers: there is no docker command"
     return f"no container engine answers: {done.stderr.strip()}" if done.returncode else ""
@@ -135,7 +135,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The host of a registry that anybody may use: "127.0.0.1:PORT"."""
     if shutil.which("docker-registry") is None:
         _without("there is no docker-registry here")
-    with registries.running(tmp_path_factory.mktemp("registry")) as host:
+    with registries.run_registry(tmp_path_factory.mktemp("registry")) as host:
         yield host
 
 

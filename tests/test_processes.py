@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from waiting import eventually
+from waiting import wait_until
 
 from modelpack import processes
 
@@ -53,7 +53,7 @@ def test_an_interrupt_ends_the_children_of_a_command(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     command = [sys.executable, "-c", RUN, str(path)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-        assert eventually(lambda: path.exists() and path.read_text())
+        assert wait_until(lambda: path.exists() and path.read_text())
         process.send_signal(signal.SIGINT)
         process.wait(10)
     assert gone(Path("/proc") / path.read_text().strip())

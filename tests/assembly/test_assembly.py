@@ -45,17 +45,17 @@ def wheel(folder: Path, extra: dict[str, str] | None = None) -> Path:
     return path
 
 
-def made(root: Path, wheels: Path, environ: dict[str, str], umask: int) -> dict[str, tuple]:
+def assemble(root: Path, wheels: Path, environ: dict[str, str], umask: int) -> dict[str, tuple]:
     """All that the module makes in a process of its own: mode, time and content of each file."""
     root.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "modelpack.assembly.environment", root, wheels]
     place = {"MODELPACK_INTERPRETER": "/usr/local/bin/python3"}
     environ = {**os.environ, "PYTHONHASHSEED": "0", **place, **environ}
     subprocess.run(command, check=True, env=environ, umask=umask)
-    return {str(path.relative_to(root)): told(path) for path in sorted(root.rglob("*"))}
+    return {str(path.relative_to(root)): file_facts(path) for path in sorted(root.rglob("*"))}
 
 
-def told(path: Path) -> tuple:
+def file_facts(path: Path) -> tuple:
     status = path.lstat()
     content = str(path.readlink()) if path.is_symlink() else path.is_file() and path.read_bytes()
     return status.st_mode, status.st_mtime, content
@@ -66,13 +66,13 @@ def environment(tmp_path_factory) -> tuple[Path, dict[str, tuple]]:
     folder = tmp_path_factory.mktemp("assembly")
     (folder / "wheels").mkdir()
     wheel(folder / "wheels")
-    return folder, made(folder / "root", folder / "wheels", {}, 0o022)
+    return folder, assemble(folder / "root", folder / "wheels", {}, 0o022)
 
 
 def test_the_files_tell_nothing_of_where_they_were_made(environment) -> None:
     folder, files = environment
     elsewhere = folder / "numpy" / "core" / "_m" / "shop"
-    assert made(elsewhere, folder / "wheels", ELSEWHERE, 0o077) == files
+    assert assemble(elsewhere, folder / "wheels", ELSEWHERE, 0o077) == files
     assert {time for _, time, _ in files.values()} == {MTIME}
     modes = {stat.S_IMODE(mode) for mode, *_ in files.values() if not stat.S_ISLNK(mode)}
     assert modes == {0o755, 0o644}

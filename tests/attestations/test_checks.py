@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import serving_models
-from attested_images import VENV, image_of, opener
-from bundle_specs import PARITY, code_of_author, spec_for
+from attested_images import VENV, build_image, opener
+from bundle_specs import PARITY, spec_for, user_code
 from serving_models import BASE, ENVIRONMENT
 
 from modelpack.attestations import checks, cosign, provenance, registry, sbom
@@ -31,10 +31,10 @@ PLACE = "registry.example/team/iris"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("made")
     spec = spec_for(folder, serving_models.iris())
-    return render.render(spec, ENVIRONMENT, BASE, folder / "b", code_of_author(), parity=PARITY)
+    return render.render(spec, ENVIRONMENT, BASE, folder / "b", user_code(), parity=PARITY)
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +60,8 @@ def states(subject: Subject) -> dict[str, str]:
     return {verdict.name: verdict.state for verdict in checks.run_checks(subject)}
 
 
-def test_an_image_as_it_was_rendered_holds(made: Bundle) -> None:
-    found = states(Subject(image_of(made.directory)))
+def test_an_image_as_it_was_rendered_holds(rendered: Bundle) -> None:
+    found = states(Subject(build_image(rendered.directory)))
     assert found.pop("signature") == found.pop("attached") == "unknown"
     assert set(found.values()) == {"holds"}
     assert len(found) == len(checks.CHECKS) - 2
@@ -90,20 +90,20 @@ def test_an_image_as_it_was_rendered_holds(made: Bundle) -> None:
     ],
 )
 def test_what_the_documents_do_not_tell_is_seen(
-    made: Bundle, path: str, content: bytes | None, check: str
+    rendered: Bundle, path: str, content: bytes | None, check: str
 ) -> None:
-    found = failures(Subject(image_of(made.directory, {path: content})))
+    found = failures(Subject(build_image(rendered.directory, {path: content})))
     assert list(found) == [check]
     named = "scikit-learn" if "scikit" in path else path.removeprefix("app/").split("/")[0]
     assert named in found[check] or "numpy" in found[check]
 
 
 @pytest.mark.parametrize("name", ["sbom.cdx.json", "provenance.json"])
-def test_a_flipped_byte_in_a_document_is_seen(made: Bundle, name: str) -> None:
-    content = bytearray((made.directory / name).read_bytes())
+def test_a_flipped_byte_in_a_document_is_seen(rendered: Bundle, name: str) -> None:
+    content = bytearray((rendered.directory / name).read_bytes())
     position = content.index(b"modelpack") + 3
     content[position] ^= 1
-    found = failures(Subject(image_of(made.directory, {f"app/{name}": bytes(content)})))
+    found = failures(Subject(build_image(rendered.directory, {f"app/{name}": bytes(content)})))
     assert name in found["labels"]
 
 
@@ -114,14 +114,14 @@ def with_byte_flipped(image: Image) -> Image:
     return replace(image, layers=(replace(image.layers[0], open=opener(bytes(tar))),))
 
 
-def test_a_flipped_byte_in_a_layer_is_seen_though_its_files_are_known(made: Bundle) -> None:
-    image = image_of(made.directory)
+def test_a_flipped_byte_in_a_layer_is_seen_though_its_files_are_known(rendered: Bundle) -> None:
+    image = build_image(rendered.directory)
     assert failures(Subject(image)) == {}
     assert list(failures(Subject(with_byte_flipped(image)))) == ["layers"]
 
 
-def test_a_layer_has_the_digest_of_its_blob(made: Bundle) -> None:
-    image = image_of(made.directory)
+def test_a_layer_has_the_digest_of_its_blob(rendered: Bundle) -> None:
+    image = build_image(rendered.directory)
     [layer] = image.layers
     blob = Blob(layer.diff_id, 1, "application/vnd.oci.image.layer.v1.tar", layer.open)
     assert failures(Subject(replace(image, layers=(replace(layer, blob=blob),)))) == {}
@@ -140,8 +140,8 @@ def test_a_layer_has_the_digest_of_its_blob(made: Bundle) -> None:
         ("org.opencontainers.image.base.digest", "provenance"),
     ],
 )
-def test_a_label_that_says_otherwise_is_seen(made: Bundle, label: str, check: str) -> None:
-    image = image_of(made.directory)
+def test_a_label_that_says_otherwise_is_seen(rendered: Bundle, label: str, check: str) -> None:
+    image = build_image(rendered.directory)
     for other in (DIGEST, None):
         labels = {**image.config["config"]["Labels"], label: other}
         if other is None:
@@ -150,8 +150,8 @@ def test_a_label_that_says_otherwise_is_seen(made: Bundle, label: str, check: st
         assert list(failures(Subject(replace(image, config=config)))) == [check]
 
 
-def test_words_of_the_page_that_claim_more_are_seen(made: Bundle) -> None:
-    image = image_of(made.directory)
+def test_words_of_the_page_that_claim_more_are_seen(rendered: Bundle) -> None:
+    image = build_image(rendered.directory)
     config = {"config": {**image.config["config"], "Env": ["MODELPACK_PARITY=better"]}}
     assert list(failures(Subject(replace(image, config=config)))) == ["labels"]
 
@@ -160,14 +160,14 @@ def relabelled(image: Image, documents: dict[str, bytes], folder: Path) -> Image
     """An image whose labels have the digests of documents that were put into it."""
     import hashlib  # noqa: PLC0415
 
-    made = image_of(folder, {f"app/{name}": text for name, text in documents.items()})
+    changed = build_image(folder, {f"app/{name}": text for name, text in documents.items()})
     names = {"sbom.cdx.json": "sbom", "provenance.json": "provenance"}
     labels = {
         f"dev.modelpack.{names[name]}.sha256": hashlib.sha256(text).hexdigest()
         for name, text in documents.items()
     }
     config = image.config["config"]
-    return replace(made, config={"config": {**config, "Labels": {**config["Labels"], **labels}}})
+    return replace(changed, config={"config": {**config, "Labels": {**config["Labels"], **labels}}})
 
 
 Change = Callable[[dict[str, Any]], object]
@@ -186,34 +186,42 @@ DAMAGES: list[tuple[str, Change, str]] = [
 
 @pytest.mark.parametrize(("name", "change", "check"), DAMAGES)
 def test_documents_that_are_none_of_ours_do_not_hold(
-    made: Bundle, name: str, change: Change, check: str
+    rendered: Bundle, name: str, change: Change, check: str
 ) -> None:
-    told = json.loads((made.directory / name).read_bytes())
-    change(told)
-    image = relabelled(image_of(made.directory), {name: document(told).encode()}, made.directory)
+    content = json.loads((rendered.directory / name).read_bytes())
+    change(content)
+    image = relabelled(
+        build_image(rendered.directory), {name: document(content).encode()}, rendered.directory
+    )
     assert check in failures(Subject(image))
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b"[" * 100_000, b'"x"', b"\xff"])
-def test_hostile_documents_are_refused(made: Bundle, text: bytes) -> None:
-    image = relabelled(image_of(made.directory), {"provenance.json": text}, made.directory)
+def test_hostile_documents_are_refused(rendered: Bundle, text: bytes) -> None:
+    image = relabelled(
+        build_image(rendered.directory), {"provenance.json": text}, rendered.directory
+    )
     assert {"labels", "provenance", "content"} <= set(failures(Subject(image)))
 
 
-def test_an_image_without_documents_is_told_so(made: Bundle) -> None:
+def test_an_image_without_documents_is_told_so(rendered: Bundle) -> None:
     nothing = {"app/sbom.cdx.json": None, "app/provenance.json": None}
-    found = failures(Subject(image_of(made.directory, nothing)))
+    found = failures(Subject(build_image(rendered.directory, nothing)))
     assert "which describes how it was built" in found["provenance"]
 
 
 # --- signatures and attestations -----------------------------------------------------------------
 
 
-def attachments(made: Bundle, signer: Signer, **changes: Any) -> AttachedDocuments:
-    bill, told = (json.loads((made.directory / name).read_bytes()) for name in DOCUMENTS)
-    predicates = ((sbom.PREDICATE, bill), (provenance.PREDICATE, told["predicate"]))
+def attachments(rendered: Bundle, signer: Signer, **changes: Any) -> AttachedDocuments:
+    bill, provenance_document = (
+        json.loads((rendered.directory / name).read_bytes()) for name in DOCUMENTS
+    )
+    predicates = ((sbom.PREDICATE, bill), (provenance.PREDICATE, provenance_document["predicate"]))
     statement = provenance.create_statement(
-        [{"name": PLACE, "digest": {"sha256": "b" * 64}}], provenance.PREDICATE, told["predicate"]
+        [{"name": PLACE, "digest": {"sha256": "b" * 64}}],
+        provenance.PREDICATE,
+        provenance_document["predicate"],
     )
     whole = AttachedDocuments(
         DIGEST,
@@ -231,9 +239,11 @@ DOCUMENTS = ("sbom.cdx.json", "provenance.json")
 
 
 @pytest.mark.parametrize("kind", ["ec", "ed25519", "rsa"])
-def test_what_was_signed_and_attached_holds(made: Bundle, kind: str) -> None:
+def test_what_was_signed_and_attached_holds(rendered: Bundle, kind: str) -> None:
     signer = signer_of(kind)
-    subject = Subject(image_of(made.directory), attachments(made, signer), signer.verifier)
+    subject = Subject(
+        build_image(rendered.directory), attachments(rendered, signer), signer.verifier
+    )
     assert set(states(subject).values()) == {"holds"}
     *_, last = checks.run_checks(subject)
     assert last.detail == "both documents attached, both documents signed"
@@ -243,34 +253,38 @@ def verdict(subject: Subject, name: str) -> Verdict:
     return next(v for v in checks.run_checks(subject) if v.name == name)
 
 
-def test_another_key_has_signed_nothing(made: Bundle) -> None:
+def test_another_key_has_signed_nothing(rendered: Bundle) -> None:
     subject = Subject(
-        image_of(made.directory), attachments(made, signer_of()), signer_of("ed25519").verifier
+        build_image(rendered.directory),
+        attachments(rendered, signer_of()),
+        signer_of("ed25519").verifier,
     )
     found = failures(subject)
     assert set(found) == {"signature", "attached"}
     assert "No signature of the image is by this key" in found["signature"]
 
 
-def test_without_a_key_nothing_vouches_for_the_image(made: Bundle) -> None:
-    subject = Subject(image_of(made.directory), attachments(made, signer_of()))
+def test_without_a_key_nothing_vouches_for_the_image(rendered: Bundle) -> None:
+    subject = Subject(build_image(rendered.directory), attachments(rendered, signer_of()))
     found = verdict(subject, "signature")
     assert (found.state, "the author is not known" in found.detail) == ("unknown", True)
 
 
-def test_an_image_that_nobody_signed_does_not_hold_by_a_key(made: Bundle) -> None:
+def test_an_image_that_nobody_signed_does_not_hold_by_a_key(rendered: Bundle) -> None:
     signer = signer_of()
     subject = Subject(
-        image_of(made.directory), attachments(made, signer, signatures=[]), signer.verifier
+        build_image(rendered.directory),
+        attachments(rendered, signer, signatures=[]),
+        signer.verifier,
     )
     assert "is not signed" in failures(subject)["signature"]
 
 
-def test_a_signature_of_other_content_is_none(made: Bundle) -> None:
+def test_a_signature_of_other_content_is_none(rendered: Bundle) -> None:
     """As where a name was given to another image."""
     signer = signer_of()
-    there = attachments(made, signer, digest=f"sha256:{'c' * 64}")
-    subject = Subject(image_of(made.directory), there, signer.verifier)
+    attached = attachments(rendered, signer, digest=f"sha256:{'c' * 64}")
+    subject = Subject(build_image(rendered.directory), attached, signer.verifier)
     assert list(failures(subject)) == ["signature"]
 
 
@@ -279,26 +293,30 @@ def flipped(text: str) -> str:
     return text[:20] + other + text[21:]
 
 
-def test_a_flipped_byte_in_a_signature_is_seen(made: Bundle) -> None:
+def test_a_flipped_byte_in_a_signature_is_seen(rendered: Bundle) -> None:
     signer = signer_of()
-    there = attachments(made, signer)
-    [part] = there.signatures
+    attached = attachments(rendered, signer)
+    [part] = attached.signatures
     bad = replace(part, annotations={cosign.SIGNATURE: flipped(part.annotations[cosign.SIGNATURE])})
-    subject = Subject(image_of(made.directory), replace(there, signatures=[bad]), signer.verifier)
+    subject = Subject(
+        build_image(rendered.directory), replace(attached, signatures=[bad]), signer.verifier
+    )
     assert list(failures(subject)) == ["signature"]
 
 
 @pytest.mark.parametrize("member", ["payload", "payloadType", "sig"])
-def test_a_flipped_byte_in_an_attestation_is_seen(made: Bundle, member: str) -> None:
+def test_a_flipped_byte_in_an_attestation_is_seen(rendered: Bundle, member: str) -> None:
     signer = signer_of()
-    there = attachments(made, signer)
+    attached = attachments(rendered, signer)
     bad = []
-    for part in there.attestations:
+    for part in attached.attestations:
         envelope = json.loads(part.content)
         where = envelope["signatures"][0] if member == "sig" else envelope
         where[member] = flipped(where[member])
         bad.append(replace(part, content=json.dumps(envelope).encode()))
-    subject = Subject(image_of(made.directory), replace(there, attestations=bad), signer.verifier)
+    subject = Subject(
+        build_image(rendered.directory), replace(attached, attestations=bad), signer.verifier
+    )
     assert list(failures(subject)) == ["attached"]
 
 
@@ -316,13 +334,13 @@ def test_a_signature_of_another_type_is_none() -> None:
 
 
 @pytest.mark.parametrize("kind", [registry.SBOM_TYPE, registry.STATEMENT_TYPE])
-def test_an_attached_document_that_says_otherwise_is_seen(made: Bundle, kind: str) -> None:
-    there = attachments(made, signer_of())
-    own = there.attached[kind]
+def test_an_attached_document_that_says_otherwise_is_seen(rendered: Bundle, kind: str) -> None:
+    attached = attachments(rendered, signer_of())
+    own = attached.attached[kind]
     bad = [own[0].replace(b"python", b"Python")]
-    image = image_of(made.directory)
-    assert list(failures(Subject(image, replace(there, attached={kind: bad})))) == ["attached"]
-    both = replace(there, attached={kind: [*bad, *own]})
+    image = build_image(rendered.directory)
+    assert list(failures(Subject(image, replace(attached, attached={kind: bad})))) == ["attached"]
+    both = replace(attached, attached={kind: [*bad, *own]})
     assert failures(Subject(image, both)) == {}  # others may attach documents of their own
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import serving_models
-from bundle_specs import PARITY, code_of_author, hostile_spec, spec_for
+from bundle_specs import PARITY, hostile_spec, spec_for, user_code
 from cyclonedx.model.bom import Bom
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -31,15 +31,13 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Bundle:
+def rendered(tmp_path: Path) -> Bundle:
     spec = spec_for(tmp_path, serving_models.iris())
-    return render.render(
-        spec, ENVIRONMENT, BASE, tmp_path / "bundle", code_of_author(), parity=PARITY
-    )
+    return render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", user_code(), parity=PARITY)
 
 
-def read(made: Bundle, name: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((made.directory / name).read_bytes())
+def read(rendered: Bundle, name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((rendered.directory / name).read_bytes())
     return document
 
 
@@ -63,9 +61,9 @@ def test_a_bill_of_materials_is_valid(name: str) -> None:
 
 
 def test_the_validator_would_find_something() -> None:
-    told = json.loads((GOLDEN / "iris" / render.SBOM).read_text())
-    told["components"][0]["hashes"][0]["content"] = "00"
-    assert problems(json.dumps(told))
+    sbom = json.loads((GOLDEN / "iris" / render.SBOM).read_text())
+    sbom["components"][0]["hashes"][0]["content"] = "00"
+    assert problems(json.dumps(sbom))
 
 
 def test_each_part_of_the_image_is_a_component(tmp_path: Path) -> None:
@@ -80,9 +78,9 @@ def test_each_part_of_the_image_is_a_component(tmp_path: Path) -> None:
         system_packages=("libgomp1",),
     )
     spec = replace(spec, requirements={"LightGBM": "==4.6.0"})
-    packed = render.render(spec, environment, BASE, tmp_path / "bundle", code_of_author())
-    told = read(packed, render.SBOM)
-    by_ref = {component["bom-ref"]: component for component in told["components"]}
+    packed = render.render(spec, environment, BASE, tmp_path / "bundle", user_code())
+    document = read(packed, render.SBOM)
+    by_ref = {component["bom-ref"]: component for component in document["components"]}
     assert list(by_ref) == sorted(by_ref)
     assert "hashes" not in by_ref["pkg:pypi/numpy@1.26.2"]  # of two files, one is installed
     assert by_ref["pkg:pypi/lightgbm@4.6.0"]["hashes"] == [{"alg": "SHA-256", "content": "3" * 64}]
@@ -97,10 +95,10 @@ def test_each_part_of_the_image_is_a_component(tmp_path: Path) -> None:
         packed.directory / "code" / "modelpack_main.py"
     )
     assert len(files) == 2
-    graph = {entry["ref"]: entry.get("dependsOn", []) for entry in told["dependencies"]}
+    graph = {entry["ref"]: entry.get("dependsOn", []) for entry in document["dependencies"]}
     assert graph["application"] == sorted(by_ref)
     assert graph["model/model.joblib"] == ["pkg:pypi/lightgbm@4.6.0"]
-    assert sbom.distributions(told) == {"numpy": "1.26.2", "lightgbm": "4.6.0"}
+    assert sbom.distributions(document) == {"numpy": "1.26.2", "lightgbm": "4.6.0"}
 
 
 def test_hostile_names_are_data_in_both_documents(tmp_path: Path) -> None:
@@ -140,24 +138,24 @@ def test_purls_are_what_the_library_of_packageurl_makes_of_them() -> None:
 # --- provenance ----------------------------------------------------------------------------------
 
 
-def test_the_provenance_names_what_the_image_is_built_of(made: Bundle) -> None:
-    told = read(made, render.PROVENANCE)
-    assert told["_type"] == "https://in-toto.io/Statement/v1"
-    assert told["predicateType"] == "https://slsa.dev/provenance/v1"
-    [subject] = told["subject"]
-    assert subject["digest"] == {"sha256": made.model.file.sha256}
-    found = dependencies(told["predicate"])
+def test_the_provenance_names_what_the_image_is_built_of(rendered: Bundle) -> None:
+    provenance = read(rendered, render.PROVENANCE)
+    assert provenance["_type"] == "https://in-toto.io/Statement/v1"
+    assert provenance["predicateType"] == "https://slsa.dev/provenance/v1"
+    [subject] = provenance["subject"]
+    assert subject["digest"] == {"sha256": rendered.model.file.sha256}
+    found = dependencies(provenance["predicate"])
     assert found.pop("base") == {"sha256": "0" * 64}
-    dockerfile = unlabelled((made.directory / "Dockerfile").read_text())
+    dockerfile = unlabelled((rendered.directory / "Dockerfile").read_text())
     assert found.pop("Dockerfile") == {"sha256": hashlib.sha256(dockerfile.encode()).hexdigest()}
-    serving = made.directory / "modelpack" / "serving"
+    serving = rendered.directory / "modelpack" / "serving"
     assert found.pop("modelpack/serving/") == {"dirHash": by_sha256sum(serving)}
     found.pop("modelpack/assembly/", None)
     for name, digest in found.items():
-        assert digest == {"sha256": sha256(made.directory / name)}
+        assert digest == {"sha256": sha256(rendered.directory / name)}
     assert {"app.py", "gunicorn.conf.py", "requirements.lock", "modelpack.json"} <= found.keys()
     assert {"sbom.cdx.json", ".dockerignore", "code/modelpack_main.py"} <= found.keys()
-    [parity] = told["predicate"]["runDetails"]["byproducts"]
+    [parity] = provenance["predicate"]["runDetails"]["byproducts"]
     assert parity["annotations"] == {"reference": "record", "rows": 17, "tolerance": 0.0}
 
 
@@ -178,19 +176,21 @@ def test_a_base_of_no_registry_is_told_by_its_image_id(tmp_path: Path) -> None:
     (packed.directory / "app.py").write_text("")
     for _ in range(2):
         listed = read(packed, render.PROVENANCE)["predicate"]["buildDefinition"]
-        told = next(e for e in listed["resolvedDependencies"] if e["name"] == "base")
-        assert told["annotations"] == {"imageId": image_id}
-        assert "digest" not in told
+        base_entry = next(e for e in listed["resolvedDependencies"] if e["name"] == "base")
+        assert base_entry["annotations"] == {"imageId": image_id}
+        assert "digest" not in base_entry
         attestations_bundle.refresh_documents(
             packed
         )  # of the app that was edited: it is the same base
 
 
-def test_the_labels_are_the_digests_of_the_documents(made: Bundle) -> None:
-    dockerfile = (made.directory / "Dockerfile").read_text()
-    bill, told = ((made.directory / name).read_text() for name in (render.SBOM, render.PROVENANCE))
-    assert labels(bill, told) in dockerfile
-    assert sha256(made.directory / render.SBOM) in dockerfile
+def test_the_labels_are_the_digests_of_the_documents(rendered: Bundle) -> None:
+    dockerfile = (rendered.directory / "Dockerfile").read_text()
+    bill, provenance = (
+        (rendered.directory / name).read_text() for name in (render.SBOM, render.PROVENANCE)
+    )
+    assert labels(bill, provenance) in dockerfile
+    assert sha256(rendered.directory / render.SBOM) in dockerfile
 
 
 def test_only_the_line_of_the_labels_is_not_told() -> None:
@@ -209,13 +209,13 @@ def test_a_digest_of_a_tree_depends_on_names_and_contents() -> None:
 # --- bundles that were edited --------------------------------------------------------------------
 
 
-def test_nothing_is_restated_of_a_bundle_as_it_was_rendered(made: Bundle) -> None:
-    (made.directory / "README.md").write_text("mine")
-    (made.directory / "modelpack" / "serving" / "__pycache__").mkdir()
-    (made.directory / "modelpack" / "serving" / "__pycache__" / "a.pyc").write_text("x")
-    before = (made.directory / "Dockerfile").read_bytes()
-    assert attestations_bundle.refresh_documents(manifest.read(made.path)) == ()
-    assert (made.directory / "Dockerfile").read_bytes() == before
+def test_nothing_is_restated_of_a_bundle_as_it_was_rendered(rendered: Bundle) -> None:
+    (rendered.directory / "README.md").write_text("mine")
+    (rendered.directory / "modelpack" / "serving" / "__pycache__").mkdir()
+    (rendered.directory / "modelpack" / "serving" / "__pycache__" / "a.pyc").write_text("x")
+    before = (rendered.directory / "Dockerfile").read_bytes()
+    assert attestations_bundle.refresh_documents(manifest.read(rendered.path)) == ()
+    assert (rendered.directory / "Dockerfile").read_bytes() == before
 
 
 def append(path: Path) -> None:
@@ -223,7 +223,7 @@ def append(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "entry"),
     [
         ("app.py", "app.py"),
         ("Dockerfile", "Dockerfile"),
@@ -232,55 +232,57 @@ def append(path: Path) -> None:
         ("requirements.lock", "requirements.lock"),
     ],
 )
-def test_an_edited_bundle_says_so_and_claims_no_parity(made: Bundle, name: str, told: str) -> None:
-    append(made.directory / name)
-    assert attestations_bundle.refresh_documents(manifest.read(made.path)) == (told,)
-    assert attestations_bundle.refresh_documents(manifest.read(made.path)) == ()
-    predicate = read(made, render.PROVENANCE)["predicate"]
-    assert predicate["buildDefinition"]["internalParameters"]["edited"] == [told]
+def test_an_edited_bundle_says_so_and_claims_no_parity(
+    rendered: Bundle, name: str, entry: str
+) -> None:
+    append(rendered.directory / name)
+    assert attestations_bundle.refresh_documents(manifest.read(rendered.path)) == (entry,)
+    assert attestations_bundle.refresh_documents(manifest.read(rendered.path)) == ()
+    predicate = read(rendered, render.PROVENANCE)["predicate"]
+    assert predicate["buildDefinition"]["internalParameters"]["edited"] == [entry]
     assert "byproducts" not in predicate["runDetails"]
     assert dependencies(predicate)["base"] == {"sha256": "0" * 64}
-    dockerfile = (made.directory / "Dockerfile").read_text()
+    dockerfile = (rendered.directory / "Dockerfile").read_text()
     assert "parity" not in dockerfile.lower()
-    documents = ((made.directory / n).read_text() for n in (render.SBOM, render.PROVENANCE))
+    documents = ((rendered.directory / n).read_text() for n in (render.SBOM, render.PROVENANCE))
     assert labels(*documents) in dockerfile
-    append(made.directory / "gunicorn.conf.py")
-    attestations_bundle.refresh_documents(manifest.read(made.path))
-    predicate = read(made, render.PROVENANCE)["predicate"]
+    append(rendered.directory / "gunicorn.conf.py")
+    attestations_bundle.refresh_documents(manifest.read(rendered.path))
+    predicate = read(rendered, render.PROVENANCE)["predicate"]
     edited = predicate["buildDefinition"]["internalParameters"]["edited"]
-    assert edited == sorted([told, "gunicorn.conf.py"])
+    assert edited == sorted([entry, "gunicorn.conf.py"])
 
 
-def test_another_base_than_the_one_that_was_tested_is_told(made: Bundle) -> None:
-    read_back = manifest.read(made.path)
+def test_another_base_than_the_one_that_was_tested_is_told(rendered: Bundle) -> None:
+    read_back = manifest.read(rendered.path)
     for slim in (True, False):
         assert attestations_bundle.refresh_documents(replace(read_back, slim_base=slim)) == (
             "base",
         )
         assert attestations_bundle.refresh_documents(replace(read_back, slim_base=slim)) == ()
-        definition = read(made, render.PROVENANCE)["predicate"]["buildDefinition"]
+        definition = read(rendered, render.PROVENANCE)["predicate"]["buildDefinition"]
         assert definition["externalParameters"]["base"]["slim"] is slim
         assert definition["internalParameters"]["edited"] == ["base"]
-    assert "parity" not in (made.directory / "Dockerfile").read_text().lower()
+    assert "parity" not in (rendered.directory / "Dockerfile").read_text().lower()
 
 
 @pytest.mark.parametrize("name", [render.SBOM, render.PROVENANCE])
-def test_a_document_that_was_edited_is_written_anew(made: Bundle, name: str) -> None:
-    before = read(made, render.SBOM)
-    path = made.directory / name
+def test_a_document_that_was_edited_is_written_anew(rendered: Bundle, name: str) -> None:
+    before = read(rendered, render.SBOM)
+    path = rendered.directory / name
     path.write_text(path.read_text() + " ")
-    assert attestations_bundle.refresh_documents(made) == (name,)
-    assert read(made, render.SBOM) == before
-    assert attestations_bundle.refresh_documents(made) == ()
+    assert attestations_bundle.refresh_documents(rendered) == (name,)
+    assert read(rendered, render.SBOM) == before
+    assert attestations_bundle.refresh_documents(rendered) == ()
 
 
 @pytest.mark.parametrize("content", ["{", "{}", "[]", '{"predicate": 1}', '{"predicate": {}}'])
-def test_a_provenance_that_cannot_be_read_is_a_usage_error(made: Bundle, content: str) -> None:
-    (made.directory / render.PROVENANCE).write_text(content)
+def test_a_provenance_that_cannot_be_read_is_a_usage_error(rendered: Bundle, content: str) -> None:
+    (rendered.directory / render.PROVENANCE).write_text(content)
     with pytest.raises(UsageError, match="is not a valid provenance"):
-        attestations_bundle.refresh_documents(made)
+        attestations_bundle.refresh_documents(rendered)
 
 
-def test_a_bundle_of_an_older_version_has_nothing_to_restate(made: Bundle) -> None:
-    (made.directory / render.PROVENANCE).unlink()
-    assert attestations_bundle.refresh_documents(replace(made, code=Code())) == ()
+def test_a_bundle_of_an_older_version_has_nothing_to_restate(rendered: Bundle) -> None:
+    (rendered.directory / render.PROVENANCE).unlink()
+    assert attestations_bundle.refresh_documents(replace(rendered, code=Code())) == ()

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import registries
 import serving_models
-from attested_images import image_of
+from attested_images import build_image
 from bundle_specs import spec_for
 from serving_models import BASE, ENVIRONMENT
 
@@ -65,12 +65,12 @@ def ask(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def cosign_accepts(folder: Path, reference: str, key: str = "cosign.pub") -> dict[str, bool]:
-    given = (f"--key={key}", *OPTIONS, reference)
-    told = {"signature": ask(folder, "verify", *given).returncode == 0}
+    options = (f"--key={key}", *OPTIONS, reference)
+    accepted = {"signature": ask(folder, "verify", *options).returncode == 0}
     for kind in KINDS:
-        done = ask(folder, "verify-attestation", f"--type={kind}", *given)
-        told[kind] = done.returncode == 0
-    return told
+        done = ask(folder, "verify-attestation", f"--type={kind}", *options)
+        accepted[kind] = done.returncode == 0
+    return accepted
 
 
 def failures(folder: Path, reference: str, key: str = "cosign.pub") -> set[str]:
@@ -103,17 +103,17 @@ class Pushed:
 
 
 def put(repository: Repository, folder: Path, changes: dict[str, bytes]) -> str:
-    image = image_of(folder, changes)
+    image = build_image(folder, changes)
     [layer] = image.layers
     with layer.open() as stream:
         tar = blob_from_bytes(stream.read(), oci_image.LAYER)
-    told = {
+    image_manifest = {
         "architecture": "amd64",
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
         **image.config,
     }
-    config = blob_from_bytes(json.dumps(told).encode(), oci_image.CONFIG)
+    config = blob_from_bytes(json.dumps(image_manifest).encode(), oci_image.CONFIG)
     for blob in (tar, config):
         upload(repository, blob, lambda *_: None)
     pointers = [Descriptor(b.media_type, b.digest, b.size).to_json() for b in (config, tar)]
@@ -150,11 +150,11 @@ def test_cosign_gets_the_predicates_of_the_image(
     pushed: Pushed, folder: Path, folder_of_bundle: Path
 ) -> None:
     bill = json.loads((folder_of_bundle / "sbom.cdx.json").read_bytes())
-    told = json.loads((folder_of_bundle / "provenance.json").read_bytes())
-    wanted = {"slsaprovenance1": told["predicate"], "cyclonedx": bill}
-    for kind, predicate in wanted.items():
-        given = (f"--type={kind}", "--key=cosign.pub", *OPTIONS, pushed.reference)
-        done = ask(folder, "verify-attestation", *given)
+    provenance = json.loads((folder_of_bundle / "provenance.json").read_bytes())
+    expected = {"slsaprovenance1": provenance["predicate"], "cyclonedx": bill}
+    for kind, predicate in expected.items():
+        options = (f"--type={kind}", "--key=cosign.pub", *OPTIONS, pushed.reference)
+        done = ask(folder, "verify-attestation", *options)
         statement = json.loads(base64.b64decode(json.loads(done.stdout)["payload"]))
         assert statement["predicateType"] == KINDS[kind]
         assert statement["predicate"] == predicate
@@ -171,15 +171,15 @@ def test_both_documents_refer_to_the_image(pushed: Pushed) -> None:
 
 
 def test_vouching_once_more_adds_nothing(pushed: Pushed, signer: keys.Signer) -> None:
-    def there() -> list[Any]:
+    def signatures_in_registry() -> list[Any]:
         with connect(pushed.reference) as repository:
             tags = (cosign.tag(pushed.digest, kind) for kind in ("sig", "att"))
             signed = [repository.manifest(tag)[1] for tag in tags]
             return [*signed, referrers.referrers(repository, pushed.digest)]
 
-    before = there()
+    before = signatures_in_registry()
     pushed.vouch(signer)
-    assert there() == before
+    assert signatures_in_registry() == before
 
 
 def test_two_keys_may_sign(pushed: Pushed, folder: Path) -> None:
@@ -194,16 +194,16 @@ def test_what_cosign_signs_modelpack_verifies(
 ) -> None:
     image = Pushed(registry, "theirs", folder_of_bundle)
     assert failures(folder, image.reference) == {"signature"}
-    given = ("-y", "--key=cosign.key", "--tlog-upload=false", "--allow-insecure-registry")
-    assert ask(folder, "sign", *given, image.pinned).returncode == 0
+    options = ("-y", "--key=cosign.key", "--tlog-upload=false", "--allow-insecure-registry")
+    assert ask(folder, "sign", *options, image.pinned).returncode == 0
     assert failures(folder, image.reference) == set()
-    told = json.loads((folder_of_bundle / "provenance.json").read_bytes())
+    provenance = json.loads((folder_of_bundle / "provenance.json").read_bytes())
     for kind, predicate in (
-        ("slsaprovenance1", told["predicate"]),
+        ("slsaprovenance1", provenance["predicate"]),
         ("cyclonedx", json.loads((folder_of_bundle / "sbom.cdx.json").read_bytes())),
     ):
         (folder / "predicate").write_text(json.dumps(predicate))
-        attest = ("attest", *given, f"--type={kind}", "--predicate=predicate", image.pinned)
+        attest = ("attest", *options, f"--type={kind}", "--predicate=predicate", image.pinned)
         done = ask(folder, *attest)
         assert done.returncode == 0, done.stderr
     with attestations_registry.open_registry_image(image.reference) as place:
@@ -239,14 +239,14 @@ def test_an_image_is_with_the_engine_for_the_block_only(
 
 
 def platform_of(folder: Path, architecture: str) -> Image:
-    image = image_of(folder, {"usr/bin/python": architecture.encode()})
+    image = build_image(folder, {"usr/bin/python": architecture.encode()})
     rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in image.layers]}
-    told = {"architecture": architecture, "os": "linux", "rootfs": rootfs, **image.config}
-    return replace(image, config=told)
+    config = {"architecture": architecture, "os": "linux", "rootfs": rootfs, **image.config}
+    return replace(image, config=config)
 
 
 @pytest.fixture(scope="module")
-def laid(tmp_path_factory: pytest.TempPathFactory, folder_of_bundle: Path) -> Path:
+def layout_path(tmp_path_factory: pytest.TempPathFactory, folder_of_bundle: Path) -> Path:
     """A layout with an image for two platforms."""
     images = [platform_of(folder_of_bundle, name) for name in ("amd64", "arm64")]
     path = tmp_path_factory.mktemp("laid") / "layout"
@@ -255,12 +255,12 @@ def laid(tmp_path_factory: pytest.TempPathFactory, folder_of_bundle: Path) -> Pa
 
 
 def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
-    registry: str, folder: Path, laid: Path, signer: keys.Signer
+    registry: str, folder: Path, layout_path: Path, signer: keys.Signer
 ) -> None:
     reference = f"{registry}/team/platforms:1"
     with connect(reference) as repository:
-        top = layout.find_manifest((laid / "index.json").read_bytes(), "")
-        push.push(layout.Folder(laid), top, repository, lambda *_: None)
+        top = layout.find_manifest((layout_path / "index.json").read_bytes(), "")
+        push.push(layout.Folder(layout_path), top, repository, lambda *_: None)
     with attestations_registry.open_registry_image(reference) as place:
         attestations_registry.attach_attestations(place, signer)
     verifier = keys.verifier(folder / "cosign.pub")
@@ -275,12 +275,12 @@ def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
     assert cosign_accepts(folder, reference)["signature"]
 
 
-def test_a_layout_is_verified_where_it_lies(laid: Path) -> None:
+def test_a_layout_is_verified_where_it_lies(layout_path: Path) -> None:
     run = Pipeline(Options(smoke=False, platform="linux/arm64"))
-    outcome = verify.verify(run, classify(f"oci:{laid}", VERIFY))
+    outcome = verify.verify(run, classify(f"oci:{layout_path}", VERIFY))
     assert (outcome.verified, outcome.signed) == (True, None)
     with pytest.raises(UsageError, match="only a registry keeps signatures"):
-        verify.verify(run, classify(f"oci:{laid}", VERIFY), laid / "cosign.pub")
+        verify.verify(run, classify(f"oci:{layout_path}", VERIFY), layout_path / "cosign.pub")
 
 
 # --- what somebody changed -----------------------------------------------------------------------
@@ -330,7 +330,7 @@ def layer_of(reference: str, tag: str, number: int = 0) -> Descriptor:
 @pytest.fixture
 def own_registry(tmp_path: Path, registry: str) -> Iterator[str]:
     """One that keeps its blobs in the folder of the test."""
-    with registries.running(tmp_path) as host:
+    with registries.run_registry(tmp_path) as host:
         yield host
 
 
@@ -364,9 +364,9 @@ def test_an_attached_document_that_was_replaced_is_seen(
     with connect(image.reference) as repository:
         descriptor, _ = repository.manifest()
         text = {"_type": "x", "subject": [cosign.subject("x", image.digest)]}
-        told = {**text, "predicateType": KINDS["slsaprovenance1"], "predicate": {"evil": 1}}
+        statement = {**text, "predicateType": KINDS["slsaprovenance1"], "predicate": {"evil": 1}}
         referrers.attach(
-            repository, descriptor, kind, [blob_from_bytes(json.dumps(told).encode(), kind)]
+            repository, descriptor, kind, [blob_from_bytes(json.dumps(statement).encode(), kind)]
         )
     with attestations_registry.open_registry_image(image.reference) as place:
         found = {

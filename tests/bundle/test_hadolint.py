@@ -35,9 +35,9 @@ def test_those_with_all_stages_are_clean(tmp_path: Path, hostile: bool, slim: bo
         ENVIRONMENT, system_packages=("libgomp1",), sdists=("shop",), build_lock="x==1"
     )
     spec, base = replace(spec, locales=("en_US.UTF-8",)), replace(BASE, slim=slim)
-    made = render.render(spec, environment, base, tmp_path / "bundle")
-    assert complaints(made.directory / "Dockerfile") == ""
-    lines = (made.directory / "Dockerfile").read_text().splitlines()
+    bundle = render.render(spec, environment, base, tmp_path / "bundle")
+    assert complaints(bundle.directory / "Dockerfile") == ""
+    lines = (bundle.directory / "Dockerfile").read_text().splitlines()
     assert not [line for line in lines if "#" in line.lstrip()[1:] and line.startswith(" ")]
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import serving_models
-from bundle_specs import GOLDEN, PARITY, code_of_author, hostile_spec, spec_for
+from bundle_specs import GOLDEN, PARITY, hostile_spec, spec_for, user_code
 from serving_models import BASE, ENVIRONMENT
 
 from modelpack.bundle import manifest as bundle_manifest
@@ -43,7 +43,7 @@ def spec(tmp_path) -> ModelSpec:
 def test_bundles_are_as_the_golden_ones(tmp_path, name):
     makers = dict.fromkeys(("iris", "author"), serving_models.iris)
     makers["mixed"] = serving_models.mixed
-    code = code_of_author() if name == "author" else Code()
+    code = user_code() if name == "author" else Code()
     spec = spec_for(tmp_path, makers[name]()) if name in makers else hostile_spec(tmp_path)
     parity = PARITY if name == "mixed" else None
     rendered = render.render(
@@ -52,7 +52,7 @@ def test_bundles_are_as_the_golden_ones(tmp_path, name):
     if os.environ.get("MODELPACK_UPDATE_GOLDEN") and not os.environ.get("CI"):
         (GOLDEN / name).mkdir(parents=True, exist_ok=True)
         for file in FILES:
-            (GOLDEN / name / file).write_text(told(rendered / file))
+            (GOLDEN / name / file).write_text(normalized_text(rendered / file))
     assert "".join(differences(GOLDEN / name, rendered)) == ""
 
 
@@ -64,17 +64,17 @@ def test_where_each_version_comes_from_stands_in_the_readme(spec, tmp_path):
         warnings=("Python 3.11 is used; 3.12 is likelier.", "Parts of the model record another."),
     )
     spec = replace(spec, versions={"numpy": "<2|", "scikit-learn": "1.3.2"})
-    made = render.render(spec, environment, BASE, tmp_path / "bundle")
-    lines = (made.directory / "README.md").read_text().splitlines()
+    bundle = render.render(spec, environment, BASE, tmp_path / "bundle")
+    lines = (bundle.directory / "README.md").read_text().splitlines()
     assert "| numpy | 1.26.2 | installed | `<2\\|` |" in lines
     assert "| scikit-learn | 1.3.2 | file | `1.3.2` |" in lines
     first = lines.index("- Python 3.11 is used; 3.12 is likelier.")
     assert lines[first - 1] == lines[first + 2] == ""
     assert lines[first + 1] == "- Parts of the model record another."
-    assert bundle_manifest.read(made.path).environment == environment
+    assert bundle_manifest.read(bundle.path).environment == environment
 
 
-def told(path: Path) -> str:
+def normalized_text(path: Path) -> str:
     return UNTOLD.sub("0" * 64, path.read_text())
 
 
@@ -82,7 +82,7 @@ def differences(golden: Path, rendered: Path):
     for file in FILES:
         yield from difflib.unified_diff(
             (golden / file).read_text().splitlines(keepends=True),
-            told(rendered / file).splitlines(keepends=True),
+            normalized_text(rendered / file).splitlines(keepends=True),
             f"golden/{file}",
             f"rendered/{file}",
         )
@@ -213,18 +213,18 @@ def test_a_model_of_several_files_is_copied_whole(tmp_path, spec):
     sha256 = hashlib.sha256(b"the bytes of another").hexdigest()
     second = replace(spec.file, path=str(other), sha256=sha256, size=20)
     both = replace(spec, more_files=(second, replace(second, format="pickle")))
-    made = render.render(both, ENVIRONMENT, BASE, tmp_path / "bundle")
+    bundle = render.render(both, ENVIRONMENT, BASE, tmp_path / "bundle")
     paths = ["model/model.joblib", "model/model-2.joblib", "model/model-3.pkl"]
-    assert [file.path for file in made.model.files] == paths
-    copies = [made.directory / path for path in paths]
+    assert [file.path for file in bundle.model.files] == paths
+    copies = [bundle.directory / path for path in paths]
     assert [hashlib.sha256(c.read_bytes()).hexdigest() for c in copies] == [
         file.sha256 for file in both.files
     ]
     assert all(copy.stat().st_mode & 0o777 == 0o444 for copy in copies)
-    dockerfile = (made.directory / "Dockerfile").read_text()
+    dockerfile = (bundle.directory / "Dockerfile").read_text()
     assert "--mount=type=bind,source=model,target=/bundle/model" in dockerfile
     assert dockerfile.splitlines()[-1] == "COPY --from=model /model/ /"
-    assert bundle_manifest.read(made.path).model == made.model
+    assert bundle_manifest.read(bundle.path).model == bundle.model
 
 
 def test_serving_is_copied_whole_and_alone(tmp_path, spec):

@@ -61,9 +61,9 @@ def test_two_builds_have_one_id(engine: DockerEngine, index: IndexSettings, tmp_
 @pytest.fixture(scope="module")
 def slim() -> Iterator[str]:
     """An image that has passed its smoke test."""
-    made = package([MODEL], Options(tag=NAME, slim_base=True))
-    assert made.smoke
-    assert [check.name for check in made.smoke.checks if not check.passed] == []
+    packaged = package([MODEL], Options(tag=NAME, slim_base=True))
+    assert packaged.smoke
+    assert [check.name for check in packaged.smoke.checks if not check.passed] == []
     yield NAME
     subprocess.run(["docker", "rmi", "--force", NAME], check=True, capture_output=True)
 

@@ -42,8 +42,8 @@ def test_json_reads_back(text):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_shell_word_is_one_argument(text):
     script = f"printf %s {templates.sh(text)}"
-    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-    assert said.stdout == templates.line(text)
+    output = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert output.stdout == templates.line(text)
 
 
 @given(text=TEXT)

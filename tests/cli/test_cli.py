@@ -58,7 +58,7 @@ def bad_file(kind: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize("command", ["package", "inspect"])
 @pytest.mark.parametrize(
-    ("kind", "code", "said"),
+    ("kind", "code", "message"),
     [
         ("empty", 3, "empty"),
         ("cut", 3, "ends"),
@@ -70,7 +70,7 @@ def bad_file(kind: str, folder: Path) -> Path:
     ],
 )
 def test_a_bad_file_gets_one_paragraph_and_its_exit_code(
-    command: str, kind: str, code: int, said: str, tmp_path: Path
+    command: str, kind: str, code: int, message: str, tmp_path: Path
 ) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "tmp").mkdir()
@@ -79,7 +79,7 @@ def test_a_bad_file_gets_one_paragraph_and_its_exit_code(
     done = modelpack(command, path, cwd=tmp_path, TMPDIR=str(tmp_path / "tmp"))
     assert done.returncode == code, done.stderr
     assert done.stderr.count("error: ") == 1
-    assert said in done.stderr.lower()
+    assert message in done.stderr.lower()
     assert "hint: " in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert sorted(tmp_path.rglob("*")) == before
@@ -211,16 +211,16 @@ def test_options_stand_in_a_file_beside_the_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [("pythn = '3.11'", "pythn"), ("trust = ['os:system']", "trust"), ("python = ", "TOML")],
 )
-def test_a_wrong_settings_file_is_named(text: str, said: str, tmp_path: Path) -> None:
+def test_a_wrong_settings_file_is_named(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "model.joblib").write_bytes(SVC.read_bytes())
     (tmp_path / "modelpack.toml").write_text(text)
     done = modelpack("inspect", tmp_path / "model.joblib")
     assert done.returncode == 2
     assert "modelpack.toml" in done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 def test_hostile_names_reach_the_terminal_as_text(tmp_path: Path) -> None:

@@ -51,10 +51,10 @@ def test_requirements_say_where_they_come_from(spec):
 
 @pytest.mark.parametrize(("verdict", "colour"), [("pass", "32"), ("trust", "33"), ("refuse", "31")])
 def test_the_verdict_has_a_colour_on_a_terminal_only(spec, verdict, colour):
-    judged = replace(spec, safety=Safety(verdict, (Finding("code", "why", 1_234),)))
-    assert f"\x1b[1;{colour}m{verdict}" in shown(judged, terminal=True)
-    assert "\x1b" not in shown(judged)
-    assert "byte 1,234" in shown(judged)
+    with_verdict = replace(spec, safety=Safety(verdict, (Finding("code", "why", 1_234),)))
+    assert f"\x1b[1;{colour}m{verdict}" in shown(with_verdict, terminal=True)
+    assert "\x1b" not in shown(with_verdict)
+    assert "byte 1,234" in shown(with_verdict)
 
 
 def test_very_many_inputs_are_cut(spec):

@@ -42,5 +42,7 @@ def test_a_variant_is_told_by_what_the_file_says_of_the_other():
 
 
 def test_an_environment_in_a_few_words():
-    said = "Python 3.11, 3 distributions, 1 as recorded in the file, 1 as installed on this machine"
-    assert environment_summary(ENVIRONMENT) == said
+    summary = (
+        "Python 3.11, 3 distributions, 1 as recorded in the file, 1 as installed on this machine"
+    )
+    assert environment_summary(ENVIRONMENT) == summary

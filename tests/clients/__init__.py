@@ -47,17 +47,17 @@ def relock(name: str) -> None:
 def _make(folder: Path, lock: Path) -> None:
     """Made under another name, so that a test beside this one finds all of it or nothing."""
     CACHE.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=folder.name, dir=CACHE))
+    directory = Path(tempfile.mkdtemp(prefix=folder.name, dir=CACHE))
     try:
-        _uv("venv", "--python", sys.executable, "--allow-existing", "--relocatable", str(made))
-        asked = ("--require-hashes", "--only-binary=:all:", "--requirement", str(lock))
-        _uv("pip", "install", "--python", str(made / "bin" / "python"), *asked)
-        made.rename(folder)
+        _uv("venv", "--python", sys.executable, "--allow-existing", "--relocatable", str(directory))
+        options = ("--require-hashes", "--only-binary=:all:", "--requirement", str(lock))
+        _uv("pip", "install", "--python", str(directory / "bin" / "python"), *options)
+        directory.rename(folder)
     except OSError:
         if not folder.exists():  # else another was first, with the same
             raise
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _uv(*arguments: str) -> None:

@@ -65,5 +65,5 @@ def answers_of(port: str, rows: list[Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    print(json.dumps([answers_of(port, rows) for port, rows in asked.items()]))
+    requests = json.load(sys.stdin)
+    print(json.dumps([answers_of(port, rows) for port, rows in requests.items()]))

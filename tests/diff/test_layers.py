@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import IO
 
 import pytest
-from diff_sides import UNASKED, image
+from diff_sides import NOT_QUERIED, image
 
 from modelpack import oci
 from modelpack.diff import Difference, Side, compare
@@ -43,8 +43,8 @@ class Layers:
 
 
 def sides(*images: oci.Image) -> list[Side]:
-    made = [replace(image([]), image=diff_image.describe_image(each)) for each in images]
-    return diff_image.add_file_listings(made, images)
+    layers = [replace(image([]), image=diff_image.describe_image(each)) for each in images]
+    return diff_image.add_file_listings(layers, images)
 
 
 def whole(*images: oci.Image) -> list[Side]:
@@ -56,11 +56,11 @@ def whole(*images: oci.Image) -> list[Side]:
 
 
 def compared(pair: list[Side]) -> Difference:
-    return compare(pair[0], pair[1], UNASKED)
+    return compare(pair[0], pair[1], NOT_QUERIED)
 
 
 @pytest.fixture
-def made(tmp_path, monkeypatch) -> Layers:
+def layers(tmp_path, monkeypatch) -> Layers:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return Layers()
 
@@ -75,36 +75,36 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_layers_that_both_stand_on_are_read_where_they_tell_something(
-    case: str, made: Layers
+    case: str, layers: Layers
 ) -> None:
-    old, new, opened = CASES[case]
-    base = made.layer("base", a="1", b="2")
+    old, new, layers_read = CASES[case]
+    base = layers.layer("base", a="1", b="2")
     images = [
-        oci.Image({}, (base, made.layer("old", **old))),
-        oci.Image({}, (base, made.layer("new", **new))),
+        oci.Image({}, (base, layers.layer("old", **old))),
+        oci.Image({}, (base, layers.layer("new", **new))),
     ]
     found = compared(sides(*images)).image
-    assert made.opened == opened
+    assert layers.opened == layers_read
     expected = compared(whole(*images)).image
     assert (found.files, found.layers and found.layers.added) == (expected.files, 1)
     assert {c.name for c in found.changes} == {c.name for c in expected.changes}
 
 
-def test_nothing_is_read_where_the_layers_are_the_same(made: Layers) -> None:
-    one = oci.Image({}, (made.layer("base", a="1"),))
+def test_nothing_is_read_where_the_layers_are_the_same(layers: Layers) -> None:
+    one = oci.Image({}, (layers.layer("base", a="1"),))
     assert compared(sides(one, one)).image.verdict == "same"
-    assert made.opened == []
+    assert layers.opened == []
 
 
-def test_a_layer_may_come_twice(made: Layers) -> None:
-    base, other = made.layer("base", a="1"), made.layer("other", a="2")
+def test_a_layer_may_come_twice(layers: Layers) -> None:
+    base, other = layers.layer("base", a="1"), layers.layer("other", a="2")
     images = [oci.Image({}, (base, other)), oci.Image({}, (base, other, base))]
     found = compared(sides(*images)).image
     assert [c.name for c in found.changes if c.what == "file"] == ["a"]
 
 
-def test_a_damaged_layer_is_told_and_the_rest_is_compared(made: Layers) -> None:
-    good, bad = made.layer("good", a="1"), made.layer("bad", a="2")
+def test_a_damaged_layer_is_told_and_the_rest_is_compared(layers: Layers) -> None:
+    good, bad = layers.layer("good", a="1"), layers.layer("bad", a="2")
     bad = replace(bad, diff_id="sha256:" + "0" * 64)
     found = compared(sides(oci.Image({}, (good,)), oci.Image({}, (bad,)))).image
     assert found.files is None

@@ -13,14 +13,14 @@ from diff_sides import (
     ENVIRONMENT,
     FILE,
     LABEL,
+    NOT_QUERIED,
     PLAIN,
-    UNASKED,
-    asked,
     fields,
     image,
     inputs,
+    model_answers,
     names,
-    said,
+    queried_rows,
     scalars,
     side,
 )
@@ -53,7 +53,7 @@ from modelpack.types import (
 )
 
 
-def told(old: Signature, new: Signature) -> list[tuple[str, str, str, str]]:
+def change_tuples(old: Signature, new: Signature) -> list[tuple[str, str, str, str]]:
     found = signature.compare_signatures(old, new)
     return [(c.kind, c.what, c.name, c.impact) for c in found.changes]
 
@@ -113,33 +113,36 @@ def told(old: Signature, new: Signature) -> list[tuple[str, str, str, str]]:
 def test_each_change_of_a_signature_is_judged_as_callers_see_it(
     new: Signature, change: tuple[str, str, str, str]
 ) -> None:
-    assert told(PLAIN, new) == [change]
+    assert change_tuples(PLAIN, new) == [change]
     verdict = {"none": "changed"}.get(change[3], change[3])
     assert signature.compare_signatures(PLAIN, new).verdict == verdict
 
 
 def test_the_other_way_round_what_was_compatible_breaks() -> None:
     nullable = inputs(replace(AGE, nullable=True), replace(CITY, categories=None))
-    assert {impact for *_, impact in told(PLAIN, nullable)} == {"compatible"}
-    assert {impact for *_, impact in told(nullable, PLAIN)} == {"breaking"}
+    assert {impact for *_, impact in change_tuples(PLAIN, nullable)} == {"compatible"}
+    assert {impact for *_, impact in change_tuples(nullable, PLAIN)} == {"breaking"}
 
 
 def test_an_integer_is_a_number() -> None:
     integer = inputs(replace(AGE, type="integer"), CITY)
-    assert told(integer, PLAIN) == [("changed", "type", "age", "compatible")]
+    assert change_tuples(integer, PLAIN) == [("changed", "type", "age", "compatible")]
 
 
 def test_names_that_nobody_gave_tell_nothing() -> None:
     old = inputs(Field("x0", "number"), Field("x1", "number"), named=False)
     new = inputs(Field("x0", "number"), named=False)
-    assert told(old, new) == [("removed", "input", "x1", "breaking")]
+    assert change_tuples(old, new) == [("removed", "input", "x1", "breaking")]
     named = inputs(Field("a", "number"), Field("b", "number"))
-    assert told(old, named) == [("renamed", "inputs", "", "compatible")]
+    assert change_tuples(old, named) == [("renamed", "inputs", "", "compatible")]
 
 
 def test_classes_are_told_by_their_type_too() -> None:
     old, new = (replace(PLAIN, classes=classes) for classes in ((0, 1), (False, True)))
-    assert [change[:2] for change in told(old, new)] == [("removed", "class"), ("added", "class")]
+    assert [change[:2] for change in change_tuples(old, new)] == [
+        ("removed", "class"),
+        ("added", "class"),
+    ]
 
 
 def test_what_one_side_does_not_tell_is_said_so() -> None:
@@ -154,20 +157,20 @@ def test_what_one_side_does_not_tell_is_said_so() -> None:
 # --- models --------------------------------------------------------------------------------------
 
 
-def of_model(**changes: Any) -> Side:
+def model_side(**changes: Any) -> Side:
     return side(model=replace(SPEC, signature=PLAIN, **changes))
 
 
 @pytest.mark.parametrize(
     ("new", "what"),
     [
-        (of_model(task="regressor"), ("changed", "task", "")),
-        (of_model(framework_version="1.4.0"), ("changed", "framework", "")),
-        (of_model(safety=Safety("refuse")), ("changed", "safety", "")),
-        (of_model(n_jobs=-1), ("changed", "n_jobs", "")),
-        (of_model(file=replace(SPEC.file, sha256="ab" * 32)), ("changed", "sha256", "")),
-        (of_model(estimator="sklearn.svm._classes.NuSVC"), ("changed", "estimator", "model")),
-        (of_model(steps=(Estimator("svc", "a.B"),)), ("added", "estimator", "svc")),
+        (model_side(task="regressor"), ("changed", "task", "")),
+        (model_side(framework_version="1.4.0"), ("changed", "framework", "")),
+        (model_side(safety=Safety("refuse")), ("changed", "safety", "")),
+        (model_side(n_jobs=-1), ("changed", "n_jobs", "")),
+        (model_side(file=replace(SPEC.file, sha256="ab" * 32)), ("changed", "sha256", "")),
+        (model_side(estimator="sklearn.svm._classes.NuSVC"), ("changed", "estimator", "model")),
+        (model_side(steps=(Estimator("svc", "a.B"),)), ("added", "estimator", "svc")),
         (side(code=Code((CodeFile("own.py", "ab" * 32),))), ("added", "code", "own.py")),
     ],
     ids=lambda value: " ".join(value).strip() if isinstance(value, tuple) else "",
@@ -178,15 +181,17 @@ def test_what_differs_of_a_model_is_told_once(new: Side, what: tuple[str, str, s
 
 
 def test_the_path_of_a_file_is_no_matter_of_the_model() -> None:
-    elsewhere = of_model(file=replace(SPEC.file, path="elsewhere.pkl"))
+    elsewhere = model_side(file=replace(SPEC.file, path="elsewhere.pkl"))
     assert model.compare_models(side(), elsewhere).verdict == "same"
 
 
 def test_steps_are_told_by_their_paths_and_order() -> None:
     inner = Estimator("prepare", "a.Union", steps=(Estimator("scale", "a.Scaler", columns=("a",)),))
-    old = of_model(steps=(inner, Estimator("fit", "a.Fit")))
+    old = model_side(steps=(inner, Estimator("fit", "a.Fit")))
     deep = replace(inner, steps=(Estimator("scale", "a.Scaler", columns=("a", "b")),))
-    (change,) = model.compare_models(old, of_model(steps=(deep, Estimator("fit", "a.Fit")))).changes
+    (change,) = model.compare_models(
+        old, model_side(steps=(deep, Estimator("fit", "a.Fit")))
+    ).changes
     assert (change.what, change.name, change.old, change.new) == (
         "columns",
         "prepare/scale",
@@ -194,7 +199,7 @@ def test_steps_are_told_by_their_paths_and_order() -> None:
         "a, b",
     )
     (change,) = model.compare_models(
-        old, of_model(steps=(Estimator("fit", "a.Fit"), inner))
+        old, model_side(steps=(Estimator("fit", "a.Fit"), inner))
     ).changes
     assert (change.kind, change.what) == ("reordered", "estimator")
 
@@ -270,7 +275,7 @@ def test_without_a_lock_the_versions_of_the_training_count() -> None:
 
 
 def compared(old: Side, new: Side) -> Difference:
-    return compare(old, new, UNASKED)
+    return compare(old, new, NOT_QUERIED)
 
 
 def test_whoever_has_old_pulls_the_layers_that_are_new() -> None:
@@ -336,7 +341,9 @@ def test_what_is_no_image_is_said_so() -> None:
 
 def test_labels_that_changed_are_counted_whatever_the_tolerance() -> None:
     found = predictions.compare(
-        asked(3, labels=True, tolerance=0.9), said(["a", "b", 1]), said(["a", "c", 2])
+        queried_rows(3, labels=True, tolerance=0.9),
+        model_answers(["a", "b", 1]),
+        model_answers(["a", "c", 2]),
     )
     assert (found.verdict, found.differing, found.absolute) == ("changed", 2, None)
     assert [(row.number, row.old, row.new) for row in found.differences] == [
@@ -346,18 +353,18 @@ def test_labels_that_changed_are_counted_whatever_the_tolerance() -> None:
 
 
 def test_numbers_differ_by_more_than_the_tolerance() -> None:
-    old, new = said([1.0, 200.0]), said([1.05, 220.0])
-    found = predictions.compare(asked(2, tolerance=0.06), old, new)
+    old, new = model_answers([1.0, 200.0]), model_answers([1.05, 220.0])
+    found = predictions.compare(queried_rows(2, tolerance=0.06), old, new)
     assert (found.differing, found.differences[0].number) == (1, 1)
     assert found.absolute == pytest.approx(20)
     assert found.relative == pytest.approx(20 / 220)
-    assert predictions.compare(asked(2, tolerance=0.1), old, new).verdict == "same"
+    assert predictions.compare(queried_rows(2, tolerance=0.1), old, new).verdict == "same"
 
 
 def test_probabilities_are_compared_class_by_class() -> None:
-    old = said(["a", "a"], [[0.75, 0.25], [0.75, 0.25]], "a", "b")
-    new = said(["a", "a"], [[0.25, 0.75], [0.5, 0.5]], "b", "a")
-    found = predictions.compare(asked(2, labels=True), old, new)
+    old = model_answers(["a", "a"], [[0.75, 0.25], [0.75, 0.25]], "a", "b")
+    new = model_answers(["a", "a"], [[0.25, 0.75], [0.5, 0.5]], "b", "a")
+    found = predictions.compare(queried_rows(2, labels=True), old, new)
     assert (found.differing, found.probability) == (0, 0.25)
     assert [row.number for row in found.differences] == [1]
     assert found.verdict == "changed"
@@ -365,16 +372,16 @@ def test_probabilities_are_compared_class_by_class() -> None:
 
 def test_a_row_that_new_refuses_breaks_callers() -> None:
     refusing = ModelAnswers((None, "ValueError: no"), ("a", None))
-    found = predictions.compare(asked(2, labels=True), said(["a", "b"]), refusing)
+    found = predictions.compare(queried_rows(2, labels=True), model_answers(["a", "b"]), refusing)
     assert (found.verdict, found.refused_now, found.compared) == ("breaking", 1, 1)
     assert "NEW refuses 1 row that OLD answers" in found.summary
-    found = predictions.compare(asked(2, labels=True), refusing, said(["a", "b"]))
+    found = predictions.compare(queried_rows(2, labels=True), refusing, model_answers(["a", "b"]))
     assert (found.verdict, found.answered_now) == ("compatible", 1)
 
 
 def test_nothing_that_both_answer_is_no_agreement() -> None:
     refusing = ModelAnswers(("no",), (None,))
-    assert predictions.compare(asked(1), refusing, refusing).verdict == "unknown"
+    assert predictions.compare(queried_rows(1), refusing, refusing).verdict == "unknown"
 
 
 def test_a_model_that_does_not_answer_at_all_breaks_callers() -> None:
@@ -384,8 +391,16 @@ def test_a_model_that_does_not_answer_at_all_breaks_callers() -> None:
 
 def test_what_is_missing_is_a_value_and_nan_is_itself() -> None:
     values = [float("nan"), None, [1.0, 2.0]]
-    assert predictions.compare(asked(3), said(values), said(values)).verdict == "same"
-    assert predictions.compare(asked(3), said(values), said([None, None, [1.0]])).differing == 1
+    assert (
+        predictions.compare(queried_rows(3), model_answers(values), model_answers(values)).verdict
+        == "same"
+    )
+    assert (
+        predictions.compare(
+            queried_rows(3), model_answers(values), model_answers([None, None, [1.0]])
+        ).differing
+        == 1
+    )
 
 
 # --- all of it -----------------------------------------------------------------------------------
@@ -421,24 +436,24 @@ def test_nothing_differs_from_itself(found: Signature, pinned: dict[str, str]) -
 def test_a_signature_the_other_way_round_differs_in_as_many_things(
     one: Signature, other: Signature
 ) -> None:
-    there, back = told(one, other), told(other, one)
-    assert sorted(OPPOSITE.get(kind, kind) for kind, *_ in there) == sorted(k for k, *_ in back)
+    forward, back = change_tuples(one, other), change_tuples(other, one)
+    assert sorted(OPPOSITE.get(kind, kind) for kind, *_ in forward) == sorted(k for k, *_ in back)
 
 
 @given(requirements, requirements)
 def test_versions_the_other_way_round_are_those_of_the_opposite(
     one: dict[str, str], other: dict[str, str]
 ) -> None:
-    there = model.compare_versions(locked(one), locked(other)).changes
+    forward = model.compare_versions(locked(one), locked(other)).changes
     back = model.compare_versions(locked(other), locked(one)).changes
-    assert [(OPPOSITE.get(c.kind, c.kind), c.name, c.old, c.new) for c in there] == [
+    assert [(OPPOSITE.get(c.kind, c.kind), c.name, c.old, c.new) for c in forward] == [
         (c.kind, c.name, c.new, c.old) for c in back
     ]
 
 
 @given(signatures, signatures)
 def test_a_difference_is_written_and_read_back(one: Signature, other: Signature) -> None:
-    old, new = of_model(), of_model()
+    old, new = model_side(), model_side()
     old = replace(old, model=replace(old.model, signature=one))
     new = replace(new, model=replace(new.model, signature=other))
     found = compared(old, new)

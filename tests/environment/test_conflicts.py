@@ -89,9 +89,9 @@ def test_it_warns_of_all_that_loads_and_then_fails_or_answers_differently(spec_o
     specs = {name: spec_of(name) for name in TRUTH["files"]}
     wrong = []
     for loading, name, outcome in rows():
-        said = verdict(specs[name], environment_of(loading))
-        if said != "refused" and (said == "warned") == (outcome in WORKS):
-            wrong.append((loading, name, outcome, said))
+        warning = verdict(specs[name], environment_of(loading))
+        if warning != "refused" and (warning == "warned") == (outcome in WORKS):
+            wrong.append((loading, name, outcome, warning))
     kind, saved, served = WARNED_IN_VAIN
     assert [
         row

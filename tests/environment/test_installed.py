@@ -43,7 +43,7 @@ def index(local_index):
     return IndexSettings(local_index.url)
 
 
-def found(spec, *requirements):
+def find(spec, *requirements):
     return installed.find_training_environment(spec, collect_requirements(spec, requirements))
 
 
@@ -71,10 +71,10 @@ def test_another_version_of_the_framework_is_another_environment(make_spec, trai
     environment = resolve(make_spec("1.3.0"), "3.11", index=index)
     assert environment.requirements["numpy"] == "1.24.4"
     spec = make_spec("1.2.2")
-    assert found(spec) is None
+    assert find(spec) is None
     assert candidate_pythons(spec)[0] == "3.10"  # settled by then, as it happens
-    assert found(make_spec("1.3.0"), "scikit-learn==1.2.2") is None
-    assert found(make_spec(None)) is None
+    assert find(make_spec("1.3.0"), "scikit-learn==1.2.2") is None
+    assert find(make_spec(None)) is None
 
 
 @pytest.mark.parametrize(
@@ -88,15 +88,15 @@ def test_another_version_of_the_framework_is_another_environment(make_spec, trai
     ],
 )
 def test_what_the_file_speaks_against_is_not_the_one(make_spec, training, changes):
-    assert found(make_spec("1.3.0")) is not None
-    assert found(replace(make_spec("1.3.0"), **changes)) is None
+    assert find(make_spec("1.3.0")) is not None
+    assert find(replace(make_spec("1.3.0"), **changes)) is None
 
 
 def test_a_wrapper_without_a_version_is_pinned_by_its_parts(make_spec, training):
     """A LGBMClassifier, of which only the LabelEncoder tells a version."""
     training("lightgbm", "4.1.0")
     spec = make_spec("1.3.0", lightgbm=">=4")
-    versions = found(replace(spec, framework="lightgbm", framework_version=None)).versions
+    versions = find(replace(spec, framework="lightgbm", framework_version=None)).versions
     assert str(versions["lightgbm"]) == "4.1.0"
 
 
@@ -106,7 +106,7 @@ def test_builds_that_no_index_has_are_not_pinned(make_spec, training):
     training("joblib", "1.3.0", direct_url__json="{}")
     training("pandas", "not a version")
     training("six", "")
-    names = found(make_spec("1.3.0")).all_versions()
+    names = find(make_spec("1.3.0")).all_versions()
     assert set(names) == {"scikit-learn", "numpy"}
 
 
@@ -124,6 +124,6 @@ def test_the_environment_that_runs_modelpack_counts_too(make_spec, monkeypatch):
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     monkeypatch.delenv("CONDA_PREFIX", raising=False)
     spec = make_spec(version("scikit-learn"))
-    own = found(spec)
+    own = find(spec)
     assert own.python == f"{sys.version_info.major}.{sys.version_info.minor}"
     assert str(own.versions["numpy"]) == version("numpy")

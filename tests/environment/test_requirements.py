@@ -55,10 +55,10 @@ def test_options_paths_and_urls_of_the_user_are_usage_errors(line):
 
 def test_the_users_requirements_take_the_place_of_those_of_the_same_name(make_spec):
     spec = make_spec("1.3.2", numpy="<2")
-    wanted = collect_requirements(
+    required = collect_requirements(
         spec, ["Scikit_Learn==1.3.1", "gunicorn<23", "pandas[excel] >= 2"]
     )
-    assert list(map(str, add_serving_stack(wanted.model))) == [
+    assert list(map(str, add_serving_stack(required.model))) == [
         "numpy<2",
         "Scikit_Learn==1.3.1",
         "gunicorn<23",

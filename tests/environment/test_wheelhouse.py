@@ -36,7 +36,7 @@ def index(local_index, tmp_path, monkeypatch):
         "wheel",
     ):
         index.add(indexes.wheel(name))
-    with indexes.serving(index):
+    with indexes.serve_index(index):
         yield index
 
 
@@ -149,12 +149,12 @@ def test_a_plain_folder_of_wheels_serves_as_well(index, locked, make_spec, tmp_p
     assert "--python 3.11 --platform linux/amd64" in caught.value.hint
 
 
-@pytest.mark.parametrize("made", [False, True])
-def test_no_folder_and_no_wheels_are_told_apart(tmp_path, made):
+@pytest.mark.parametrize("exists", [False, True])
+def test_no_folder_and_no_wheels_are_told_apart(tmp_path, exists):
     folder = tmp_path / "house"
-    if made:
+    if exists:
         folder.mkdir()
-    with pytest.raises(UsageError, match="contains no wheels" if made else "is not a folder"):
+    with pytest.raises(UsageError, match="contains no wheels" if exists else "is not a folder"):
         wheelhouse.read(folder)
 
 

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import hardened_images as hard
 import pytest
-from hardened_images import SITE, File, changes, folder, labels, link, program, puts, sets, tells
+from hardened_images import (
+    SITE,
+    File,
+    add_file,
+    add_history,
+    change_file,
+    folder,
+    link,
+    program,
+    set_config,
+    set_label,
+)
 
 from modelpack import hardening
 from modelpack.errors import UsageError
@@ -18,142 +29,148 @@ from modelpack.types import IndexSettings
 
 SPOILT = {
     "user": [
-        *(sets("User", user) for user in ("", "root", "0", "0:0", "nobody", "1000:0", "65532:")),
+        *(
+            set_config("User", user)
+            for user in ("", "root", "0", "0:0", "nobody", "1000:0", "65532:")
+        ),
     ],
     "any user": [
-        puts("app/app.py", File(mode=0o640)),
-        puts("app/code", folder(0o750)),
-        puts("usr/bin/tool", program(mode=0o744)),
-        changes(1, "app", mode=0o711),
+        add_file("app/app.py", File(mode=0o640)),
+        add_file("app/code", folder(0o750)),
+        add_file("usr/bin/tool", program(mode=0o744)),
+        change_file(1, "app", mode=0o711),
     ],
     "set-user-ID": [
-        puts("usr/bin/tool", program(mode=0o4755)),
-        puts("usr/bin/tool", program(mode=0o2755)),
-        puts("usr/bin/tool", program(pax={"SCHILY.xattr.security.capability": "\x01"})),
-        lambda made: made.base.update({"bin/su": program(mode=0o4755)}),
+        add_file("usr/bin/tool", program(mode=0o4755)),
+        add_file("usr/bin/tool", program(mode=0o2755)),
+        add_file("usr/bin/tool", program(pax={"SCHILY.xattr.security.capability": "\x01"})),
+        lambda image: image.base.update({"bin/su": program(mode=0o4755)}),
     ],
     "writable": [
-        puts("app/app.py", File(mode=0o666)),
-        puts("srv", folder(0o777)),
-        puts("srv", folder(0o1777)),
-        puts("tmp", folder(0o777)),
-        lambda made: made.base.update({"srv": folder(0o777)}),
+        add_file("app/app.py", File(mode=0o666)),
+        add_file("srv", folder(0o777)),
+        add_file("srv", folder(0o1777)),
+        add_file("tmp", folder(0o777)),
+        lambda image: image.base.update({"srv": folder(0o777)}),
     ],
     "owners": [
-        puts("app/app.py", File(uid=1000)),
-        puts("app/app.py", File(gid=1000)),
-        lambda made: made.base.update({"srv": folder(uid=65532)}),
+        add_file("app/app.py", File(uid=1000)),
+        add_file("app/app.py", File(gid=1000)),
+        lambda image: image.base.update({"srv": folder(uid=65532)}),
     ],
     "devices": [
-        puts("srv/null", File(kind=b"3")),
-        puts("srv/queue", File(kind=b"6")),
+        add_file("srv/null", File(kind=b"3")),
+        add_file("srv/queue", File(kind=b"6")),
     ],
     "tools": [
-        puts("usr/bin/bash", program()),
-        puts("opt/tools/gcc", program()),
-        puts("usr/local/bin/pip3.11", program(b"#!")),
-        puts("usr/sbin/sh", link("/bin/busybox")),
-        puts("usr/bin/x86_64-linux-gnu-gcc-14", program()),
-        puts("usr/bin/curl", program()),
-        puts("usr/lib/harmless", program(b"\x7fELF shell")),
-        puts("bin/sh", program(b"\x7fELF another")),
+        add_file("usr/bin/bash", program()),
+        add_file("opt/tools/gcc", program()),
+        add_file("usr/local/bin/pip3.11", program(b"#!")),
+        add_file("usr/sbin/sh", link("/bin/busybox")),
+        add_file("usr/bin/x86_64-linux-gnu-gcc-14", program()),
+        add_file("usr/bin/curl", program()),
+        add_file("usr/lib/harmless", program(b"\x7fELF shell")),
+        add_file("bin/sh", program(b"\x7fELF another")),
     ],
     "leftovers": [
-        puts("root/.bash_history", File()),
-        puts("tmp/x", File()),
-        puts("var/lib/apt/lists/x", File()),
-        puts("var/cache/apt/pkgcache.bin", File()),
-        puts("app/.cache/pip/http/x", File()),
-        puts("srv/shop-1.0-py3-none-any.whl", File()),
-        puts("app/.ipynb_checkpoints/x", File()),
+        add_file("root/.bash_history", File()),
+        add_file("tmp/x", File()),
+        add_file("var/lib/apt/lists/x", File()),
+        add_file("var/cache/apt/pkgcache.bin", File()),
+        add_file("app/.cache/pip/http/x", File()),
+        add_file("srv/shop-1.0-py3-none-any.whl", File()),
+        add_file("app/.ipynb_checkpoints/x", File()),
     ],
     "base": [
-        labels("org.opencontainers.image.base.digest", None),
-        labels("org.opencontainers.image.base.digest", "latest"),
+        set_label("org.opencontainers.image.base.digest", None),
+        set_label("org.opencontainers.image.base.digest", "latest"),
     ],
     "distributions": [
-        changes(1, "app/requirements.lock", data=b"shop==1.1 \\\n --hash=sha256:00\n"),
-        changes(1, "app/requirements.lock", data=b"shop==1.0\nother==2\n"),
-        changes(1, "app/requirements.lock", data=b""),
-        changes(0, f"{SITE}/shop.py", data=b"import os\n"),
-        puts(f"{SITE}/shop.py", File(b"import os\n")),
-        puts(f"{SITE}/.wh.shop-1.0.dist-info", File()),
-        puts(f"{SITE}/extra.py", File()),
-        puts(f"{SITE}/extra.pth", File(b"import extra\n")),
-        puts("opt/venv/bin/tool", program()),
+        change_file(1, "app/requirements.lock", data=b"shop==1.1 \\\n --hash=sha256:00\n"),
+        change_file(1, "app/requirements.lock", data=b"shop==1.0\nother==2\n"),
+        change_file(1, "app/requirements.lock", data=b""),
+        change_file(0, f"{SITE}/shop.py", data=b"import os\n"),
+        add_file(f"{SITE}/shop.py", File(b"import os\n")),
+        add_file(f"{SITE}/.wh.shop-1.0.dist-info", File()),
+        add_file(f"{SITE}/extra.py", File()),
+        add_file(f"{SITE}/extra.pth", File(b"import extra\n")),
+        add_file("opt/venv/bin/tool", program()),
     ],
     "byte code": [
-        puts("app/__pycache__/app.cpython-311.pyc", File(hard.BYTE_CODE)),
-        puts("app/app.pyc", File(hard.BYTE_CODE)),
-        changes(0, f"{SITE}/__pycache__/shop.cpython-311.pyc", data=bytes(16)),
+        add_file("app/__pycache__/app.cpython-311.pyc", File(hard.BYTE_CODE)),
+        add_file("app/app.pyc", File(hard.BYTE_CODE)),
+        change_file(0, f"{SITE}/__pycache__/shop.cpython-311.pyc", data=bytes(16)),
     ],
     "model": [
-        puts("app/model/model.pkl", File(b"another one", 0o444)),
-        puts("app/model/.wh.model.pkl", File()),
-        puts("app/model/model.pkl", link("/srv/other")),
-        puts("app/model/model.pkl", File(hard.MODEL, 0o644)),
-        changes(1, "app/model", mode=0o775),
-        changes(1, "app/modelpack.json", mode=0o644),
-        labels("dev.modelpack.model.sha256", "0" * 64),
+        add_file("app/model/model.pkl", File(b"another one", 0o444)),
+        add_file("app/model/.wh.model.pkl", File()),
+        add_file("app/model/model.pkl", link("/srv/other")),
+        add_file("app/model/model.pkl", File(hard.MODEL, 0o644)),
+        change_file(1, "app/model", mode=0o775),
+        change_file(1, "app/modelpack.json", mode=0o644),
+        set_label("dev.modelpack.model.sha256", "0" * 64),
     ],
     "secrets": [
-        puts("app/.netrc", File()),
-        puts("app/.env", File()),
-        puts("srv/.git/config", File()),
-        puts("srv/id_ed25519", File()),
-        puts("srv/.docker/config.json", File()),
-        puts("app/notes.txt", File(hard.PRIVATE_KEY)),
-        puts("app/notes.txt", File(f"key = {hard.SECRET}".encode())),
-        puts("app/notes.txt", File(bytes(2**20 - 8) + hard.SECRET.encode())),
-        puts("app/notes.txt", File(b"see https://me:hush@example.com/x")),
-        hard.variable(f"KEY={hard.SECRET}"),
-        labels("org.example.note", "https://me:hush@example.com"),
-        tells(f"RUN login {hard.SECRET} # buildkit"),
+        add_file("app/.netrc", File()),
+        add_file("app/.env", File()),
+        add_file("srv/.git/config", File()),
+        add_file("srv/id_ed25519", File()),
+        add_file("srv/.docker/config.json", File()),
+        add_file("app/notes.txt", File(hard.PRIVATE_KEY)),
+        add_file("app/notes.txt", File(f"key = {hard.SECRET}".encode())),
+        add_file("app/notes.txt", File(bytes(2**20 - 8) + hard.SECRET.encode())),
+        add_file("app/notes.txt", File(b"see https://me:hush@example.com/x")),
+        hard.add_variable(f"KEY={hard.SECRET}"),
+        set_label("org.example.note", "https://me:hush@example.com"),
+        add_history(f"RUN login {hard.SECRET} # buildkit"),
         # Below another layer, and in a file that was removed again.
-        lambda made: (
-            made.layers[0].update({"srv/.netrc": File(), "srv/note": File()})
-            or made.top.update({"srv/.wh..netrc": File()})
+        lambda image: (
+            image.layers[0].update({"srv/.netrc": File(), "srv/note": File()})
+            or image.top.update({"srv/.wh..netrc": File()})
         ),
     ],
     "entrypoint": [
-        sets("Entrypoint", ["/bin/sh", "-c", "python -m modelpack.serving"]),
-        sets("Entrypoint", None),
-        sets("Cmd", ["bash"]),
-        sets("Shell", ["/bin/bash", "-c"]),
+        set_config("Entrypoint", ["/bin/sh", "-c", "python -m modelpack.serving"]),
+        set_config("Entrypoint", None),
+        set_config("Cmd", ["bash"]),
+        set_config("Shell", ["/bin/bash", "-c"]),
     ],
     "environment": [
-        hard.variable("LD_PRELOAD=/tmp/x.so"),
-        hard.variable("PYTHONPATH=/tmp"),
-        hard.variable("https_proxy=http://proxy.test"),
-        sets("Env", ["PATH=/opt/venv/bin:"]),
-        sets("Env", ["PATH=/opt/venv/bin:/tmp"]),
+        hard.add_variable("LD_PRELOAD=/tmp/x.so"),
+        hard.add_variable("PYTHONPATH=/tmp"),
+        hard.add_variable("https_proxy=http://proxy.test"),
+        set_config("Env", ["PATH=/opt/venv/bin:"]),
+        set_config("Env", ["PATH=/opt/venv/bin:/tmp"]),
     ],
     "healthcheck": [
-        sets("Healthcheck", None),
-        sets("Healthcheck", {"Test": ["NONE"]}),
-        sets("Healthcheck", {"Test": ["CMD-SHELL", "python -m modelpack.serving.health"]}),
+        set_config("Healthcheck", None),
+        set_config("Healthcheck", {"Test": ["NONE"]}),
+        set_config("Healthcheck", {"Test": ["CMD-SHELL", "python -m modelpack.serving.health"]}),
     ],
-    "stop signal": [sets("StopSignal", None), sets("StopSignal", "SIGKILL")],
-    "ports": [sets("ExposedPorts", {}), sets("ExposedPorts", {"8080/tcp": {}, "22/tcp": {}})],
-    "volumes": [sets("Volumes", {"/data": {}})],
+    "stop signal": [set_config("StopSignal", None), set_config("StopSignal", "SIGKILL")],
+    "ports": [
+        set_config("ExposedPorts", {}),
+        set_config("ExposedPorts", {"8080/tcp": {}, "22/tcp": {}}),
+    ],
+    "volumes": [set_config("Volumes", {"/data": {}})],
     "instructions": [
-        tells("ADD https://example.com/x /x # buildkit"),
-        tells("RUN /bin/sh -c curl -s https://example.com/x > /x"),
-        tells("RUN /bin/sh -c apt-get update # buildkit"),
-        tells("RUN /bin/sh -c apt-get -y upgrade # buildkit"),
-        tells("RUN /bin/sh -c pip install numpy # buildkit"),
+        add_history("ADD https://example.com/x /x # buildkit"),
+        add_history("RUN /bin/sh -c curl -s https://example.com/x > /x"),
+        add_history("RUN /bin/sh -c apt-get update # buildkit"),
+        add_history("RUN /bin/sh -c apt-get -y upgrade # buildkit"),
+        add_history("RUN /bin/sh -c pip install numpy # buildkit"),
     ],
     "labels": [
-        labels("dev.modelpack.framework", None),
-        labels("dev.modelpack.framework", "\x1b[31mred"),
-        labels("dev.modelpack.framework", "right\u202eleft"),
-        labels("dev.modelpack.framework", "a\nb"),
-        labels("dev.modelpack.framework", "x" * 5000),
-        labels("dev.modelpack.sbom.sha256", "0" * 64),
+        set_label("dev.modelpack.framework", None),
+        set_label("dev.modelpack.framework", "\x1b[31mred"),
+        set_label("dev.modelpack.framework", "right\u202eleft"),
+        set_label("dev.modelpack.framework", "a\nb"),
+        set_label("dev.modelpack.framework", "x" * 5000),
+        set_label("dev.modelpack.sbom.sha256", "0" * 64),
     ],
     "times": [
-        puts("app/app.py", File(mtime=hard.TIME + 1)),
-        lambda made: made.config.update(created=""),
+        add_file("app/app.py", File(mtime=hard.TIME + 1)),
+        lambda image: image.config.update(created=""),
     ],
 }
 CASES = [
@@ -168,21 +185,23 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-def broken(made: hard.Made, given: tuple[KnownSecret, ...] = ()) -> dict[str, list[str]]:
+def broken(
+    image: hard.ImageContents, secrets: tuple[KnownSecret, ...] = ()
+) -> dict[str, list[str]]:
     """Rule -> where it is broken."""
-    found = hardening.scan(made.image, given)
+    found = hardening.scan(image.image, secrets)
     return {r.rule: [each.where for each in r.violations] for r in found if not r.passed}
 
 
 def test_a_good_image_breaks_no_rule():
-    assert broken(hard.made()) == {}
+    assert broken(hard.hardened_image()) == {}
 
 
 @pytest.mark.parametrize(("rule", "spoil"), CASES)
 def test_what_is_spoilt_is_found(rule, spoil):
-    made = hard.made()
-    spoil(made)
-    assert set(broken(made)) == {rule}
+    image = hard.hardened_image()
+    spoil(image)
+    assert set(broken(image)) == {rule}
 
 
 def test_every_rule_has_a_case_a_docstring_and_sources():
@@ -195,37 +214,37 @@ def test_every_rule_has_a_case_a_docstring_and_sources():
 def test_the_document_has_a_line_a_rule():
     document = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
     table = document.partition("<!-- rules -->\n")[2].partition("<!-- /rules -->")[0]
-    told = [[cell.strip() for cell in row.split("|")[1:3]] for row in table.splitlines()[2:]]
-    assert told == [[rule.name, ", ".join(rule.sources)] for rule in rules.RULES]
+    documented = [[cell.strip() for cell in row.split("|")[1:3]] for row in table.splitlines()[2:]]
+    assert documented == [[rule.name, ", ".join(rule.sources)] for rule in rules.RULES]
 
 
 def test_without_a_history_all_files_are_held_to_what_is_asked_of_ours():
-    made = hard.made()
-    made.config["history"] = []
-    assert broken(made)["tools"] == ["bin/sh", "usr/bin/apt"]
+    image = hard.hardened_image()
+    image.config["history"] = []
+    assert broken(image)["tools"] == ["bin/sh", "usr/bin/apt"]
 
 
 def test_a_layer_can_not_be_slipped_below_the_mark():
     """A second mark is the word of whoever wrote it."""
-    made = hard.made()
-    made.top["usr/bin/bash"] = program()
-    made.config["history"].insert(
+    image = hard.hardened_image()
+    image.top["usr/bin/bash"] = program()
+    image.config["history"].insert(
         -1, {"created_by": "LABEL dev.modelpack.version=9", "empty_layer": True}
     )
-    assert set(broken(made)) == {"tools"}
+    assert set(broken(image)) == {"tools"}
 
 
 def test_what_is_no_image_of_ours_is_told():
-    made = hard.made()
-    del made.layers[1]["app/modelpack.json"]
+    image = hard.hardened_image()
+    del image.layers[1]["app/modelpack.json"]
     with pytest.raises(UsageError, match="was not created by modelpack"):
-        hardening.scan(made.image)
+        hardening.scan(image.image)
 
 
 def test_a_layer_is_read_once(monkeypatch):
-    made = hard.made()
-    first = broken(made)
-    image = made.image
+    hardened = hard.hardened_image()
+    first = broken(hardened)
+    image = hardened.image
 
     def unread():
         raise AssertionError("a layer was read again")
@@ -245,27 +264,27 @@ BASIC = base64.b64encode(f"me:{SECRET}".encode())
 @pytest.mark.parametrize(
     "spoil",
     [
-        puts("app/notes", File(b"x" * 9000 + SECRET.encode())),
-        puts("app/notes", File(bytes(2**22 - 4) + SECRET.encode())),
-        puts("app/notes", File(b"Authorization: Basic " + BASIC)),
-        puts(f"app/{SECRET}", File()),
-        puts("app/link", link(SECRET)),
-        hard.variable(f"TOKEN={SECRET}"),
-        labels("note", SECRET),
-        tells(f"RUN login {SECRET}"),
-        lambda made: (
-            made.layers[0].update({"srv/x": File(SECRET.encode())})
-            or made.top.update({"srv/.wh.x": File()})
+        add_file("app/notes", File(b"x" * 9000 + SECRET.encode())),
+        add_file("app/notes", File(bytes(2**22 - 4) + SECRET.encode())),
+        add_file("app/notes", File(b"Authorization: Basic " + BASIC)),
+        add_file(f"app/{SECRET}", File()),
+        add_file("app/link", link(SECRET)),
+        hard.add_variable(f"TOKEN={SECRET}"),
+        set_label("note", SECRET),
+        add_history(f"RUN login {SECRET}"),
+        lambda image: (
+            image.layers[0].update({"srv/x": File(SECRET.encode())})
+            or image.top.update({"srv/.wh.x": File()})
         ),
     ],
 )
 def test_a_secret_of_the_build_is_found_wherever_it_is(spoil):
-    made = hard.made()
-    given = known_secrets(INDEX, {})
-    assert broken(made, given) == {}
-    spoil(made)
+    image = hard.hardened_image()
+    secrets = known_secrets(INDEX, {})
+    assert broken(image, secrets) == {}
+    spoil(image)
     for _ in range(2):  # the second time out of what was kept
-        assert set(broken(made, given)) == {"build secrets"}
+        assert set(broken(image, secrets)) == {"build secrets"}
 
 
 @pytest.mark.parametrize("before", [0, 1, len(SECRET) - 1, len(SECRET)])
@@ -277,17 +296,17 @@ def test_a_secret_across_two_chunks_is_found(before):
 
 
 def test_what_was_kept_tells_no_secret(tmp_path):
-    made = hard.made()
-    made.top["app/notes"] = File(SECRET.encode())
-    broken(made, known_secrets(INDEX, {}))
+    image = hard.hardened_image()
+    image.top["app/notes"] = File(SECRET.encode())
+    broken(image, known_secrets(INDEX, {}))
     kept = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert len(kept) > 3
     assert not [content for content in kept if SECRET.encode() in content or BASIC in content]
 
 
 def test_a_secret_that_is_word_for_word_in_a_wheel_was_there_before():
-    given = known_secrets(IndexSettings(index_url="https://me:example@index.test/simple"), {})
-    assert broken(hard.made(), given) == {}
+    secrets = known_secrets(IndexSettings(index_url="https://me:example@index.test/simple"), {})
+    assert broken(hard.hardened_image(), secrets) == {}
 
 
 def test_all_that_a_build_is_given_is_looked_for(tmp_path):
@@ -315,9 +334,9 @@ def test_all_that_a_build_is_given_is_looked_for(tmp_path):
         (tmp_path / "netrc").read_bytes(),
         (tmp_path / "ca.pem").read_bytes(),
     }
-    made = hard.made()
-    made.top["srv/authorities"] = File((tmp_path / "ca.pem").read_bytes())
-    assert broken(made, found) == {"build secrets": ["srv/authorities"]}
+    image = hard.hardened_image()
+    image.top["srv/authorities"] = File((tmp_path / "ca.pem").read_bytes())
+    assert broken(image, found) == {"build secrets": ["srv/authorities"]}
 
 
 def test_a_word_that_any_text_may_have_is_looked_for_with_its_user_only():

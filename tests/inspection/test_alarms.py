@@ -34,7 +34,7 @@ from opcodes import (
     table,
     text,
 )
-from saving import saved
+from saving import save_and_inspect
 from sklearn.compose import ColumnTransformer
 from sklearn.impute._iterative import IterativeImputer
 from sklearn.linear_model import LogisticRegression
@@ -122,7 +122,7 @@ def test_pipelines_with_a_cache(tmp_path, kind, how):
         model.fit(X, Y)
     if kind == "mapped":
         model.memory.mmap_mode = "r"
-    spec = saved(model, tmp_path / "model.pkl", how)
+    spec = save_and_inspect(model, tmp_path / "model.pkl", how)
     assert spec.safety.findings == ()
     require_servable(spec)
 
@@ -378,7 +378,7 @@ def test_callbacks_of_xgboost(tmp_path):
     model = xgboost.XGBClassifier(n_estimators=3, callbacks=[stop, shown])
     model.fit(X, Y, eval_set=[(X, Y)], verbose=False)
     for how in (2, 5):
-        assert saved(model, tmp_path / "model.pkl", how).safety.verdict == "pass"
+        assert save_and_inspect(model, tmp_path / "model.pkl", how).safety.verdict == "pass"
 
 
 def test_callbacks_that_do_more(tmp_path):

@@ -5,7 +5,7 @@ import struct
 import opcodes as op
 import pandas as pd
 import pytest
-from saving import saved
+from saving import save_and_inspect
 
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.parser import parse_file
@@ -16,7 +16,7 @@ TEXTS = ["a", "bcd", None, "", "\u00e9\u4e16", "z"]
 
 def run_pickle(texts, path, how):
     series = pd.Series(texts, dtype=pd.StringDtype("pyarrow"))
-    found = saved(series, path, how)
+    found = save_and_inspect(series, path, how)
     assert {f.code for f in found.safety.findings} <= {"not-a-model"}, found.safety
     return parse_file(path, ())
 
@@ -36,7 +36,7 @@ def test_many_and_no_texts(tmp_path, count):
 
 def test_part_of_an_array(tmp_path):
     part = pd.Series(TEXTS * 9, dtype=pd.StringDtype("pyarrow")).iloc[3:20].reset_index(drop=True)
-    assert saved(part, tmp_path / "m", 4).safety.verdict == "pass"
+    assert save_and_inspect(part, tmp_path / "m", 4).safety.verdict == "pass"
 
 
 def strings(

@@ -7,7 +7,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from saving import saved
+from saving import save_and_inspect
 from scipy import special, stats
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
@@ -89,7 +89,7 @@ def fitted(request):
 
 @pytest.mark.parametrize("how", [0, 2, 4, 5, None])
 def test_facts_equal_those_of_the_model(fitted, how, tmp_path):
-    spec = saved(fitted, tmp_path / "m", how)
+    spec = save_and_inspect(fitted, tmp_path / "m", how)
     require_servable(spec)
     assert spec.safety.findings == ()
     assert spec.estimator == f"{type(fitted).__module__}.{type(fitted).__name__}"
@@ -105,7 +105,9 @@ def test_facts_equal_those_of_the_model(fitted, how, tmp_path):
 
 @pytest.mark.parametrize("how", [0, 1, 2, 3, 4, 5])
 def test_protocols(tmp_path, how):
-    spec = saved(make_pipeline(StandardScaler(), SVC()).fit(X, Y), tmp_path / "m.pkl", how)
+    spec = save_and_inspect(
+        make_pipeline(StandardScaler(), SVC()).fit(X, Y), tmp_path / "m.pkl", how
+    )
     assert (spec.format, spec.file.container, spec.file.protocol) == ("pickle", "raw", how)
     assert spec.safety.verdict == "pass"
     assert len(spec.signature.inputs) == 4
@@ -123,7 +125,7 @@ def test_protocols_of_joblib(tmp_path, how, container):
 
 @pytest.mark.parametrize("container", ["zlib", "gzip", "bz2", "xz", "lzma", "lz4"])
 def test_containers(tmp_path, container):
-    spec = saved(SVC().fit(X, Y), tmp_path / "m.pkl", (container, 3))
+    spec = save_and_inspect(SVC().fit(X, Y), tmp_path / "m.pkl", (container, 3))
     assert (spec.format, spec.file.container) == ("joblib", container)
     assert spec.safety.verdict == "pass"
     assert spec.signature.classes == (0, 1, 2)
@@ -145,7 +147,7 @@ def test_size_and_digest(tmp_path):
     import hashlib  # noqa: PLC0415
 
     path = tmp_path / "m.joblib"
-    spec = saved(RandomForestClassifier(5).fit(X, Y), path, ("gzip", 3))
+    spec = save_and_inspect(RandomForestClassifier(5).fit(X, Y), path, ("gzip", 3))
     assert spec.file.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert spec.file.size == path.stat().st_size
 
@@ -153,14 +155,16 @@ def test_size_and_digest(tmp_path):
 def test_recorded_versions(tmp_path):
     import sklearn  # noqa: PLC0415
 
-    spec = saved(SVC().fit(X, Y), tmp_path / "m", 5)
+    spec = save_and_inspect(SVC().fit(X, Y), tmp_path / "m", 5)
     assert spec.framework_version == sklearn.__version__
     assert spec.requirements == {"scikit-learn": f"=={sklearn.__version__}", "numpy": ">=2"}
     assert spec.python == ">=3.8"
 
 
 def test_names_without_a_column_transformer(tmp_path):
-    spec = saved(make_pipeline(StandardScaler(), SVC()).fit(FLOWERS, NAMES[Y]), tmp_path / "m", 4)
+    spec = save_and_inspect(
+        make_pipeline(StandardScaler(), SVC()).fit(FLOWERS, NAMES[Y]), tmp_path / "m", 4
+    )
     assert [field.name for field in spec.signature.inputs] == ["a", "b", "c", "d"]
     assert spec.signature.named
     assert spec.signature.layout == "array"
@@ -180,7 +184,7 @@ def test_names_without_a_column_transformer(tmp_path):
 @pytest.mark.parametrize("how", [0, 4, None])
 def test_labels(tmp_path, labels, kind, classes, how):
     model = GaussianNB().fit(X, labels)
-    spec = saved(model, tmp_path / "m", how)
+    spec = save_and_inspect(model, tmp_path / "m", how)
     assert spec.signature.classes == classes
     assert spec.signature.outputs[0].type == kind
     assert [type(c) for c in spec.signature.classes] == [type(c) for c in classes]
@@ -198,7 +202,7 @@ def test_labels(tmp_path, labels, kind, classes, how):
 )
 def test_text(tmp_path, model):
     texts = ["good red wine", "bad green wine", "good white wine", "bad old beer"]
-    spec = saved(model.fit(texts, [1, 0, 1, 0]), tmp_path / "m", 4)
+    spec = save_and_inspect(model.fit(texts, [1, 0, 1, 0]), tmp_path / "m", 4)
     require_servable(spec)
     (field,) = spec.signature.inputs
     assert (spec.signature.layout, field.name, field.type) == ("text", "text", "string")
@@ -210,7 +214,7 @@ def test_text(tmp_path, model):
     "model", [LinearRegression(), RandomForestRegressor(3), MultiOutputRegressor(Ridge())]
 )
 def test_several_outputs(tmp_path, model):
-    spec = saved(model.fit(X, np.c_[Y, Y, Y]), tmp_path / "m", 4)
+    spec = save_and_inspect(model.fit(X, np.c_[Y, Y, Y]), tmp_path / "m", 4)
     assert spec.signature.outputs[0].shape == (3,)
 
 
@@ -218,15 +222,17 @@ def test_several_outputs(tmp_path, model):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_several_labels_at_a_time(tmp_path, model):
     labels = np.c_[Y == 0, Y == 1, Y < 2].astype(int)
-    signature = saved(model.fit(X, labels), tmp_path / "m", 4).signature
+    signature = save_and_inspect(model.fit(X, labels), tmp_path / "m", 4).signature
     assert (signature.classes, signature.probabilities) == (None, True)
     (output,) = signature.outputs
     assert (output.type, output.shape, output.categories) == ("integer", (3,), (0, 1))
 
 
 def test_missing_values(tmp_path):
-    accepts = saved(HistGradientBoostingRegressor(max_iter=2).fit(X, Y), tmp_path / "a", 4)
-    refuses = saved(Ridge().fit(X, Y), tmp_path / "b", 4)
+    accepts = save_and_inspect(
+        HistGradientBoostingRegressor(max_iter=2).fit(X, Y), tmp_path / "a", 4
+    )
+    refuses = save_and_inspect(Ridge().fit(X, Y), tmp_path / "b", 4)
     assert all(field.nullable for field in accepts.signature.inputs)
     assert not any(field.nullable for field in refuses.signature.inputs)
 
@@ -242,19 +248,19 @@ def test_missing_values(tmp_path):
 def test_missing_values_pass_a_scaler_and_are_filled_in(tmp_path, model):
     holes = X.copy()
     holes[::5, 0] = np.nan
-    spec = saved(model.fit(holes, Y), tmp_path / "m", 4)
+    spec = save_and_inspect(model.fit(holes, Y), tmp_path / "m", 4)
     assert all(field.nullable for field in spec.signature.inputs)
 
 
 def test_example_is_a_row_of_training_where_the_model_keeps_them(tmp_path):
-    spec = saved(KNeighborsClassifier().fit(X, Y), tmp_path / "m", None)
+    spec = save_and_inspect(KNeighborsClassifier().fit(X, Y), tmp_path / "m", None)
     assert [field.example for field in spec.signature.inputs] == X[0].tolist()
 
 
 @pytest.mark.parametrize("func", [np.log1p, np.sqrt, np.nan_to_num, special.expit])
 def test_functions_of_numpy_and_scipy_in_a_transformer(tmp_path, func):
     model = make_pipeline(FunctionTransformer(func), StandardScaler(), Ridge()).fit(X, Y)
-    assert saved(model, tmp_path / "m", 4).safety.verdict == "pass"
+    assert save_and_inspect(model, tmp_path / "m", 4).safety.verdict == "pass"
 
 
 # fmt: off
@@ -277,19 +283,19 @@ PARAMETERS = {
 def test_what_people_hand_to_estimators(tmp_path, value, how):
     model = GridSearchCV(Ridge(), {"alpha": [1, 2]}, cv=2).fit(X, Y)
     model.param_grid = {"alpha": value}
-    assert saved(model, tmp_path / "m", how).safety.findings == ()
+    assert save_and_inspect(model, tmp_path / "m", how).safety.findings == ()
 
 
 @pytest.mark.parametrize("metric", ["chebyshev", "canberra", "braycurtis", "hamming", "haversine"])
 def test_distances(tmp_path, metric):
     model = KNeighborsClassifier(metric=metric, algorithm="ball_tree").fit(X[:, :2], Y)
-    assert saved(model, tmp_path / "m", 4).safety.findings == ()
+    assert save_and_inspect(model, tmp_path / "m", 4).safety.findings == ()
 
 
 def test_text_that_would_break_others_stays_data(tmp_path):
     evil = ['"; rm -rf /', "{{ 7*7 }}", "\x1b[31m", "$(true)"]
     frame = pd.DataFrame(X, columns=evil)
-    spec = saved(GaussianNB().fit(frame, Y), tmp_path / "m", 4)
+    spec = save_and_inspect(GaussianNB().fit(frame, Y), tmp_path / "m", 4)
     assert [field.name for field in spec.signature.inputs] == evil
 
 

@@ -42,7 +42,7 @@ def test_code_tells_the_python_that_wrote_it(python: str) -> None:
     if interpreter is None:
         pytest.skip(f"there is no Python {python} here")
     done = subprocess.run([interpreter, "-c", ARGUMENTS], capture_output=True, check=True)
-    long, short = (map(bytes, told) for told in json.loads(done.stdout))
+    long, short = (map(bytes, code) for code in json.loads(done.stdout))
     rest = COUNTS[python] - 2
     assert machine.pythons((*long, *[0] * rest)) == (python,)
     found = set(machine.pythons((*short, *[0] * rest)))

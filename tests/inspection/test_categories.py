@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
-from saving import saved
+from saving import save_and_inspect
 
 from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection import limits, require_categories
@@ -41,7 +41,7 @@ def fitted(library, frame=FRAME, **parameters):
 @pytest.mark.parametrize("how", [2, 4, None])
 @pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
 def test_pickled_boosters_have_the_categories_of_training(library, how, tmp_path):
-    spec = saved(fitted(library), tmp_path / "m", how)
+    spec = save_and_inspect(fitted(library), tmp_path / "m", how)
     rank, fare, alone, sex = spec.signature.inputs
     assert (spec.signature.layout, spec.signature.named) == ("frame", True)
     assert (rank.dtype, rank.type, rank.categories) == ("category", "integer", (1, 2, 3))
@@ -53,7 +53,7 @@ def test_pickled_boosters_have_the_categories_of_training(library, how, tmp_path
 
 
 def test_a_booster_of_lightgbm_alone_has_them_too(tmp_path):
-    rank = saved(fitted("lightgbm").booster_, tmp_path / "m", 4).signature.inputs[0]
+    rank = save_and_inspect(fitted("lightgbm").booster_, tmp_path / "m", 4).signature.inputs[0]
     assert (rank.dtype, rank.categories) == ("category", (1, 2, 3))
 
 
@@ -61,17 +61,17 @@ def test_a_booster_of_lightgbm_alone_has_them_too(tmp_path):
 def test_boosters_are_kept_whole_where_other_values_are_cut(library, tmp_path, monkeypatch):
     for limit in ("KEPT_BYTES", "HEAD_BYTES", "SMALL_BYTES"):
         monkeypatch.setattr(limits, limit, 100)
-    signature = saved(fitted(library), tmp_path / "m", 4).signature
+    signature = save_and_inspect(fitted(library), tmp_path / "m", 4).signature
     assert [field.name for field in signature.inputs] == list(FRAME.columns)
     assert signature.inputs[0].categories == (1, 2, 3)
     monkeypatch.setattr(limits, "MODEL_BYTES", 100)
-    signature = saved(fitted(library), tmp_path / "m", 4).signature
+    signature = save_and_inspect(fitted(library), tmp_path / "m", 4).signature
     assert signature.inputs[0].categories == (1, 2, 3), "they come at the beginning"
 
 
 @pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
 def test_numbers_alone_need_no_frame(library, tmp_path):
-    spec = saved(fitted(library, PLAIN[["rank", "fare", "alone"]]), tmp_path / "m", 4)
+    spec = save_and_inspect(fitted(library, PLAIN[["rank", "fare", "alone"]]), tmp_path / "m", 4)
     assert (spec.signature.layout, spec.signature.named) == ("array", True)
     assert "pandas" not in spec.requirements
 
@@ -81,7 +81,8 @@ def test_ordered_categories_of_lightgbm_are_found_by_their_range(tmp_path):
     size = pd.Series(RNG.choice(["low", "mid", "high"], COUNT)).astype(order)
     frame = FRAME.assign(size=size)[["fare", "size", "sex"]]
     fields = {
-        f.name: f for f in saved(fitted("lightgbm", frame), tmp_path / "m", 4).signature.inputs
+        f.name: f
+        for f in save_and_inspect(fitted("lightgbm", frame), tmp_path / "m", 4).signature.inputs
     }
     assert fields["size"].categories == ("low", "mid", "high")
     assert fields["sex"].categories == ("female", "male")
@@ -93,7 +94,7 @@ def test_categories_of_an_unknown_column_leave_the_inputs_unknown(tmp_path):
     order = pd.CategoricalDtype(["low", "mid", "high"], ordered=True)
     size = pd.Series(RNG.choice(["low", "mid", "high"], COUNT)).astype(order)
     frame = FRAME.assign(size=size, number=RNG.integers(0, 3, COUNT))[["size", "number", "fare"]]
-    signature = saved(fitted("lightgbm", frame), tmp_path / "m", 4).signature
+    signature = save_and_inspect(fitted("lightgbm", frame), tmp_path / "m", 4).signature
     assert signature.inputs == ()
     assert signature.layout == "frame"
 
@@ -121,7 +122,7 @@ def test_lists_of_categories_belong_to_columns_only_where_one_choice_fits(lists,
 def test_a_list_that_is_repeated_is_not_written_out(tmp_path):
     model = fitted("lightgbm")
     model._Booster.pandas_categorical = [list(range(2_000))] * 600
-    spec = saved(model, tmp_path / "m", 4)
+    spec = save_and_inspect(model, tmp_path / "m", 4)
     assert spec.signature.inputs == ()
 
 
@@ -150,7 +151,7 @@ def test_xgboost_shifts_and_cuts_categories_beyond_ascii(cities, native, tmp_pat
 def test_xgboost_before_its_container_does_not_guess_codes(tmp_path):
     """A feature of kind c without values in a DataFrame: the codes of the values are unknown."""
     path = tmp_path / "m"
-    saved(fitted("xgboost"), path, 4)
+    save_and_inspect(fitted("xgboost"), path, 4)
     data = path.read_bytes()
     assert data.count(b"\x04cats{") == 1
     path.write_bytes(data.replace(b"\x04cats{", b"\x04cuts{"))
@@ -160,7 +161,7 @@ def test_xgboost_before_its_container_does_not_guess_codes(tmp_path):
     with pytest.raises(ModelNotSupportedError, match=r"columns \(rank, sex\)") as refusal:
         require_categories(spec)
     assert "modelpack.record" in refusal.value.hint
-    require_categories(saved(fitted("xgboost"), path, 4))
+    require_categories(save_and_inspect(fitted("xgboost"), path, 4))
 
 
 @pytest.mark.parametrize("native", [True, False])
@@ -184,7 +185,7 @@ def test_catboost_knows_integers_from_texts(values, type_, known, native, tmp_pa
         model.save_model(str(tmp_path / "m"))
         spec = inspect(tmp_path / "m")
     else:
-        spec = saved(model, tmp_path / "m", 4)
+        spec = save_and_inspect(model, tmp_path / "m", 4)
         assert spec.signature.layout == "frame"
     (field,) = spec.signature.inputs
     assert (field.type, field.nullable) == (type_, False)

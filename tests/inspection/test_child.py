@@ -65,11 +65,14 @@ def test_findings_and_trust_get_through(hostile: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing.pkl", "zero\0byte.pkl", "", "\udcff.pkl"])
 def test_an_error_keeps_its_kind_and_its_hint(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError) as here:
+    with pytest.raises(UsageError) as local:
         inspector.inspect(tmp_path / name)
-    with pytest.raises(UsageError) as there:
+    with pytest.raises(UsageError) as from_child:
         inspection.inspect(tmp_path / name)
-    assert (there.value.message, there.value.hint) == (here.value.message, here.value.hint)
+    assert (from_child.value.message, from_child.value.hint) == (
+        local.value.message,
+        local.value.hint,
+    )
 
 
 def test_a_name_that_is_no_text_is_found(tmp_path: Path) -> None:
@@ -182,10 +185,10 @@ def ended(process: Path) -> bool:
 
 def test_the_child_is_limited_and_knows_nothing_of_its_surroundings(slow: Path) -> None:
     with inspecting(slow, SECRET="s3cret", PYTHONPATH="/nowhere") as (_, process):
-        told = (process / "limits").read_text()
+        limits_text = (process / "limits").read_text()
         environ = (process / "environ").read_bytes()
         descriptors = {str(link.readlink()) for link in (process / "fd").iterdir()}
-    soft = {line[:25].strip(): line[25:].split()[:2] for line in told.splitlines()[1:]}
+    soft = {line[:25].strip(): line[25:].split()[:2] for line in limits_text.splitlines()[1:]}
     most = limits.memory(slow.stat().st_size), limits.cpu_seconds(slow.stat().st_size)
     least = limits.memory(0), limits.cpu_seconds(0)
     for name, index in (("Max address space", 0), ("Max cpu time", 1)):

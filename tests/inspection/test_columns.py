@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from saving import saved
+from saving import save_and_inspect
 from sklearn.compose import (
     ColumnTransformer,
     make_column_selector,
@@ -78,7 +78,7 @@ def model(people):
 
 @pytest.mark.parametrize("how", [2, 5, None])
 def test_fields_of_mixed_columns(model, people, tmp_path, how):
-    spec = saved(model, tmp_path / "m", how)
+    spec = save_and_inspect(model, tmp_path / "m", how)
     require_servable(spec)
     fields = {field.name: field for field in spec.signature.inputs}
     assert list(fields) == list(people.columns)
@@ -98,7 +98,7 @@ def test_fields_of_mixed_columns(model, people, tmp_path, how):
 
 
 def test_tree_of_mixed_columns(model, tmp_path):
-    columns, last = saved(model, tmp_path / "m", 4).steps
+    columns, last = save_and_inspect(model, tmp_path / "m", 4).steps
     assert [step.name for step in columns.steps][:4] == ["numbers", "words", "levels", "text"]
     assert columns.steps[2].columns == ("rank", "member")
     assert [step.name for step in columns.steps[0].steps] == ["simpleimputer", "standardscaler"]
@@ -116,7 +116,7 @@ def test_ways_to_choose_columns(tmp_path, choose):
         "numbers": [0, 1],
     }[choose]
     columns = ColumnTransformer([("s", MinMaxScaler(), chosen)], remainder="passthrough")
-    spec = saved(make_pipeline(columns, GaussianNB()).fit(FLOWERS, Y), tmp_path / "m", 4)
+    spec = save_and_inspect(make_pipeline(columns, GaussianNB()).fit(FLOWERS, Y), tmp_path / "m", 4)
     require_servable(spec)
     fields = spec.signature.inputs
     assert [field.name for field in fields] == ["a", "b", "c", "d"]
@@ -130,19 +130,19 @@ def test_indicators_of_an_imputer_are_columns(tmp_path):
     imputer = SimpleImputer(add_indicator=True)
     columns = ColumnTransformer([("n", imputer, ["a"])], remainder="passthrough")
     frame[["b", "c", "d"]] = FLOWERS[["b", "c", "d"]]
-    spec = saved(
+    spec = save_and_inspect(
         make_pipeline(columns, MinMaxScaler(), GaussianNB()).fit(frame, Y), tmp_path / "m", 4
     )
     assert spec.signature.inputs[0].nullable
     assert [field.maximum for field in spec.signature.inputs[1:]] == [4.4, 6.9, 2.5]
-    rows = saved(imputer.fit(frame), tmp_path / "imputer", 4).signature.outputs
+    rows = save_and_inspect(imputer.fit(frame), tmp_path / "imputer", 4).signature.outputs
     assert rows[0].shape == (imputer.transform(frame).shape[1],) == (5,)
 
 
 def test_a_mean_and_a_deviation_bound_nothing(tmp_path):
     """Three deviations below the mean of a skewed column lie values that cannot be."""
     model = make_pipeline(StandardScaler(), GaussianNB()).fit(FLOWERS, Y)
-    fields = saved(model, tmp_path / "m", 4).signature.inputs
+    fields = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert {(field.minimum, field.maximum) for field in fields} == {(None, None)}
     assert fields[0].example == pytest.approx(X[:, 0].mean(), rel=1e-3)
 
@@ -150,7 +150,7 @@ def test_a_mean_and_a_deviation_bound_nothing(tmp_path):
 def test_categories_of_pandas_that_gradient_boosting_encodes_itself(tmp_path):
     frame = pd.DataFrame({"size": [1.0, 2.0] * 20, "kind": pd.Categorical(["u", "v"] * 20)})
     model = HistGradientBoostingClassifier(categorical_features="from_dtype", max_iter=2)
-    size, kind = saved(model.fit(frame, [0, 1] * 20), tmp_path / "m", 4).signature.inputs
+    size, kind = save_and_inspect(model.fit(frame, [0, 1] * 20), tmp_path / "m", 4).signature.inputs
     assert (size.type, size.nullable) == ("number", True)
     assert (kind.type, kind.categories, kind.nullable) == ("string", ("u", "v"), True)
 
@@ -167,7 +167,9 @@ HOLES = np.where(np.arange(X.size).reshape(X.shape) % 7 == 0, np.nan, X)
 @pytest.mark.parametrize("how", [2, 4, None])
 @pytest.mark.filterwarnings("ignore:The current default behavior:FutureWarning")
 def test_steps_that_keep_the_bounds_of_training(step, how, tmp_path):
-    fields = saved(make_pipeline(step, GaussianNB()).fit(X, Y), tmp_path / "m", how).signature
+    fields = save_and_inspect(
+        make_pipeline(step, GaussianNB()).fit(X, Y), tmp_path / "m", how
+    ).signature
     assert [field.maximum for field in fields.inputs] == pytest.approx(X.max(axis=0))
     for field, low in zip(fields.inputs, X.min(axis=0), strict=True):
         assert field.example <= field.maximum
@@ -188,7 +190,9 @@ def test_steps_that_keep_the_bounds_of_training(step, how, tmp_path):
 def test_thresholds_of_trees_lie_within_what_training_met(model, tmp_path):
     model.set_params(random_state=0)
     model.fit(X, Y if hasattr(model, "predict_proba") else X.sum(axis=1))
-    fields, *others = (saved(model, tmp_path / "m", how).signature.inputs for how in (4, 2, None))
+    fields, *others = (
+        save_and_inspect(model, tmp_path / "m", how).signature.inputs for how in (4, 2, None)
+    )
     assert others == [fields, fields]
     assert any(field.minimum is not None for field in fields)
     for field, low, high in zip(fields, X.min(axis=0), X.max(axis=0), strict=True):
@@ -199,23 +203,23 @@ def test_thresholds_of_trees_lie_within_what_training_met(model, tmp_path):
 
 def test_few_thresholds_make_no_range(tmp_path):
     model = DecisionTreeRegressor(max_depth=1).fit(X[:, 2:3], Y)
-    (field,) = saved(model, tmp_path / "m", 4).signature.inputs
+    (field,) = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert (field.minimum, field.maximum) == (None, None)
     assert field.example == pytest.approx(model.tree_.threshold[0])
 
 
 def test_trees_that_see_features_in_another_order_tell_none(tmp_path):
     model = BaggingRegressor(DecisionTreeRegressor(), 3, max_features=0.5).fit(X, X.sum(axis=1))
-    fields = saved(model, tmp_path / "m", 4).signature.inputs
+    fields = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert {field.minimum for field in fields} == {None}
 
 
 def test_what_follows_a_scaler_tells_nothing_of_its_input(tmp_path):
     model = make_pipeline(PowerTransformer(), DecisionTreeRegressor()).fit(X + 100, X.sum(axis=1))
-    fields = saved(model, tmp_path / "m", 4).signature.inputs
+    fields = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert {field.minimum for field in fields} == {None}
     keeping = make_pipeline(PowerTransformer(), KNeighborsRegressor()).fit(X + 100, Y)
-    fields = saved(keeping, tmp_path / "m", 4).signature.inputs
+    fields = save_and_inspect(keeping, tmp_path / "m", 4).signature.inputs
     assert [field.example for field in fields] == [0.0] * 4
 
 
@@ -230,7 +234,7 @@ def test_what_follows_a_scaler_tells_nothing_of_its_input(tmp_path):
     ids=lambda model: type(model).__name__,
 )  # fmt: skip
 def test_missing_values_are_taken_where_the_model_takes_them(model, tmp_path):
-    spec = saved(model.fit(X, Y), tmp_path / "m", 4)
+    spec = save_and_inspect(model.fit(X, Y), tmp_path / "m", 4)
     try:
         model.predict(HOLES)
     except ValueError:
@@ -244,7 +248,7 @@ def test_missing_values_are_taken_where_the_model_takes_them(model, tmp_path):
 def test_the_first_row_of_more_than_is_kept(how, tmp_path):
     rows = np.random.default_rng(0).normal(size=(50_000, 5))
     model = KNeighborsRegressor().fit(rows, rows[:, 0])
-    fields = saved(model, tmp_path / "m", how).signature.inputs
+    fields = save_and_inspect(model, tmp_path / "m", how).signature.inputs
     assert [field.example for field in fields] == pytest.approx(rows[0], rel=1e-5)
 
 
@@ -252,7 +256,7 @@ def test_the_first_row_of_more_than_is_kept(how, tmp_path):
 def test_booleans_keep_the_dtype_of_an_encoder(dtype, tmp_path):
     """scikit-learn 0.24 cannot compare booleans of one of the two dtypes with the other."""
     frame = pd.DataFrame({"member": [True, False]}, dtype=dtype)
-    (field,) = saved(OrdinalEncoder().fit(frame), tmp_path / "m", 5).signature.inputs
+    (field,) = save_and_inspect(OrdinalEncoder().fit(frame), tmp_path / "m", 5).signature.inputs
     assert (field.type, field.dtype) == ("boolean", dtype)
 
 
@@ -262,7 +266,7 @@ def test_coefficients_have_the_dtype_of_the_frame(dtype, scaled, tmp_path):
     frame = FLOWERS.astype(dtype)
     model = Ridge().fit(frame, Y)
     model = make_pipeline(StandardScaler(), model).fit(frame, Y) if scaled else model
-    signature = saved(model, tmp_path / "m", 5).signature
+    signature = save_and_inspect(model, tmp_path / "m", 5).signature
     dtypes = {field.dtype for field in signature.inputs}
     assert dtypes == {"float32" if dtype == "float32" else None}
     assert signature.layout == "array"
@@ -282,6 +286,6 @@ def test_the_categories_of_an_encoder_can_be_dates(encoder, tmp_path):
     days = pd.DataFrame({"day": pd.to_datetime(["2024-02-29", "2024-03-01", "2024-02-29"])})
     columns = make_column_transformer((encoder(), ["day"]))
     model = make_pipeline(columns, Ridge()).fit(days, [1, 2, 1])
-    (field,) = saved(model, tmp_path / "m", 4).signature.inputs
+    (field,) = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert (field.name, field.type, field.categories) == ("day", "datetime", None)
     assert field.example == "2000-01-01T00:00:00"

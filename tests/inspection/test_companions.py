@@ -6,7 +6,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from flask_clients import client_on
+from flask_clients import client_for_bundle
 from rich.console import Console
 from serving_models import BASE, ENVIRONMENT
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -218,7 +218,7 @@ def bundle(model, scaler, encoder, tmp_path):
 def test_service_answers_with_labels(model, scaler, encoder, bundle):
     _, directory = bundle
     body = pd.DataFrame(X[:9], columns=COLUMNS).to_json(orient="records")
-    response = client_on(directory).post(
+    response = client_for_bundle(directory).post(
         "/predict?probabilities=true", data=body, content_type="application/json"
     )
     scaled = scaler.transform(np.asfortranarray(X[:9]))

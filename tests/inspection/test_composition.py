@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from opcodes import SYSTEM, pickled
-from saving import saved
+from saving import save_and_inspect
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -96,7 +96,7 @@ def test_each_file_is_judged(files, tmp_path):
 @pytest.mark.parametrize("how", [0, 2, 5, None])
 @pytest.mark.parametrize("kind", [tuple, list])
 def test_a_sequence_of_transformer_and_model_is_a_pipeline(tmp_path, scaler, model, how, kind):
-    spec = saved(kind([scaler, model]), tmp_path / "both", how)
+    spec = save_and_inspect(kind([scaler, model]), tmp_path / "both", how)
     require_servable(spec)
     assert spec.members == (Member(0, (0,)), Member(0, (1,)))
     assert [step.name for step in spec.steps] == ["standardscaler", "gaussiannb"]
@@ -106,7 +106,7 @@ def test_a_sequence_of_transformer_and_model_is_a_pipeline(tmp_path, scaler, mod
 
 def test_the_only_estimator_among_other_things_is_the_model(tmp_path, model):
     bundle = {"model": model, "features": ["p", "q"], "trained": pd.Timestamp("2026-01-02")}
-    spec = saved(bundle, tmp_path / "m", 5)
+    spec = save_and_inspect(bundle, tmp_path / "m", 5)
     require_servable(spec)
     assert spec.members == (Member(0, ("model",)),)
     assert spec.estimator == "sklearn.naive_bayes.GaussianNB"
@@ -115,7 +115,7 @@ def test_the_only_estimator_among_other_things_is_the_model(tmp_path, model):
 
 def test_a_dict_of_models_offers_its_keys(tmp_path, model):
     models = {"churn": model, 2024: LinearRegression().fit(X, X[:, 0]), "by": {"age": model}}
-    spec = saved(models, tmp_path / "m", None)
+    spec = save_and_inspect(models, tmp_path / "m", None)
     assert spec.safety.verdict == "pass"
     assert spec.choices == ("churn", "2024", "by.age")
     with pytest.raises(
@@ -169,7 +169,7 @@ def test_select_of_what_is_not_there(tmp_path, model, files):
 
 
 def test_an_encoder_of_labels_is_no_step(tmp_path, model):
-    spec = saved((LabelEncoder().fit(Y), model), tmp_path / "m", 5)
+    spec = save_and_inspect((LabelEncoder().fit(Y), model), tmp_path / "m", 5)
     require_servable(spec)
     assert spec.members == (Member(0, (1,)),)
     assert spec.signature.classes == ("a", "b"), "the labels of the model are its own"
@@ -179,25 +179,25 @@ def test_frames_go_through_the_first(tmp_path):
     frame = pd.DataFrame({"city": ["Bonn", "Rome"] * 6, "size": range(12)})
     columns = ColumnTransformer([("c", OneHotEncoder(), ["city"]), ("s", "passthrough", ["size"])])
     last = LogisticRegression().fit(columns.fit_transform(frame), Y)
-    spec = saved((columns, last), tmp_path / "m", None)
+    spec = save_and_inspect((columns, last), tmp_path / "m", None)
     require_servable(spec)
     assert spec.signature.layout == "frame"
     assert [field.name for field in spec.signature.inputs] == ["city", "size"]
 
 
 def test_a_collection_of_hostile_names_is_told_harmlessly(tmp_path, model):
-    spec = saved({"\x1b[2Ja'; rm -rf": model, "b": model}, tmp_path / "m", 5)
+    spec = save_and_inspect({"\x1b[2Ja'; rm -rf": model, "b": model}, tmp_path / "m", 5)
     with pytest.raises(ModelNotSupportedError) as error:
         require_servable(spec)
     assert "\x1b" not in error.value.hint
 
 
 def test_an_estimator_behind_very_many_values(tmp_path, model):
-    spec = saved([*range(100_000), model], tmp_path / "m", 5)
+    spec = save_and_inspect([*range(100_000), model], tmp_path / "m", 5)
     assert spec.members == (Member(0, (100_000,)),)
 
 
 def test_collections_that_hold_themselves_end(tmp_path, model):
     loop = {"a": model, "b": model}
     loop["loop"] = loop
-    assert set(saved(loop, tmp_path / "m", 5).choices) >= {"a", "b", "loop.a"}
+    assert set(save_and_inspect(loop, tmp_path / "m", 5).choices) >= {"a", "b", "loop.a"}

@@ -6,9 +6,9 @@ import pickle
 import joblib
 import pytest
 import sklearn
-from answers import answer, assert_declared
-from estimator_classes import CLASSES, model_of
-from saving import saved
+from answers import assert_declared, predict_example
+from estimator_classes import CLASSES, fitted_model
+from saving import save_and_inspect
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
 
 from modelpack.inspection import require_servable
@@ -41,7 +41,7 @@ def predicts(name, model):
 @pytest.mark.parametrize("name", CLASSES)
 def test_facts_are_those_of_the_loaded_model(name, tmp_path):
     path = tmp_path / "m"
-    spec = saved(model_of(name), path, 4)
+    spec = save_and_inspect(fitted_model(name), path, 4)
     model = pickle.loads(path.read_bytes())
     assert spec.safety.verdict == "pass"
     assert spec.estimator == f"{type(model).__module__}.{type(model).__name__}"
@@ -53,7 +53,7 @@ def test_facts_are_those_of_the_loaded_model(name, tmp_path):
     assert_same_inputs(spec.signature, model)
     assert_same_classes(spec, model)
     if name not in SQUEEZED:
-        found = answer(model, spec.method, spec.signature)
+        found = predict_example(model, spec.method, spec.signature)
         assert_declared(found, spec.signature)
         assert (-1 in spec.signature.outputs[0].shape) == (name in UNTOLD_WIDTH)
 
@@ -90,10 +90,10 @@ def assert_same_classes(spec, model):
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_facts_do_not_depend_on_how_the_model_is_saved(name, tmp_path):
-    model = model_of(name)
-    plain = saved(model, tmp_path / "m", 4)
+    model = fitted_model(name)
+    plain = save_and_inspect(model, tmp_path / "m", 4)
     for how in (2, 5, None):
-        spec = saved(model, tmp_path / "m", how)
+        spec = save_and_inspect(model, tmp_path / "m", how)
         assert spec.safety == plain.safety, how
         assert spec.signature == plain.signature, how
         assert (spec.task, spec.method, spec.steps) == (plain.task, plain.method, plain.steps)
@@ -105,33 +105,33 @@ def test_facts_do_not_depend_on_how_the_model_is_saved(name, tmp_path):
 @pytest.mark.parametrize("name", OLD)
 @pytest.mark.parametrize("how", [0, 1, 3])
 def test_facts_in_old_protocols(name, how, tmp_path):
-    model = model_of(name)
-    spec = saved(model, tmp_path / "m", how)
+    model = fitted_model(name)
+    spec = save_and_inspect(model, tmp_path / "m", how)
     assert spec.safety.findings == ()
-    assert spec.signature == saved(model, tmp_path / "m", 4).signature
+    assert spec.signature == save_and_inspect(model, tmp_path / "m", 4).signature
 
 
 @pytest.mark.parametrize("name", ["GaussianNB", "KMeans", "KNeighborsClassifier", "MLPClassifier",
     "MinMaxScaler", "OneHotEncoder", "PCA", "RandomForestRegressor", "Ridge", "SVC",
     "SimpleImputer", "SparseCoder", "StandardScaler"])  # fmt: skip
 def test_number_of_features_where_the_release_did_not_record_it(name, tmp_path):
-    model = copy.deepcopy(model_of(name))
+    model = copy.deepcopy(fitted_model(name))
     for attribute in ("n_features_in_", "feature_names_in_"):
         vars(model).pop(attribute, None)
     for tree in getattr(model, "estimators_", ()):
         del tree.n_features_in_
-    assert len(saved(model, tmp_path / "m", 4).signature.inputs) == 4
+    assert len(save_and_inspect(model, tmp_path / "m", 4).signature.inputs) == 4
 
 
 def test_labels_of_a_classifier_that_kept_only_its_binarizer(tmp_path):
-    model = copy.deepcopy(model_of("RidgeClassifier"))
+    model = copy.deepcopy(fitted_model("RidgeClassifier"))
     labels = tuple(model.classes_.tolist())
     vars(model).pop("classes_", None)
-    assert saved(model, tmp_path / "m", 4).signature.classes == labels
+    assert save_and_inspect(model, tmp_path / "m", 4).signature.classes == labels
 
 
 def test_what_a_later_release_can_do_does_not_count(tmp_path, monkeypatch):
-    model = model_of("NearestCentroid")
-    assert saved(model, tmp_path / "m", 4).signature.probabilities
+    model = fitted_model("NearestCentroid")
+    assert save_and_inspect(model, tmp_path / "m", 4).signature.probabilities
     monkeypatch.setattr(sklearn.base, "__version__", "1.5.2")
-    assert not saved(model, tmp_path / "m", 4).signature.probabilities
+    assert not save_and_inspect(model, tmp_path / "m", 4).signature.probabilities

@@ -11,7 +11,7 @@ import xgboost
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from lightgbm import LGBMRegressor
-from saving import saved
+from saving import save_and_inspect
 from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
@@ -38,7 +38,7 @@ def shout(texts):
 def test_each_requirement_tells_why(tmp_path):
     scaler = ColumnTransformer([("s", StandardScaler(), ["sepal length"])])
     model = make_sampling_pipeline(SMOTE(), scaler, LogisticRegression()).fit(FLOWERS, Y)
-    spec = saved(model, tmp_path / "m", ("lz4", 3))
+    spec = save_and_inspect(model, tmp_path / "m", ("lz4", 3))
     assert spec.requirements.keys() == spec.reasons.keys()
     reasons = spec.reasons
     assert reasons["imbalanced-learn"] == "the file names imblearn.pipeline.Pipeline"
@@ -51,7 +51,7 @@ def test_each_requirement_tells_why(tmp_path):
 
 def test_output_as_frames_needs_pandas(tmp_path):
     model = make_pipeline(StandardScaler(), Ridge()).set_output(transform="pandas").fit(X, Y)
-    spec = saved(model, tmp_path / "m", 4)
+    spec = save_and_inspect(model, tmp_path / "m", 4)
     assert spec.signature.layout == "array"
     assert spec.reasons["pandas"] == "its rows are a DataFrame"
 
@@ -61,7 +61,7 @@ def test_the_version_of_the_root_counts(tmp_path, monkeypatch):
         StandardScaler, "__getstate__", lambda self: {**vars(self), "_sklearn_version": "1.0.2"}
     )
     model = make_pipeline(StandardScaler(), Ridge()).fit(X, Y)
-    spec = saved(model, tmp_path / "m", 4)
+    spec = save_and_inspect(model, tmp_path / "m", 4)
     now = sklearn.__version__
     assert (spec.framework_version, spec.requirements["scikit-learn"]) == (now, f"=={now}")
     expected = f"the file records scikit-learn {now}, and 1.0.2 in parts of the model"
@@ -82,7 +82,7 @@ def test_a_version_that_no_index_has_asks_for_what_it_became(
     tmp_path, monkeypatch, version, specifier
 ):
     monkeypatch.setattr("sklearn.base.__version__", version)
-    spec = saved(Ridge().fit(X, Y), tmp_path / "m", 4)
+    spec = save_and_inspect(Ridge().fit(X, Y), tmp_path / "m", 4)
     assert spec.versions["scikit-learn"] == version
     assert spec.requirements["scikit-learn"] == specifier
 
@@ -98,20 +98,20 @@ def test_strings_that_pyarrow_holds_need_it(tmp_path):
 
 
 def test_versions_of_boosters(tmp_path):
-    spec = saved(xgboost.XGBRegressor(n_estimators=2).fit(X, Y), tmp_path / "m", 4)
+    spec = save_and_inspect(xgboost.XGBRegressor(n_estimators=2).fit(X, Y), tmp_path / "m", 4)
     assert spec.requirements["xgboost"] == f"=={xgboost.__version__}"
     assert (spec.framework, spec.framework_version) == ("xgboost", xgboost.__version__)
-    spec = saved(LGBMRegressor(n_estimators=2, verbose=-1).fit(X, Y), tmp_path / "m", 4)
+    spec = save_and_inspect(LGBMRegressor(n_estimators=2, verbose=-1).fit(X, Y), tmp_path / "m", 4)
     assert (spec.framework, spec.framework_version) == ("lightgbm", None)
     assert spec.requirements["lightgbm"] == ">=4"
 
 
 def test_versions_that_the_layout_implies(tmp_path):
     held = {"frame": pd.DataFrame({"a": ["x"]}), "matrix": sparse.csr_matrix(X)}
-    spec = saved(held, tmp_path / "m", 4)
+    spec = save_and_inspect(held, tmp_path / "m", 4)
     assert spec.versions == {"numpy": ">=2", "pandas": ">=3", "scipy": ">=1.8"}
     tree = RandomForestClassifier(2).fit(X, Y).estimators_[0].tree_
-    assert saved(tree, tmp_path / "m", None).versions["scikit-learn"] == ">=1.3"
+    assert save_and_inspect(tree, tmp_path / "m", None).versions["scikit-learn"] == ">=1.3"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_jobs(jobs, expected, tmp_path):
     tree = RandomForestClassifier(2).fit(X, Y).set_params(n_jobs=inner)
     model = VotingClassifier([("a", tree), ("b", tree)], n_jobs=outer)
     model.estimators_ = [tree, tree]
-    assert saved(model, tmp_path / "m", 4).n_jobs == expected
+    assert save_and_inspect(model, tmp_path / "m", 4).n_jobs == expected
 
 
 def test_functions_that_estimators_were_given(tmp_path):
@@ -142,7 +142,7 @@ def test_functions_that_estimators_were_given(tmp_path):
 
 def test_types_are_no_functions(tmp_path):
     model = make_pipeline(CountVectorizer(dtype=np.float32), LogisticRegression()).fit(TEXTS, SPAM)
-    assert saved(model, tmp_path / "m", 4).callables == ()
+    assert save_and_inspect(model, tmp_path / "m", 4).callables == ()
 
 
 class Own(TransformerMixin, BaseEstimator):
@@ -157,7 +157,7 @@ class Own(TransformerMixin, BaseEstimator):
 @pytest.mark.parametrize("how", [0, 4, None])
 def test_modules_of_the_author(how, tmp_path):
     model = make_pipeline(Own(), LogisticRegression()).fit(X, Y)
-    spec = saved(model, tmp_path / "m", how)
+    spec = save_and_inspect(model, tmp_path / "m", how)
     assert spec.safety.verdict == "trust"
     assert spec.local_modules == (__name__.partition(".")[0],)
     assert spec.steps[0].type == f"{__name__}.Own"
@@ -169,9 +169,9 @@ def test_a_value_that_is_reached_many_times_is_looked_at_once(tmp_path):
         nested = [nested] * 50
     model = StandardScaler().fit(X)
     model.copy = nested
-    assert saved(model, tmp_path / "m", 4).callables == ()
+    assert save_and_inspect(model, tmp_path / "m", 4).callables == ()
     model.copy = [[np.log1p] * 50] * 50
-    assert saved(model, tmp_path / "m", 4).callables == ("numpy:log1p",)
+    assert save_and_inspect(model, tmp_path / "m", 4).callables == ("numpy:log1p",)
 
 
 class Stateless:
@@ -187,7 +187,7 @@ class Stateless:
 def test_what_goes_into_a_step_of_the_author_is_not_guessed(tmp_path):
     """The next step tells what comes out of it."""
     model = make_pipeline(Stateless(), Ridge()).fit([[1.0], [2.0]], [1, 2])
-    spec = saved(model, tmp_path / "m", 4)
+    spec = save_and_inspect(model, tmp_path / "m", 4)
     assert [step.name for step in spec.steps] == ["stateless", "ridge"]
     assert spec.signature.inputs == ()
 
@@ -209,7 +209,7 @@ def test_a_step_of_the_author_that_hands_on_a_frame_takes_one(tmp_path):
     """Its successor has recorded the names of columns, which are not those that go in."""
     frame = pd.DataFrame({"a": [1.0, 2.0], "b": ["x", "y"], "c": [1, 3]})
     model = make_pipeline(Chosen(("a", "c")), StandardScaler(), Ridge()).fit(frame, [1, 2])
-    spec = saved(model, tmp_path / "m", 4)
+    spec = save_and_inspect(model, tmp_path / "m", 4)
     assert (spec.signature.layout, spec.signature.inputs) == ("frame", ())
     assert spec.reasons["pandas"] == "its rows are a DataFrame"
 
@@ -217,6 +217,6 @@ def test_a_step_of_the_author_that_hands_on_a_frame_takes_one(tmp_path):
 def test_categories_and_classes_of_bytes_are_texts(tmp_path):
     model = LogisticRegression().fit([[0.0], [1.0]], [0, 1])
     model.classes_ = np.array([b"no", b"yes"])
-    spec = saved(model, tmp_path / "m", 4)
+    spec = save_and_inspect(model, tmp_path / "m", 4)
     assert spec.signature.classes == ("no", "yes")
     assert json.loads(json.dumps(to_json(spec)))["signature"]["classes"] == ["no", "yes"]

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from answers import answer, assert_declared
+from answers import assert_declared, predict_example
 from catboost import CatBoostClassifier, CatBoostRegressor
 from imblearn.ensemble import BalancedRandomForestClassifier
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline as make_sampling_pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from lightgbm import LGBMClassifier, LGBMRanker, LGBMRegressor
-from saving import saved
+from saving import save_and_inspect
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import (
@@ -147,7 +147,7 @@ def model_of(name):
 @pytest.mark.filterwarnings("ignore")
 def test_facts_are_those_of_the_loaded_model(name, tmp_path):
     path = tmp_path / "m"
-    spec = saved(model_of(name), path, 4)
+    spec = save_and_inspect(model_of(name), path, 4)
     model = pickle.loads(path.read_bytes())
     require_servable(spec)
     assert spec.estimator == f"{type(model).__module__}.{type(model).__name__}"
@@ -156,7 +156,7 @@ def test_facts_are_those_of_the_loaded_model(name, tmp_path):
     assert spec.signature.probabilities == hasattr(model, "predict_proba")
     if spec.task == "classifier" and not isinstance(model.classes_, list):
         assert spec.signature.classes == tuple(model.classes_.tolist())
-    assert_declared(answer(model, spec.method, spec.signature), spec.signature)
+    assert_declared(predict_example(model, spec.method, spec.signature), spec.signature)
 
 
 def assert_inputs(signature, model):
@@ -180,8 +180,8 @@ def assert_inputs(signature, model):
 @pytest.mark.parametrize("how", [2, 5, None])
 @pytest.mark.filterwarnings("ignore")
 def test_facts_do_not_depend_on_how_the_model_is_saved(name, how, tmp_path):
-    plain = saved(model_of(name), tmp_path / "m", 4)
-    spec = saved(model_of(name), tmp_path / "m", how)
+    plain = save_and_inspect(model_of(name), tmp_path / "m", 4)
+    spec = save_and_inspect(model_of(name), tmp_path / "m", how)
     assert spec.safety == plain.safety
     assert spec.signature == plain.signature
     assert (spec.task, spec.steps) == (plain.task, plain.steps)
@@ -189,7 +189,7 @@ def test_facts_do_not_depend_on_how_the_model_is_saved(name, how, tmp_path):
 
 
 def test_lightgbm_tells_the_range_of_each_feature(tmp_path):
-    fields = saved(model_of("lightgbm"), tmp_path / "m", 4).signature.inputs
+    fields = save_and_inspect(model_of("lightgbm"), tmp_path / "m", 4).signature.inputs
     assert [field.minimum for field in fields] == pytest.approx(X.min(axis=0), rel=1e-3)
     assert [field.maximum for field in fields] == pytest.approx(X.max(axis=0), rel=1e-3)
     assert all(field.nullable for field in fields)
@@ -199,18 +199,20 @@ def test_lightgbm_tells_the_range_of_each_feature(tmp_path):
 def test_names_in_any_script(how, tmp_path):
     frame = FLOWERS.set_axis(["größe", "名前", "b", "🌸"], axis=1)
     for model in (LGBMRegressor(n_estimators=2, verbose=-1), XGBRegressor(n_estimators=2)):
-        fields = saved(model.fit(frame, Y), tmp_path / "m", how).signature.inputs
+        fields = save_and_inspect(model.fit(frame, Y), tmp_path / "m", how).signature.inputs
         assert [field.name for field in fields] == list(frame.columns)
 
 
 def test_labels_of_an_encoder_of_another_library(tmp_path):
-    *numbers, kind = saved(model_of("target encoder"), tmp_path / "m", 4).signature.inputs
+    *numbers, kind = save_and_inspect(
+        model_of("target encoder"), tmp_path / "m", 4
+    ).signature.inputs
     assert {field.type for field in numbers} == {"number"}
     assert (kind.type, set(kind.categories), kind.nullable) == ("string", {*NAMES}, True)
 
 
 def test_keys_of_dicts(tmp_path):
-    spec = saved(model_of("dicts"), tmp_path / "m", 4)
+    spec = save_and_inspect(model_of("dicts"), tmp_path / "m", 4)
     city, rooms = spec.signature.inputs
     assert (spec.signature.layout, spec.signature.named) == ("dicts", True)
     assert (city.name, city.type, city.categories) == ("city", "string", ("Bern", "Rome"))
@@ -222,26 +224,28 @@ def test_keys_of_dicts(tmp_path):
 def test_a_key_with_both_texts_and_numbers(tmp_path):
     records = [{"floor": 1}, {"floor": "attic"}] * 2
     model = make_pipeline(DictVectorizer(separator=" is "), Ridge()).fit(records, [1, 2, 1, 2])
-    (floor,) = saved(model, tmp_path / "m", 4).signature.inputs
+    (floor,) = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert (floor.name, floor.type, floor.example) == ("floor", "any", "attic")
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_results_of_statsmodels(tmp_path):
     model = sm.Logit(BINARY, sm.add_constant(X[:, 1:2])).fit(disp=0)
-    signature = saved(model, tmp_path / "m", 4).signature
+    signature = save_and_inspect(model, tmp_path / "m", 4).signature
     assert [field.example for field in signature.inputs] == [1.0, X[0, 1]]
-    assert_declared(answer(model, "predict", signature), signature)
+    assert_declared(predict_example(model, "predict", signature), signature)
 
 
 def test_a_booster_of_xgboost_that_takes_no_rows(tmp_path):
-    spec = saved(model_of("xgboost").get_booster(), tmp_path / "m", 4)
+    spec = save_and_inspect(model_of("xgboost").get_booster(), tmp_path / "m", 4)
     assert [finding.code for finding in spec.safety.findings] == ["no-prediction"]
     assert [field.name for field in spec.signature.inputs] == list(FLOWERS.columns)
 
 
 def test_catboost_tells_texts_from_numbers(tmp_path):
-    fields = saved(model_of("catboost of mixed columns"), tmp_path / "m", 4).signature.inputs
+    fields = save_and_inspect(
+        model_of("catboost of mixed columns"), tmp_path / "m", 4
+    ).signature.inputs
     assert [field.type for field in fields[:4]] == ["number"] * 4
     assert fields[4].type in {"string", "any"}, "unknown, where no tree asks for it"
     assert [field.nullable for field in fields] == [True] * 4 + [False]
@@ -253,9 +257,9 @@ def test_catboost_tells_texts_from_numbers(tmp_path):
 @pytest.mark.parametrize("name", ["catboost", "xgboost", "lightgbm"])
 @pytest.mark.parametrize("kept", [5000, 2000, 200])
 def test_a_booster_of_which_only_the_beginning_was_kept(name, kept, tmp_path, monkeypatch):
-    whole = saved(model_of(name), tmp_path / "m", 4)
+    whole = save_and_inspect(model_of(name), tmp_path / "m", 4)
     for limit in ("KEPT_BYTES", "HEAD_BYTES", "SMALL_BYTES"):
         monkeypatch.setattr(limits, limit, kept)
-    spec = saved(model_of(name), tmp_path / "m", 4)
+    spec = save_and_inspect(model_of(name), tmp_path / "m", 4)
     assert (spec.safety, spec.task) == (whole.safety, "classifier")
     assert len(spec.signature.inputs) in {0, len(whole.signature.inputs)}

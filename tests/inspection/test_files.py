@@ -154,10 +154,12 @@ def test_an_explainer_is_no_model_whoever_is_trusted(tmp_path, monkeypatch):
     explainer = module.Explainer()
     explainer.model = GaussianNB()
     (tmp_path / "m").write_bytes(pickle.dumps(explainer))
-    told = r"contains an explainer of shap \(Explainer\), but no estimator"
-    with pytest.raises(ModelRefusedError, match=f"could not be served even if trusted: .*{told}"):
+    message = r"contains an explainer of shap \(Explainer\), but no estimator"
+    with pytest.raises(
+        ModelRefusedError, match=f"could not be served even if trusted: .*{message}"
+    ):
         require_servable(inspect(tmp_path / "m"))
-    with pytest.raises(ModelNotSupportedError, match=told):
+    with pytest.raises(ModelNotSupportedError, match=message):
         require_servable(inspect(tmp_path / "m", trust=["shap:Explainer"]))
 
 

@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from families import MODELS, NAMES, X, Y, dumped_by_joblib, models, pickled_by_python, value_of
+from families import MODELS, NAMES, X, Y, dumped_by_joblib, models, pickled_by_python, value_by_name
 from opcodes import TUPLE1, dtype, name, new, number, pickled, text
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -39,12 +39,12 @@ def inspected(tmp_path, data):
 def test_protocols_and_picklers(tmp_path, name_, protocol, pickler):
     """B2, B28 to B33"""
     dumps = PICKLERS[pickler]
-    data = dumps(value_of(name_), protocol=protocol)
+    data = dumps(value_by_name(name_), protocol=protocol)
     spec = inspected(tmp_path, data)
     assert spec.safety.verdict == "pass", spec.safety.findings
     assert spec.file.protocol == protocol
     if name_ in MODELS:
-        reference = inspected(tmp_path, pickle.dumps(value_of(name_), 4))
+        reference = inspected(tmp_path, pickle.dumps(value_by_name(name_), 4))
         assert (spec.estimator, spec.steps) == (reference.estimator, reference.steps)
         assert spec.signature == reference.signature
 

@@ -18,7 +18,7 @@ import patsy
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
-from saving import saved
+from saving import save_and_inspect
 from statsmodels.base.data import ModelData
 
 from modelpack.errors import ModelNotSupportedError
@@ -328,7 +328,7 @@ TERMS = "x + np.log(z) + C(k, Treatment('b')) + I(x ** 2)"
 @pytest.mark.parametrize("kind", MODELS)
 def test_models_of_formulas_pass_and_predict_the_same(tmp_path, kind, how):
     results = MODELS[kind](TERMS).fit()
-    spec = saved(results, tmp_path / "m", how)
+    spec = save_and_inspect(results, tmp_path / "m", how)
     assert spec.safety.findings == ()
     with (tmp_path / "m").open("rb") as stream:
         back = LOADERS[spec.format](stream, frozenset(spec.globals))
@@ -353,7 +353,7 @@ def test_the_frame_tells_the_types_of_the_inputs(tmp_path):
         s=TABLE["k"].astype("str"), c=TABLE["k"].astype("category"), f=TABLE["b"] > 0
     )
     results = smf.ols("y ~ x + C(b) + s + c + f + k:x + Q('the place')", table).fit()
-    fields = {f.name: f for f in saved(results, tmp_path / "m", 4).signature.inputs}
+    fields = {f.name: f for f in save_and_inspect(results, tmp_path / "m", 4).signature.inputs}
     assert list(fields) == ["x", "b", "s", "c", "f", "k", "the place"]
     assert [fields[name].type for name in "xbscfk"] == [
         "number", "integer", "string", "string", "boolean", "string",
@@ -374,7 +374,7 @@ def test_formulas_of_older_releases_pass(release):
 
 
 def test_a_model_that_is_no_results_is_named(tmp_path):
-    spec = saved(smf.ols("y ~ x", TABLE), tmp_path / "m", 4)
+    spec = save_and_inspect(smf.ols("y ~ x", TABLE), tmp_path / "m", 4)
     assert [finding.code for finding in spec.safety.findings] == ["no-prediction"]
 
 
@@ -390,7 +390,9 @@ TIME_SERIES = {
 @pytest.mark.parametrize("kind", TIME_SERIES)
 def test_models_of_time_series_are_refused_without_an_accusation(tmp_path, kind, how):
     results = TIME_SERIES[kind]().fit()
-    results.save(str(tmp_path / "m")) if how == "save" else saved(results, tmp_path / "m", 4)
+    results.save(str(tmp_path / "m")) if how == "save" else save_and_inspect(
+        results, tmp_path / "m", 4
+    )
     spec = inspect(tmp_path / "m")
     assert [finding.code for finding in spec.safety.findings] == ["unserved-model"]
     with pytest.raises(ModelNotSupportedError, match="predicts periods of a time series") as raised:
@@ -416,7 +418,7 @@ def test_what_loads_models_binds_no_name_of_formulas(tmp_path, monkeypatch, how)
     if how == "joblib":
         joblib.dump(results, tmp_path / "m")
     else:
-        saved(results, tmp_path / "m", how)
+        save_and_inspect(results, tmp_path / "m", how)
     restore, seen = ModelData.__setstate__, {}
 
     def recording(data, state):

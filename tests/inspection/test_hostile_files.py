@@ -316,29 +316,29 @@ FITTING = {
 
 
 @pytest.mark.parametrize(("cls", "attribute"), PLACES.values(), ids=PLACES)
-@pytest.mark.parametrize(("given", "verdict"), GIVEN.items())
-def test_functions_that_predictions_would_call(tmp_path, cls, attribute, given, verdict):
+@pytest.mark.parametrize(("function", "verdict"), GIVEN.items())
+def test_functions_that_predictions_would_call(tmp_path, cls, attribute, function, verdict):
     """104: each place of a callable takes none of these without trust."""
     path = tmp_path / "model.pkl"
-    path.write_bytes(pickled(new(cls, **{attribute: name(given)})))
+    path.write_bytes(pickled(new(cls, **{attribute: name(function)})))
     assert inspect(path).safety.verdict == verdict
 
 
 @pytest.mark.parametrize(("cls", "attribute"), PLACES.values(), ids=PLACES)
-@pytest.mark.parametrize("given", [OF_ROWS, OF_PAIRS])
-def test_functions_of_libraries_that_predictions_would_call(tmp_path, cls, attribute, given):
+@pytest.mark.parametrize("function", [OF_ROWS, OF_PAIRS])
+def test_functions_of_libraries_that_predictions_would_call(tmp_path, cls, attribute, function):
     """104: each place of a callable takes what is called with as many arrays."""
     path = tmp_path / "model.pkl"
-    path.write_bytes(pickled(new(cls, **{attribute: name(given)})))
-    expected = "pass" if given in FITTING.get(attribute, ()) else "refuse"
+    path.write_bytes(pickled(new(cls, **{attribute: name(function)})))
+    expected = "pass" if function in FITTING.get(attribute, ()) else "refuse"
     assert inspect(path).safety.verdict == expected
 
 
-@pytest.mark.parametrize("given", [*GIVEN, OF_ROWS, OF_PAIRS])
-def test_function_in_place_of_a_method(tmp_path, given):
+@pytest.mark.parametrize("function", [*GIVEN, OF_ROWS, OF_PAIRS])
+def test_function_in_place_of_a_method(tmp_path, function):
     """104: a method that is found by its name cannot be replaced, whatever replaces it."""
     path = tmp_path / "model.pkl"
-    state = {"transform": name(given)}
+    state = {"transform": name(function)}
     path.write_bytes(pickled(new("sklearn.preprocessing._data:StandardScaler", **state)))
     assert inspect(path).safety.verdict == "refuse"
     assert "replaced-method" in codes(path)

@@ -35,11 +35,11 @@ def test_none_passes(tmp_path, data):
 
 def test_the_document_lists_the_families():
     rows = re.findall(r"^\| ([^|]+?) \| ([\w./-]+#\d+) \|", DOCUMENT.read_text(), re.MULTILINE)
-    assert dict(rows) == {family: told for family, (told, _) in FAMILIES.items()}
+    assert dict(rows) == {family: source for family, (source, _) in FAMILIES.items()}
 
 
 def test_files_would_be_loaded():
     """Each ends in STOP or is cut on purpose: no fixture is refused for a mistake in writing it."""
-    for told, files in FAMILIES.values():
-        assert re.fullmatch(r"[\w-]+/[\w-]+#\d+", told)
+    for source, files in FAMILIES.values():
+        assert re.fullmatch(r"[\w-]+/[\w-]+#\d+", source)
         assert all(data[-1:] == STOP or b"posix" in data for data in files)

@@ -25,11 +25,11 @@ from altered_models import (
     MANY,
     MODELS,
     NOTES,
+    assert_refused,
     findings,
-    inner,
+    inner_node,
     model,
-    nodes_of,
-    refused,
+    tree_nodes,
 )
 from scipy import sparse
 from sklearn.neighbors import BallTree, KDTree
@@ -77,10 +77,10 @@ BROKEN_NODES = {
 def test_node(broken, where, tmp_path):
     field, value, words = BROKEN_NODES[broken]
     tree = model("tree")
-    nodes = nodes_of(tree.tree_)
-    at = inner(nodes, where)
+    nodes = tree_nodes(tree.tree_)
+    at = inner_node(nodes, where)
     nodes[field][at] = value(nodes, at)
-    found = refused(tree, tmp_path, f"node {at:,} of a tree .*{words}")
+    found = assert_refused(tree, tmp_path, f"node {at:,} of a tree .*{words}")
     assert found.global_ == "sklearn.tree._tree:Tree"
 
 
@@ -88,21 +88,21 @@ def test_node(broken, where, tmp_path):
 @pytest.mark.parametrize("where", ["first", "middle", "last"])
 def test_node_of_a_tree_too_large_to_keep(where, how, tmp_path):
     tree = model("large tree")
-    nodes = nodes_of(tree.tree_)
+    nodes = tree_nodes(tree.tree_)
     assert nodes.nbytes > 2**20
-    at = inner(nodes, where)
+    at = inner_node(nodes, where)
     nodes["right_child"][at] = len(nodes)
-    refused(tree, tmp_path, f"node {at:,} of a tree has the child {len(nodes):,}", how)
+    assert_refused(tree, tmp_path, f"node {at:,} of a tree has the child {len(nodes):,}", how)
 
 
 @pytest.mark.parametrize("broken", BROKEN_NODES)
 def test_each_rule_in_a_tree_too_large_to_keep(broken, tmp_path):
     field, value, words = BROKEN_NODES[broken]
     tree = model("large tree")
-    nodes = nodes_of(tree.tree_)
-    at = inner(nodes, "middle")
+    nodes = tree_nodes(tree.tree_)
+    at = inner_node(nodes, "middle")
     nodes[field][at] = value(nodes, at)
-    refused(tree, tmp_path, f"node {at:,} of a tree .*{words}")
+    assert_refused(tree, tmp_path, f"node {at:,} of a tree .*{words}")
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_each_rule_in_a_tree_too_large_to_keep(broken, tmp_path):
 @pytest.mark.parametrize("where", ["first", "last"])
 def test_leaf(field, value, where, tmp_path):
     tree = model("tree")
-    nodes = nodes_of(tree.tree_)
+    nodes = tree_nodes(tree.tree_)
     at = leaf(nodes, where)
     nodes[field][at] = value
-    refused(tree, tmp_path, f"node {at:,} of a tree")
+    assert_refused(tree, tmp_path, f"node {at:,} of a tree")
 
 
 EDGES = [-(2**63), -(2**32), -3, -2, -1, 0, 1, 3, 4, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**62]
@@ -136,7 +136,7 @@ def test_numbers_drawn_by_chance(seed, tmp_path):
     """The comparison of all nodes at once agrees with a walk from node to node."""
     random = np.random.default_rng(seed)
     tree = model("tree")
-    nodes = nodes_of(tree.tree_)
+    nodes = tree_nodes(tree.tree_)
     for _ in range(random.integers(1, 4)):
         field = random.choice(["left_child", "right_child", "feature"])
         at = random.integers(len(nodes))
@@ -148,7 +148,7 @@ def test_numbers_drawn_by_chance(seed, tmp_path):
 
 def test_children_may_be_the_other_way_round(tmp_path):
     tree = model("large tree")
-    nodes = nodes_of(tree.tree_)
+    nodes = tree_nodes(tree.tree_)
     left = nodes["left_child"].copy()
     nodes["left_child"] = nodes["right_child"]
     nodes["right_child"] = left
@@ -160,8 +160,8 @@ def test_bytes_in_the_file(tmp_path):
     tree = model("large tree")
     joblib.dump(tree, path)
     data = bytearray(path.read_bytes())
-    nodes = nodes_of(tree.tree_)
-    at = inner(nodes, "last")
+    nodes = tree_nodes(tree.tree_)
+    at = inner_node(nodes, "last")
     start = data.index(nodes.tobytes()) + at * nodes.itemsize
     data[start : start + 8] = (99_999).to_bytes(8, "little")
     path.write_bytes(data)
@@ -252,7 +252,7 @@ CHANGED_TREES = {
 @pytest.mark.parametrize("changed", CHANGED_TREES)
 def test_tree_as_a_whole(changed, how, tmp_path):
     reductions, words = CHANGED_TREES[changed]
-    refused(model("tree"), tmp_path, words, how, reductions)
+    assert_refused(model("tree"), tmp_path, words, how, reductions)
 
 
 OTHER_LAYOUTS = {
@@ -273,38 +273,38 @@ def test_other_layouts_of_nodes(layout, name, tmp_path):
     change = OTHER_LAYOUTS[layout]
     tree = model(name)
     assert findings(tree, tmp_path, 5, with_nodes(change)) == []
-    nodes = nodes_of(tree.tree_)
-    at = inner(nodes, "middle")
+    nodes = tree_nodes(tree.tree_)
+    at = inner_node(nodes, "middle")
     nodes["feature"][at] = 4
-    refused(tree, tmp_path, f"node {at:,} of a tree reads feature 4", 5, with_nodes(change))
+    assert_refused(tree, tmp_path, f"node {at:,} of a tree reads feature 4", 5, with_nodes(change))
 
 
 def test_tree_of_other_features_than_its_estimator(tmp_path):
     tree = model("tree")
     tree.n_features_in_ = 3
-    refused(tree, tmp_path, "number of features")
+    assert_refused(tree, tmp_path, "number of features")
     del tree.n_features_in_
-    refused(tree, tmp_path, "n_features_in_")
+    assert_refused(tree, tmp_path, "n_features_in_")
 
 
 def test_boosting_of_other_features_than_its_trees(tmp_path):
     boosting = model("boosting")
     boosting.n_features_in_ = 3
-    refused(boosting, tmp_path, "number of features")
+    assert_refused(boosting, tmp_path, "number of features")
 
 
 def test_boosting_with_more_trees_than_classes(tmp_path):
     boosting = model("boosting")
     boosting.estimators_ = np.c_[boosting.estimators_, boosting.estimators_]
-    refused(boosting, tmp_path, "the shape of the trees")
+    assert_refused(boosting, tmp_path, "the shape of the trees")
     boosting.n_trees_per_iteration_ = 6
-    refused(boosting, tmp_path, "classes")
+    assert_refused(boosting, tmp_path, "classes")
 
 
 def test_boosting_that_begins_with_other_classes(tmp_path):
     boosting = model("boosting")
     boosting.init_.classes_ = boosting.init_.classes_[:2]
-    refused(boosting, tmp_path, "classes")
+    assert_refused(boosting, tmp_path, "classes")
 
 
 def test_isolation_forest_deeper_than_it_says(tmp_path):
@@ -312,7 +312,7 @@ def test_isolation_forest_deeper_than_it_says(tmp_path):
     reductions = as_pickled(
         lambda args, state: (args, state | {"max_depth": state["max_depth"] - 1})
     )
-    refused(model("large isolation"), tmp_path, "levels deep", 5, reductions)
+    assert_refused(model("large isolation"), tmp_path, "levels deep", 5, reductions)
 
 
 # --- Histogram gradient boosting -----------------------------------------------------------------
@@ -336,26 +336,26 @@ def test_node_of_histogram_boosting(field, value, words, where, tmp_path):
     if field == "bitset_idx":
         chosen &= nodes["is_categorical"] == 1
     nodes[field][np.flatnonzero(chosen)[where]] = value
-    refused(boosting, tmp_path, words)
+    assert_refused(boosting, tmp_path, words)
 
 
 def test_categories_that_are_not_known(tmp_path):
     boosting = model("categories")
     boosting._bin_mapper.is_categorical_[:] = False
-    refused(boosting, tmp_path, "set of categories")
+    assert_refused(boosting, tmp_path, "set of categories")
 
 
 def test_sets_of_categories_too_small(tmp_path):
     boosting = model("categories")
     for (predictor,) in boosting._predictors:
         predictor.raw_left_cat_bitsets = predictor.raw_left_cat_bitsets[:, :1].copy()
-    refused(boosting, tmp_path, "the shape of the sets of categories")
+    assert_refused(boosting, tmp_path, "the shape of the sets of categories")
 
 
 def test_histogram_boosting_of_other_features(tmp_path):
     boosting = model("histogram")
     boosting._n_features = 99
-    refused(boosting, tmp_path, "number of features")
+    assert_refused(boosting, tmp_path, "number of features")
 
 
 # --- Neighbours ----------------------------------------------------------------------------------
@@ -377,7 +377,7 @@ def test_encodings_of_a_target_encoder(classes, change, tmp_path):
     encoder = TargetEncoder(cv=2).fit(CODES[:, :3], np.arange(300) % classes)
     assert findings(encoder, tmp_path) == []
     encoder.encodings_ = change(encoder.encodings_)
-    refused(encoder, tmp_path, "does not have one encoding")
+    assert_refused(encoder, tmp_path, "does not have one encoding")
 
 
 @pytest.mark.parametrize("name", ["kd tree", "ball tree"])
@@ -388,7 +388,7 @@ def test_the_state_of_a_tree_has_as_many_values_as_its_release_reads(name, size,
         return make, arguments, (*state, None)[:size]
 
     reductions = {KDTree: shortened, BallTree: shortened}
-    refused(model(name), tmp_path, "does not have 13 values", 5, reductions)
+    assert_refused(model(name), tmp_path, "does not have 13 values", 5, reductions)
 
 
 @pytest.mark.parametrize(("name", "module"), [("kd tree", "kd_tree"), ("ball tree", "ball_tree")])
@@ -419,7 +419,9 @@ def test_order_of_samples(name, value, where, tmp_path):
     index = np.array(tree.get_arrays()[1])
     place = {"first": 0, "middle": len(index) // 2, "last": len(index) - 1}[where]
     index[place] = len(index) if value is None else value
-    refused(altered, tmp_path, rf"at position {place:,}\b", 5, with_tree_state(1, lambda _: index))
+    assert_refused(
+        altered, tmp_path, rf"at position {place:,}\b", 5, with_tree_state(1, lambda _: index)
+    )
 
 
 @pytest.mark.parametrize(
@@ -442,7 +444,7 @@ def test_node_of_a_tree_of_neighbours(field, node, value, words, tmp_path):
     if words is None:  # no samples at all: useless and harmless
         assert findings(model("kd tree"), tmp_path, 5, reductions) == []
     else:
-        refused(model("kd tree"), tmp_path, words, 5, reductions)
+        assert_refused(model("kd tree"), tmp_path, words, 5, reductions)
 
 
 @pytest.mark.parametrize(
@@ -462,7 +464,7 @@ def test_node_of_a_tree_of_neighbours(field, node, value, words, tmp_path):
     ],
 )
 def test_tree_of_neighbours_as_a_whole(place, change, words, tmp_path):
-    refused(model("kd tree"), tmp_path, words, 5, with_tree_state(place, change))
+    assert_refused(model("kd tree"), tmp_path, words, 5, with_tree_state(place, change))
 
 
 def test_distance_of_other_features(tmp_path):
@@ -472,21 +474,21 @@ def test_distance_of_other_features(tmp_path):
         altered.__setstate__((p, vector, matrix[:1, :1].copy()))
         return altered
 
-    refused(model("mahalanobis"), tmp_path, "a distance", 5, with_tree_state(11, smaller))
+    assert_refused(model("mahalanobis"), tmp_path, "a distance", 5, with_tree_state(11, smaller))
 
 
 def test_classes_of_samples(tmp_path):
     search = model("brute force")
     search._y[-1] = 3
-    refused(search, tmp_path, "the classes of the samples contain 3")
+    assert_refused(search, tmp_path, "the classes of the samples contain 3")
     search._y = search._y[:-1]
-    refused(search, tmp_path, "the shape of the classes of the samples")
+    assert_refused(search, tmp_path, "the shape of the classes of the samples")
 
 
 def test_samples_of_other_features(tmp_path):
     search = model("brute force")
     search._fit_X = search._fit_X[:, :3].copy()
-    refused(search, tmp_path, "number of features")
+    assert_refused(search, tmp_path, "number of features")
 
 
 # --- Sparse matrices -----------------------------------------------------------------------------
@@ -499,9 +501,9 @@ def test_index_of_a_sparse_matrix(name, where, how, tmp_path):
     matrix = model(name)
     place = int(where * (len(matrix.indices) - 1))
     matrix.indices[place] = max(matrix.shape)
-    refused(matrix, tmp_path, rf"at position {place:,}\b", how)
+    assert_refused(matrix, tmp_path, rf"at position {place:,}\b", how)
     matrix.indices[place] = -1
-    refused(matrix, tmp_path, rf"contain -1 at position {place:,}\b", how)
+    assert_refused(matrix, tmp_path, rf"contain -1 at position {place:,}\b", how)
 
 
 @pytest.mark.parametrize("name", ["rows", "columns", "large rows"])
@@ -520,13 +522,13 @@ def test_row_pointers(name, change, tmp_path):
         matrix.indptr = pointers[:-1].copy()
     else:
         pointers[1] = -1
-    refused(matrix, tmp_path, "the row pointers of a sparse matrix")
+    assert_refused(matrix, tmp_path, "the row pointers of a sparse matrix")
 
 
 def test_fewer_values_than_indices(tmp_path):
     matrix = model("rows")
     matrix.data = matrix.data[:-1].copy()
-    refused(matrix, tmp_path, "one index for each value")
+    assert_refused(matrix, tmp_path, "one index for each value")
 
 
 def test_indices_of_8_bytes(tmp_path):
@@ -534,15 +536,15 @@ def test_indices_of_8_bytes(tmp_path):
     matrix.indices, matrix.indptr = matrix.indices.astype("i8"), matrix.indptr.astype("i8")
     assert findings(matrix, tmp_path) == []
     matrix.indices[7] = 2**32
-    refused(matrix, tmp_path, "contain 4,294,967,296 at position 7")
+    assert_refused(matrix, tmp_path, "contain 4,294,967,296 at position 7")
 
 
 def test_shape_of_a_sparse_matrix(tmp_path):
     matrix = model("rows")
     matrix._shape = (300, 3)
-    refused(matrix, tmp_path, "the indices of a sparse matrix")
+    assert_refused(matrix, tmp_path, "the indices of a sparse matrix")
     matrix._shape = (-1, 4)
-    refused(matrix, tmp_path, "no shape")
+    assert_refused(matrix, tmp_path, "no shape")
 
 
 # --- Support vector machines ---------------------------------------------------------------------
@@ -567,20 +569,20 @@ def test_shape_of_a_sparse_matrix(tmp_path):
 def test_support_vector_machine(name, attribute, change, tmp_path):
     machine = model(name)
     setattr(machine, attribute, change(getattr(machine, attribute)))
-    refused(machine, tmp_path, "support|coefficients|intercepts|vectors")
+    assert_refused(machine, tmp_path, "support|coefficients|intercepts|vectors")
 
 
 def test_support_vector_machine_of_another_kind(tmp_path):
     machine = model("svr")
     machine._impl = "c_svc"
-    refused(machine, tmp_path, "another kind")
+    assert_refused(machine, tmp_path, "another kind")
 
 
 def test_sparse_coefficients_with_gaps(tmp_path):
     machine = model("sparse svc")
     machine._dual_coef_.data[0] = 0
     machine._dual_coef_.eliminate_zeros()
-    refused(machine, tmp_path, "coefficients")
+    assert_refused(machine, tmp_path, "coefficients")
 
 
 # --- Vocabularies, encoders, splines -------------------------------------------------------------
@@ -592,7 +594,7 @@ def test_sparse_coefficients_with_gaps(tmp_path):
 def test_column_of_a_term(name, how, value, tmp_path):
     vectorizer = model(name)
     vectorizer.vocabulary_[next(iter(vectorizer.vocabulary_))] = value
-    refused(vectorizer, tmp_path, "a vocabulary of", how)
+    assert_refused(vectorizer, tmp_path, "a vocabulary of", how)
 
 
 @pytest.mark.parametrize("name", ["words", "frequent words", "dicts"])
@@ -600,14 +602,14 @@ def test_column_of_a_term_is_below_the_number_of_terms(name, tmp_path):
     vectorizer = model(name)
     count = len(vectorizer.vocabulary_)
     vectorizer.vocabulary_[next(iter(vectorizer.vocabulary_))] = count
-    refused(vectorizer, tmp_path, "a vocabulary of")
+    assert_refused(vectorizer, tmp_path, "a vocabulary of")
 
 
 def test_encoder_with_fewer_columns_than_categories(tmp_path):
     for name in ("one hot", "one hot without one", "one hot with the rest"):
         encoder = model(name)
         encoder._n_features_outs[0] -= 1
-        refused(encoder, tmp_path, "more categories than columns")
+        assert_refused(encoder, tmp_path, "more categories than columns")
 
 
 @pytest.mark.parametrize("attribute", ["_c", "_t", "k"])
@@ -617,14 +619,14 @@ def test_spline(attribute, tmp_path):
     state = vars(getattr(spline, "_delegate_to", None) or spline)  # since scipy 1.18, before it
     name = attribute if attribute in state else attribute.lstrip("_")
     state[name] = -1 if name == "k" else state[name][:4].copy()
-    refused(splines, tmp_path, "a spline")
+    assert_refused(splines, tmp_path, "a spline")
 
 
 @pytest.mark.parametrize("name", ["clusters", "parts of clusters"])
 def test_centres_of_other_features(name, tmp_path):
     clusters = model(name)
     clusters.cluster_centers_ = clusters.cluster_centers_[:, :3].copy()
-    refused(clusters, tmp_path, "the shape of the centres")
+    assert_refused(clusters, tmp_path, "the shape of the centres")
 
 
 # --- Boosters ------------------------------------------------------------------------------------
@@ -648,7 +650,7 @@ class Stored:
 @pytest.mark.parametrize("blob", [b"\0" * 300, b"model", b"", b"PK\3\4" * 9])
 def test_string_that_is_no_xgboost_model(blob, how, tmp_path):
     booster = Stored(xgboost.Booster, {"handle": bytearray(blob)})
-    refused(booster, tmp_path, "not an XGBoost model", how)
+    assert_refused(booster, tmp_path, "not an XGBoost model", how)
 
 
 def saved_xgboost(trees=2):
@@ -680,7 +682,7 @@ def test_trees_in_the_bytes_of_xgboost(key, value, words, how, tmp_path):
     data = saved_xgboost()
     assert findings(Stored(xgboost.Booster, {"handle": bytearray(data)}), tmp_path, how) == []
     broken = bytearray(in_ubjson(data, key, value))
-    refused(Stored(xgboost.Booster, {"handle": broken}), tmp_path, words, how)
+    assert_refused(Stored(xgboost.Booster, {"handle": broken}), tmp_path, words, how)
 
 
 @pytest.mark.parametrize("how", [2, 5])
@@ -691,14 +693,14 @@ def test_xgboost_model_too_large_to_keep(how, tmp_path, monkeypatch):
     assert len(data) > limits.MODEL_BYTES
     assert findings(Stored(xgboost.Booster, {"handle": bytearray(data)}), tmp_path, how) == []
     broken = bytearray(in_ubjson(data, "left_children", 99_999))
-    refused(Stored(xgboost.Booster, {"handle": broken}), tmp_path, "has child", how)
+    assert_refused(Stored(xgboost.Booster, {"handle": broken}), tmp_path, "has child", how)
 
 
 def test_configuration_of_another_xgboost_model(tmp_path):
     data = saved_xgboost()
     at = data.index(b"num_feature") + len("num_feature") + 10  # that of the configuration
     broken = bytearray(data[:at] + b"9" + data[at + 1 :])
-    refused(Stored(xgboost.Booster, {"handle": broken}), tmp_path, "another model", 5)
+    assert_refused(Stored(xgboost.Booster, {"handle": broken}), tmp_path, "another model", 5)
 
 
 def test_bytes_of_xgboost_before_1_4(tmp_path):
@@ -710,7 +712,7 @@ def test_bytes_of_xgboost_before_1_4(tmp_path):
         return Stored(xgboost.Booster, {"handle": bytearray(data)})
 
     assert findings(stored(binary), tmp_path, 5) == []
-    refused(stored(binary[:-40]), tmp_path, "too early", 5)
+    assert_refused(stored(binary[:-40]), tmp_path, "too early", 5)
     bare = Stored(xgboost.Booster, {"handle": bytearray(binary)})
     assert findings(bare, tmp_path, 5) == []
 
@@ -719,14 +721,14 @@ def test_trees_in_the_bytes_of_catboost(tmp_path):
     state = model("catboost").__getstate__()
     assert findings(Stored(catboost.CatBoostClassifier, state), tmp_path, 5) == []
     state["__model"] = state["__model"][:-9]
-    refused(Stored(catboost.CatBoostClassifier, state), tmp_path, "CatBoost", 5)
+    assert_refused(Stored(catboost.CatBoostClassifier, state), tmp_path, "CatBoost", 5)
 
 
 def test_bytes_that_are_no_catboost_model(tmp_path):
     state = model("catboost").__getstate__()
     state["__model"] = b"XBM1" + state["__model"][4:]
     altered = Stored(catboost.CatBoostClassifier, state)
-    refused(altered, tmp_path, "not a CatBoost model", 5)
+    assert_refused(altered, tmp_path, "not a CatBoost model", 5)
 
 
 CATBOOST_STATES = {
@@ -797,7 +799,7 @@ def test_text_of_lightgbm(changed, tmp_path):
     name, pattern, new, words = LIGHTGBM[changed]
     text = changed_text(name, pattern, new)
     for key in ("_handle", "handle"):
-        refused(Stored(lightgbm.Booster, {key: text}), tmp_path, words, 5)
+        assert_refused(Stored(lightgbm.Booster, {key: text}), tmp_path, words, 5)
 
 
 def test_text_of_lightgbm_too_large_to_keep(tmp_path):
@@ -812,7 +814,7 @@ def test_text_of_lightgbm_too_large_to_keep(tmp_path):
     broken = f"{text[:at]}999{text[at + 1 :]}"
     for how in (2, 5):
         assert findings(Stored(lightgbm.Booster, {"_handle": text}), tmp_path, how) == []
-        refused(Stored(lightgbm.Booster, {"_handle": broken}), tmp_path, "the child", how)
+        assert_refused(Stored(lightgbm.Booster, {"_handle": broken}), tmp_path, "the child", how)
 
 
 # --- What is around -----------------------------------------------------------------------------
@@ -861,7 +863,7 @@ def test_attribute_that_is_set_twice(tmp_path):
 def test_more_of_a_kind_are_one_finding(tmp_path):
     forest = model("forest of two")
     for tree in forest.estimators_:
-        nodes_of(tree.tree_)["feature"][0] = 99
+        tree_nodes(tree.tree_)["feature"][0] = 99
     assert len(findings(forest, tmp_path)) == 1
 
 
@@ -871,7 +873,7 @@ def test_many_objects_on_the_same_array(tmp_path):
     copies = [sparse.csr_matrix(matrix.shape) for _ in range(100)]
     for copy in copies:
         copy.__dict__.update(matrix.__dict__)
-    refused(copies, tmp_path, "share its arrays", 5)
+    assert_refused(copies, tmp_path, "share its arrays", 5)
 
 
 def test_file_that_changes_between_its_first_and_its_second_reading(tmp_path, monkeypatch):

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from altered_frames import Made, axes, block, called, frame, instance, numbers
-from altered_models import findings, refused
+from altered_frames import Reduced, axes, block, block_manager, frame, instance, numbers
+from altered_models import assert_refused, findings
 from pandas.core.internals.managers import BlockManager, SingleBlockManager
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -27,7 +27,7 @@ def series(values, places, length):
     return frame(with_state(altered, [pd.RangeIndex(length)], SingleBlockManager), pd.Series)
 
 
-FORMS = {"called": called, "with a state": with_state}
+FORMS = {"called": block_manager, "with a state": with_state}
 SOUND = {
     "a slice": [block(numbers(3), slice(0, 3, 1))],
     "two slices": [block(numbers(2), slice(0, 2, 1)), block(numbers(1), slice(2, 3, 1))],
@@ -107,54 +107,56 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_places(name, form, tmp_path):
     blocks, words = BROKEN[name]
-    found = refused(frame(FORMS[form](blocks, axes(3))), tmp_path, words, 4)
+    found = assert_refused(frame(FORMS[form](blocks, axes(3))), tmp_path, words, 4)
     assert found.global_ == "pandas.core.internals.managers:BlockManager"
 
 
 def test_frame_inside_an_estimator(tmp_path):
     scaler = StandardScaler().fit(numbers(3))
-    scaler.rows_ = frame(called([block(numbers(3), np.array([0, 1, 9]))], axes(3)))
-    refused(scaler, tmp_path, "position 9 of 3", 4)
+    scaler.rows_ = frame(block_manager([block(numbers(3), np.array([0, 1, 9]))], axes(3)))
+    assert_refused(scaler, tmp_path, "position 9 of 3", 4)
 
 
 def test_places_that_are_too_many_to_keep(tmp_path):
     count = limits.KEPT_BYTES // 8 + 9
     places = np.arange(count)[::-1].copy()
-    sound = frame(called([block(np.ones((count, 1), "i1"), places)], axes(count, 1)))
+    sound = frame(block_manager([block(np.ones((count, 1), "i1"), places)], axes(count, 1)))
     assert findings(sound, tmp_path, 4) == []
     places[count // 2] = count
-    refused(sound, tmp_path, f"position {count:,} of", 4)
+    assert_refused(sound, tmp_path, f"position {count:,} of", 4)
     places[count // 2] = 0
-    refused(sound, tmp_path, "same position", 4)
+    assert_refused(sound, tmp_path, "same position", 4)
 
 
 def test_more_places_than_the_file_is_long(tmp_path):
     """Marking them all would take more memory than there is."""
     blocks = [block(np.ones((2**40, 0)), slice(0, 2**40, 1))]
-    refused(frame(called(blocks, axes(2**40, 0))), tmp_path, "more objects share its arrays", 4)
+    assert_refused(
+        frame(block_manager(blocks, axes(2**40, 0))), tmp_path, "more objects share its arrays", 4
+    )
 
 
 def test_dimensions_of_a_block(tmp_path):
-    altered = frame(called([block(numbers(3), slice(0, 3, 1), 1)], axes(3)))
-    refused(altered, tmp_path, "not have the dimensions", 4)
+    altered = frame(block_manager([block(numbers(3), slice(0, 3, 1), 1)], axes(3)))
+    assert_refused(altered, tmp_path, "not have the dimensions", 4)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_number_of_axes(form, tmp_path):
     altered = frame(FORMS[form]([block(numbers(3), slice(0, 3, 1))], axes(3)[:1]))
-    refused(altered, tmp_path, "number of axes", 4)
+    assert_refused(altered, tmp_path, "number of axes", 4)
 
 
 def test_axes_that_are_no_indexes(tmp_path):
     altered = frame(with_state([block(numbers(3), slice(0, 3, 1))], [[[1, 2, 3]], np.arange(4)]))
-    refused(altered, tmp_path, "an axis is not an index", 4)
+    assert_refused(altered, tmp_path, "an axis is not an index", 4)
 
 
 @pytest.mark.parametrize("length", [3, 5])
 def test_length_of_a_series(length, tmp_path):
     assert findings(series(np.ones(4), slice(0, 4, 1), 4), tmp_path, 4) == []
-    refused(series(np.ones(length), slice(0, length, 1), 4), tmp_path, "but it has 4", 4)
-    refused(series(np.ones(length), slice(0, 4, 1), 4), tmp_path, "the shape", 4)
+    assert_refused(series(np.ones(length), slice(0, length, 1), 4), tmp_path, "but it has 4", 4)
+    assert_refused(series(np.ones(length), slice(0, 4, 1), 4), tmp_path, "the shape", 4)
 
 
 OTHER_STATES = {
@@ -168,22 +170,22 @@ OTHER_STATES = {
 @pytest.mark.parametrize("name", OTHER_STATES)
 def test_other_forms_of_a_state(name, tmp_path):
     altered = frame(instance(SingleBlockManager, OTHER_STATES[name]), pd.Series)
-    refused(altered, tmp_path, "form that pandas writes", 4)
+    assert_refused(altered, tmp_path, "form that pandas writes", 4)
 
 
 def test_manager_of_another_class(tmp_path):
     single = with_state([block(np.ones(4), slice(0, 4, 1), 1)], axes(3)[1:], SingleBlockManager)
-    refused(frame(single), tmp_path, "that of another class", 4)
-    both = called([block(numbers(3), slice(0, 3, 1))], axes(3))
-    refused(frame(both, pd.Series), tmp_path, "that of another class", 4)
+    assert_refused(frame(single), tmp_path, "that of another class", 4)
+    both = block_manager([block(numbers(3), slice(0, 3, 1))], axes(3))
+    assert_refused(frame(both, pd.Series), tmp_path, "that of another class", 4)
 
 
 def test_two_managers(tmp_path):
-    sound = called([block(numbers(3), slice(0, 3, 1))], axes(3))
+    sound = block_manager([block(numbers(3), slice(0, 3, 1))], axes(3))
     assert findings(frame(sound, key="_data"), tmp_path, 4) == []
     altered = instance(pd.DataFrame, {"_mgr": sound, "_data": sound})
-    refused(altered, tmp_path, "not have exactly one manager", 4)
-    refused(
+    assert_refused(altered, tmp_path, "not have exactly one manager", 4)
+    assert_refused(
         instance(pd.DataFrame, {"_typ": "dataframe"}), tmp_path, "not have exactly one manager", 4
     )
 
@@ -200,10 +202,10 @@ def categorical(codes):
 def test_code_of_a_categorical(kind, code, tmp_path):
     assert findings(categorical(np.array([0, 1, 2, -1], kind)), tmp_path, 4) == []
     altered = categorical(np.array([0, 1, code, -1], kind))
-    refused(altered, tmp_path, f"contain {code} at position 2", 4)
+    assert_refused(altered, tmp_path, f"contain {code} at position 2", 4)
     encoder = OneHotEncoder().fit(numbers(3))
-    encoder.seen_ = frame(called([block(altered, slice(0, 1, 1))], axes(1)))
-    refused(encoder, tmp_path, f"contain {code} at position 2", 4)
+    encoder.seen_ = frame(block_manager([block(altered, slice(0, 1, 1))], axes(1)))
+    assert_refused(encoder, tmp_path, f"contain {code} at position 2", 4)
 
 
 @pytest.fixture
@@ -218,7 +220,7 @@ def test_codes_of_another_kind(kind, old_categorical, tmp_path):
     altered = instance(
         old_categorical, {"_codes": np.array([0], kind), "_categories": pd.Index([1])}
     )
-    refused(altered, tmp_path, f"is {kind}", 4)
+    assert_refused(altered, tmp_path, f"is {kind}", 4)
 
 
 @pytest.mark.parametrize("name", ["_codes", "_ndarray"])
@@ -229,20 +231,20 @@ def test_categorical_with_a_dict(name, since, old_categorical, tmp_path):
     sound = instance(old_categorical, {name: np.array([0, 2, -1], "i1"), **content})
     assert findings(sound, tmp_path, 4) == []
     altered = instance(old_categorical, {name: np.array([0, 3, -1], "i1"), **content})
-    refused(altered, tmp_path, "contain 3 at position 1", 4)
+    assert_refused(altered, tmp_path, "contain 3 at position 1", 4)
 
 
 def test_categorical_without_categories(old_categorical, tmp_path):
     altered = instance(old_categorical, {"_codes": np.array([0], "i1")})
-    refused(altered, tmp_path, "contain 0 at position 0", 4)
+    assert_refused(altered, tmp_path, "contain 0 at position 0", 4)
     altered = instance(old_categorical, {"_codes": np.array([-1], "i1"), "_categories": [1, 2]})
-    refused(altered, tmp_path, "an axis is not an index", 4)
-    refused(instance(old_categorical, {}), tmp_path, "of one release", 4)
+    assert_refused(altered, tmp_path, "an axis is not an index", 4)
+    assert_refused(instance(old_categorical, {}), tmp_path, "of one release", 4)
 
 
 def multi(levels, codes, key="codes"):
     facts = {"levels": levels, key: codes, "sortorder": None, "names": [None] * len(levels)}
-    return Made(pd.core.indexes.base._new_Index, pd.MultiIndex, facts)
+    return Reduced(pd.core.indexes.base._new_Index, pd.MultiIndex, facts)
 
 
 LEVELS = [pd.Index([1.5, 2.5]), pd.RangeIndex(3)]
@@ -261,24 +263,26 @@ def test_codes_of_an_index(key, tmp_path):
     assert findings(sound, tmp_path, 4) == []
     for codes, words in BROKEN_CODES.values():
         altered = multi(LEVELS, [np.array(part, "i1") for part in codes], key)
-        refused(altered, tmp_path, words, 4)
+        assert_refused(altered, tmp_path, words, 4)
         altered = frame(
             with_state([block(numbers(3, 2), slice(0, 3, 1))], [pd.RangeIndex(3), altered])
         )
-        refused(altered, tmp_path, words, 4)
+        assert_refused(altered, tmp_path, words, 4)
 
 
 def test_codes_told_twice(tmp_path):
     codes = [np.array([0, 0], "i1")] * 2
     altered = multi(LEVELS, codes)
     altered.reduced[1][1]["labels"] = codes
-    refused(altered, tmp_path, "no codes", 4)
+    assert_refused(altered, tmp_path, "no codes", 4)
 
 
 def test_rows_of_an_index_of_levels(tmp_path):
     index = multi(LEVELS, [np.array([0, 1], "i1")] * 2)
-    altered = frame(called([block(numbers(3, 3), slice(0, 3, 1))], [pd.RangeIndex(3), index]))
-    refused(altered, tmp_path, r"the shape \(3, 3\)", 4)
+    altered = frame(
+        block_manager([block(numbers(3, 3), slice(0, 3, 1))], [pd.RangeIndex(3), index])
+    )
+    assert_refused(altered, tmp_path, r"the shape \(3, 3\)", 4)
 
 
 @pytest.mark.parametrize("kind", ["Int64", "Float64", "boolean"])
@@ -286,9 +290,9 @@ def test_mask_of_an_array(kind, tmp_path):
     altered = pd.array([1, 0, None], dtype=kind)
     assert findings(altered, tmp_path, 4) == []
     altered._mask = altered._mask[:-1]
-    refused(altered, tmp_path, "the mask of an array", 4)
+    assert_refused(altered, tmp_path, "the mask of an array", 4)
     altered._mask = np.zeros(3, "i1")
-    refused(altered, tmp_path, "the mask of an array", 4)
+    assert_refused(altered, tmp_path, "the mask of an array", 4)
 
 
 # --- Forms of a state ----------------------------------------------------------------------------
@@ -317,14 +321,14 @@ def test_an_array_has_the_attributes_of_one_release(module, name, tmp_path, monk
     for form in FORMS_OF[module, name]:
         assert findings(instance(cls, {**form, **dtype}), tmp_path, 4) == []
         for key in {"_codes", "_data", "_mask", "_ndarray"} - form.keys():
-            refused(instance(cls, {**form, **dtype, key: CODES}), tmp_path, MIXED, 4)
+            assert_refused(instance(cls, {**form, **dtype, key: CODES}), tmp_path, MIXED, 4)
         for key in form if len(form) > 1 else ():
-            refused(instance(cls, {key: form[key]}), tmp_path, MIXED, 4)
+            assert_refused(instance(cls, {key: form[key]}), tmp_path, MIXED, 4)
 
 
 def test_categories_told_twice(old_categorical, tmp_path):
     state = {"_codes": CODES, "_categories": pd.Index([1, 2, 3]), **ONE_DTYPE}
-    refused(instance(old_categorical, state), tmp_path, MIXED, 4)
+    assert_refused(instance(old_categorical, state), tmp_path, MIXED, 4)
 
 
 @pytest.mark.parametrize("key", ["_codes", "_ndarray", "_data", "_mask", "_dtype", "_categories"])
@@ -332,9 +336,9 @@ def test_values_among_the_other_attributes_of_an_array(key, tmp_path):
     for altered in (categorical(CODES), pd.array(["2020-01-01"], dtype="datetime64[ns]")):
         function, args, state = altered.__reduce__()
         more = {**(state[2] if len(state) > 2 else {}), "_note": 1}
-        assert findings(Made(function, *args, state=(*state[:2], more)), tmp_path, 4) == []
+        assert findings(Reduced(function, *args, state=(*state[:2], more)), tmp_path, 4) == []
         more[key] = CODES
-        refused(Made(function, *args, state=(*state[:2], more)), tmp_path, MIXED, 4)
+        assert_refused(Reduced(function, *args, state=(*state[:2], more)), tmp_path, MIXED, 4)
 
 
 @pytest.mark.parametrize("name", ["_codes", "_ndarray"])
@@ -344,7 +348,7 @@ def test_values_in_the_cache_of_an_array(name, old_categorical, tmp_path):
     assert findings(instance(old_categorical, {**state, "_cache": {"ndim": 1}}), tmp_path, 4) == []
     wrong = np.zeros(9, "i1")
     altered = instance(old_categorical, {**state, "_cache": {name: wrong}})
-    refused(altered, tmp_path, "the cache of an array", 4)
+    assert_refused(altered, tmp_path, "the cache of an array", 4)
 
 
 # --- Releases ------------------------------------------------------------------------------------

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from altered_archives import refused_in_both, skops_findings
-from altered_models import WORDS, X, findings, refused
+from altered_archives import assert_refused_in_both, skops_findings
+from altered_models import WORDS, X, assert_refused, findings
 from category_encoders import HashingEncoder
 from sklearn.cluster import BisectingKMeans, KMeans, MiniBatchKMeans
 from sklearn.compose import ColumnTransformer
@@ -23,7 +23,7 @@ def test_hashes_without_columns(kind, count, tmp_path):
     altered = kind(n_features=16)
     assert findings(altered, tmp_path, 5) == skops_findings(altered, tmp_path) == []
     altered.n_features = count
-    refused_in_both(altered, tmp_path, "n_features")
+    assert_refused_in_both(altered, tmp_path, "n_features")
 
 
 def test_hashes_in_a_pipeline(tmp_path):
@@ -31,7 +31,7 @@ def test_hashes_in_a_pipeline(tmp_path):
     altered.fit(WORDS, [0, 1, 1])
     assert findings(altered, tmp_path, 5) == []
     altered[0].n_features = 0
-    refused_in_both(altered, tmp_path, "n_features")
+    assert_refused_in_both(altered, tmp_path, "n_features")
 
 
 @pytest.mark.parametrize("kind", [KMeans, MiniBatchKMeans, BisectingKMeans])
@@ -42,7 +42,7 @@ def test_threads_of_clusters(kind, tmp_path):
         assert findings(altered, tmp_path, 5) == skops_findings(altered, tmp_path) == []
     for count in (0, -1, 100_000, 10**9, 2.0, None):
         altered._n_threads = count
-        refused_in_both(altered, tmp_path, "_n_threads")
+        assert_refused_in_both(altered, tmp_path, "_n_threads")
 
 
 def test_processes_of_an_encoder(tmp_path):
@@ -54,11 +54,11 @@ def test_processes_of_an_encoder(tmp_path):
     assert findings(altered, tmp_path, 5) == []
     for count in (0, -1, 129, 10**6, 1.0, "1", None):
         altered.max_process = count
-        refused(altered, tmp_path, "max_process", 5)
+        assert_refused(altered, tmp_path, "max_process", 5)
     altered.max_process = 1
     for method in ("", "other", None, 1):
         altered.process_creation_method = method
-        refused(altered, tmp_path, "process_creation_method", 5)
+        assert_refused(altered, tmp_path, "process_creation_method", 5)
 
 
 FORMATS = ["{transformer_name}{feature_name}", "{feature_name}", "a{{b}}_{feature_name}", "same"]
@@ -90,7 +90,7 @@ def test_plain_names_of_columns(names, tmp_path):
 
 @pytest.mark.parametrize("names", [*WRONG_FORMATS, np.str_("{feature_name:>3}")])
 def test_names_of_columns_that_format(names, tmp_path):
-    refused_in_both(transformer(names), tmp_path, "format of names")
+    assert_refused_in_both(transformer(names), tmp_path, "format of names")
 
 
 @pytest.mark.parametrize("output", ["default", "pandas", "polars"])
@@ -104,8 +104,8 @@ def test_outputs(output, tmp_path):
 def test_outputs_that_scikit_learn_does_not_have(output, tmp_path):
     altered = StandardScaler().fit(FRAME)
     altered._sklearn_output_config = {"transform": output}
-    refused_in_both(altered, tmp_path, "its output")
+    assert_refused_in_both(altered, tmp_path, "its output")
     altered._sklearn_output_config = {"transform": "pandas", "predict": "pandas"}
-    refused_in_both(altered, tmp_path, "its output")
+    assert_refused_in_both(altered, tmp_path, "its output")
     altered._sklearn_output_config = [output]
-    refused_in_both(altered, tmp_path, "_sklearn_output_config")
+    assert_refused_in_both(altered, tmp_path, "_sklearn_output_config")

@@ -5,7 +5,7 @@ import copyreg
 import numpy as np
 import pytest
 from altered_matrices import DENSE, in_format
-from altered_models import findings, model, refused
+from altered_models import assert_refused, findings, model
 from scipy import sparse
 from sklearn.cluster import AffinityPropagation
 
@@ -40,7 +40,7 @@ def test_arrays_of_three_dimensions(tmp_path):
     altered = in_format("coo", "array", DENSE.reshape(2, 3, 4))
     assert findings(altered, tmp_path, 5) == []
     altered.coords[2][-1] = 4
-    refused(altered, tmp_path, "contain 4 at position 22", 5)
+    assert_refused(altered, tmp_path, "contain 4 at position 22", 5)
 
 
 class Old:
@@ -192,7 +192,7 @@ BROKEN = {
 def test_what_lies_outside(name, tmp_path):
     make, words = BROKEN[name]
     altered = make()
-    refused(altered, tmp_path, words, 5)
+    assert_refused(altered, tmp_path, words, 5)
 
 
 @pytest.mark.parametrize("value", [1, 2])
@@ -204,7 +204,7 @@ def test_coordinates_of_old_releases(value, tmp_path):
     if value == 1:
         assert findings(altered, tmp_path, 2) == []
     else:
-        refused(altered, tmp_path, "contain 2 at position 1", 2)
+        assert_refused(altered, tmp_path, "contain 2 at position 1", 2)
 
 
 @pytest.mark.parametrize("value", [1, 2])
@@ -213,13 +213,13 @@ def test_keys_of_old_releases(value, tmp_path):
     if value == 1:
         assert findings(altered, tmp_path, 2) == []
     else:
-        refused(altered, tmp_path, "contain 2, which is not between 0 and", 2)
+        assert_refused(altered, tmp_path, "contain 2, which is not between 0 and", 2)
 
 
 def test_inside_an_estimator(tmp_path):
     clusters = AffinityPropagation(random_state=0).fit(DENSE)
     clusters.cluster_centers_ = coordinates(1, 6)
-    refused(clusters, tmp_path, "contain 6 at position 22", 5)
+    assert_refused(clusters, tmp_path, "contain 6 at position 22", 5)
 
 
 def test_lists_that_are_shared(tmp_path):

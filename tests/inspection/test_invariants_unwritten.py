@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-from altered_archives import refused_in_both, skops_findings
-from altered_models import X, Y, findings, refused
+from altered_archives import assert_refused_in_both, skops_findings
+from altered_models import X, Y, assert_refused, findings
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.multioutput import ClassifierChain, RegressorChain
@@ -49,8 +49,8 @@ def test_polynomials_that_count_other_columns(name, value, tmp_path):
     altered = PolynomialFeatures(2).fit(X)
     assert skops_findings(altered, tmp_path) == []
     setattr(altered, name, value)
-    refused_in_both(altered, tmp_path, "degree|columns|features|boolean")
-    refused(
+    assert_refused_in_both(altered, tmp_path, "degree|columns|features|boolean")
+    assert_refused(
         make_pipeline(altered, LogisticRegression()), tmp_path, "degree|columns|features|boolean"
     )
 
@@ -58,18 +58,18 @@ def test_polynomials_that_count_other_columns(name, value, tmp_path):
 def test_polynomials_that_have_no_number_of_features(tmp_path):
     altered = PolynomialFeatures(2).fit(X)
     altered.n_input_features_ = 3
-    refused_in_both(altered, tmp_path, "one number of features")
+    assert_refused_in_both(altered, tmp_path, "one number of features")
     altered.n_input_features_ = 4
     assert findings(altered, tmp_path, 5) == []
     del altered.n_features_in_
-    refused_in_both(altered, tmp_path, "no number of features")
+    assert_refused_in_both(altered, tmp_path, "no number of features")
 
 
 @pytest.mark.parametrize("width", [0, -3])
 def test_polynomials_of_no_feature(width, tmp_path):
     altered = PolynomialFeatures(0).fit(X)
     altered.n_features_in_ = width
-    refused_in_both(altered, tmp_path, "one number of features")
+    assert_refused_in_both(altered, tmp_path, "one number of features")
 
 
 def test_polynomials_of_0_24(tmp_path):
@@ -80,7 +80,7 @@ def test_polynomials_of_0_24(tmp_path):
         delattr(altered, name)
     assert findings(altered, tmp_path, 5) == []
     altered.degree = 1
-    refused(altered, tmp_path, "columns", 5)
+    assert_refused(altered, tmp_path, "columns", 5)
 
 
 @pytest.mark.parametrize("huge", [2**31, 2**62])
@@ -88,7 +88,7 @@ def test_the_cost_of_counting_is_bounded(huge, tmp_path):
     for product in (False, True):
         altered = PolynomialFeatures(2, interaction_only=product).fit(X)
         altered.degree = altered._max_degree = altered.n_features_in_ = huge
-        refused(altered, tmp_path, "columns", 5)
+        assert_refused(altered, tmp_path, "columns", 5)
 
 
 CHAINS = {
@@ -105,7 +105,9 @@ def test_chains_that_lack_a_place(name, tmp_path):
     assert findings(altered, tmp_path, 5) == skops_findings(altered, tmp_path) == []
     for wrong in ([0, 0, 1], [0, 1, 3], [-1, 0, 1]):
         altered.order_ = kind(wrong) if kind is list else np.array(wrong)
-        refused_in_both(altered, tmp_path, "order_ of a chain does not contain each column once")
+        assert_refused_in_both(
+            altered, tmp_path, "order_ of a chain does not contain each column once"
+        )
 
 
 @pytest.mark.parametrize("kind", [GaussianMixture, BayesianGaussianMixture])
@@ -117,4 +119,4 @@ def test_mixtures(kind, covariances, tmp_path):
     assert findings(altered, tmp_path, 5) == skops_findings(altered, tmp_path) == []
     if covariances == "full":
         altered.precisions_cholesky_ = altered.precisions_cholesky_[:1].copy()
-        refused_in_both(altered, tmp_path, "does not have one matrix for each mean")
+        assert_refused_in_both(altered, tmp_path, "does not have one matrix for each mean")

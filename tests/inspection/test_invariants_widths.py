@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from altered_models import X, findings, model, refused
+from altered_models import X, assert_refused, findings, model
 from sklearn.cluster import Birch
 from sklearn.covariance import EllipticEnvelope
 from sklearn.neighbors import NearestNeighbors
@@ -33,8 +33,8 @@ def test_missing_width(name, tmp_path):
     assert findings(altered, tmp_path, 5) == []
     del altered.n_features_in_
     altered.n_features_ = 4  # with which releases before 0.24 compare
-    refused(altered, tmp_path, r"\(n_features_in_\) is missing", 5)
-    refused(make_pipeline(StandardScaler().fit(X), altered), tmp_path, "n_features_in_", 5)
+    assert_refused(altered, tmp_path, r"\(n_features_in_\) is missing", 5)
+    assert_refused(make_pipeline(StandardScaler().fit(X), altered), tmp_path, "n_features_in_", 5)
 
 
 @pytest.mark.parametrize("name", COMPILED)
@@ -61,25 +61,25 @@ def test_releases_that_kept_no_width(version, tmp_path):
     if RELEASES[version]:
         assert findings(search, tmp_path, 5, reductions(version)) == []
     else:
-        refused(search, tmp_path, "n_features_in_", 5, reductions(version))
+        assert_refused(search, tmp_path, "n_features_in_", 5, reductions(version))
     both = [search, StandardScaler().fit(X)]
-    refused(both, tmp_path, "n_features_in_", 5, reductions(version))
+    assert_refused(both, tmp_path, "n_features_in_", 5, reductions(version))
 
 
 @pytest.mark.parametrize("attribute", ["location_", "covariance_", "precision_"])
 def test_ellipse_of_other_features(attribute, tmp_path):
     altered = fitted("ellipse")
     setattr(altered, attribute, getattr(altered, attribute)[:3].copy())
-    refused(altered, tmp_path, "the shape of", 5)
+    assert_refused(altered, tmp_path, "the shape of", 5)
 
 
 def test_norms_of_centres(tmp_path):
     altered = fitted("subclusters")
     altered._subcluster_norms = altered._subcluster_norms[:-1].copy()
-    refused(altered, tmp_path, "the norms of the centres", 5)
+    assert_refused(altered, tmp_path, "the norms of the centres", 5)
     altered = fitted("subclusters")
     altered.subcluster_centers_ = altered.subcluster_centers_[:, :3].copy()
-    refused(altered, tmp_path, "the centres", 5)
+    assert_refused(altered, tmp_path, "the centres", 5)
 
 
 @pytest.mark.parametrize("attribute", ["metric_params", "effective_metric_params_"])
@@ -88,7 +88,7 @@ def test_matrix_of_a_distance(attribute, tmp_path):
     altered = NearestNeighbors(algorithm="brute", **settings).fit(X)
     assert findings(altered, tmp_path, 5) == []
     setattr(altered, attribute, {"VI": np.eye(2)})
-    refused(altered, tmp_path, "the matrix of a distance", 5)
+    assert_refused(altered, tmp_path, "the matrix of a distance", 5)
 
 
 def test_columns_of_labels(tmp_path):
@@ -96,4 +96,4 @@ def test_columns_of_labels(tmp_path):
     altered.transform([["a"]])
     assert findings(altered, tmp_path, 5) == []
     altered._cached_dict["a"] = 2
-    refused(altered, tmp_path, "columns that do not exist", 5)
+    assert_refused(altered, tmp_path, "columns that do not exist", 5)

@@ -9,7 +9,7 @@ import lightgbm
 import numpy as np
 import pytest
 import xgboost
-from saving import saved
+from saving import save_and_inspect
 from sklearn import feature_selection, model_selection
 from sklearn.datasets import make_blobs
 from sklearn.dummy import DummyClassifier
@@ -164,7 +164,7 @@ def answers(model, name):
 
 def contradiction(model, name, path):
     """Return the labels of the inspection if `predict` contradicts them, or None."""
-    spec = saved(model, path, 4)
+    spec = save_and_inspect(model, path, 4)
     predicted = answers(model, name)
     if spec.safety.verdict != "pass" or predicted is None:
         return None
@@ -183,7 +183,7 @@ def contradiction(model, name, path):
 def test_no_attribute_shows_classes_that_predict_does_not_return(name, count, tmp_path):
     model = fitted(name, count)
     path = tmp_path / "m"
-    classes = saved(model, path, 4).signature.classes
+    classes = save_and_inspect(model, path, 4).signature.classes
     if name in SEVERAL:
         assert classes is None
     else:
@@ -202,14 +202,14 @@ def test_no_attribute_shows_classes_that_predict_does_not_return(name, count, tm
 
 def test_constant_of_a_dummy_that_is_no_class(tmp_path):
     model = DummyClassifier(strategy="constant", constant="a").fit(ROWS, KNOWN[NUMBERS])
-    assert saved(model, tmp_path / "m", 4).signature.classes == ("a", "b", "c")
+    assert save_and_inspect(model, tmp_path / "m", 4).signature.classes == ("a", "b", "c")
     model.constant = "x"
     assert contradiction(model, "DummyClassifier", tmp_path / "m") is None
 
 
 def test_label_of_rows_without_neighbours(tmp_path):
     model = RadiusNeighborsClassifier(radius=3, outlier_label="none").fit(ROWS, KNOWN[NUMBERS])
-    signature = saved(model, tmp_path / "m", 4).signature
+    signature = save_and_inspect(model, tmp_path / "m", 4).signature
     assert signature.classes == ("a", "b", "c")
     assert signature.outputs[0].categories == ("a", "b", "c", "none")
     with pytest.warns(UserWarning, match="not in training classes"):
@@ -219,7 +219,7 @@ def test_label_of_rows_without_neighbours(tmp_path):
 def test_numbers_of_classes_of_xgboost(tmp_path):
     model = fitted("XGBClassifier", 3)
     model.n_classes_ = 5
-    assert saved(model, tmp_path / "m", 4).signature.classes is None
+    assert save_and_inspect(model, tmp_path / "m", 4).signature.classes is None
 
 
 def catboost_models():
@@ -246,14 +246,14 @@ def test_catboost_has_the_classes_that_it_predicts(native, tmp_path):
 
 
 def test_catboost_model_that_is_too_large_to_be_kept(tmp_path, monkeypatch):
-    sound = saved(fitted("CatBoostClassifier", 3), tmp_path / "m", 4)
+    sound = save_and_inspect(fitted("CatBoostClassifier", 3), tmp_path / "m", 4)
     for limit in ("KEPT_BYTES", "HEAD_BYTES", "SMALL_BYTES", "MODEL_BYTES"):
         monkeypatch.setattr(limits, limit, 100)
     monkeypatch.setattr(limits, "MODEL_HEAD_BYTES", 3_000)
-    spec = saved(fitted("CatBoostClassifier", 3), tmp_path / "m", 4)
+    spec = save_and_inspect(fitted("CatBoostClassifier", 3), tmp_path / "m", 4)
     assert (spec.safety.verdict, spec.signature.classes) == ("pass", sound.signature.classes)
     for model, _ in catboost_models():
-        spec = saved(model, tmp_path / "m", 4)
+        spec = save_and_inspect(model, tmp_path / "m", 4)
         assert [f.code for f in spec.safety.findings] == ["broken-invariant"]
 
 
@@ -262,4 +262,4 @@ def test_catboost_labels_in_the_order_of_the_model(labels, tmp_path):
     model = catboost.CatBoostClassifier(
         iterations=2, verbose=0, allow_writing_files=False, class_names=labels
     ).fit(ROWS, np.array(labels, object)[NUMBERS])
-    assert saved(model, tmp_path / "m", 4).signature.classes == tuple(model.classes_)
+    assert save_and_inspect(model, tmp_path / "m", 4).signature.classes == tuple(model.classes_)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import Pipeline as SamplingPipeline
-from saving import saved
+from saving import save_and_inspect
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
@@ -69,7 +69,7 @@ NESTED = {
 
 @pytest.mark.parametrize("name", NESTED)
 def test_column_transformer_at_any_depth_gets_a_frame(name, tmp_path):
-    spec = saved(NESTED[name].fit(FRAME, Y), tmp_path / "m", 4)
+    spec = save_and_inspect(NESTED[name].fit(FRAME, Y), tmp_path / "m", 4)
     fields = {field.name: field for field in spec.signature.inputs}
     assert list(fields) == list(FRAME.columns)
     assert (spec.signature.layout, spec.signature.named) == ("frame", True)
@@ -90,7 +90,7 @@ PLAIN = {
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_numbers_for_library_code_alone_need_no_pandas(name, tmp_path):
-    spec = saved(PLAIN[name].fit(NUMBERS, Y), tmp_path / "m", 4)
+    spec = save_and_inspect(PLAIN[name].fit(NUMBERS, Y), tmp_path / "m", 4)
     assert (spec.signature.layout, spec.signature.named) == ("array", True)
     assert {field.type for field in spec.signature.inputs} == {"number"}
     assert "pandas" not in spec.requirements
@@ -98,10 +98,10 @@ def test_numbers_for_library_code_alone_need_no_pandas(name, tmp_path):
 
 def test_members_that_impute_take_missing_values(tmp_path):
     holes = NUMBERS.assign(fare=NUMBERS.fare.where(NUMBERS["rank"] > 1))
-    fields = saved(PLAIN["bagging"].fit(holes, Y), tmp_path / "m", 4).signature.inputs
+    fields = save_and_inspect(PLAIN["bagging"].fit(holes, Y), tmp_path / "m", 4).signature.inputs
     assert all(field.nullable for field in fields)
     model = MultiOutputClassifier(make_pipeline(SimpleImputer(), LogisticRegression()))
-    fields = saved(model.fit(holes, np.c_[Y, 1 - Y]), tmp_path / "m", 4).signature.inputs
+    fields = save_and_inspect(model.fit(holes, np.c_[Y, 1 - Y]), tmp_path / "m", 4).signature.inputs
     assert all(field.nullable for field in fields)
 
 
@@ -109,7 +109,7 @@ def test_selected_features_keep_their_own_thresholds(tmp_path):
     """RFE's forest knows two of the three columns."""
     model = RFE(RandomForestClassifier(9, random_state=0), n_features_to_select=2).fit(NUMBERS, Y)
     assert model.support_.tolist() == [False, True, True]
-    rank, fare, alone = saved(model, tmp_path / "m", 4).signature.inputs
+    rank, fare, alone = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert fare.maximum > 10
     assert alone.maximum is None
     assert (rank.example, rank.maximum) == (0.0, None)
@@ -125,7 +125,9 @@ def test_what_could_tell_a_frame_from_an_array_gets_a_frame(how, tmp_path):
         "function": make_pipeline(FunctionTransformer(np.log1p), LogisticRegression()),
         "dtype": Isomap(n_neighbors=len(NUMBERS) - 1),
     }[how]
-    spec = saved(model.fit(FRAME[["town"]] if how == "texts" else NUMBERS, Y), tmp_path / "m", 4)
+    spec = save_and_inspect(
+        model.fit(FRAME[["town"]] if how == "texts" else NUMBERS, Y), tmp_path / "m", 4
+    )
     assert (spec.signature.layout, spec.signature.named) == ("frame", True)
     assert "pandas" in spec.requirements
 
@@ -159,14 +161,14 @@ class PMMLPipeline(Pipeline):
 
 def test_names_behind_a_step_of_the_author_are_not_those_that_go_in(tmp_path):
     model = make_pipeline(Tidy(), StandardScaler(), LogisticRegression()).fit(NUMBERS, Y)
-    spec = saved(model, tmp_path / "m", 4)
+    spec = save_and_inspect(model, tmp_path / "m", 4)
     assert (spec.signature.inputs, spec.signature.layout) == ((), "frame")
     assert "pandas" in spec.requirements
 
 
 def test_step_of_the_author_that_records_names_has_them(tmp_path):
     model = make_pipeline(NamedTidy(), StandardScaler(), LogisticRegression()).fit(NUMBERS, Y)
-    signature = saved(model, tmp_path / "m", 4).signature
+    signature = save_and_inspect(model, tmp_path / "m", 4).signature
     assert [field.name for field in signature.inputs] == list(NUMBERS.columns)
     assert (signature.layout, signature.named) == ("frame", True)
     assert {field.type for field in signature.inputs} == {"any"}, "code may take anything"
@@ -184,7 +186,7 @@ class Wrapper(BaseEstimator):
 
 
 def test_inputs_of_what_is_inside_a_class_of_the_author_are_not_its_own(tmp_path):
-    signature = saved(Wrapper().fit(NUMBERS, Y), tmp_path / "m", 4).signature
+    signature = save_and_inspect(Wrapper().fit(NUMBERS, Y), tmp_path / "m", 4).signature
     assert signature.inputs == ()
     assert signature.layout == "frame"
 
@@ -202,7 +204,7 @@ def library(monkeypatch):
 
 def test_subclasses_of_pipeline_are_looked_into(library, tmp_path):
     model = library([("columns", by_name()), ("model", LogisticRegression())]).fit(FRAME, Y)
-    spec = saved(model, tmp_path / "m", 4)
+    spec = save_and_inspect(model, tmp_path / "m", 4)
     assert spec.task == "classifier"
     assert [step.name for step in spec.steps] == ["columns", "model"]
     assert [field.name for field in spec.signature.inputs] == list(FRAME.columns)
@@ -213,7 +215,7 @@ def test_subclasses_of_pipeline_are_looked_into(library, tmp_path):
 def test_code_of_the_author_in_a_column_transformer_may_take_anything(tmp_path):
     columns = make_column_transformer((Lengths(), ["town"]), ("passthrough", ["fare"]))
     model = make_pipeline(columns, LogisticRegression()).fit(FRAME, Y)
-    fields = {f.name: f for f in saved(model, tmp_path / "m", 4).signature.inputs}
+    fields = {f.name: f for f in save_and_inspect(model, tmp_path / "m", 4).signature.inputs}
     assert fields["town"].type == "any"
     assert fields["fare"].type == "number"
 
@@ -225,7 +227,7 @@ class Lengths(Tidy):
 
 def test_columns_that_pass_through_are_known_by_later_steps(tmp_path):
     model = make_pipeline(by_name(), RandomForestClassifier(20, random_state=0)).fit(FRAME, Y)
-    fields = {f.name: f for f in saved(model, tmp_path / "m", 4).signature.inputs}
+    fields = {f.name: f for f in save_and_inspect(model, tmp_path / "m", 4).signature.inputs}
     assert fields["rank"].example in (1.0, 2.0)
     assert fields["alone"].example in (0.0, 1.0)
     assert fields["fare"].example == pytest.approx(FRAME.fare.mean(), rel=1e-3)
@@ -236,9 +238,11 @@ def test_column_that_one_branch_drops_and_another_keeps_is_no_blank(tmp_path):
     model = make_pipeline(
         FeatureUnion([("a", by_name()), ("b", left_out)]), LogisticRegression()
     ).fit(FRAME, Y)
-    rank = saved(model, tmp_path / "m", 4).signature.inputs[0]
+    rank = save_and_inspect(model, tmp_path / "m", 4).signature.inputs[0]
     assert (rank.type, rank.nullable) == ("number", False)
-    rank = saved(make_pipeline(left_out, LogisticRegression()).fit(FRAME, Y), tmp_path / "m", 4)
+    rank = save_and_inspect(
+        make_pipeline(left_out, LogisticRegression()).fit(FRAME, Y), tmp_path / "m", 4
+    )
     assert (rank.signature.inputs[0].type, rank.signature.inputs[0].nullable) == ("any", True)
 
 
@@ -249,14 +253,14 @@ def test_columns_are_followed_by_name_through_frames(tmp_path):
     ).set_output(transform="pandas")
     second = make_column_transformer((OneHotEncoder(), ["remainder__town"]), remainder="drop")
     model = make_pipeline(first, second, LogisticRegression()).fit(FRAME, Y)
-    fields = {f.name: f for f in saved(model, tmp_path / "m", 4).signature.inputs}
+    fields = {f.name: f for f in save_and_inspect(model, tmp_path / "m", 4).signature.inputs}
     assert (fields["town"].type, fields["town"].categories) == ("string", ("Bern", "Rome"))
 
 
 def test_histograms_are_known_for_the_columns_beside_categories(tmp_path):
     frame = FRAME.astype({"town": "category", "rank": "category"})
     model = HistGradientBoostingClassifier(max_iter=3, categorical_features="from_dtype")
-    spec = saved(model.fit(frame, Y), tmp_path / "m", 4)
+    spec = save_and_inspect(model.fit(frame, Y), tmp_path / "m", 4)
     fields = {f.name: f for f in spec.signature.inputs}
     assert spec.signature.layout == "frame"
     assert (fields["rank"].dtype, fields["rank"].type) == ("category", "integer")
@@ -267,11 +271,13 @@ def test_histograms_are_known_for_the_columns_beside_categories(tmp_path):
 
 
 def test_integers_and_booleans_have_no_fractions_as_examples(tmp_path):
-    fields = saved(RandomForestClassifier(30).fit(NUMBERS, Y), tmp_path / "m", 4).signature.inputs
+    fields = save_and_inspect(
+        RandomForestClassifier(30).fit(NUMBERS, Y), tmp_path / "m", 4
+    ).signature.inputs
     rank, _, alone = fields
     assert rank.example in (1.0, 2.0)
     assert alone.example == 0.0
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(NUMBERS, Y)
-    alone = saved(model, tmp_path / "m", 4).signature.inputs[2]
+    alone = save_and_inspect(model, tmp_path / "m", 4).signature.inputs[2]
     assert alone.example in (0.0, 1.0)
     assert alone.minimum is alone.maximum is None

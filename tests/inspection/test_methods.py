@@ -39,7 +39,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils import all_estimators
-from zips import made, value
+from zips import json_state, object_state
 from zips import skops as archive
 
 from modelpack.inspection import allowlist, methods
@@ -136,8 +136,11 @@ NOT_OF_DICTS = {
 
 @pytest.mark.parametrize("key", NOT_OF_DICTS)
 def test_state_that_is_no_dict_is_refused(tmp_path, key):
-    made = name("imblearn.over_sampling._smote.base:SMOTE") + EMPTY_TUPLE + NEWOBJ
-    assert codes(tmp_path, pickled(made + NOT_OF_DICTS[key] + BUILD)) == ("refuse", {"bad-state"})
+    estimator = name("imblearn.over_sampling._smote.base:SMOTE") + EMPTY_TUPLE + NEWOBJ
+    assert codes(tmp_path, pickled(estimator + NOT_OF_DICTS[key] + BUILD)) == (
+        "refuse",
+        {"bad-state"},
+    )
 
 
 FITTED = {
@@ -174,7 +177,7 @@ def saved(model, path, how):
 
 
 def test_schema_is_refused(tmp_path):
-    data = archive(made(LOGISTIC, predict=value(None)))
+    data = archive(object_state(LOGISTIC, predict=json_state(None)))
     assert codes(tmp_path, data) == ("refuse", {CODE})
 
 

@@ -168,7 +168,7 @@ def test_a_tensor_of_onnx():
 
 
 def test_texts_and_the_locale_that_onnx_asks_for(tmp_path):
-    spec = served(tmp_path / "m", onnx.lower())
+    spec = served(tmp_path / "m", onnx.lowercase())
     assert spec.locales == ("en_US.UTF-8",)
     assert spec.signature.layout == "text"
     assert [field.type for field in spec.signature.inputs] == ["string"]
@@ -197,7 +197,7 @@ def test_a_model_without_inputs_that_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (onnx.lower("en_US; rm -rf /"), "uses the locale"),
+        (onnx.lowercase("en_US; rm -rf /"), "uses the locale"),
         (
             onnx.model(
                 [onnx.node("Mine", ["x"], ["y"], domain="com.mine")],

@@ -252,9 +252,15 @@ def test_texts_that_lightgbm_would_believe(old, new):
 def trained(**settings):
     """The text of a model of two trees, each with three leaves and three features."""
     X = np.random.default_rng(0).normal(size=(300, 3))
-    told = {"verbosity": -1, "num_threads": 1, "num_leaves": 3, "min_data_in_leaf": 3, **settings}
+    parameters = {
+        "verbosity": -1,
+        "num_threads": 1,
+        "num_leaves": 3,
+        "min_data_in_leaf": 3,
+        **settings,
+    }
     y = np.arange(300) % 3 if "num_class" in settings else X[:, 0]
-    return lightgbm.train(told, lightgbm.Dataset(X, y), 2).model_to_string()
+    return lightgbm.train(parameters, lightgbm.Dataset(X, y), 2).model_to_string()
 
 
 def replaced(text, old, new, place=0):
@@ -325,8 +331,8 @@ def test_texts_that_end_the_process_of_lightgbm(settings, old, new, place):
 def test_a_linear_tree_of_one_leaf():
     """LightGBM requires the same lines of it as of others."""
     X = np.random.default_rng(0).normal(size=(60, 3))
-    told = {"verbosity": -1, "num_threads": 1, "linear_tree": True}
-    text = lightgbm.train(told, lightgbm.Dataset(X, np.ones(60)), 1).model_to_string()
+    parameters = {"verbosity": -1, "num_threads": 1, "linear_tree": True}
+    text = lightgbm.train(parameters, lightgbm.Dataset(X, np.ones(60)), 1).model_to_string()
     assert "num_leaves=1\n" in text
     assert "is_linear=1\n" in text
     assert read("lightgbm", text.encode()) is None
@@ -486,11 +492,11 @@ def test_deep_trees_of_onnx_since_version_5():
     count = 1_100
 
     def tree(true, leaves):
-        told = {"nodes_featureids": [0] * count, "nodes_modes": ["LEAF"] * count,
+        attributes = {"nodes_featureids": [0] * count, "nodes_modes": ["LEAF"] * count,
                 "nodes_truenodeids": true, "nodes_trueleafs": leaves,
                 "nodes_falsenodeids": [0] * count, "nodes_falseleafs": [1] * count}  # fmt: skip
         node = onnx.node("TreeEnsemble", ["X"], ["y"],
-                         *[onnx.attribute(*each) for each in told.items()],
+                         *[onnx.attribute(*each) for each in attributes.items()],
                          domain="ai.onnx.ml")  # fmt: skip
         return onnx.model(
             [node],
@@ -513,15 +519,15 @@ def test_deep_trees_of_onnx_since_version_5():
     ],
 )
 def test_trees_of_onnx_whose_lists_do_not_fit(changed):
-    told = {
+    attributes = {
         "nodes_treeids": [0] * 1_200,
         "nodes_nodeids": list(range(1_200)),
         "nodes_modes": ["BRANCH_LEQ", "LEAF"] * 600,
         "nodes_truenodeids": [*range(1, 1_200), 0],
         "nodes_falsenodeids": [*range(1, 1_200), 0],
     }
-    assert read("onnx", onnx.forest([0] * 1_200, **told)) is None
-    assert read("onnx", onnx.forest([0] * 1_200, **{**told, **changed})) == "broken-invariant"
+    assert read("onnx", onnx.forest([0] * 1_200, **attributes)) is None
+    assert read("onnx", onnx.forest([0] * 1_200, **{**attributes, **changed})) == "broken-invariant"
 
 
 def deep(levels):

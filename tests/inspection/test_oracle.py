@@ -22,10 +22,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stub_loaders
-from families import NAMES, dumped_by_joblib, models, pickled_by_python, value_of
+from families import NAMES, dumped_by_joblib, models, pickled_by_python, value_by_name
 from hostile_files import REFUSED
 from joblib import numpy_pickle
-from mutations import boundaries, mutants, seeded
+from mutations import mutants, opcode_positions, seeded
 from opcodes import POP, SYSTEM
 
 from modelpack.engines import interpreters
@@ -74,7 +74,7 @@ REAL = {
 }
 
 
-class JoblibStub(stub_loaders.recording(numpy_pickle.NumpyUnpickler)):
+class JoblibStub(stub_loaders.recording_loader(numpy_pickle.NumpyUnpickler)):
     """joblib's unpickler. What tells it of the bytes of an array has to be real."""
 
     def __init__(self, stream):
@@ -89,9 +89,9 @@ def plain_files():
     """Files of every family, of each protocol and both picklers."""
     for name in NAMES:
         for protocol in range(6):
-            yield pickle.dumps(value_of(name), protocol)
+            yield pickle.dumps(value_by_name(name), protocol)
         for protocol in (0, 2, 4):
-            yield pickled_by_python(value_of(name), protocol)
+            yield pickled_by_python(value_by_name(name), protocol)
 
 
 # --- real files ----------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def folder(tmp_path_factory):
 
 def accepted_mutants(seed):
     data = pickle.dumps(models()["scaled logistic"], 2)
-    for mutant in mutants(data, seeded(seed), boundaries(data)):
+    for mutant in mutants(data, seeded(seed), opcode_positions(data)):
         if accepted(mutant) is not None:
             yield mutant
 
@@ -119,7 +119,7 @@ def test_unpicklers_of_this_python(folder):
     complete = Counter()
     for path in folder.iterdir():
         data = path.read_bytes()
-        for loader, found in stub_loaders.all_resolved(path).items():
+        for loader, found in stub_loaders.resolve_all(path).items():
             assert_same(accepted(data), found, len(data))
             complete[loader] += found[1]
     assert len(complete) == 4
@@ -145,8 +145,8 @@ def test_unpicklers_of_other_pythons(folder, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("protocol", range(6))
 def test_unpickler_of_joblib(name, protocol):
-    data = dumped_by_joblib(value_of(name), protocol=protocol)
-    found = stub_loaders.resolved(JoblibStub, io.BytesIO(data))
+    data = dumped_by_joblib(value_by_name(name), protocol=protocol)
+    found = stub_loaders.resolve_names(JoblibStub, io.BytesIO(data))
     assert_same(accepted(data), found, len(data))
     assert found[1], "stopped early"
 
@@ -159,7 +159,7 @@ def sources():
     for key in SMALL:
         for protocol in (0, 2, 4):
             data = pickle.dumps(models()[key], protocol)
-            yield data, boundaries(data), stub_loaders.LOADERS.values()
+            yield data, opcode_positions(data), stub_loaders.LOADERS.values()
         yield dumped_by_joblib(models()[key]), None, [JoblibStub]
     for number, (data, code) in enumerate(REFUSED.values()):
         if code != "limit" and 10 < len(data) < 2_000 and number % 9 == SEED % 9:
@@ -206,7 +206,7 @@ def test_mutants(tmp_path, record_property):
 def assert_like_loaders(mutant, loaders, counts):
     expected = accepted(mutant)
     for loader in loaders:
-        found = stub_loaders.resolved(loader, io.BytesIO(mutant))
+        found = stub_loaders.resolve_names(loader, io.BytesIO(mutant))
         assert_same(expected, found, len(mutant))
         counts["complete" if found[1] else "stopped early"] += 1
 
@@ -226,7 +226,7 @@ CALLS = {
 def test_a_foreign_call_at_every_opcode_is_found(tmp_path, call, protocol):
     data = pickle.dumps(models()["scaled logistic"][0], protocol)
     path = tmp_path / "m"
-    for place in boundaries(data)[1 if protocol < 4 else 2 :]:
+    for place in opcode_positions(data)[1 if protocol < 4 else 2 :]:
         mutant = data[:place] + call + data[place:]
         if protocol == 4:  # the one frame is as much longer
             length = int.from_bytes(data[3:11], "little") + len(call)

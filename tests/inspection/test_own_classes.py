@@ -4,9 +4,9 @@ import numpy as np
 import opcodes as op
 import pandas as pd
 import pytest
-from altered_frames import axes, block, called, frame, numbers
+from altered_frames import axes, block, block_manager, frame, numbers
 from altered_matrices import in_format
-from altered_models import findings, inner, model, nodes_of
+from altered_models import findings, inner_node, model, tree_nodes
 
 from modelpack.inspection.inspector import inspect
 
@@ -65,8 +65,8 @@ HOLDERS = {
 
 def tree():
     altered = model("tree")
-    nodes = nodes_of(altered.tree_)
-    nodes["left_child"][inner(nodes, "first")] = 10**6
+    nodes = tree_nodes(altered.tree_)
+    nodes["left_child"][inner_node(nodes, "first")] = 10**6
     return altered
 
 
@@ -85,7 +85,7 @@ def index():
 FAULTS = {
     "tree": tree,
     "sparse matrix": matrix,
-    "frame": lambda: frame(called([block(numbers(3), np.array([0, 1, 9]))], axes(3))),
+    "frame": lambda: frame(block_manager([block(numbers(3), np.array([0, 1, 9]))], axes(3))),
     "codes": index,
 }
 

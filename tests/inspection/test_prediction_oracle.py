@@ -106,7 +106,7 @@ class Reduced:
 
 
 @pytest.mark.parametrize(
-    ("made", "event"),
+    ("attribute", "event"),
     [
         (Reduced(os.system, "true"), "event: os.system"),
         (Reduced(exec, "1 + 1"), "event: exec <string>"),
@@ -121,9 +121,9 @@ class Reduced:
         (Reduced(time.sleep, 60), "hang"),
     ],
 )  # fmt: skip
-def test_an_action_while_loading_is_reported(judge: Any, made: Any, event: str) -> None:
+def test_an_action_while_loading_is_reported(judge: Any, attribute: Any, event: str) -> None:
     model = StandardScaler().fit(X)
-    model.extra = made
+    model.extra = attribute
     assert event in judge(model)
 
 

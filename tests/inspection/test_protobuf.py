@@ -70,9 +70,9 @@ how they are parsed.
 def model_class():
     file = descriptor_pb2.FileDescriptorProto(name="onnx.test", package="test", syntax="proto2")
     for line in MESSAGES.strip().replace("\n  ", " ").split("\n"):
-        name, _, told = line.partition(":")
+        name, _, description = line.partition(":")
         message = file.message_type.add(name=name)
-        for each in told.split(","):
+        for each in description.split(","):
             kind, _, rest = each.strip().partition(" ")
             rest, _, choice = rest.partition("/")
             label, number = rest.split("=")
@@ -263,7 +263,7 @@ def test_the_parsers_agree(data):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_parsers_agree_on_what_is_changed_at_random(seed):
     chance = random.Random(seed)
-    files = [*HARMLESS.values(), *HARMFUL.values(), onnx.forest([2, 0, 0]), onnx.lower()]
+    files = [*HARMLESS.values(), *HARMFUL.values(), onnx.forest([2, 0, 0]), onnx.lowercase()]
     changed = [mutants(data, chance) for data in files]
     end, count = time.monotonic() + 2, 0
     while time.monotonic() < end:

@@ -8,7 +8,7 @@ import joblib
 import numpy as np
 import pytest
 from catboost import CatBoostClassifier
-from estimator_classes import CLASSES, model_of
+from estimator_classes import CLASSES, fitted_model
 from hmmlearn.hmm import GaussianHMM
 from lightgbm import LGBMClassifier
 from statsmodels.api import OLS
@@ -42,7 +42,7 @@ def loaded(path):
 @pytest.mark.parametrize("save", [joblib.dump, dump], ids=["joblib", "pickle"])
 @pytest.mark.slow
 def test_every_estimator_loads_by_the_names_that_were_recorded(tmp_path, save):
-    models = [model_of(name) for name in CLASSES]
+    models = [fitted_model(name) for name in CLASSES]
     save(models, tmp_path / "all")
     assert [repr(model) for model in loaded(tmp_path / "all")] == [repr(model) for model in models]
 

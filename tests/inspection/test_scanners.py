@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import scanners
-from families import NAMES, dumped_by_joblib, value_of
+from families import NAMES, dumped_by_joblib, value_by_name
 from public_attacks import CASES, FAMILIES
 
 from modelpack.inspection.inspector import inspect
@@ -36,8 +36,8 @@ def honest():
     """Real files of every family, as pickle and joblib write them, and those of KServe."""
     files = [path.read_bytes() for path in sorted(DATA.glob("kserve/*/model.*"))]
     for name in NAMES:
-        files += [pickle.dumps(value_of(name), protocol) for protocol in (2, 4, 5)]
-        files.append(dumped_by_joblib(value_of(name)))
+        files += [pickle.dumps(value_by_name(name), protocol) for protocol in (2, 4, 5)]
+        files.append(dumped_by_joblib(value_by_name(name)))
     return files
 
 

@@ -191,9 +191,9 @@ def test_a_version_that_is_none_is_dropped(version, tmp_path):
     skops.io.dump(GaussianNB().fit(X, Y), tmp_path / "m")
     with zipfile.ZipFile(tmp_path / "m") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    told = {**json.loads(members["schema.json"]), "_skops_version": version}
+    schema = {**json.loads(members["schema.json"]), "_skops_version": version}
     with zipfile.ZipFile(tmp_path / "m", "w") as archive:
-        for name, data in {**members, "schema.json": json.dumps(told)}.items():
+        for name, data in {**members, "schema.json": json.dumps(schema)}.items():
             archive.writestr(name, data)
     spec = inspect(tmp_path / "m")
     assert spec.safety.verdict == "pass"

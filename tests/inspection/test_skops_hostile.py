@@ -25,17 +25,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeRegressor
 from zips import (
     archive,
-    made,
-    many,
+    dict_state,
+    json_state,
+    list_state,
     member,
     npy,
-    packed,
-    saved,
+    npy_bytes,
+    object_state,
     schema,
-    several,
     state,
-    table,
-    value,
+    tuple_state,
+    zip_archive,
 )
 from zips import skops as skops_file
 from zoo import TEXTS, X, Y
@@ -46,7 +46,7 @@ from modelpack.inspection.inspector import inspect
 
 SCALER = "sklearn.preprocessing._data:StandardScaler"
 HEADER = "{'descr': %s, 'fortran_order': %s, 'shape': %s, }\n"
-LIST = schema(several())
+LIST = schema(list_state())
 JSON = b"schema.json"
 SYSTEM = state("FunctionNode", "posix:system")
 
@@ -81,13 +81,13 @@ def zip64_end(count=1, offset=0):
 SOUND = member(JSON, LIST)
 ARCHIVES = {
     "two of one name": archive(SOUND, SOUND),
-    "path out of the archive": archive(member(b"../x.npy", saved(1)), SOUND),
-    "absolute path": archive(member(b"/etc/x.npy", saved(1)), SOUND),
-    "path of Windows": archive(member(b"..\\x.npy", saved(1)), SOUND),
-    "folder": archive(member(b"a/x.npy", saved(1)), SOUND),
-    "name with a zero": archive(member(b"x.npy\0.bin", saved(1)), SOUND),
+    "path out of the archive": archive(member(b"../x.npy", npy_bytes(1)), SOUND),
+    "absolute path": archive(member(b"/etc/x.npy", npy_bytes(1)), SOUND),
+    "path of Windows": archive(member(b"..\\x.npy", npy_bytes(1)), SOUND),
+    "folder": archive(member(b"a/x.npy", npy_bytes(1)), SOUND),
+    "name with a zero": archive(member(b"x.npy\0.bin", npy_bytes(1)), SOUND),
     "no name": archive(member(b"", b""), SOUND),
-    "name that is not ASCII": archive(member("ä.npy".encode(), saved(1), flags=0x800), SOUND),
+    "name that is not ASCII": archive(member("ä.npy".encode(), npy_bytes(1), flags=0x800), SOUND),
     "link": archive(member(b"x.bin", b"/etc/passwd", mode=0o120777), SOUND),
     "device": archive(member(b"x.bin", b"", mode=0o020666), SOUND),
     "encrypted": archive(member(JSON, LIST, flags=1)),
@@ -119,7 +119,7 @@ ARCHIVES = {
     "zip64 end, wrong offset": zip64_end(offset=1),
     "member that skops does not write": archive(member(b"x.txt", b""), SOUND),
     "member of the matrix that scipy does not write": skops_file(
-        several(), x_npz=packed({"data.txt": b""})),
+        list_state(), x_npz=zip_archive({"data.txt": b""})),
 }
 # fmt: on
 
@@ -136,7 +136,7 @@ def codes(data, folder):
 
 
 def test_what_these_are_made_of_is_sound(tmp_path):
-    for data in (archive(SOUND), zip64_end(), skops_file(several())):
+    for data in (archive(SOUND), zip64_end(), skops_file(list_state())):
         (tmp_path / "m").write_bytes(data)
         assert zipfile.ZipFile(tmp_path / "m").read("schema.json") == LIST
         assert [f.code for f in inspect(tmp_path / "m").safety.findings] == ["not-a-model"]
@@ -172,13 +172,13 @@ def test_bombs(tmp_path):
     inner = archive(member(b"data.npy", zeros, method=8, raw=deflated(zeros)))
     outer = member(b"x.npz", inner, method=8, raw=deflated(inner))
     assert codes(archive(outer, SOUND), tmp_path) <= {"decompression-bomb", "broken-array"}
-    array = saved(np.zeros(6_000_000))
+    array = npy_bytes(np.zeros(6_000_000))
     inner = archive(member(b"data.npy", array, method=8, raw=deflated(array)))
     assert codes(archive(member(b"x.npz", inner), SOUND), tmp_path) == {"decompression-bomb"}
 
 
 def test_torch_is_named_as_such(tmp_path):
-    (tmp_path / "m").write_bytes(packed({"archive/data.pkl": b"N.", "schema.json": LIST}))
+    (tmp_path / "m").write_bytes(zip_archive({"archive/data.pkl": b"N.", "schema.json": LIST}))
     spec = inspect(tmp_path / "m")
     assert spec.format == "torch"
     with pytest.raises(ModelNotSupportedError, match="PyTorch"):
@@ -210,23 +210,23 @@ SCHEMAS = {
 
 @pytest.mark.parametrize(("text", "code"), SCHEMAS.values(), ids=SCHEMAS)
 def test_schemas(tmp_path, text, code):
-    assert codes(packed({"schema.json": text}), tmp_path) == {code}
+    assert codes(zip_archive({"schema.json": text}), tmp_path) == {code}
 
 
 def test_schema_that_is_missing(tmp_path):
-    assert codes(packed({"x.bin": b"schema.json"}), tmp_path) == {"malformed"}
+    assert codes(zip_archive({"x.bin": b"schema.json"}), tmp_path) == {"malformed"}
 
 
 def nested(depth):
-    root = several()
+    root = list_state()
     for _ in range(depth):
-        root = several(root)
+        root = list_state(root)
     return root
 
 
 def generator(name="PCG64", **seed):
-    held = {"bit_generator": table(bit_generator=value(name)),
-            "seed_seq": table(entropy=value(1), **seed)}  # fmt: skip
+    held = {"bit_generator": dict_state(bit_generator=json_state(name)),
+            "seed_seq": dict_state(entropy=json_state(1), **seed)}  # fmt: skip
     return state("RandomGeneratorNode", "numpy.random._generator:Generator", content=held)
 
 
@@ -234,17 +234,19 @@ def matrix(name="csr_matrix", file="x.npz"):
     return state("SparseMatrixNode", f"scipy.sparse._csr:{name}", type="scipy", file=file)
 
 
-def of_objects(*items, shape=(1,)):
-    told = many(*map(value, shape))
-    return state("NdArrayNode", "numpy:ndarray", type="json", content=list(items), shape=told)
+def object_array(*items, shape=(1,)):
+    content = tuple_state(*map(json_state, shape))
+    return state("NdArrayNode", "numpy:ndarray", type="json", content=list(items), shape=content)
 
 
 def loss(key, *args, **attributes):
-    return state("LossNode", key, content=table(**attributes), __reduce__={"args": many(*args)})
+    return state(
+        "LossNode", key, content=dict_state(**attributes), __reduce__={"args": tuple_state(*args)}
+    )
 
 
 def call(key, *args):
-    return state("ConstructorFromReduceNode", key, content=many(*args))
+    return state("ConstructorFromReduceNode", key, content=tuple_state(*args))
 
 
 def method(owner, name, cls=SCALER):
@@ -252,16 +254,23 @@ def method(owner, name, cls=SCALER):
 
 
 def partial(func):
-    held = {"func": func, "args": many(), "kwds": table(), "namespace": value(None)}
+    held = {
+        "func": func,
+        "args": tuple_state(),
+        "kwds": dict_state(),
+        "namespace": json_state(None),
+    }
     return state("PartialNode", "functools:partial", content=held)
 
 
 def keyed(kind):
-    return table(types=kind, a=value(1))
+    return dict_state(types=kind, a=json_state(1))
 
 
 def normal(template):
-    return made("scipy.stats._continuous_distns:norm_gen", _parse_arg_template=value(template))
+    return object_state(
+        "scipy.stats._continuous_distns:norm_gen", _parse_arg_template=json_state(template)
+    )
 
 
 TREE = "sklearn.tree._tree:Tree"
@@ -272,29 +281,29 @@ STATES = {
     # names
     "function": (SYSTEM, "banned-global"),
     "class": (state("TypeNode", "subprocess:Popen"), "banned-global"),
-    "object": (made("subprocess:Popen"), "banned-global"),
+    "object": (object_state("subprocess:Popen"), "banned-global"),
     "function of an estimator": (
-        made("sklearn.preprocessing._function_transformer:FunctionTransformer", func=SYSTEM),
-        "banned-global"),
-    "metric": (made("sklearn.neighbors._classification:KNeighborsClassifier",
+        object_state("sklearn.preprocessing._function_transformer:FunctionTransformer",
+                     func=SYSTEM), "banned-global"),
+    "metric": (object_state("sklearn.neighbors._classification:KNeighborsClassifier",
                     metric=state("TypeNode", "builtins:exec")), "banned-global"),
-    "eval": (call("builtins:eval", value("1")), "banned-global"),
+    "eval": (call("builtins:eval", json_state("1")), "banned-global"),
     "list of a class": (state("ListNode", "subprocess:Popen", content=[]), "banned-global"),
     "set of a class": (state("SetNode", "builtins:map", content=[]), "banned-global"),
     "tuple of a class": (state("TupleNode", "os:stat_result", content=[]), "banned-global"),
-    "dict of a class": (table("shelve:DbfilenameShelf"), "banned-global"),
+    "dict of a class": (dict_state("shelve:DbfilenameShelf"), "banned-global"),
     "array of a class": ({**ARRAY, "__class__": "memmap"}, "banned-global"),
     "array of a function": (
         {**ARRAY, "__class__": "system", "__module__": "posix"}, "banned-global"),
     "operator": (state("OperatorFuncNode", "operator:methodcaller",
-                       attrs=many(value("fit"))), "banned-global"),
+                       attrs=tuple_state(json_state("fit"))), "banned-global"),
     "partial": (partial(SYSTEM), "banned-global"),
     "default factory": (
         state("DefaultDictNode", "collections:defaultdict",
-              content={"main": table(), "default_factory": SYSTEM}), "banned-global"),
+              content={"main": dict_state(), "default_factory": SYSTEM}), "banned-global"),
     "numpy.__builtins__": (state("FunctionNode", "numpy:__builtins__"), "banned-global"),
-    "method of a known class": (method(made(SCALER), "fit"), "banned-global"),
-    "dunder of a known class": (method(made(SCALER), "__reduce__"), "banned-global"),
+    "method of a known class": (method(object_state(SCALER), "fit"), "banned-global"),
+    "dunder of a known class": (method(object_state(SCALER), "__reduce__"), "banned-global"),
     "dotted class": (state("FunctionNode", "pathlib:os.system"), "bad-name"),
     "lambda": (state("FunctionNode", "__main__:<lambda>"), "bad-name"),
     "no module": (state("FunctionNode", ":system"), "bad-name"),
@@ -302,37 +311,37 @@ STATES = {
     "hidden character": (state("FunctionNode", "o\u200bs:system"), "bad-name"),
     "long name": (state("FunctionNode", f"{'a' * 10_000}:b"), "bad-name"),
     "name that is no text": ({**SYSTEM, "__module__": ["os"]}, "malformed"),
-    "many names": (several(*(state("TypeNode", f"a:B{i}") for i in range(5_001))), "limit"),
+    "many names": (list_state(*(state("TypeNode", f"a:B{i}") for i in range(5_001))), "limit"),
     # what a name is used for
-    "estimator as a dict": (table(SCALER, a=value(1)), "bad-items"),
-    "estimator as an empty dict": (table(SCALER), "bad-items"),
+    "estimator as a dict": (dict_state(SCALER, a=json_state(1)), "bad-items"),
+    "estimator as an empty dict": (dict_state(SCALER), "bad-items"),
     "estimator as a list": (state("ListNode", SCALER, content=[]), "unexpected-role"),
     "estimator as a tuple": (state("TupleNode", SCALER, content=[]), "unexpected-role"),
     "estimator as an array": (
         state("NdArrayNode", SCALER, type="numpy", file="x.npy"), "unexpected-role"),
     "call of an estimator": (call(SCALER), "unexpected-role"),
-    "call of a function": (call("numpy:log1p", value(1)), "unexpected-role"),
-    "object of a function": (made("numpy:log1p"), "unexpected-role"),
+    "call of a function": (call("numpy:log1p", json_state(1)), "unexpected-role"),
+    "object of a function": (object_state("numpy:log1p"), "unexpected-role"),
     "loss that is a function": (loss("numpy:log1p"), "unexpected-class"),
-    "getattr as a value": (several(state("TypeNode", "builtins:getattr")), "unexpected-role"),
-    "getattr": (call("builtins:getattr", made(SCALER), value("fit")), "bad-arguments"),
+    "getattr as a value": (list_state(state("TypeNode", "builtins:getattr")), "unexpected-role"),
+    "getattr": (call("builtins:getattr", object_state(SCALER), json_state("fit")), "bad-arguments"),
     "partial of a function": (partial(state("FunctionNode", "numpy:mean")), "bad-arguments"),
-    "memory by a number": (call("builtins:bytearray", value(2**40)), "bad-arguments"),
+    "memory by a number": (call("builtins:bytearray", json_state(2**40)), "bad-arguments"),
     "scipy's template": (normal("import os"), "bad-arguments"),
     "scalar of objects": (
         call("numpy._core.multiarray:scalar",
-             state("DTypeNode", "numpy:dtype", content=of_objects(shape=(0,))), value("x")),
+             state("DTypeNode", "numpy:dtype", content=object_array(shape=(0,))), json_state("x")),
         "bad-arguments"),
-    "attribute of Python": (made(SCALER, __class__=value(1)), "bad-state"),
+    "attribute of Python": (object_state(SCALER, __class__=json_state(1)), "bad-state"),
     # kinds that name what they do not make
-    "value": ({**value(1), "__module__": "os", "__class__": "system"}, "unexpected-class"),
-    "tree": (state("TreeNode", SCALER, content=table(), __reduce__={"args": many()}),
+    "value": ({**json_state(1), "__module__": "os", "__class__": "system"}, "unexpected-class"),
+    "tree": (state("TreeNode", SCALER, content=dict_state(), __reduce__={"args": tuple_state()}),
              "unexpected-class"),
     "dtype": ({**DTYPE, "__class__": "memmap"}, "unexpected-class"),
     "slice": (state("SliceNode", "os:system", content={}), "unexpected-class"),
     "bytes": (state("BytesNode", "os:system", file="x.bin"), "unexpected-class"),
     "random state": (
-        state("RandomStateNode", "numpy.random:seed", content=table()), "unexpected-class"),
+        state("RandomStateNode", "numpy.random:seed", content=dict_state()), "unexpected-class"),
     "masked array": (
         state("MaskedArrayNode", "numpy:memmap", content={}), "unexpected-class"),
     "default dict": (
@@ -340,11 +349,11 @@ STATES = {
     "partial that is none": (
         {**partial(SYSTEM), "__class__": "reduce"}, "unexpected-class"),
     "method of another class": (
-        method(made(SCALER), "fit", "posix:system"), "unexpected-class"),
+        method(object_state(SCALER), "fit", "posix:system"), "unexpected-class"),
     "generator": (generator("seed"), "unexpected-class"),
     "generator of another module": (generator("RandomState"), "unexpected-class"),
     "array of objects": (
-        {**of_objects(value(1)), "__class__": "memmap"}, "unexpected-class"),
+        {**object_array(json_state(1)), "__class__": "memmap"}, "unexpected-class"),
     "key made by a function": (keyed("numpy:nan_to_num"), "unexpected-class"),
     "key made by a class": (keyed("sklearn.pipeline:Pipeline"), "unexpected-class"),
     "matrix of another class": (matrix("csc_matrix"), "unexpected-class"),
@@ -354,47 +363,51 @@ STATES = {
     "unknown kind": (state("EvalNode", "builtins:eval"), "unknown-kind"),
     "no kind": ({"__class__": "a", "__module__": "b"}, "unknown-kind"),
     "kind that is no text": (state(["JsonNode"], "builtins:str"), "unknown-kind"),
-    "no state": (several(3), "malformed"),
+    "no state": (list_state(3), "malformed"),
     "no content": (state("ListNode", "builtins:list"), "malformed"),
     "content that is no list": (state("ListNode", "builtins:list", content={}), "malformed"),
-    "content that is no dict": ({**table(), "content": []}, "malformed"),
-    "more keys than types": ({**table(a=value(1)), "key_types": several()}, "malformed"),
+    "content that is no dict": ({**dict_state(), "content": []}, "malformed"),
+    "more keys than types": (
+        {**dict_state(a=json_state(1)), "key_types": list_state()}, "malformed"),
     "key that is no number": (keyed("builtins:int"), "malformed"),
     "key that is a long number": (
-        {**keyed("builtins:int"), "content": {"1" * 10_000: value(1)}}, "malformed"),
+        {**keyed("builtins:int"), "content": {"1" * 10_000: json_state(1)}}, "malformed"),
     "default dict of no dict": (
         state("DefaultDictNode", "collections:defaultdict",
-              content={"main": several(), "default_factory": value(None)}), "malformed"),
+              content={"main": list_state(), "default_factory": json_state(None)}), "malformed"),
     "arguments that are no tuple": (
-        state("ConstructorFromReduceNode", "builtins:range", content=value("abc")), "malformed"),
+        state("ConstructorFromReduceNode", "builtins:range", content=json_state("abc")),
+        "malformed"),
     "tree of no tuple": (
-        state("TreeNode", TREE, content=table(), __reduce__={"args": several()}), "malformed"),
+        state("TreeNode", TREE, content=dict_state(), __reduce__={"args": list_state()}),
+        "malformed"),
     "slice of more": (state("SliceNode", "builtins:slice",
                             content={"start": SYSTEM, "stop": 1, "step": 1}), "malformed"),
-    "seed of much memory": (generator(pool_size=value(2**40)), "malformed"),
-    "seed of something else": (generator(x=value(1)), "malformed"),
-    "method of no object": (method(several(), "sort"), "malformed"),
-    "value that is a list": ({**value(1), "content": "[1]"}, "malformed"),
-    "value behind a space": ({**value(1), "content": " 1"}, "malformed"),
-    "two values": ({**value(1), "content": "1 2"}, "malformed"),
-    "value without end": ({**value(1), "content": "1" * 10_000}, "malformed"),
-    "value that is no text": ({**value(1), "content": 1}, "malformed"),
+    "seed of much memory": (generator(pool_size=json_state(2**40)), "malformed"),
+    "seed of something else": (generator(x=json_state(1)), "malformed"),
+    "method of no object": (method(list_state(), "sort"), "malformed"),
+    "value that is a list": ({**json_state(1), "content": "[1]"}, "malformed"),
+    "value behind a space": ({**json_state(1), "content": " 1"}, "malformed"),
+    "two values": ({**json_state(1), "content": "1 2"}, "malformed"),
+    "value without end": ({**json_state(1), "content": "1" * 10_000}, "malformed"),
+    "value that is no text": ({**json_state(1), "content": 1}, "malformed"),
     # ids
     "value that holds itself": (
-        {**several(state("CachedNode", "a:b", __id__=7)), "__id__": 7}, "malformed"),
+        {**list_state(state("CachedNode", "a:b", __id__=7)), "__id__": 7}, "malformed"),
     "id that was not met": (state("CachedNode", "a:b", __id__=7), "unknown-kind"),
     "one id, two values": (
-        several({**value(1), "__id__": 7}, {**SYSTEM, "__id__": 7}), "malformed"),
+        list_state({**json_state(1), "__id__": 7}, {**SYSTEM, "__id__": 7}), "malformed"),
     "one id, two names": (
-        several(state("TypeNode", "builtins:str", __id__=7), {**SYSTEM, "__id__": 7}), "malformed"),
+        list_state(state("TypeNode", "builtins:str", __id__=7), {**SYSTEM, "__id__": 7}),
+        "malformed"),
     "id of a key's type": (
-        several({**state("FunctionNode", "numpy:nan_to_num"), "__id__": 7},
-                {**table(a=value(1)), "key_types":
-                 several({**state("TypeNode", "builtins:str"), "__id__": 7})}), "malformed"),
-    "id 0": ({**value(1), "__id__": 0}, "malformed"),
-    "id true": ({**value(1), "__id__": True}, "malformed"),
-    "id of text": ({**value(1), "__id__": "1"}, "malformed"),
-    "id that is a fraction": ({**value(1), "__id__": 7.0}, "malformed"),
+        list_state({**state("FunctionNode", "numpy:nan_to_num"), "__id__": 7},
+                {**dict_state(a=json_state(1)), "key_types":
+                 list_state({**state("TypeNode", "builtins:str"), "__id__": 7})}), "malformed"),
+    "id 0": ({**json_state(1), "__id__": 0}, "malformed"),
+    "id true": ({**json_state(1), "__id__": True}, "malformed"),
+    "id of text": ({**json_state(1), "__id__": "1"}, "malformed"),
+    "id that is a fraction": ({**json_state(1), "__id__": 7.0}, "malformed"),
     "deep states": (nested(200), "limit"),
     # files
     "file that is not there": ({**ARRAY, "file": "y.npy"}, "malformed"),
@@ -402,10 +415,10 @@ STATES = {
     "file of another kind": ({**ARRAY, "file": "x.npz"}, "malformed"),
     "file that is no text": ({**ARRAY, "file": 1}, "malformed"),
     # arrays of objects
-    "shape of more": (of_objects(value(1), shape=(2,)), "malformed"),
-    "shape that is too deep": (of_objects(value(1), shape=(1, 1)), "malformed"),
-    "shape of nothing": (of_objects(value(1), shape=()), "malformed"),
-    "negative shape": (of_objects(value(1), shape=(-1,)), "malformed"),
+    "shape of more": (object_array(json_state(1), shape=(2,)), "malformed"),
+    "shape that is too deep": (object_array(json_state(1), shape=(1, 1)), "malformed"),
+    "shape of nothing": (object_array(json_state(1), shape=()), "malformed"),
+    "negative shape": (object_array(json_state(1), shape=(-1,)), "malformed"),
 }
 # fmt: on
 
@@ -421,14 +434,14 @@ CSR = npz(sparse.csr_matrix(np.eye(3)))
 
 @pytest.mark.parametrize(("root", "code"), STATES.values(), ids=STATES)
 def test_states(tmp_path, root, code):
-    data = skops_file(root, x_npy=saved(1.0), x_npz=CSR, x_bin=b"")
+    data = skops_file(root, x_npy=npy_bytes(1.0), x_npz=CSR, x_bin=b"")
     assert code in codes(data, tmp_path)
 
 
 @pytest.mark.parametrize("protocol", [0, 1, 2])
 def test_functions_of_each_protocol(tmp_path, protocol):
-    told = {"module_path": "posix", "function": "system"}
-    old = state("FunctionNode", "numpy:log1p", content=told)
+    content = {"module_path": "posix", "function": "system"}
+    old = state("FunctionNode", "numpy:log1p", content=content)
     found = codes(skops_file(old if protocol == 0 else SYSTEM, protocol), tmp_path)
     assert found == {"banned-global"}
 
@@ -465,14 +478,14 @@ HEADERS = {
 def test_headers_of_arrays(tmp_path, parts, data):
     array = npy(HEADER % parts, data)
     assert codes(skops_file(ARRAY, x_npy=array), tmp_path) == {"broken-array"}
-    memory = packed({"data.npy": array})
+    memory = zip_archive({"data.npy": array})
     assert codes(skops_file(matrix(), x_npz=memory), tmp_path) == {"broken-array"}
 
 
 def test_arrays_that_are_none(tmp_path):
     for array in (
         b"\x80\x04N.",
-        saved(np.array([{}]), allow_pickle=True),
+        npy_bytes(np.array([{}]), allow_pickle=True),
         npy("", version=b"\4\0"),
     ):
         assert codes(skops_file(ARRAY, x_npy=array), tmp_path) <= {"broken-array", "truncated"}
@@ -480,16 +493,18 @@ def test_arrays_that_are_none(tmp_path):
 
 @pytest.mark.parametrize("array", [[1.5], [[1, 2], [3, 4]], ["a", "bc"], [True], [b"x"], 3])
 def test_the_headers_that_these_are_made_of_are_sound(tmp_path, array):
-    (tmp_path / "m").write_bytes(skops_file(several(ARRAY, DTYPE), x_npy=saved(np.array(array))))
+    (tmp_path / "m").write_bytes(
+        skops_file(list_state(ARRAY, DTYPE), x_npy=npy_bytes(np.array(array)))
+    )
     assert [f.code for f in inspect(tmp_path / "m").safety.findings] == ["not-a-model"]
 
 
 def test_code_that_is_not_known_has_to_be_trusted(tmp_path):
-    own = made("shop.models:Own")
+    own = object_state("shop.models:Own")
     forest = state("QuantileForestNode", "quantile_forest._quantile_forest_fast:QuantileForest",
-                   content=table(), __reduce__={"args": many()})  # fmt: skip
+                   content=dict_state(), __reduce__={"args": tuple_state()})  # fmt: skip
     bound = method(own, "predict", "shop.models:Own")
-    (tmp_path / "m").write_bytes(skops_file(several(own, forest, bound)))
+    (tmp_path / "m").write_bytes(skops_file(list_state(own, forest, bound)))
     names = [
         "quantile_forest._quantile_forest_fast:QuantileForest",
         "shop.models:Own",
@@ -500,7 +515,7 @@ def test_code_that_is_not_known_has_to_be_trusted(tmp_path):
     found = [f.global_ for f in spec.safety.findings if f.code == "unknown-global"]
     assert sorted(found) == names
     assert inspect(tmp_path / "m", trust=names).safety.verdict == "pass"
-    assert set(skops.io.get_untrusted_types(data=skops_file(several(own, bound)))) == {
+    assert set(skops.io.get_untrusted_types(data=skops_file(list_state(own, bound)))) == {
         "shop.models.Own", "shop.models.Own.predict"}  # fmt: skip
 
 
@@ -515,7 +530,7 @@ def changed(data, chosen, change, compression):
             content = old.read(name)
             if name.endswith(".npy") and chosen(array := np.load(io.BytesIO(content))):
                 change(array)
-                content = saved(array)
+                content = npy_bytes(array)
             new.writestr(name, content)
     return memory.getvalue()
 
@@ -567,7 +582,7 @@ def test_nothing_is_imported_opened_or_run(tmp_path):
     paths = []
     for number, (root, _) in enumerate(STATES.values()):
         paths.append(tmp_path / f"{number}")
-        paths[-1].write_bytes(skops_file(root, x_npy=saved(1.0), x_npz=CSR, x_bin=b""))
+        paths[-1].write_bytes(skops_file(root, x_npy=npy_bytes(1.0), x_npz=CSR, x_bin=b""))
     skops.io.dump(GaussianNB().fit(X, Y), tmp_path / "model")
     command = [sys.executable, "-c", WATCH, str(tmp_path / "model"), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -632,7 +647,7 @@ def test_mutants_name_nothing_to_skops_that_was_not_judged(tmp_path, members):
     passed = 0
     for _ in range(150):
         text = mutate(members["schema.json"], chance)
-        path.write_bytes(packed({**members, "schema.json": text}))
+        path.write_bytes(zip_archive({**members, "schema.json": text}))
         spec = inspect(path)
         if spec.safety.verdict != "refuse":
             passed += 1
@@ -649,7 +664,7 @@ def untrusted(path):
 
 def test_mutants_of_archives_are_read_as_zipfile_reads_them(tmp_path):
     chance = random.Random(0)
-    whole = skops_file(several(ARRAY, matrix()), x_npy=saved(np.arange(3)), x_npz=CSR)
+    whole = skops_file(list_state(ARRAY, matrix()), x_npy=npy_bytes(np.arange(3)), x_npz=CSR)
     path = tmp_path / "m"
     for _ in range(1_000):
         data = bytearray(whole)

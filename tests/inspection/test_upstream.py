@@ -194,10 +194,10 @@ def test_each_test_that_the_document_names_exists() -> None:
 
 
 def test_polynomials_answer_with_columns_that_they_do_not_compute() -> None:
-    made = PolynomialFeatures(2).fit(X)
-    made._n_out_full = 20
-    assert made.transform(X[:1]).shape == (1, 20)
-    assert len(made.powers_) == 6
+    estimator = PolynomialFeatures(2).fit(X)
+    estimator._n_out_full = 20
+    assert estimator.transform(X[:1]).shape == (1, 20)
+    assert len(estimator.powers_) == 6
 
 
 def test_hashes_and_clusters_are_loaded_with_any_number() -> None:
@@ -209,9 +209,9 @@ def test_hashes_and_clusters_are_loaded_with_any_number() -> None:
 
 def test_a_transformer_formats_names_with_the_width_of_its_state() -> None:
     frame = pd.DataFrame(X, columns=["a", "b"])
-    made = ColumnTransformer([("c", StandardScaler(), ["a"])]).fit(frame)
-    made.verbose_feature_names_out = "{feature_name:>30}"
-    assert [len(name) for name in made.get_feature_names_out()] == [30]
+    estimator = ColumnTransformer([("c", StandardScaler(), ["a"])]).fit(frame)
+    estimator.verbose_feature_names_out = "{feature_name:>30}"
+    assert [len(name) for name in estimator.get_feature_names_out()] == [30]
 
 
 def test_an_encoder_starts_the_processes_of_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,9 +222,9 @@ def test_an_encoder_starts_the_processes_of_its_state(monkeypatch: pytest.Monkey
         raise RuntimeError(mp_context.get_start_method())
 
     frame = pd.DataFrame({"a": ["x", "y"]})
-    made = HashingEncoder(max_process=1).fit(frame)
-    made.max_process, made.process_creation_method = 10**6, "spawn"
+    estimator = HashingEncoder(max_process=1).fit(frame)
+    estimator.max_process, estimator.process_creation_method = 10**6, "spawn"
     monkeypatch.setattr("category_encoders.hashing.ProcessPoolExecutor", executor)
     with pytest.raises(RuntimeError, match="spawn"):
-        made.transform(frame)
+        estimator.transform(frame)
     assert counts == [10**6]

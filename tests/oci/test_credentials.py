@@ -106,8 +106,13 @@ def test_podmans_files(home, monkeypatch):
 def test_podmans_entries_for_a_part_of_a_registry(home):
     entries = {"a.test": "host", "a.test/team": "team", "a.test/team/it": "it", "b.test/team": "b"}
     docker(home, auths={key: encoded(user, "1") for key, user in entries.items()})
-    asked = [("a.test", "team/it"), ("a.test", "team/x"), ("a.test", "teams"), ("a.test", "")]
-    assert [find(*it).user for it in asked] == ["it", "team", "host", "host"]
+    repositories = [
+        ("a.test", "team/it"),
+        ("a.test", "team/x"),
+        ("a.test", "teams"),
+        ("a.test", ""),
+    ]
+    assert [find(*it).user for it in repositories] == ["it", "team", "host", "host"]
     assert find("b.test", "x") is None
 
 

@@ -13,7 +13,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from images import Layout, digest, file, folder, link, require, tar
+from images import Layout, digest, file, folder, link, require_tool, tar
 
 from modelpack import oci
 from modelpack.errors import UsageError
@@ -75,7 +75,7 @@ def exported(reference):
     finally:
         run("docker", "rm", container)
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        members = [member for member in archive if not of_the_engine(member.name)]
+        members = [member for member in archive if not is_engine_file(member.name)]
     return {
         member.name: (
             member.isdir(),
@@ -88,14 +88,14 @@ def exported(reference):
     }
 
 
-def of_the_engine(path: str) -> bool:
+def is_engine_file(path: str) -> bool:
     return any(path == name or path.startswith(f"{name}/") for name in OF_THE_ENGINE)
 
 
 @pytest.fixture(scope="module", params=TOOLS)
 def place(request, reference, tmp_path_factory):
     kind, command = TOOLS[request.param]
-    require(request.param.split()[0])
+    require_tool(request.param.split()[0])
     path = tmp_path_factory.mktemp("place") / "image"
     if isinstance(command, list):
         run(*(word.format(path) for word in command), reference)
@@ -109,7 +109,7 @@ def place(request, reference, tmp_path_factory):
 def test_the_files_are_those_that_the_engine_has(place, reference, exported):
     with oci.open_image(place) as image:
         listings = [filesystem.layer_listing(layer) for layer in image.layers]
-        there = filesystem.merge_layers(listings)
+        entries = filesystem.merge_layers(listings)
         assert filesystem.read(image, "lib/it/Dockerfile").startswith(b"FROM ")
     found = {
         path: (
@@ -119,15 +119,15 @@ def test_the_files_are_those_that_the_engine_has(place, reference, exported):
             entry.uid,
             entry.target if entry.kind == "symlink" else "",
         )
-        for path, entry in there.items()
-        if path and not of_the_engine(path)
+        for path, entry in entries.items()
+        if path and not is_engine_file(path)
     }
     assert found == exported
     inspected = json.loads(run("docker", "image", "inspect", reference))[0]
     assert [layer.diff_id for layer in image.layers] == inspected["RootFS"]["Layers"]
     assert image.config["config"]["Labels"] == inspected["Config"]["Labels"]
     assert "COPY Dockerfile" in image.layers[-1].created_by
-    assert there["usr/bin/id"].mode & 0o4000
+    assert entries["usr/bin/id"].mode & 0o4000
 
 
 ONE = tar(folder("a"), file("a/x", b"1"))
@@ -149,7 +149,7 @@ def content(place: str, platform: str | None = None) -> bytes:
 
 @pytest.mark.parametrize("kind", ["docker-archive", "oci-archive"])
 def test_what_podman_saves(kind, layout, tmp_path):
-    require("podman")
+    require_tool("podman")
     layout.index(layout.manifest(ONE, **CONFIG))
     store = f"--root={tmp_path}/root --runroot={tmp_path}/run --storage-driver=vfs".split()
     run("podman", *store, "pull", "--quiet", f"oci:{layout.path}")
@@ -194,10 +194,10 @@ def test_an_index_has_an_image_a_platform(layout, media_type):
     place = f"oci:{layout.path}"
     assert content(place, "linux/amd64") == b"1"
     assert content(place, "linux/arm64") == content(place, "linux/arm64/v8") == b"2"
-    there = "linux/amd64, linux/arm64/v8"
-    with pytest.raises(UsageError, match=f"no image for linux/s390x; it is for: {there}"):
+    platforms = "linux/amd64, linux/arm64/v8"
+    with pytest.raises(UsageError, match=f"no image for linux/s390x; it is for: {platforms}"):
         content(place, "linux/s390x")
-    with pytest.raises(UsageError, match=f"images for 2 platforms; it is for: {there}"):
+    with pytest.raises(UsageError, match=f"images for 2 platforms; it is for: {platforms}"):
         content(place)
     layout.index(layout.blob({"manifests": [one, attestation]}, media_type))
     assert content(place) == b"1"

@@ -64,10 +64,10 @@ def image(tmp_path):
 
 
 def push(image, name: str, **options) -> list[tuple[str, int, int]]:
-    told: list[tuple[str, int, int]] = []
+    progress: list[tuple[str, int, int]] = []
     with connect(name, **options) as repository:
-        assert registry_push.push(*image, repository, lambda *it: told.append(it)) == image[1]
-    return told
+        assert registry_push.push(*image, repository, lambda *it: progress.append(it)) == image[1]
+    return progress
 
 
 def small(name: str, **options) -> bytes:
@@ -80,10 +80,10 @@ def small(name: str, **options) -> bytes:
 
 def test_an_image_is_pushed_and_pulled_with_the_same_digest(image, registry):
     name = f"{registry}/a/b:1"
-    told = push(image, name)
-    layers = {layer for layer, _, _ in told}
+    progress = push(image, name)
+    layers = {layer for layer, _, _ in progress}
     assert len(layers) == 2
-    assert [it for it in told if it[1] == 0 and it[2]] != []
+    assert [it for it in progress if it[1] == 0 and it[2]] != []
     with oci.open_image(name) as found:
         assert found.digest == image[1].digest
         assert filesystem.read(found, "app/small") == b"small"
@@ -93,7 +93,7 @@ def test_an_image_is_pushed_and_pulled_with_the_same_digest(image, registry):
 
 
 def test_real_tools_read_what_was_pushed(image, registry):
-    images.require("skopeo")
+    images.require_tool("skopeo")
     push(image, f"{registry}/a/tools:1")
     command = ["skopeo", "inspect", "--tls-verify=false", f"docker://{registry}/a/tools:1"]
     assert json.loads(subprocess.check_output(command))["Digest"] == image[1].digest
@@ -101,13 +101,15 @@ def test_real_tools_read_what_was_pushed(image, registry):
 
 def test_large_blobs_go_in_parts(image, registry, monkeypatch):
     monkeypatch.setattr(registry_push, "PART", 2**20)
-    told = [done for layer, done, total in push(image, f"{registry}/a/parts:1") if total > 2**20]
-    assert told == sorted(told)
+    progress = [
+        done for layer, done, total in push(image, f"{registry}/a/parts:1") if total > 2**20
+    ]
+    assert progress == sorted(progress)
     assert small(f"{registry}/a/parts:1") == b"small"
 
 
 def test_images_for_several_platforms(tmp_path, registry):
-    made = []
+    built = []
     for architecture in ("amd64", "arm64"):
         layer = images.layer(images.file("app/small", architecture.encode()))
         config = {
@@ -115,8 +117,8 @@ def test_images_for_several_platforms(tmp_path, registry):
             "architecture": architecture,
             "rootfs": {"diff_ids": [layer.diff_id]},
         }
-        made.append(oci.Image(config, (layer,)))
-    top = layout.write(tmp_path / "layout", made)
+        built.append(oci.Image(config, (layer,)))
+    top = layout.write(tmp_path / "layout", built)
     push((layout.Folder(tmp_path / "layout"), top), f"{registry}/a/both:1")
     assert small(f"{registry}/a/both:1", platform="linux/arm64") == b"arm64"
 
@@ -138,12 +140,12 @@ def test_referrers_by_a_tag_where_the_registry_keeps_no_list(image, registry):
         subject, _ = repository.manifest()
         assert referrers.referrers(repository, subject.digest) == []
         for kind in ("application/x", "application/y", "application/x"):
-            made = referrers.attach(
+            descriptor = referrers.attach(
                 repository, subject, kind, [blob_from_bytes(b"1", "text/plain")], {"a": kind}
             )
         assert len(referrers.referrers(repository, subject.digest)) == 2
         (found,) = referrers.referrers(repository, subject.digest, "application/x")
-        assert found == made
+        assert found == descriptor
         document = json.loads(repository.manifest(found.digest)[1])
         assert document["subject"]["digest"] == subject.digest
         tagged, _ = repository.manifest(subject.digest.replace(":", "-"))
@@ -156,7 +158,7 @@ def test_referrers_by_a_tag_where_the_registry_keeps_no_list(image, registry):
 @pytest.mark.parametrize("part", [2**20, 2**26])
 def test_a_push_goes_on_where_a_connection_broke(image, registry, monkeypatch, part):
     monkeypatch.setattr(registry_push, "PART", part)
-    with proxies.breaking(registry, after=700_000, times=2) as host:
+    with proxies.break_connections(registry, after=700_000, times=2) as host:
         push(image, f"{host}/a/broken{part}:1")
     assert small(f"{registry}/a/broken{part}:1") == b"small"
 
@@ -220,7 +222,7 @@ def test_a_push_resumes_within_a_part(monkeypatch):
 
 def test_a_push_ends_if_connections_break_again_and_again(image, registry):
     with (
-        proxies.breaking(registry, after=700_000, times=99) as host,
+        proxies.break_connections(registry, after=700_000, times=99) as host,
         pytest.raises(BuildFailedError, match="stopped responding: the connection breaks"),
     ):
         push(image, f"{host}/a/ends:1")
@@ -229,7 +231,7 @@ def test_a_push_ends_if_connections_break_again_and_again(image, registry):
 def test_a_pull_goes_on_where_a_connection_broke(image, registry):
     push(image, f"{registry}/a/pulled:1")
     with (
-        proxies.breaking(registry, after=700_000, times=2, answers=True) as host,
+        proxies.break_connections(registry, after=700_000, times=2, answers=True) as host,
         oci.open_image(f"{host}/a/pulled:1") as found,
     ):
         assert len(filesystem.read(found, "big")) == 3 * 2**20
@@ -239,10 +241,10 @@ def test_a_pull_goes_on_where_a_connection_broke(image, registry):
 
 
 def test_a_password_is_given_where_it_is_asked_for(image, tmp_path):
-    images.require("docker-registry")
+    images.require_tool("docker-registry")
     folder = tmp_path / "registry"
     folder.mkdir()
-    with registries.with_passwords(folder) as host:
+    with registries.run_registry_with_passwords(folder) as host:
         with pytest.raises(UsageError, match="requires a login") as caught:
             push(image, f"{host}/a/b:1")
         assert caught.value.hint == f"docker login {host}"
@@ -269,15 +271,15 @@ def authority(tmp_path_factory):
 
 @contextmanager
 def serving(get, *, tls=None, method: str = "GET"):
-    """A server that answers by `get(handler)`; gives its host and all that it was asked."""
-    asked: list[BaseHTTPRequestHandler] = []
+    """A server that answers by `get(handler)`; gives its host and its requests."""
+    requests: list[BaseHTTPRequestHandler] = []
 
     def do(handler: Handler) -> None:
-        asked.append(handler)
+        requests.append(handler)
         get(handler)
 
     with serving_by(type("Asked", (Handler,), {f"do_{method}": do}), tls) as host:
-        yield host, asked
+        yield host, requests
 
 
 @contextmanager
@@ -308,14 +310,14 @@ def jwt(authority, claims: dict) -> str:
 def token(authority, handler: Handler) -> None:
     """For whoever has the password or the identity token."""
     body = handler.rfile.read(int(handler.headers.get("Content-Length", 0))).decode()
-    asked = parse_qs(body or urlsplit(handler.path).query)
+    query = parse_qs(body or urlsplit(handler.path).query)
     known = base64.b64encode(f"{registries.USER}:{registries.PASSWORD}".encode()).decode()
-    if handler.headers.get("Authorization") != f"Basic {known}" and asked.get("refresh_token") != [
+    if handler.headers.get("Authorization") != f"Basic {known}" and query.get("refresh_token") != [
         PASSWORD
     ]:
         handler.answer(401)
         return
-    kind, name, actions = asked["scope"][0].split(":")
+    kind, name, actions = query["scope"][0].split(":")
     access = [{"type": kind, "name": name, "actions": actions.split(",")}]
     now = int(time.time())
     claims = {
@@ -327,23 +329,23 @@ def token(authority, handler: Handler) -> None:
         "iat": now,
         "jti": "1",
     }
-    made = jwt(authority, {**claims, "access": access})
-    handler.answer(200, json.dumps({"token": made}).encode())
+    issued = jwt(authority, {**claims, "access": access})
+    handler.answer(200, json.dumps({"token": issued}).encode())
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_a_token_is_fetched_for_what_is_asked(image, tmp_path, authority, method):
-    images.require("docker-registry")
+    images.require_tool("docker-registry")
     folder = tmp_path / "registry"
     folder.mkdir()
-    with serving(partial(token, authority), method=method) as (server, asked):
+    with serving(partial(token, authority), method=method) as (server, requests):
         settings = {
             "REGISTRY_AUTH_TOKEN_REALM": f"http://{server}/token",
             "REGISTRY_AUTH_TOKEN_SERVICE": "registry",
             "REGISTRY_AUTH_TOKEN_ISSUER": "test",
             "REGISTRY_AUTH_TOKEN_ROOTCERTBUNDLE": str(authority / "cert.pem"),
         }
-        with registries.running(folder, settings) as host:
+        with registries.run_registry(folder, settings) as host:
             login(
                 tmp_path,
                 host,
@@ -355,7 +357,7 @@ def test_a_token_is_fetched_for_what_is_asked(image, tmp_path, authority, method
             login(tmp_path, host, **({"identitytoken": PASSWORD} if method == "POST" else {}))
             push(image, f"{host}/a/b:1")
             assert small(f"{host}/a/b:1") == b"small"
-    assert len(asked) < 6  # a token serves as long as it is taken
+    assert len(requests) < 6  # a token serves as long as it is taken
 
 
 # --- servers that mean harm, or fail
@@ -372,11 +374,11 @@ def test_credentials_do_not_go_where_a_registry_redirects_to(tmp_path, monkeypat
             else:
                 handler.answer(307, Location=f"http://{other}/x?secret=1")
 
-        with serving(get) as (host, asked):
+        with serving(get) as (host, requests):
             login(tmp_path, host)
             with connect(f"{host}/a/b") as repository:
                 assert repository.manifest()[1] == b"{}"
-    assert asked[-1].headers["Authorization"].startswith("Basic ")
+    assert requests[-1].headers["Authorization"].startswith("Basic ")
     assert [it.headers["Authorization"] for it in reached] == [None]
 
 
@@ -435,7 +437,7 @@ def test_plain_http_on_another_machine_is_told_and_can_be_wanted(image, registry
 
 
 def test_a_registry_of_this_machine_that_speaks_tls(image, tmp_path, authority, monkeypatch):
-    images.require("docker-registry")
+    images.require_tool("docker-registry")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority / "cert.pem"))
     folder = tmp_path / "registry"
     folder.mkdir()
@@ -443,7 +445,7 @@ def test_a_registry_of_this_machine_that_speaks_tls(image, tmp_path, authority, 
         "REGISTRY_HTTP_TLS_CERTIFICATE": str(authority / "cert.pem"),
         "REGISTRY_HTTP_TLS_KEY": str(authority / "key.pem"),
     }
-    with registries.running(folder, settings) as host:
+    with registries.run_registry(folder, settings) as host:
         push(image, f"{host}/a/b:1")
         assert small(f"{host}/a/b:1") == b"small"
 
@@ -491,12 +493,12 @@ def test_an_answer_that_breaks_off():
 
 def test_a_registry_that_is_busy_is_asked_again():
     with serving(
-        lambda it: it.answer(200 if len(asked) > 2 else 503, b"{}", Retry_After="0")
+        lambda it: it.answer(200 if len(requests) > 2 else 503, b"{}", Retry_After="0")
     ) as it:
-        host, asked = it
+        host, requests = it
         with connect(f"{host}/a") as repository:
             assert repository.manifest()[1] == b"{}"
-    assert len(asked) == 3
+    assert len(requests) == 3
 
 
 def test_no_registry_makes_modelpack_wait_for_hours(monkeypatch):

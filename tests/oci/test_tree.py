@@ -42,7 +42,7 @@ def test_an_entry_tells_all_that_matters_of_a_member():
 
 
 def test_kinds_and_targets():
-    there = filesystem.layer_listing(
+    listing = filesystem.layer_listing(
         layer(
             folder("./"),
             folder("/dev/"),
@@ -52,7 +52,7 @@ def test_kinds_and_targets():
             link("hard", "/dev/x", tarfile.LNKTYPE),
         )
     )
-    assert [(entry.path, entry.kind, entry.target) for entry in there] == [
+    assert [(entry.path, entry.kind, entry.target) for entry in listing] == [
         ("", "directory", ""),
         ("dev", "directory", ""),
         ("dev/null", "device", ""),
@@ -70,19 +70,19 @@ def test_long_names_and_names_that_are_no_text(form):
 
 def test_a_listing_is_kept_and_the_layer_not_opened_again():
     first = layer(file("a", b"1"), file("\udcff"))
-    there = filesystem.layer_listing(first)
-    assert filesystem.layer_listing(replace(first, open=unreadable)) == there
+    listing = filesystem.layer_listing(first)
+    assert filesystem.layer_listing(replace(first, open=unreadable)) == listing
 
 
 @pytest.mark.parametrize(
     "kept", ["", "{}", "[1]", "[[]]", '[["a","file"]]', '[["a","x",0,0,0,0,0,"","",false]]', "null"]
 )
 def test_what_is_kept_in_another_form_is_read_anew(kept):
-    made = layer(file("a", b"1"))
-    there = filesystem.layer_listing(made)
+    built = layer(file("a", b"1"))
+    listing = filesystem.layer_listing(built)
     (path,) = files.cache_directory("layers").iterdir()
     path.write_text(kept)
-    assert filesystem.layer_listing(made) == there
+    assert filesystem.layer_listing(built) == listing
     assert len(json.loads(path.read_text())) == 1
 
 
@@ -106,10 +106,10 @@ def test_where_nothing_can_be_kept_it_is_read_each_time(monkeypatch, tmp_path):
 
 
 def test_a_layer_that_is_another_one_is_refused_and_not_kept():
-    made = replace(layer(file("a")), diff_id=digest(b""))
+    built = replace(layer(file("a")), diff_id=digest(b""))
     for _ in range(2):
         with pytest.raises(UsageError, match="but its configuration says"):
-            filesystem.layer_listing(made)
+            filesystem.layer_listing(built)
 
 
 def header(kind: bytes, size: int) -> bytes:
@@ -192,9 +192,9 @@ def test_a_file_in_the_place_of_a_folder_and_the_other_way_round():
 
 def test_a_folder_that_comes_again_keeps_what_is_in_it():
     both = layer(folder("a"), file("a/x")), layer(folder("a", uid=5))
-    there = filesystem.merge_layers(map(filesystem.layer_listing, both))
-    assert list(there) == ["a", "a/x"]
-    assert there["a"].uid == 5
+    listing = filesystem.merge_layers(map(filesystem.layer_listing, both))
+    assert list(listing) == ["a", "a/x"]
+    assert listing["a"].uid == 5
 
 
 def test_paths_go_through_the_links_below():
@@ -202,9 +202,9 @@ def test_paths_go_through_the_links_below():
         folder("usr/lib"), link("lib", "usr/lib"), link("l", "/lib/../lib"), file("lib/a")
     )
     above = layer(file("l/b"), file("lib/.wh.a"))
-    there = filesystem.merge_layers(map(filesystem.layer_listing, (below, above)))
-    assert list(there) == ["l", "lib", "usr/lib", "usr/lib/b"]
-    assert there["usr/lib/b"].path == "usr/lib/b"
+    listing = filesystem.merge_layers(map(filesystem.layer_listing, (below, above)))
+    assert list(listing) == ["l", "lib", "usr/lib", "usr/lib/b"]
+    assert listing["usr/lib/b"].path == "usr/lib/b"
 
 
 def test_what_lies_in_a_file_is_refused():
@@ -225,9 +225,9 @@ def test_folders_that_nobody_lists_are_not_made_without_end(monkeypatch):
 
 
 def test_a_file_is_read_from_the_uppermost_layer_that_has_it():
-    made = image(layer(file("a", b"1"), file("b", b"2")), layer(file("a", b"3")))
-    assert filesystem.read(made, "a") == b"3"
-    assert filesystem.read(made, "/b") == b"2"
+    built = image(layer(file("a", b"1"), file("b", b"2")), layer(file("a", b"3")))
+    assert filesystem.read(built, "a") == b"3"
+    assert filesystem.read(built, "/b") == b"2"
 
 
 def test_layers_below_are_not_opened_where_they_make_no_difference():
@@ -241,16 +241,16 @@ def test_a_link_below_makes_a_difference():
 
 
 def test_links_are_followed():
-    made = image(
+    built = image(
         layer(folder("x"), file("x/a", b"1"), link("x/b", "../x/a"), link("c", "/x/b")),
         layer(link("d", "x/a", tarfile.LNKTYPE)),
     )
-    assert [filesystem.read(made, path) for path in ("x/b", "c", "d")] == [b"1"] * 3
+    assert [filesystem.read(built, path) for path in ("x/b", "c", "d")] == [b"1"] * 3
 
 
 @pytest.mark.parametrize("path", ["", "none", "folder", "loop", "hardloop", "gone", "pipe", "a/b"])
 def test_what_is_no_file_is_not_read(path):
-    made = image(
+    built = image(
         layer(file("gone"), file("a")),
         layer(
             folder("folder"),
@@ -261,7 +261,7 @@ def test_what_is_no_file_is_not_read(path):
         ),
     )
     with pytest.raises(UsageError, match="has no file"):
-        filesystem.read(made, path)
+        filesystem.read(built, path)
 
 
 def test_no_more_is_read_than_was_asked_for():
@@ -270,9 +270,9 @@ def test_no_more_is_read_than_was_asked_for():
 
 
 def test_a_layer_that_changes_while_it_is_read_is_told():
-    made = layer(file("a", b"1"))
-    filesystem.layer_listing(made)
+    built = layer(file("a", b"1"))
+    filesystem.layer_listing(built)
     other = tar(file("a", b"2"))
-    changed = replace(made, open=lambda: io.BytesIO(other))
+    changed = replace(built, open=lambda: io.BytesIO(other))
     with pytest.raises(UsageError, match="changed while it was read"):
         filesystem.read(image(changed), "a")

@@ -49,12 +49,12 @@ def opening(members):
     ]
 
 
-def made(path, members=MEMBERS):
+def write_layer(path, members=MEMBERS):
     return layer_writer.write(path, opening(members), "by a test")
 
 
 def image(path, **changes) -> oci.Image:
-    written = made(path)
+    written = write_layer(path)
     config = {**CONFIG, "rootfs": {"type": "layers", "diff_ids": [written.diff_id]}, **changes}
     return oci.Image(config, (written,))
 
@@ -63,13 +63,13 @@ def image(path, **changes) -> oci.Image:
 
 
 def test_a_layer_holds_what_it_was_given_sorted(tmp_path):
-    there = filesystem.layer_listing(made(tmp_path / "layer"))
-    given = [
+    listing = filesystem.layer_listing(write_layer(tmp_path / "layer"))
+    expected = [
         replace(it, sha256=images.digest(data)[7:] if data is not None else "")
         for it, data in MEMBERS
     ]
-    assert sorted(there, key=lambda it: it.path) == sorted(given, key=lambda it: it.path)
-    assert [it.path for it in there] == [
+    assert sorted(listing, key=lambda it: it.path) == sorted(expected, key=lambda it: it.path)
+    assert [it.path for it in listing] == [
         "opt",
         LONG,
         "opt/pipe",
@@ -81,7 +81,7 @@ def test_a_layer_holds_what_it_was_given_sorted(tmp_path):
 
 
 def test_a_layer_has_the_same_bytes_in_any_order_at_any_time(tmp_path):
-    one, two = made(tmp_path / "one"), made(tmp_path / "two", MEMBERS[::-1])
+    one, two = write_layer(tmp_path / "one"), write_layer(tmp_path / "two", MEMBERS[::-1])
     assert one.diff_id == two.diff_id
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert one.blob.digest == images.digest((tmp_path / "one").read_bytes())
@@ -91,10 +91,10 @@ def test_a_layer_has_the_same_bytes_in_any_order_at_any_time(tmp_path):
 
 
 def test_other_programs_read_it(tmp_path):
-    made(tmp_path / "layer")
+    write_layer(tmp_path / "layer")
     data = gzip.decompress((tmp_path / "layer").read_bytes())
-    with tarfile.open(fileobj=io.BytesIO(data)) as there:
-        assert {member.uname for member in there} == {""}
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        assert {member.uname for member in archive} == {""}
     listed = subprocess.check_output(
         ["tar", "tzvf", tmp_path / "layer", "--numeric-owner"]
     ).decode()
@@ -102,7 +102,7 @@ def test_other_programs_read_it(tmp_path):
 
 
 def test_only_what_has_no_place_elsewhere_is_in_a_pax_header(tmp_path):
-    made(tmp_path / "layer", MEMBERS[1:2] + MEMBERS[4:5])
+    write_layer(tmp_path / "layer", MEMBERS[1:2] + MEMBERS[4:5])
     assert b"PaxHeader" not in gzip.decompress((tmp_path / "layer").read_bytes())
 
 
@@ -117,7 +117,7 @@ def test_only_what_has_no_place_elsewhere_is_in_a_pax_header(tmp_path):
 )
 def test_what_cannot_be_written_is_told(tmp_path, it, data, why):
     with pytest.raises(ValueError, match=f"'a' .*{why}"):
-        made(tmp_path / "layer", [(it, data)])
+        write_layer(tmp_path / "layer", [(it, data)])
 
 
 # --- layouts and archives
@@ -151,7 +151,7 @@ def test_layers_are_copied_as_they_are_or_else_compressed(tmp_path):
 
 
 def test_a_layer_that_is_damaged_is_not_copied_and_nothing_is_left(tmp_path):
-    made(tmp_path / "layer")
+    write_layer(tmp_path / "layer")
     it = image(tmp_path / "other")
     (tmp_path / "other").write_bytes((tmp_path / "layer").read_bytes() + b"1")
     with pytest.raises(UsageError, match="A layer of the image is damaged"):
@@ -202,24 +202,24 @@ def test_docker_loads_the_archive(written, tmp_path):
     run("docker", "load", "--input", f"{tmp_path}/archive")
     try:
         found = json.loads(run("docker", "image", "inspect", written))[0]
-        assert found["RootFS"]["Layers"] == [made(tmp_path / "again").diff_id]
+        assert found["RootFS"]["Layers"] == [write_layer(tmp_path / "again").diff_id]
         assert found["Config"]["Labels"] == CONFIG["config"]["Labels"]
     finally:
         run("docker", "rmi", written)
 
 
 def test_podman_loads_the_archive(written, tmp_path):
-    images.require("podman")
+    images.require_tool("podman")
     store = f"--root={tmp_path}/root --runroot={tmp_path}/run --storage-driver=vfs".split()
     run("podman", *store, "load", "--quiet", "--input", f"{tmp_path}/archive")
     found = json.loads(run("podman", *store, "image", "inspect", f"localhost/{written}"))[0]
-    assert found["RootFS"]["Layers"] == [made(tmp_path / "again").diff_id]
+    assert found["RootFS"]["Layers"] == [write_layer(tmp_path / "again").diff_id]
 
 
 @pytest.mark.parametrize(
     "place", ["oci:{}/layout", "oci-archive:{}/archive", "docker-archive:{}/archive"]
 )
 def test_skopeo_reads_it(written, tmp_path, place):
-    images.require("skopeo")
+    images.require_tool("skopeo")
     found = json.loads(run("skopeo", "inspect", place.format(tmp_path)))
     assert found["Labels"] == CONFIG["config"]["Labels"]

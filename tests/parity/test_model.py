@@ -17,7 +17,7 @@ ROWS = ((1.0, "a"), (2.0, None), (3.0, "c"))
 CSV = {"name": "csv", "content": "YSxiCg==", "predictions": [4], "probabilities": None}
 
 
-def told(errors: list[str | None], predictions: list[Any], **changes: Any) -> bytes:
+def response(errors: list[str | None], predictions: list[Any], **changes: Any) -> bytes:
     answers = {"predictions": predictions, "probabilities": None}
     return json.dumps({"together": answers, "alone": answers, "errors": errors, **changes}).encode()
 
@@ -29,7 +29,7 @@ def test_the_question_is_the_rows() -> None:
 
 
 def test_the_answers_are_kept() -> None:
-    reference = complete_reference(Reference(ROWS), told([None] * 3, [1, 2, 3]))
+    reference = complete_reference(Reference(ROWS), response([None] * 3, [1, 2, 3]))
     assert (reference.rows, reference.answers, reference.alone) == (
         ROWS,
         Answers((1, 2, 3)),
@@ -39,26 +39,26 @@ def test_the_answers_are_kept() -> None:
 
 def test_bodies_come_with_answers_of_their_own() -> None:
     more = [{**CSV, "name": "of a newer image"}, CSV]
-    reference = complete_reference(Reference(ROWS), told([None] * 3, [1, 2, 3], bodies=more))
+    reference = complete_reference(Reference(ROWS), response([None] * 3, [1, 2, 3], bodies=more))
     assert reference.bodies == (Body("csv", b"a,b\n", Answers((4,))),)
 
 
 def test_the_reason_for_no_bodies_is_kept() -> None:
-    answer = told([None] * 3, [1, 2, 3], bodies=[], without_bodies="ValueError: no")
+    answer = response([None] * 3, [1, 2, 3], bodies=[], without_bodies="ValueError: no")
     assert complete_reference(Reference(ROWS), answer).without_bodies == "ValueError: no"
 
 
 def test_answers_that_are_known_stay_and_get_bodies() -> None:
     known = Reference(ROWS, Answers((7, 8, 9)), source="record")
     reference = complete_reference(
-        known, told(["ValueError: no", None, None], [1, 2], bodies=[CSV])
+        known, response(["ValueError: no", None, None], [1, 2], bodies=[CSV])
     )
     assert reference == replace(known, bodies=(Body("csv", b"a,b\n", Answers((4,))),))
 
 
 def test_a_row_that_was_made_up_and_is_refused_is_left_out() -> None:
     reference = complete_reference(
-        Reference(ROWS, made_up=True), told([None, "ValueError: no", None], [1, 3])
+        Reference(ROWS, made_up=True), response([None, "ValueError: no", None], [1, 3])
     )
     assert (reference.rows, reference.problem) == ((ROWS[0], ROWS[2]), "")
 
@@ -70,7 +70,7 @@ def test_a_row_that_was_made_up_and_is_refused_is_left_out() -> None:
 )
 def test_other_rows_that_are_refused_are_told(reference: Reference) -> None:
     errors = ["ValueError: no", *[None] * (len(reference.rows) - 1)]
-    reference = complete_reference(reference, told(errors, [1] * (len(errors) - 1)))
+    reference = complete_reference(reference, response(errors, [1] * (len(errors) - 1)))
     assert reference.problem == "the model itself refuses row 0: ValueError: no"
     assert reference.answers is None
 
@@ -81,13 +81,13 @@ def test_other_rows_that_are_refused_are_told(reference: Reference) -> None:
         b"",
         b"[]",
         b'{"errors": []}',
-        told([None] * 3, [1, 2]),
-        told([None] * 2, [1, 2]),
-        told([None] * 3, [1, 2, 3], alone=7),
-        told([None] * 3, [1, 2, 3], bodies=7),
-        told([None] * 3, [1, 2, 3], bodies=[{**CSV, "content": "no base64"}]),
-        told([None] * 3, [1, 2, 3], bodies=[{**CSV, "predictions": "abc"}]),
-        told([None] * 3, [1, 2, 3], together={"predictions": "abc", "probabilities": None}),
+        response([None] * 3, [1, 2]),
+        response([None] * 2, [1, 2]),
+        response([None] * 3, [1, 2, 3], alone=7),
+        response([None] * 3, [1, 2, 3], bodies=7),
+        response([None] * 3, [1, 2, 3], bodies=[{**CSV, "content": "no base64"}]),
+        response([None] * 3, [1, 2, 3], bodies=[{**CSV, "predictions": "abc"}]),
+        response([None] * 3, [1, 2, 3], together={"predictions": "abc", "probabilities": None}),
     ],
 )
 def test_a_malformed_answer_is_a_problem_not_a_crash(answer: bytes) -> None:
@@ -95,7 +95,9 @@ def test_a_malformed_answer_is_a_problem_not_a_crash(answer: bytes) -> None:
 
 
 def test_what_was_said_is_told_row_by_row() -> None:
-    errors, answers = parse_response(Reference(ROWS), told([None, "ValueError: no", None], [1, 3]))
+    errors, answers = parse_response(
+        Reference(ROWS), response([None, "ValueError: no", None], [1, 3])
+    )
     assert (errors, answers.predictions) == ((None, "ValueError: no", None), (1, 3))
 
 

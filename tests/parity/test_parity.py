@@ -91,11 +91,11 @@ def test_the_container_answers_as_was_recorded_and_its_labels_say_so(
         "dev.modelpack.parity.reference": "record",
         "dev.modelpack.parity.rows": "17",
     }
-    told = "bit for bit what the model said where it was trained (17 rows)"
-    assert f"MODELPACK_PARITY={told}" in client.images.get(TAG).attrs["Config"]["Env"]
+    message = "bit for bit what the model said where it was trained (17 rows)"
+    assert f"MODELPACK_PARITY={message}" in client.images.get(TAG).attrs["Config"]["Env"]
     # What has the name is what was tested.
-    made = json.loads(done.stdout)
-    assert made["image"]["id"] == made["smoke"]["target"] == client.images.get(TAG).id
+    result = json.loads(done.stdout)
+    assert result["image"]["id"] == result["smoke"]["target"] == client.images.get(TAG).id
 
 
 @pytest.mark.engine
@@ -180,7 +180,7 @@ def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
     claimed = expected_claim(Reference(((1.0,), (2.0,))))
     assert claimed is not None
     joblib.dump(serving_models.iris().model, tmp_path / "model")
-    model = serving_models.spec_of(tmp_path / "model", serving_models.iris())
+    model = serving_models.build_spec(tmp_path / "model", serving_models.iris())
     bundle = run.render(model, Code(), tmp_path / "bundle", claimed)
     dockerfile = (bundle.directory / "Dockerfile").read_text()
     assert "bit for bit what the model says without the service (2 rows)" in dockerfile
@@ -197,8 +197,8 @@ def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
     dockerfile = (bundle.directory / "Dockerfile").read_text()
     assert (f'dev.modelpack.parity.rows="{compared}"' in dockerfile) == passed
     assert ("MODELPACK_PARITY" in dockerfile) == passed
-    told = json.loads((bundle.directory / "provenance.json").read_text())["predicate"]
-    assert ("byproducts" in told["runDetails"]) == passed
+    document = json.loads((bundle.directory / "provenance.json").read_text())["predicate"]
+    assert ("byproducts" in document["runDetails"]) == passed
 
 
 def answer_of(command: list[str], document: bytes = b"") -> bytes:
@@ -207,7 +207,7 @@ def answer_of(command: list[str], document: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "message"),
     [
         ("import sys; sys.exit('the model does not load')", "exit code 1: the model does not load"),
         ("import os; os._exit(3)", "exit code 3: without a message"),
@@ -219,12 +219,12 @@ def answer_of(command: list[str], document: bytes = b"") -> bytes:
     ],
 )
 def test_a_model_that_gives_no_answer_is_told(
-    code: str, said: str, monkeypatch: pytest.MonkeyPatch
+    code: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox, "SECONDS", 1.0)
     with pytest.raises(SmokeFailedError) as caught:
         answer_of([sys.executable, "-c", code])
-    assert said in caught.value.message
+    assert message in caught.value.message
 
 
 def test_the_question_reaches_the_model_and_its_prints_do_not_reach_us() -> None:

@@ -19,7 +19,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from gunicorn_server import python_path, serving
+from gunicorn_server import python_path, serve
 from lightgbm import LGBMRegressor
 from serving_models import BASE, ENVIRONMENT
 from sklearn.compose import ColumnTransformer
@@ -109,7 +109,7 @@ def bundle_of(path: Path, folder: Path) -> tuple[Bundle, Reference]:
 
 @contextmanager
 def probe_of(bundle: Bundle, reference: Reference) -> Iterator[Probe]:
-    asked = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-S", "-m", "modelpack.serving.reference"],
         cwd=bundle.path,
         env={"PYTHONPATH": python_path()},
@@ -117,9 +117,9 @@ def probe_of(bundle: Bundle, reference: Reference) -> Iterator[Probe]:
         capture_output=True,
         check=True,
     )
-    known = complete_reference(reference, asked.stdout)
+    known = complete_reference(reference, done.stdout)
     assert not known.problem
-    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
         running = cast("RunningService", SimpleNamespace(url=f"http://127.0.0.1:{server.port}"))
         probe = Probe(running, bundle.model, reference, lambda: known)
         yield probe

@@ -103,7 +103,7 @@ def test_a_great_file_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         (Table(("age", "paid"), [[1, True]]), "lack 1 inputs of the model (city)"),
         (Table(("a", "b", "c"), [[1, "Bonn", True]]), "name none of the model's inputs"),
@@ -113,14 +113,14 @@ def test_a_great_file_is_cut() -> None:
         (Table(None, [[1, "Bonn", object()]]), "contain a object"),
     ],
 )
-def test_rows_that_do_not_fit_say_where(table: Table, said: str) -> None:
+def test_rows_that_do_not_fit_say_where(table: Table, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         align(table, signature(AGE, CITY, PAID, named=True))
-    assert said in caught.value.message
+    assert message in caught.value.message
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("x.txt", b"1", "suffix of a row file"),
         ("x.csv", b"a,b\n1\n", "1 to 2 values"),
@@ -137,7 +137,7 @@ def test_rows_that_do_not_fit_say_where(table: Table, said: str) -> None:
     ],
 )
 def test_a_bad_file_says_what_is_wrong(
-    name: str, content: bytes | None, said: str, tmp_path: Path
+    name: str, content: bytes | None, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
     if content is None:
@@ -146,7 +146,7 @@ def test_a_bad_file_says_what_is_wrong(
         path.write_bytes(content)
     with pytest.raises(UsageError) as caught:
         read_table(path)
-    assert said in caught.value.message
+    assert message in caught.value.message
 
 
 def test_an_npy_file_of_objects_is_not_unpickled(tmp_path: Path) -> None:

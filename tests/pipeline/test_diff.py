@@ -19,7 +19,7 @@ from typing import Any
 import joblib
 import pytest
 import registries
-from diff_sides import ENVIRONMENT, FILE, PLAIN, asked, image, inputs, said
+from diff_sides import ENVIRONMENT, FILE, PLAIN, image, inputs, model_answers, queried_rows
 from hostile_text import HOSTILE
 from rich.console import Console
 from sklearn.datasets import load_iris
@@ -87,9 +87,9 @@ def difference() -> Difference:
     labels = [["no", "yes"][number % 2] for number in range(20)]
     chances = [[0.75, 0.25]] * 20
     answers = predictions.compare(
-        asked(20, labels=True),
-        said(labels, chances, "no", "yes"),
-        said(["no"] * 20, [[0.5, 0.5], *chances[1:]], "no", "yes"),
+        queried_rows(20, labels=True),
+        model_answers(labels, chances, "no", "yes"),
+        model_answers(["no"] * 20, [[0.5, 0.5], *chances[1:]], "no", "yes"),
     )
     return compare(old, new, answers)
 
@@ -139,7 +139,9 @@ def hostile() -> Difference:
     fields = tuple(Field(each, "string", categories=(each,)) for each in HOSTILE)
     signature = replace(inputs(*fields), classes=tuple(HOSTILE))
     new = replace(new, model=replace(new.model, signature=signature, estimator=text))
-    answers = predictions.compare(asked(2), said([text, "a"]), said(["a", text]))
+    answers = predictions.compare(
+        queried_rows(2), model_answers([text, "a"]), model_answers(["a", text])
+    )
     return compare(old, new, answers)
 
 
@@ -177,7 +179,7 @@ def test_what_fails_is_what_was_asked_for(fail_on: str, fails: bool) -> None:
 def test_what_was_not_asked_for_does_not_fail() -> None:
     old, _ = sides()
     moved = replace(old, environment=replace(ENVIRONMENT, python="3.12"))
-    same = predictions.compare(asked(1), said([1]), said([1]))
+    same = predictions.compare(queried_rows(1), model_answers([1]), model_answers([1]))
     found = compare(old, moved, same)
     for fail_on in ("breaking", "predictions", "never"):
         require_no_difference(found, fail_on)
@@ -249,7 +251,7 @@ def test_recorded_answers_are_compared_without_asking_anybody(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("no-such-file", "also:none", "--engine", "docker"), {2, 8}, ""),
         ((IRIS, Path(__file__)), {4}, "test_diff.py"),
@@ -262,11 +264,11 @@ def test_recorded_answers_are_compared_without_asking_anybody(tmp_path: Path) ->
     ids=str,
 )
 def test_what_makes_no_sense_gets_its_exit_code(
-    arguments: tuple[str, ...], code: set[int], said: str
+    arguments: tuple[str, ...], code: set[int], message: str
 ) -> None:
     done = diff(*arguments)
     assert done.returncode in code, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -355,7 +357,7 @@ def test_an_image_in_a_registry_is_compared_without_pulling_it(
     manifest = images / "bundle" / "modelpack.json"
     (tmp_path / "modelpack.json").write_bytes(manifest.read_bytes())
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY modelpack.json /app/\n")
-    with registries.running(tmp_path) as host:
+    with registries.run_registry(tmp_path) as host:
         name = f"{host}/team/iris:1"
         for command in (
             ["docker", "build", "-q", "-t", name, tmp_path],

@@ -108,9 +108,9 @@ def test_the_image_follows_every_rule_and_nothing_was_run(run, image):
 
 
 def test_labels_are_the_words_on_one_line(image):
-    told = templates.line(LONG)
+    line = templates.line(LONG)
     for name in ("dev.modelpack.estimator", "dev.modelpack.framework"):
-        assert image.labels[name].replace("\\x5c", "\\") == f"{told[:253]}..."
+        assert image.labels[name].replace("\\x5c", "\\") == f"{line[:253]}..."
     assert all(value.isprintable() and len(value) < 300 for value in image.labels.values())
 
 
@@ -160,9 +160,9 @@ def test_the_page_has_no_tag_of_theirs(service):
 
 
 def test_metrics_are_metrics_and_lines_of_the_log_are_lines(service):
-    said = requests.get(f"{service.url}/metrics", timeout=30).text
-    assert list(text_string_to_metric_families(said))
-    assert not re.search(r"^(RUN|FROM|USER) ", said, re.MULTILINE)
+    metrics = requests.get(f"{service.url}/metrics", timeout=30).text
+    assert list(text_string_to_metric_families(metrics))
+    assert not re.search(r"^(RUN|FROM|USER) ", metrics, re.MULTILINE)
     for line in filter(None, service.logs().splitlines()):
         assert line.isprintable()
         assert isinstance(json.loads(line), dict)

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import docker
 import pytest
 from engine_bundles import SPEC
-from waiting import eventually
+from waiting import wait_until
 
 from modelpack import processes
 from modelpack.engines import Engine, sandbox
@@ -76,24 +76,24 @@ def test_killed_after_a_stage_nothing_is_left(
         process.send_signal(number)
         code = process.wait(timeout=30)
     assert code == (-number if number == signal.SIGKILL else 130)
-    assert eventually(lambda: not list(tmp_path.iterdir())), list(tmp_path.iterdir())
-    assert eventually(lambda: set(smoke_containers()) <= containers)
+    assert wait_until(lambda: not list(tmp_path.iterdir())), list(tmp_path.iterdir())
+    assert wait_until(lambda: set(smoke_containers()) <= containers)
 
 
 def test_an_interrupt_waits_for_the_container_that_is_being_created() -> None:
     """The engine creates it whether or not anyone waits, and only then can it be removed."""
-    made = []
+    created = []
 
     def create(image: str, **_: object) -> None:
         time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.3)
-        made.append(image)
+        created.append(image)
 
     client = SimpleNamespace(containers=SimpleNamespace(create=create))
     with pytest.raises(KeyboardInterrupt):
         containers.create(client, "image")  # type: ignore[arg-type]
-    assert made == ["image"]
+    assert created == ["image"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -121,15 +121,15 @@ def test_what_is_held_back_comes_after_the_block(number: signal.Signals) -> None
 def test_an_interrupt_waits_for_the_sandbox_that_is_being_created(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    made = tmp_path / "made"
+    marker = tmp_path / "made"
     slow = tmp_path / "docker"
-    slow.write_text(f"#!/bin/sh\nkill -INT {os.getpid()}\nsleep 0.3\necho made > {made}\n")
+    slow.write_text(f"#!/bin/sh\nkill -INT {os.getpid()}\nsleep 0.3\necho made > {marker}\n")
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     host = EngineHost("docker", os.environ, buildx, None, docker.from_env)
     with pytest.raises(KeyboardInterrupt):
         containers.create_sandbox(host, "image", "name", sandbox.REFERENCE_COMMAND, 2**31)
-    assert made.read_text() == "made\n"
+    assert marker.read_text() == "made\n"
 
 
 class SlowRunner:
@@ -146,7 +146,7 @@ class SlowRunner:
 
     @contextmanager
     def run(self, target: str) -> Iterator[RunningService]:
-        assert eventually(lambda: self.started.exists() and self.started.read_text().endswith("\n"))
+        assert wait_until(lambda: self.started.exists() and self.started.read_text().endswith("\n"))
         raise self._end
         yield
 

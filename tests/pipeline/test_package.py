@@ -48,11 +48,11 @@ def predict(url: str, document: object, path: str = "/predict") -> Any:
 def test_a_file_of_another_version_answers_as_documented(
     name: str, client: docker.DockerClient, tmp_path: Path
 ) -> None:
-    made = package(SVC / name, "-t", f"modelpack-test/svc:{name[6:]}", cwd=tmp_path)
-    assert made["environment"]["requirements"]["scikit-learn"] == "1.3.2"
-    assert made["environment"]["origins"]["scikit-learn"] == "file"
-    assert made["image"]["reference"] == f"modelpack-test/svc:{name[6:]}"
-    with container(client, made["image"]["reference"]) as (started, url):
+    packaged = package(SVC / name, "-t", f"modelpack-test/svc:{name[6:]}", cwd=tmp_path)
+    assert packaged["environment"]["requirements"]["scikit-learn"] == "1.3.2"
+    assert packaged["environment"]["origins"]["scikit-learn"] == "file"
+    assert packaged["image"]["reference"] == f"modelpack-test/svc:{name[6:]}"
+    with container(client, packaged["image"]["reference"]) as (started, url):
         answer = curl(
             "-H",
             "Content-Type: application/json",
@@ -69,8 +69,8 @@ def test_a_file_of_another_version_answers_as_documented(
 def test_every_sample_gives_the_response_that_it_must(
     model: Path, client: docker.DockerClient, tmp_path: Path
 ) -> None:
-    made = package(model, "-t", f"modelpack-test/{model.parent.name}:1", cwd=tmp_path)
-    with container(client, made["image"]["id"]) as (_, url):
+    packaged = package(model, "-t", f"modelpack-test/{model.parent.name}:1", cwd=tmp_path)
+    with container(client, packaged["image"]["id"]) as (_, url):
         answer = predict(url, json.loads((model.parent / "request.json").read_text()))
     assert answer == json.loads((model.parent / "response.json").read_text())
 
@@ -84,12 +84,15 @@ def test_a_retrained_model_of_the_same_size_is_the_one_in_the_image(
     for number in (3.8, 3.7, 3.6):  # of a support vector, so the file's size stays
         content = (SVC / "model.joblib").read_bytes()
         model.write_bytes(content.replace(struct.pack("<d", 3.8), struct.pack("<d", number)))
-        made = package(model, "-t", "modelpack-test/retrained:1", "--no-smoke", cwd=tmp_path)
+        packaged = package(model, "-t", "modelpack-test/retrained:1", "--no-smoke", cwd=tmp_path)
         digest = client.containers.run(
-            made["image"]["id"], ["/app/model/model.joblib"], entrypoint="sha256sum", remove=True
+            packaged["image"]["id"],
+            ["/app/model/model.joblib"],
+            entrypoint="sha256sum",
+            remove=True,
         )
         assert digest.split()[0].decode() == hashlib.sha256(model.read_bytes()).hexdigest()
-        layers.append(client.images.get(made["image"]["id"]).attrs["RootFS"]["Layers"])
+        layers.append(client.images.get(packaged["image"]["id"]).attrs["RootFS"]["Layers"])
     first, *others = layers
     assert all(other[:-1] == first[:-1] and other[-1] != first[-1] for other in others)
 
@@ -98,10 +101,10 @@ def test_the_image_is_little_more_than_base_and_wheels(
     client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """Files of the wheels as pip installs them, without byte code: at most 15 % on top."""
-    made = package(
+    packaged = package(
         SVC / "model.joblib", "-t", "modelpack-test/svc:size", "--no-smoke", cwd=tmp_path
     )
-    history = client.images.get(made["image"]["id"]).history()
+    history = client.images.get(packaged["image"]["id"]).history()
     base = sum(entry["Size"] for entry in history if "/environment/" not in entry["CreatedBy"])
     count = (
         "import os; print(sum(os.path.getsize(os.path.join(folder, name))"
@@ -109,18 +112,18 @@ def test_the_image_is_little_more_than_base_and_wheels(
         " if not name.endswith('.pyc') and not os.path.islink(os.path.join(folder, name))))"
     )
     output = client.containers.run(
-        made["image"]["id"], ["-c", count], entrypoint="python", remove=True
+        packaged["image"]["id"], ["-c", count], entrypoint="python", remove=True
     )
-    assert made["image"]["size_bytes"] <= 1.15 * (base + int(output))
+    assert packaged["image"]["size_bytes"] <= 1.15 * (base + int(output))
 
 
 def test_an_onnx_model_finds_the_locale_that_it_needs(
     client: docker.DockerClient, tmp_path: Path
 ) -> None:
     model = tmp_path / "model.onnx"
-    model.write_bytes(onnx_models.lower())
-    made = package(model, "-t", "modelpack-test/locale:1", cwd=tmp_path)
-    with container(client, made["image"]["id"]) as (started, url):
+    model.write_bytes(onnx_models.lowercase())
+    packaged = package(model, "-t", "modelpack-test/locale:1", cwd=tmp_path)
+    with container(client, packaged["image"]["id"]) as (started, url):
         answer = predict(url, {"instances": ["ÄRGER und SPASS"]})
         held = started.exec_run(["ls", "/usr/lib/locale"]).output.decode().split()
         package_of = started.exec_run(["dpkg", "--status", "locales"]).exit_code
@@ -133,8 +136,8 @@ def test_named_mixed_columns_give_the_documented_prediction(
     client: docker.DockerClient, tmp_path: Path
 ) -> None:
     sample = SAMPLES / "kserve-mixedtype"
-    made = package(sample / "model.joblib", "-t", "modelpack-test/mixedtype:1", cwd=tmp_path)
-    assert made["environment"]["requirements"]["scikit-learn"] == "1.3.0"
+    packaged = package(sample / "model.joblib", "-t", "modelpack-test/mixedtype:1", cwd=tmp_path)
+    assert packaged["environment"]["requirements"]["scikit-learn"] == "1.3.0"
     (row,) = json.loads((sample / "request.json").read_text())["instances"]
     # As KServe's own test of its server sends it, by V1 and by V2.
     table = {name: [value] for name, value in row.items()}
@@ -143,21 +146,23 @@ def test_named_mixed_columns_give_the_documented_prediction(
         | {"data": [value]}
         for name, value in row.items()
     ]
-    asked = {"parameters": {"content_type": "pd"}, "inputs": tensors}
-    with container(client, made["image"]["id"]) as (_, url):
+    request = {"parameters": {"content_type": "pd"}, "inputs": tensors}
+    with container(client, packaged["image"]["id"]) as (_, url):
         answer = predict(url, {"instances": [row]})
         by_v1 = predict(url, {"instances": [table]}, "/v1/models/model:predict")
-        by_v2 = predict(url, asked, "/v2/models/model/infer")
+        by_v2 = predict(url, request, "/v2/models/model/infer")
     assert answer == by_v1 == {"predictions": [12.202832815138274]}
     assert by_v2["outputs"][0]["data"] == answer["predictions"]
 
 
 def test_it_serves_hardened_under_any_user(client: docker.DockerClient, tmp_path: Path) -> None:
-    made = package(SVC / "model.joblib", "-t", "modelpack-test/svc:any", "--no-smoke", cwd=tmp_path)
-    assert made["smoke"] is None
+    packaged = package(
+        SVC / "model.joblib", "-t", "modelpack-test/svc:any", "--no-smoke", cwd=tmp_path
+    )
+    assert packaged["smoke"] is None
     with container(
         client,
-        made["image"]["reference"],
+        packaged["image"]["reference"],
         read_only=True,
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
@@ -176,18 +181,20 @@ def test_large_bodies_kill_no_worker_where_memory_is_short(
     client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """Objects with many short names take thirty times their size while they are read."""
-    made = package(SVC / "model.joblib", "-t", "modelpack-test/svc:any", "--no-smoke", cwd=tmp_path)
+    packaged = package(
+        SVC / "model.joblib", "-t", "modelpack-test/svc:any", "--no-smoke", cwd=tmp_path
+    )
     item = json.dumps({f"{n:x}": n % 10 for n in range(1000)})
     body = tmp_path / "body.json"
     body.write_text(f'{{"instances": [{", ".join([item] * 1200)}]}}')
     assert body.stat().st_size > 10e6
-    given = ("-H", "Content-Type: application/json", "--data-binary", f"@{body}")
+    options = ("-H", "Content-Type: application/json", "--data-binary", f"@{body}")
     memory = {"mem_limit": "256m", "memswap_limit": "256m"}
-    with container(client, made["image"]["reference"], **memory) as (started, url):
+    with container(client, packaged["image"]["reference"], **memory) as (started, url):
         processes = sorted(row[1] for row in started.top()["Processes"])
         clients = [
             subprocess.Popen(
-                ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *given, f"{url}/predict"],
+                ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", *options, f"{url}/predict"],
                 stdout=subprocess.PIPE,
                 text=True,
             )
@@ -202,25 +209,28 @@ def test_large_bodies_kill_no_worker_where_memory_is_short(
 
 
 def test_the_report_keeps_the_names_of_the_contract(tmp_path: Path) -> None:
-    made = package(
+    packaged = package(
         SVC / "model.joblib",
         *("-t", "modelpack-test/svc:report", "-o", "bundle"),
         *("--report", "report.json", "--junit", "report.xml"),
         cwd=tmp_path,
     )
-    assert set(made) == {"model", "environment", "code", "bundle", "image", "smoke", "seconds"}
-    assert set(made["environment"]) >= {"python", "requirements", "origins", "warnings"}
-    assert set(made["image"]) == {"reference", "id", "size_bytes"}
-    assert set(made["smoke"]) >= {"passed", "checks"}
+    assert set(packaged) == {"model", "environment", "code", "bundle", "image", "smoke", "seconds"}
+    assert set(packaged["environment"]) >= {"python", "requirements", "origins", "warnings"}
+    assert set(packaged["image"]) == {"reference", "id", "size_bytes"}
+    assert set(packaged["smoke"]) >= {"passed", "checks"}
     check = {"name", "passed", "status", "seconds", "detail", "reason"}
-    assert set(made["smoke"]["checks"][0]) == check
-    assert set(made["seconds"]) == {"inspect", "environment", "bundle", "build", "smoke"}
-    assert made["smoke"]["passed"] is True
-    assert made["bundle"] == str(tmp_path / "bundle")
-    assert json.loads((tmp_path / "report.json").read_text()) == made["smoke"]
+    assert set(packaged["smoke"]["checks"][0]) == check
+    assert set(packaged["seconds"]) == {"inspect", "environment", "bundle", "build", "smoke"}
+    assert packaged["smoke"]["passed"] is True
+    assert packaged["bundle"] == str(tmp_path / "bundle")
+    assert json.loads((tmp_path / "report.json").read_text()) == packaged["smoke"]
     suite = ET.parse(tmp_path / "report.xml").getroot().find("testsuite")
     assert suite is not None
-    assert (suite.get("tests"), suite.get("failures")) == (str(len(made["smoke"]["checks"])), "0")
+    assert (suite.get("tests"), suite.get("failures")) == (
+        str(len(packaged["smoke"]["checks"])),
+        "0",
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "bundle",
         "report.json",

@@ -18,7 +18,7 @@ import docker
 import no_engine
 import pytest
 from packaged_images import container, curl
-from waiting import eventually
+from waiting import wait_until
 
 from modelpack.errors import SmokeFailedError, UsageError
 from modelpack.pipeline import predict as pipeline_predict
@@ -77,8 +77,8 @@ EXPECTED = "\n".join(["flower,prediction", *(f"{n},{v}" for n, v in enumerate(LA
 def test_a_model_and_a_bundle_answer_the_rows_of_a_file(
     target: str, bundle: Path, rows: Path, tmp_path: Path
 ) -> None:
-    given = MODEL if target == "model" else bundle
-    done = predict(given, rows, "--keep", "flower", env={**os.environ, "TMPDIR": str(tmp_path)})
+    path = MODEL if target == "model" else bundle
+    done = predict(path, rows, "--keep", "flower", env={**os.environ, "TMPDIR": str(tmp_path)})
     assert (done.returncode, done.stdout) == (0, EXPECTED), done.stderr
     assert f"\u2713 predict      {len(ROWS)} rows" in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -126,7 +126,7 @@ def test_a_bundle_of_before_is_packaged_again(bundle: Path, rows: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         ((MODEL, "/nowhere.csv"), 2, "cannot be read"),
         ((MODEL, MODEL, "-o", "/nowhere/answers.csv"), 2, "cannot be written"),
@@ -137,10 +137,10 @@ def test_a_bundle_of_before_is_packaged_again(bundle: Path, rows: Path, tmp_path
         ((MODEL.parent, MODEL.parent / "request.json"), 2, "not a bundle"),
     ],
 )  # fmt: skip
-def test_wrong_usage_is_told(arguments: tuple[str | Path, ...], code: int, said: str) -> None:
+def test_wrong_usage_is_told(arguments: tuple[str | Path, ...], code: int, message: str) -> None:
     done = predict(*arguments)
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -150,14 +150,14 @@ def test_an_image_needs_an_engine(rows: Path, tmp_path: Path) -> None:
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure(bundle: Path) -> None:
-    asked = " ".join(command("predict", bundle, "--quiet"))
-    line = f"set -o pipefail; {{ yes 1,2,3,4 || true; }} | {asked} | head -n 1"
+    pipeline = " ".join(command("predict", bundle, "--quiet"))
+    line = f"set -o pipefail; {{ yes 1,2,3,4 || true; }} | {pipeline} | head -n 1"
     done = subprocess.run(["bash", "-c", line], capture_output=True, check=False, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "prediction\n", "")
 
 
-def children(of: int) -> list[int]:
-    done = subprocess.run(["pgrep", "-P", str(of)], capture_output=True, check=False, text=True)
+def children(parent: int) -> list[int]:
+    done = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, check=False, text=True)
     found = list(map(int, done.stdout.split()))
     return found + [each for child in found for each in children(child)]
 
@@ -207,8 +207,8 @@ def interrupted(number: signal.Signals, tmp: Path, target: str | Path) -> None:
         process.send_signal(number)
         code = process.wait(timeout=30)
         assert code == (-number if number == signal.SIGKILL else 130)
-        assert eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in others))
-    assert eventually(lambda: not list(tmp.iterdir())), list(tmp.iterdir())
+        assert wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in others))
+    assert wait_until(lambda: not list(tmp.iterdir())), list(tmp.iterdir())
 
 
 # --- images --------------------------------------------------------------------------------------
@@ -217,17 +217,19 @@ def interrupted(number: signal.Signals, tmp: Path, target: str | Path) -> None:
 def run(
     image: str, *arguments: str, options: tuple[str, ...] = (), rows: Path | None = None
 ) -> Any:
-    asked = ["docker", "run", "--rm", "-i", *options, image, *arguments]
+    docker_command = ["docker", "run", "--rm", "-i", *options, image, *arguments]
     with (rows or Path(os.devnull)).open() as stdin:
-        return subprocess.run(asked, stdin=stdin, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            docker_command, stdin=stdin, capture_output=True, text=True, check=False
+        )
 
 
 @pytest.mark.engine
 def test_an_image_answers_a_file_as_its_service_does(image: str, rows: Path) -> None:
     """As SageMaker starts it, and as one with nothing but a pipe does."""
     hardened = ("--network=none", "--read-only", "--cap-drop=ALL", "--user=12345:0")
-    asked = ("predict", "--keep=flower", "--probabilities", "--output-format=jsonl")
-    done = run(image, *asked, options=hardened, rows=rows)
+    arguments = ("predict", "--keep=flower", "--probabilities", "--output-format=jsonl")
+    done = run(image, *arguments, options=hardened, rows=rows)
     assert done.returncode == 0, done.stderr
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     with docker_client() as client, container(client, image, command=["serve"]) as (started, url):
@@ -247,8 +249,16 @@ def test_an_image_answers_a_file_as_its_service_does(image: str, rows: Path) -> 
 
 
 def listed(what: str, *filters: str) -> list[str]:
-    asked = ["docker", what, "--all", "--no-trunc", *(f"--filter={each}" for each in filters)]
-    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+    docker_command = [
+        "docker",
+        what,
+        "--all",
+        "--no-trunc",
+        *(f"--filter={each}" for each in filters),
+    ]
+    return subprocess.run(
+        docker_command, capture_output=True, text=True, check=True
+    ).stdout.splitlines()[1:]
 
 
 def image_ids(*filters: str) -> list[str]:
@@ -289,7 +299,7 @@ def test_an_interrupt_leaves_no_container(
     number: signal.Signals, image: str, tmp_path: Path
 ) -> None:
     interrupted(number, tmp_path, image)
-    assert eventually(lambda: predicting() == [])
+    assert wait_until(lambda: predicting() == [])
 
 
 @pytest.mark.engine

@@ -63,20 +63,20 @@ def client():
 @pytest.fixture
 def names(client):
     """A function that makes names, which are gone afterwards."""
-    made = []
+    image_name = []
 
     def name(host: str) -> str:
-        made.append(f"{host}/team/it:{secrets.token_hex(6)}")
-        return made[-1]
+        image_name.append(f"{host}/team/it:{secrets.token_hex(6)}")
+        return image_name[-1]
 
     yield name
-    for each in made:
+    for each in image_name:
         if client.images.list(each):
             client.images.remove(each)
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, client):
+def image_name(tmp_path_factory, client):
     """The name of an image that modelpack could have made, with random content."""
     name = f"modelpack-test/push:{secrets.token_hex(6)}"
     files = {"big": secrets.token_bytes(3 * 2**20), "app/modelpack.json": b'{"schema": 1}'}
@@ -101,9 +101,9 @@ def modelpack(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, capture_output=True, text=True, **options)
 
 
-def test_an_image_is_pushed_by_the_command(made, registry, names):
+def test_an_image_is_pushed_by_the_command(image_name, registry, names):
     name = names(registry)
-    done = modelpack("push", made, "--as", name, "--json")
+    done = modelpack("push", image_name, "--as", name, "--json")
     assert done.returncode == 0, done.stderr
     pushed = json.loads(done.stdout)
     assert pushed["reference"] == f"{name.rpartition(':')[0]}@{pushed['digest']}"
@@ -120,10 +120,10 @@ def test_an_image_is_pushed_by_the_command(made, registry, names):
     assert (again.stdout, again.stderr) == (f"{pushed['reference']}\n", "")
 
 
-def test_progress_tells_of_each_layer(made, registry, names):
+def test_progress_tells_of_each_layer(image_name, registry, names):
     first, again = Log(), Log()
     name = names(registry)
-    pushed = push(made, name, first)
+    pushed = push(image_name, name, first)
     assert push(name, observer=again).digest == pushed.digest
     for layer, existed in pushed.layers.items():
         mine = [transfer[1:] for transfer in first.transfers if transfer[0] == layer]
@@ -134,8 +134,8 @@ def test_progress_tells_of_each_layer(made, registry, names):
     assert [done == total for _, done, total in again.transfers] == [True] * 2
 
 
-def test_a_bar_on_a_terminal(made, registry, names):
-    command = f"{sys.executable} -m modelpack push {made} --as {names(registry)}"
+def test_a_bar_on_a_terminal(image_name, registry, names):
+    command = f"{sys.executable} -m modelpack push {image_name} --as {names(registry)}"
     environ = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     done = subprocess.run(
         ["script", "-qec", command, "/dev/null"],
@@ -148,18 +148,18 @@ def test_a_bar_on_a_terminal(made, registry, names):
     assert "\u2501" in done.stdout
 
 
-def test_what_docker_login_left_is_used(made, names, tmp_path):
-    with registries.with_passwords(tmp_path) as host:
+def test_what_docker_login_left_is_used(image_name, names, tmp_path):
+    with registries.run_registry_with_passwords(tmp_path) as host:
         name = names(host)
         with pytest.raises(UsageError, match="asks who you are") as caught:
-            push(made, name)
+            push(image_name, name)
         assert caught.value.hint == f"docker login {host}"
         login(tmp_path, host, registries.USER, "wrong")
         with pytest.raises(UsageError, match="asks who you are") as caught:
-            push(made, name)
+            push(image_name, name)
         assert "wrong" not in str(caught.value.__cause__) + caught.value.message
         login(tmp_path, host, registries.USER, registries.PASSWORD)
-        assert push(made, name).digest.startswith("sha256:")
+        assert push(image_name, name).digest.startswith("sha256:")
 
 
 def login(folder, host: str, user: str, password: str) -> None:
@@ -168,7 +168,7 @@ def login(folder, host: str, user: str, password: str) -> None:
 
 
 def test_podman_pushes_the_very_image(registry, tmp_path):
-    images.require("podman")
+    images.require_tool("podman")
     name = f"{registry}/team/it:{secrets.token_hex(6)}"
     files = {"big": secrets.token_bytes(2**20), "app/modelpack.json": b"{}"}
     load(tmp_path, name, files, "podman")
@@ -190,11 +190,11 @@ def test_podman_pushes_the_very_image(registry, tmp_path):
 
 
 def test_podman_and_a_registry_that_asks(tmp_path):
-    images.require("podman")
+    images.require_tool("podman")
     load(tmp_path, name := "localhost/modelpack-test/it:1", {"app/modelpack.json": b"{}"}, "podman")
     (tmp_path / "registry").mkdir()
     try:
-        with registries.with_passwords(tmp_path / "registry") as host:
+        with registries.run_registry_with_passwords(tmp_path / "registry") as host:
             engine = select_engine("podman")
             with pytest.raises(UsageError, match="requires a login"):
                 podman_engine.push(name, f"{host}/team/it:1", lambda *_: None)
@@ -242,27 +242,27 @@ def test_a_name_without_a_registry_is_told_before_anything_is_asked():
     assert caught.value.hint == "modelpack push iris:1 --as REGISTRY/TEAM/iris:1"
 
 
-def test_a_host_that_is_none(made, names):
+def test_a_host_that_is_none(image_name, names):
     with pytest.raises(UsageError, match="there is no such host"):
-        push(made, names("registry.invalid"))
+        push(image_name, names("registry.invalid"))
 
 
-def test_a_port_without_a_registry(made, names):
+def test_a_port_without_a_registry(image_name, names):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(UsageError, match="nothing listens there"):
-        push(made, names(f"127.0.0.1:{port}"))
+        push(image_name, names(f"127.0.0.1:{port}"))
 
 
-def test_a_process_has_no_images(made):
+def test_a_process_has_no_images(image_name):
     with pytest.raises(NoEngineError, match="cannot be pushed: the engine `process` has no images"):
-        pipeline_push.push(Pipeline(Options(engine="process")), made)
+        pipeline_push.push(Pipeline(Options(engine="process")), image_name)
 
 
-def test_an_interrupt_ends_it_at_once(made, names):
+def test_an_interrupt_ends_it_at_once(image_name, names):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         name = names(f"127.0.0.1:{silent.getsockname()[1]}")
-        command = [sys.executable, "-m", "modelpack", "push", made, "--as", name]
+        command = [sys.executable, "-m", "modelpack", "push", image_name, "--as", name]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         silent.settimeout(30)
         silent.accept()[0].close()
@@ -276,7 +276,7 @@ def test_an_interrupt_ends_it_at_once(made, names):
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "why", "hint"),
+    ("engine_message", "kind", "why", "hint"),
     [
         ("http: server gave HTTP response to HTTPS client", UsageError, "no TLS", "insecure-reg"),
         (
@@ -293,8 +293,8 @@ def test_an_interrupt_ends_it_at_once(made, names):
         ("Put http://a.test/x?_state=s3cret: EOF", BuildFailedError, "a.test/x", "Try again"),
     ],
 )
-def test_what_the_engine_says_in_the_users_words(said, kind, why, hint):
-    problem = transfers.failure("a.test", said)
+def test_what_the_engine_says_in_the_users_words(engine_message, kind, why, hint):
+    problem = transfers.failure("a.test", engine_message)
     assert type(problem) is kind
     assert why in problem.message
     assert hint in problem.hint

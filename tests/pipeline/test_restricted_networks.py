@@ -68,7 +68,7 @@ def company(tmp_path_factory) -> Iterator[Company]:
     right.write_text(f"{right.read_text()}# {CANARY}\n")
     index = indexes.Index(password=PASSWORD)
     *_, digest = (index.add(indexes.wheel(name)) for name in (*STACK, "private-package"))
-    with indexes.serving(index, server):
+    with indexes.serve_index(index, server):
         yield Company(index, right, wrong, f"private-package==1.0 --hash=sha256:{digest}\n")
 
 
@@ -98,10 +98,10 @@ def lock(settings: IndexSettings, *requirements: str, python: str = NEW) -> Envi
 @pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize("place", ["--ca-cert", "PIP_CERT", "SSL_CERT_FILE"])
 def test_the_lock_trusts_the_authority_from_wherever_it_is_set(company, monkeypatch, place):
-    given = str(company.right)
+    certificate = str(company.right)
     if place != "--ca-cert":
-        monkeypatch.setenv(place, given)
-    url, ca_cert = with_password(company.index.url), given if place == "--ca-cert" else None
+        monkeypatch.setenv(place, certificate)
+    url, ca_cert = with_password(company.index.url), certificate if place == "--ca-cert" else None
     settings = index_settings(index_url=url, ca_cert=ca_cert)
     assert lock(settings, "private-package").requirements["private-package"] == "1.0"
 
@@ -123,10 +123,10 @@ def test_a_wrong_authority_has_its_own_message_and_exit_code(company):
 
 @pytest.mark.usefixtures("bare")
 def test_the_lock_goes_through_the_proxy_and_tells_what_it_refuses(company, monkeypatch):
-    with indexes.proxying(indexes.Proxy(PASSWORD)) as proxy:
+    with indexes.run_proxy(indexes.Proxy(PASSWORD)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         lock(company.settings, "private-package")
-        assert set(proxy.asked) == {company.index.host}
+        assert set(proxy.requested) == {company.index.host}
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace(f":{CANARY}@", ":wrong@"))
         monkeypatch.setenv("UV_NO_CACHE", "1")
         with pytest.raises(
@@ -139,14 +139,14 @@ def test_the_lock_goes_through_the_proxy_and_tells_what_it_refuses(company, monk
 @pytest.mark.usefixtures("bare")
 def test_the_proxy_of_pip_counts_where_no_variable_names_one(company, tmp_path, monkeypatch):
     url, ca_cert = with_password(company.index.url), str(company.right)
-    with indexes.proxying(indexes.Proxy(PASSWORD)) as proxy:
+    with indexes.run_proxy(indexes.Proxy(PASSWORD)) as proxy:
         (tmp_path / "pip.conf").write_text(f"[global]\nproxy = {proxy.url}\n")
         monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
         settings = index_settings(index_url=url, ca_cert=ca_cert)
         locked = lock(settings, "private-package")
-        asked = len(proxy.asked)
+        count = len(proxy.requested)
         wheelhouse.fill(tmp_path / "house", locked, NO_BASE, settings, lambda *_: None)
-    assert 0 < asked < len(proxy.asked)
+    assert 0 < count < len(proxy.requested)
 
 
 @pytest.mark.usefixtures("bare")
@@ -248,10 +248,10 @@ def test_no_secret_is_left_anywhere(engine, company, make_bundle, monkeypatch):
     netrc = Path(f"{bundle.path}.netrc")
     netrc.write_text(f"machine other.test login {CANARY} password {CANARY}\n")
     settings = replace(company.settings, netrc=str(netrc))
-    with indexes.proxying(indexes.Proxy(PASSWORD)) as proxy, Processes() as processes:
+    with indexes.run_proxy(indexes.Proxy(PASSWORD)) as proxy, Processes() as processes:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         image = engine.builder.build(bundle, settings, events.append)
-    assert set(proxy.asked) == {company.index.host}
+    assert set(proxy.requested) == {company.index.host}
     try:
         kept = [*saved(image.id), *described(image.id), str(events).encode()]
     finally:
@@ -395,12 +395,12 @@ def base_with_headers(engine) -> Iterator[BaseImage]:
     if "Python.h" in run_in(base.reference, f"ls /usr/local/include/python{NEW}* || true"):
         yield base
         return
-    here = interpreters.find(NEW)
-    if here and here.is_relative_to("/usr/bin") and not os.environ.get("CI"):
+    interpreter = interpreters.find(NEW)
+    if interpreter and interpreter.is_relative_to("/usr/bin") and not os.environ.get("CI"):
         pytest.skip("the only interpreter here is the distribution's, which has no headers")
-    made = build_base(NEW, reference="modelpack-test/headers:1", on_step=lambda _: None)
-    yield made
-    subprocess.run(["docker", "rmi", made.reference], check=True, capture_output=True)
+    built = build_base(NEW, reference="modelpack-test/headers:1", on_step=lambda _: None)
+    yield built
+    subprocess.run(["docker", "rmi", built.reference], check=True, capture_output=True)
 
 
 def test_what_has_no_wheel_is_built_and_its_compiler_left_behind(
@@ -411,7 +411,7 @@ def test_what_has_no_wheel_is_built_and_its_compiler_left_behind(
     sources.add(indexes.sdist("tiny-compiled", compiled=True))
     sources.add(indexes.sdist("tiny-pure"))
     sources.add(indexes.wheel("wrapper", requires=("tiny-compiled",)))
-    with indexes.serving(sources):
+    with indexes.serve_index(sources):
         settings = replace(index, extra_index_urls=(sources.url,))
         locked = lock(settings, "wrapper", "tiny-pure")
         fields = {field: getattr(locked, field) for field in ("lock", "sdists", "build_lock")}

@@ -141,14 +141,14 @@ def packaged(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Engine, str]]:
     """The model, packaged with its author's trust: the engine, and its image or bundle."""
-    given = Options(
+    options = Options(
         engine=request.param,
         code=(model.parent / "hostile.py",),
         code_trusted=True,
         base_image=podman_base.reference,
         python=podman_base.python,
     )
-    run = Pipeline(given)
+    run = Pipeline(options)
     found, code = run.inspect([model])
     spec, _ = run.reference(found, [model])
     bundle = run.render(spec, code, tmp_path_factory.mktemp("bundle") / "bundle")
@@ -159,21 +159,21 @@ def packaged(
 
 
 @pytest.fixture
-def asked(packaged: tuple[Engine, str]) -> Callable[[int], dict[str, Any]]:
+def query(packaged: tuple[Engine, str]) -> Callable[[int], dict[str, Any]]:
     """Asks the model in the engine's sandbox."""
-    return lambda wish: _told(*packaged, wish)
+    return lambda wish: _query(*packaged, wish)
 
 
-def _told(engine: Engine, target: str, wish: int) -> dict[str, Any]:
+def _query(engine: Engine, target: str, wish: int) -> dict[str, Any]:
     with engine.runner.query_model(target, json.dumps({"rows": [[wish, 0]]}).encode()) as answer:
         document = json.loads(answer())
-    told: dict[str, Any] = json.loads(document["together"]["predictions"][0])
-    return told
+    attempts: dict[str, Any] = json.loads(document["together"]["predictions"][0])
+    return attempts
 
 
 @pytest.mark.slow
-def test_it_can_do_no_harm(asked: Callable[[int], dict[str, Any]]) -> None:
-    found = asked(1)
+def test_it_can_do_no_harm(query: Callable[[int], dict[str, Any]]) -> None:
+    found = query(1)
     assert found["uid"] == 65532
     assert (found["caps"], found["bounding"], found["nnp"], found["seccomp"]) == (0, 0, 1, 2)
     assert found["interfaces"] == ["lo"]
@@ -189,8 +189,8 @@ def test_it_can_do_no_harm(asked: Callable[[int], dict[str, Any]]) -> None:
     assert found["files"] < 256
     assert found["core"] == 0
     assert found["processes"] <= 3  # an init, bubblewrap's own, and it
-    wanted = {"PATH", "HOME", "LANG"}
-    assert wanted <= {*found["variables"]}
+    expected = {"PATH", "HOME", "LANG"}
+    assert expected <= {*found["variables"]}
     assert not [name for name in found["variables"] if "PROXY" in name.upper() or "KEY" in name]
 
 
@@ -249,23 +249,23 @@ def _in_a_plain_container(engine: DockerEngine, image: str) -> list[dict[str, An
 
 @pytest.mark.slow
 def test_it_is_told_when_its_memory_was_not_enough(
-    asked: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    query: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for module in (sandbox, processes):
         monkeypatch.setattr(module, "memory_for", lambda _: 2**28)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SmokeFailedError, match=r"more than 0\.3 GB of memory were not enough"):
-        asked(2)
+        query(2)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
 def test_it_is_told_when_its_time_was_not_enough(
-    asked: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+    query: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox, "SECONDS", 5.0)
     with pytest.raises(SmokeFailedError, match="5 seconds were not enough"):
-        asked(3)
+        query(3)
 
 
 OUTER = """

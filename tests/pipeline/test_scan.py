@@ -63,7 +63,7 @@ def image(tmp_path_factory):
 @pytest.fixture(scope="module")
 def derived(image, client, tmp_path_factory):
     """Makes an image of the packaged one, by further instructions."""
-    made = []
+    images = []
 
     def build(name: str, instructions: str) -> str:
         folder = tmp_path_factory.mktemp(name)
@@ -72,11 +72,11 @@ def derived(image, client, tmp_path_factory):
         reference = f"modelpack-test/scan:{name}"
         command = ["docker", "build", "--quiet", "--tag", reference, str(folder)]
         subprocess.run(command, check=True, capture_output=True)
-        made.append(reference)
+        images.append(reference)
         return reference
 
     yield build
-    for reference in made:
+    for reference in images:
         client.images.remove(reference)
 
 
@@ -107,14 +107,14 @@ def test_whatever_is_put_on_top_is_found(derived):
     lines = done.stdout.splitlines()
     holding = [line.split("  ")[0].strip() for line in lines if "  holds " in line]
     assert holding == []
-    for told in (
+    for violation in (
         "usr/bin/helper: has the mode 4755",
         "usr/bin/mksh: is a shell",
         "srv/note: contains the password of the index",
         "srv/key: is or contains a key of AWS",
         "app/model/model.joblib: is not the file with the digest",
     ):
-        assert told in done.stdout
+        assert violation in done.stdout
     assert "\u202e" not in done.stdout
     assert CANARY not in done.stdout + done.stderr
     assert "does not follow the rules: user, any user" in done.stderr
@@ -138,33 +138,33 @@ def test_the_engine_tells_what_its_archive_does(engine, image, tmp_path):
     subprocess.run(["docker", "save", "--output", archive, image], check=True)
     with (
         oci.open_image(f"docker-archive:{archive}") as kept,
-        engine.images.open_image(image) as told,
+        engine.images.open_image(image) as from_engine,
     ):
-        assert [(x.diff_id, x.created_by) for x in told.layers] == [
+        assert [(x.diff_id, x.created_by) for x in from_engine.layers] == [
             (x.diff_id, x.created_by) for x in kept.layers
         ]
         for key in ("architecture", "os", "rootfs"):
-            assert told.config[key] == kept.config[key]
+            assert from_engine.config[key] == kept.config[key]
         ignored = {"ArgsEscaped", "OnBuild"}  # of the builder, and nothing of how it is run
         held = {k: v for k, v in kept.config["config"].items() if v and k not in ignored}
-        assert told.config["config"] == held
+        assert from_engine.config["config"] == held
         assert [e.get("empty_layer", False) for e in kept.config["history"]] == [
-            e["empty_layer"] for e in told.config["history"]
+            e["empty_layer"] for e in from_engine.config["history"]
         ]
     assert scan(f"docker-archive:{archive}", "--quiet").returncode == 0
 
 
 def test_a_model_that_was_trained_again_does_not_take_the_whole_image(engine, image, monkeypatch):
     """Its layer is the last one; the others have been read before."""
-    with engine.images.open_image(image) as told:
-        hardening.scan(told)
-        *_, last = told.layers
+    with engine.images.open_image(image) as opened_image:
+        hardening.scan(opened_image)
+        *_, last = opened_image.layers
     for place in ("layers", "evidence"):
         for path in files.cache_directory(place).glob(f"*{last.diff_id[7:]}*"):
             path.unlink()
     monkeypatch.setattr(contents._Layers, "_saved", lambda _: pytest.fail("docker save was called"))
-    with engine.images.open_image(image) as told:
-        assert all(ruling.passed for ruling in hardening.scan(told))
+    with engine.images.open_image(image) as opened_image:
+        assert all(ruling.passed for ruling in hardening.scan(opened_image))
 
 
 def test_an_image_of_others_is_told(base):
@@ -186,7 +186,7 @@ def test_an_interrupt_leaves_nothing(image, tmp_path):
             time.sleep(0.02)
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said.strip() == "interrupted"
+    assert stderr.strip() == "interrupted"
     assert list(scratch.iterdir()) == []

@@ -49,14 +49,14 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
 def test_it_falls_back_to_a_process_and_says_so(
     packaged: tuple[Path, dict[str, Any], str],
 ) -> None:
-    folder, made, said = packaged
-    assert "No image is built" in said
-    assert made["image"] is None
-    assert made["bundle"] == str(folder / "model-bundle")
-    assert made["smoke"]["passed"] is True
-    assert made["smoke"]["engine"] == "process"
+    folder, result, stderr = packaged
+    assert "No image is built" in stderr
+    assert result["image"] is None
+    assert result["bundle"] == str(folder / "model-bundle")
+    assert result["smoke"]["passed"] is True
+    assert result["smoke"]["engine"] == "process"
     assert {"ready", "prediction", "bad input", "shutdown"} <= {
-        check["name"] for check in made["smoke"]["checks"]
+        check["name"] for check in result["smoke"]["checks"]
     }
 
 

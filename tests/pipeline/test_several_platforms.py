@@ -47,9 +47,9 @@ def bases(engine, tmp_path_factory):
     base = engine.builder.find_base_image(["3.13"])
     subprocess.run(["docker", "save", "-o", folder / "base.tar", base.reference], check=True)
     name = f"modelpack-test/python:{base.python}"
-    with oci.open_image(f"docker-archive:{folder / 'base.tar'}") as here:
+    with oci.open_image(f"docker-archive:{folder / 'base.tar'}") as image:
         for each, libraries in (("whole", LIBRARIES), ("lacking", LIBRARIES[1:])):
-            pair = [here, foreign(folder, base.python, libraries)]
+            pair = [image, foreign(folder, base.python, libraries)]
             oci.layout.write(folder / each, pair, name)
     (folder / "base.tar").unlink()
     return f"oci:{folder}"
@@ -98,15 +98,15 @@ def packaged(home, bases, tmp_path_factory):
 
 
 def test_what_this_machine_runs_is_tested_and_the_other_is_read(packaged):
-    told, folder = packaged
-    assert [each["platform"] for each in told["platforms"]] == PLATFORMS
-    here, other = (each["smoke"] for each in told["platforms"])
-    assert here["engine"] != "reading"
-    assert "parity" in {check["name"] for check in here["checks"]}
+    result, folder = packaged
+    assert [each["platform"] for each in result["platforms"]] == PLATFORMS
+    local, other = (each["smoke"] for each in result["platforms"])
+    assert local["engine"] != "reading"
+    assert "parity" in {check["name"] for check in local["checks"]}
     assert other["engine"] == "reading"
     names = [check["name"] for check in other["checks"] if check["passed"]]
     assert names == ["processor", "libraries", "versions", "image"]
-    assert told["image"]["reference"] == NAME
+    assert result["image"]["reference"] == NAME
     assert sorted(path.name for path in folder.iterdir()) == ["linux-amd64", "linux-arm64"]
     for path, claimed in zip(sorted(folder.iterdir()), (True, False), strict=True):
         document = json.loads((path / "modelpack.json").read_text())
@@ -126,9 +126,9 @@ def test_it_is_pushed_as_one_and_verified(packaged, keys, registry):
     assert json.loads(done.stdout)["digest"] == images.digest(index)
     done = modelpack("verify", name, "--key", keys / "cosign.pub", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["verified"], told["signed"]) == (True, True)
-    assert {check["verdict"] for check in told["checks"]} == {"holds"}
+    result = json.loads(done.stdout)
+    assert (result["verified"], result["signed"]) == (True, True)
+    assert {check["verdict"] for check in result["checks"]} == {"holds"}
 
 
 def test_one_that_does_not_hold_keeps_all_from_their_name(packaged, bases):

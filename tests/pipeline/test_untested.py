@@ -130,7 +130,7 @@ def test_an_untested_image_is_verified_only_on_request() -> None:
 
 def test_the_labels_and_the_provenance_of_an_untested_image_say_so(tmp_path: Path) -> None:
     joblib.dump(serving_models.iris().model, tmp_path / "model")
-    spec = serving_models.spec_of(tmp_path / "model", serving_models.iris())
+    spec = serving_models.build_spec(tmp_path / "model", serving_models.iris())
     claimed = expected_claim(Reference(()))
     bundle = bundles.render(
         spec,

@@ -107,13 +107,13 @@ def test_predictions_are_those_from_before_saving(
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    made = json.loads(done.stdout)
+    result = json.loads(done.stdout)
     shop = ["shop/__init__.py", "shop/models.py", "shop/prices.py", "shop/rates.py"]
-    assert [file["path"] for file in made["code"]["files"]] == [*copied, *shop]
-    assert "inflection" in made["code"]["requirements"]
+    assert [file["path"] for file in result["code"]["files"]] == [*copied, *shop]
+    assert "inflection" in result["code"]["requirements"]
     assert (" not run" in done.stderr) == (model == "ratio")
-    for said in [*(f"code/{path} is " for path in [*copied, *shop]), "inflection is required: "]:
-        assert done.stderr.index(f"note: {said}") < done.stderr.index("environment")
+    for notice in [*(f"code/{path} is " for path in [*copied, *shop]), "inflection is required: "]:
+        assert done.stderr.index(f"note: {notice}") < done.stderr.index("environment")
     assert files(tmp_path / "bundle" / "code") == [*copied, *shop]
     with LocalRunner().run(str(tmp_path / "bundle")) as service:
         answer = Probe(service, _model(tmp_path)).predict({"instances": ROWS})
@@ -145,9 +145,9 @@ def test_code_that_nobody_vouched_for(
 ) -> None:
     (tmp_path / "project").symlink_to(trained)
     done = modelpack(*("bundle", f"project/{model}.pkl", "-o", "bundle", *arguments), cwd=tmp_path)
-    code, said = expected
+    code, message = expected
     assert done.returncode == code, done.stderr
-    assert [text for text in said if text not in done.stderr] == []
+    assert [text for text in message if text not in done.stderr] == []
     assert "Traceback" not in done.stderr
     assert files(tmp_path) == []
 

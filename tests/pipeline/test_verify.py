@@ -75,14 +75,14 @@ def test_what_was_pushed_is_verified_and_proven_again(
 ) -> None:
     done = modelpack("verify", pushed, "--key", keys / "cosign.pub", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["verified"], told["signed"]) == (True, True)
-    assert {check["verdict"] for check in told["checks"]} == {"holds"}
-    parity = told["checks"][-1]
+    result = json.loads(done.stdout)
+    assert (result["verified"], result["signed"]) == (True, True)
+    assert {check["verdict"] for check in result["checks"]} == {"holds"}
+    parity = result["checks"][-1]
     assert parity["name"] == "parity"
     assert "claimed: exact" in parity["detail"]
-    assert told["smoke"]["target"] == f"{pushed.rpartition(':')[0]}@{told['digest']}"
-    names = [image.tags for image in client.images.list() if has(image, told["digest"])]
+    assert result["smoke"]["target"] == f"{pushed.rpartition(':')[0]}@{result['digest']}"
+    names = [image.tags for image in client.images.list() if has(image, result["digest"])]
     assert [] not in names  # what was pulled by its digest alone is gone
 
 
@@ -97,8 +97,8 @@ def test_cosign_accepts_it(pushed: str, keys: Path) -> None:
         ["verify-attestation", "--type=slsaprovenance1"],
         ["verify-attestation", "--type=cyclonedx"],
     ):
-        asked = ["cosign", *command, *options]
-        done = subprocess.run(asked, cwd=keys, capture_output=True, text=True, check=False)
+        cosign_command = ["cosign", *command, *options]
+        done = subprocess.run(cosign_command, cwd=keys, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
 
@@ -110,9 +110,9 @@ def test_without_a_key_it_says_that_nobody_vouches(pushed: str) -> None:
 
 def test_an_image_of_the_engine_is_verified_without_a_signature(bundle: Path) -> None:
     done = modelpack("verify", NAME, "--no-smoke", "--json")
-    told = json.loads(done.stdout)
+    result = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
-    found = {check["name"]: check["verdict"] for check in told["checks"]}
+    found = {check["name"]: check["verdict"] for check in result["checks"]}
     assert found.pop("signature") == found.pop("attached") == "unknown"
     assert set(found.values()) == {"holds"}
 
@@ -130,11 +130,11 @@ def test_an_edited_bundle_is_built_with_what_is_true_of_it(
         assert "app.py is not as it was rendered" in done.stderr
         labels = client.images.get(name).labels
         assert not [label for label in labels if "parity" in label]
-        told = json.loads(modelpack("verify", name, "--no-smoke", "--json").stdout)
-        assert told["verified"] is True
+        result = json.loads(modelpack("verify", name, "--no-smoke", "--json").stdout)
+        assert result["verified"] is True
         assert (
             "edited by hand: app.py"
-            in {c["name"]: c for c in told["checks"]}["provenance"]["detail"]
+            in {c["name"]: c for c in result["checks"]}["provenance"]["detail"]
         )
     finally:
         client.images.remove(name)
@@ -149,9 +149,9 @@ def test_another_image_under_the_name_is_refused_and_not_run(
     client.images.push(pushed)
     done = modelpack("verify", pushed, "--key", keys / "cosign.pub", "--json")
     assert done.returncode == 3
-    told = json.loads(done.stdout)
-    assert (told["verified"], told["signed"], told["smoke"]) == (False, False, None)
-    failed = {check["name"] for check in told["checks"] if check["verdict"] == "fails"}
+    result = json.loads(done.stdout)
+    assert (result["verified"], result["signed"], result["smoke"]) == (False, False, None)
+    failed = {check["name"] for check in result["checks"] if check["verdict"] == "fails"}
     assert failed == {"signature", "content"}
     assert "error: " in done.stderr
     assert "hint: " in done.stderr

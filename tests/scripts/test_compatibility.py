@@ -23,13 +23,13 @@ def verdicts(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def judged(verdicts: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
+def judge_row(verdicts: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Judges a row of a model that has been packaged (or not) and answers so."""
 
     def judge(row: Any, answer: Any = None, status: int = 200, packaged: Any = None) -> Any:
-        made = packaged or verdicts.containers.Packaged(0, MADE, "")
+        result = packaged or verdicts.containers.Packaged(0, MADE, "")
         monkeypatch.setattr(verdicts, "_recorded", lambda _: "scikit-learn 1.3.2")
-        monkeypatch.setattr(verdicts.containers, "package", lambda *_: made)
+        monkeypatch.setattr(verdicts.containers, "package", lambda *_: result)
         monkeypatch.setattr(verdicts.containers, "remove", lambda _: None)
         monkeypatch.setattr(verdicts.containers, "container", _Container)
         monkeypatch.setattr(
@@ -50,42 +50,44 @@ class _Container:
     def __exit__(self, *_: object) -> None: ...
 
 
-def test_what_is_documented_must_come_out(verdicts: ModuleType, judged: Any) -> None:
+def test_what_is_documented_must_come_out(verdicts: ModuleType, judge_row: Any) -> None:
     ask = verdicts.Request([[1.0]], [0.5], [[0.25, 0.75]], tolerance=0.01)
     row = verdicts.Row("svc", ("model.pkl",), (ask,))
     good = {"predictions": [0.505], "probabilities": [{"a": 0.25, "b": 0.7499}]}
-    assert judged(row, good).verdict == "as documented"
+    assert judge_row(row, good).verdict == "as documented"
     for wrong in (
         {**good, "predictions": [0.52]},
         {**good, "predictions": ["0.5"]},
         {**good, "predictions": [0.5, 0.5]},
         {**good, "probabilities": [{"a": 0.25, "b": 0.7}]},
     ):
-        assert not judged(row, wrong).passed
-    assert not judged(row, {"detail": "no"}, status=422).passed
+        assert not judge_row(row, wrong).passed
+    assert not judge_row(row, {"detail": "no"}, status=422).passed
 
 
-def test_a_label_is_not_taken_for_another_type(verdicts: ModuleType, judged: Any) -> None:
+def test_a_label_is_not_taken_for_another_type(verdicts: ModuleType, judge_row: Any) -> None:
     row = verdicts.Row("svc", ("model.pkl",), (verdicts.Request([[1.0]], [1]),))
-    assert judged(row, {"predictions": [1]}).passed
-    assert not judged(row, {"predictions": [True]}).passed
+    assert judge_row(row, {"predictions": [1]}).passed
+    assert not judge_row(row, {"predictions": [True]}).passed
 
 
 def test_an_explanation_needs_the_exit_code_and_the_words(
-    verdicts: ModuleType, judged: Any
+    verdicts: ModuleType, judge_row: Any
 ) -> None:
     row = verdicts.Row("empty", ("model.pkl",), codes=(3,), words="0 bytes")
     refusal = verdicts.containers.Packaged(3, None, "error: it has 0 bytes.\nhint: save it again")
-    assert judged(row, packaged=refusal).verdict == "explained"
-    assert judged(row, packaged=refusal).outcome == "exit 3: it has 0 bytes."
-    assert not judged(row, packaged=verdicts.containers.Packaged(1, None, "0 bytes")).passed
-    assert not judged(row, packaged=verdicts.containers.Packaged(3, None, "something else")).passed
-    assert not judged(row, packaged=verdicts.containers.Packaged(0, MADE, "")).passed
+    assert judge_row(row, packaged=refusal).verdict == "explained"
+    assert judge_row(row, packaged=refusal).outcome == "exit 3: it has 0 bytes."
+    assert not judge_row(row, packaged=verdicts.containers.Packaged(1, None, "0 bytes")).passed
+    assert not judge_row(
+        row, packaged=verdicts.containers.Packaged(3, None, "something else")
+    ).passed
+    assert not judge_row(row, packaged=verdicts.containers.Packaged(0, MADE, "")).passed
 
 
-def test_a_model_that_is_not_packaged_is_a_failure(verdicts: ModuleType, judged: Any) -> None:
+def test_a_model_that_is_not_packaged_is_a_failure(verdicts: ModuleType, judge_row: Any) -> None:
     row = verdicts.Row("svc", ("model.pkl",), (verdicts.Request([[1.0]], [1]),))
-    result = judged(row, packaged=verdicts.containers.Packaged(5, None, "error: no versions"))
+    result = judge_row(row, packaged=verdicts.containers.Packaged(5, None, "error: no versions"))
     assert (result.passed, result.verdict) == (False, "FAILED: exit 5")
 
 

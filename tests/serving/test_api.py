@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 import serving_models
-from serving_models import bundle_of
+from serving_models import render_bundle
 
 from modelpack import serving
 from modelpack.serving.errors import StartupError
@@ -20,7 +20,7 @@ ROWS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle_of(serving_models.iris(), tmp_path_factory.mktemp("bundle")).directory
+    return render_bundle(serving_models.iris(), tmp_path_factory.mktemp("bundle")).directory
 
 
 @pytest.fixture(scope="module")

@@ -8,18 +8,18 @@ import json
 import numpy as np
 import pytest
 import serving_models
-from flask_clients import client_of
+from flask_clients import client_for
 from fuzzed_models import unknown
 
 
 @pytest.fixture(scope="module")
 def iris(tmp_path_factory):
-    return client_of(serving_models.iris(), tmp_path_factory.mktemp("iris"), "pickle")
+    return client_for(serving_models.iris(), tmp_path_factory.mktemp("iris"), "pickle")
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
-    return client_of(serving_models.mixed(), tmp_path_factory.mktemp("mixed"), "pickle")
+    return client_for(serving_models.mixed(), tmp_path_factory.mktemp("mixed"), "pickle")
 
 
 NO_CHARACTER = "A text of the array contains an invalid character."
@@ -27,7 +27,7 @@ ROW = [5.1, 3.5, 1.4, 0.2]
 
 
 def test_rows_of_no_values_are_refused_where_their_width_is_not_known(tmp_path):
-    answer = client_of(unknown(), tmp_path, "pickle").post("/predict", json=[[]])
+    answer = client_for(unknown(), tmp_path, "pickle").post("/predict", json=[[]])
     assert (answer.status_code, answer.json["errors"][0]["row"]) == (422, 0)
 
 
@@ -58,7 +58,7 @@ def test_an_integer_beyond_64_bits_is_refused_in_columns_too(mixed, value):
 
 
 def test_no_body_is_no_empty_text(tmp_path):
-    client = client_of(serving_models.texts(), tmp_path, "pickle")
+    client = client_for(serving_models.texts(), tmp_path, "pickle")
     headers = {"Inference-Header-Content-Length": "0"}
     assert client.post("/v2/models/model/infer", headers=headers).status_code == 422
 

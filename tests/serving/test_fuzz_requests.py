@@ -16,11 +16,11 @@ import jsonschema_rs
 import numpy as np
 import pandas as pd
 import pytest
-from flask_clients import client_of
+from flask_clients import client_for
 from fuzzed_models import MODELS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from request_bodies import bodies_of, damaged, documents_of
+from request_bodies import damaged, example_bodies, example_documents
 from schemathesis_checks import INSIDE, SIZES
 
 from modelpack.types import Field
@@ -46,7 +46,7 @@ def trained():
 @pytest.fixture(scope="module")
 def clients(trained, tmp_path_factory):
     return {
-        name: client_of(each, tmp_path_factory.mktemp(name), "pickle")
+        name: client_for(each, tmp_path_factory.mktemp(name), "pickle")
         for name, each in trained.items()
     }
 
@@ -308,7 +308,7 @@ def _url(path: str, tail: str, query: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", FUZZED)
 def test_no_request_gets_a_5xx_or_learns_of_the_inside(clients, trained, name):
     client, signature = clients[name], trained[name].signature
-    bodies = [*bodies_of(signature).values(), *documents_of(signature)]
+    bodies = [*example_bodies(signature).values(), *example_documents(signature)]
 
     @fuzzed
     @given(METHODS, urls(client), TYPES, HEADERS, damaged(bodies))

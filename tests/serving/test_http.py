@@ -9,10 +9,10 @@ import zlib
 
 import pytest
 import serving_models
-from flask_clients import client_of, post
+from flask_clients import client_for, post
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from serving_models import bundle_of, people
+from serving_models import people, render_bundle
 
 from modelpack.serving import app as serving_app
 from modelpack.serving.service import Service
@@ -22,7 +22,7 @@ from modelpack.serving.service import Service
 def clients(tmp_path_factory):
     """The clients of all models by name."""
     return {
-        make.__name__: client_of(make(), tmp_path_factory.mktemp(make.__name__), format_)
+        make.__name__: client_for(make(), tmp_path_factory.mktemp(make.__name__), format_)
         for make, format_ in (
             (serving_models.iris, "joblib"),
             (serving_models.mixed, "joblib"),
@@ -406,7 +406,7 @@ def test_a_model_that_fails_its_own_example_is_not_ready(tmp_path):
     trained = serving_models.stubborn()
     (field,) = trained.signature.inputs
     object.__setattr__(field, "example", 13.0)
-    client = client_of(trained, tmp_path)
+    client = client_for(trained, tmp_path)
     assert client.get("/healthz").status_code == 200
     assert client.get("/readyz").status_code == 503
 
@@ -433,7 +433,7 @@ def test_the_summary_lists_what_answers(iris):
 
 
 def test_one_thread_in_every_estimator(tmp_path):
-    service = Service.load(bundle_of(serving_models.forest(), tmp_path).directory)
+    service = Service.load(render_bundle(serving_models.forest(), tmp_path).directory)
     assert service.runner.model.n_jobs == 1
 
 

@@ -90,7 +90,7 @@ def test_a_bundle_without_its_facts_does_not_start(tmp_path, content, reason):
 def test_a_model_that_does_not_load_does_not_start(tmp_path):
     path = tmp_path / "saved"
     path.write_bytes(b"cno_such_library\nModel\n.")
-    spec = serving_models.spec_of(path, serving_models.iris(), "pickle")
+    spec = serving_models.build_spec(path, serving_models.iris(), "pickle")
     folder = render(spec, serving_models.ENVIRONMENT, serving_models.BASE, tmp_path / "b").directory
     with pytest.raises(StartupError, match="No module named 'no_such_library'"):
         Service.load(folder)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from catboost import CatBoostClassifier
-from frame_estimators import manifest_of
+from frame_estimators import manifest_for
 from lightgbm import LGBMRegressor
 from serving_models import BASE, ENVIRONMENT
 from sklearn.preprocessing import StandardScaler
@@ -113,7 +113,7 @@ def test_names_that_occur_twice_have_no_bodies(tmp_path: Path) -> None:
     joblib.dump(StandardScaler().fit(FRAME[["x"]]), tmp_path / "m.joblib")
     reference, rows = reference_of(tmp_path / "m.joblib", tmp_path)
     assert reference.bodies(rows)["bodies"]
-    twice = manifest_of(FRAME[["x"]], "array").inputs * 2
+    twice = manifest_for(FRAME[["x"]], "array").inputs * 2
     object.__setattr__(reference.facts, "inputs", twice)
     assert reference.bodies(rows) == {"bodies": []}
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 from fuzzed_models import MODELS
-from gunicorn_server import serving
-from serving_models import bundle_of
+from gunicorn_server import serve
+from serving_models import render_bundle
 
 EXAMPLES = int(os.environ.get("MODELPACK_FUZZ_EXAMPLES", "10"))
 SECONDS = 60 + EXAMPLES * 4
@@ -68,8 +68,8 @@ TOKEN = "3f786850e387550fdab836ed7e6dc881de23001b0e1a4e7f"
 
 
 def run(name: str, folder: Path, *options: str, **environ: str) -> None:
-    bundle = bundle_of(MODELS[name](), folder, "pickle")
-    with serving(bundle.directory, WEB_CONCURRENCY="1", **environ) as server:
+    bundle = render_bundle(MODELS[name](), folder, "pickle")
+    with serve(bundle.directory, WEB_CONCURRENCY="1", **environ) as server:
         told = schemathesis(name, server.port, folder, *options)
         assert "Traceback" not in server.log_path.read_text()
     print(*re.findall(r".*(?:generated|Operations:).*", told), sep="\n")

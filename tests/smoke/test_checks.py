@@ -238,7 +238,7 @@ def test_a_service_that_behaves_passes_every_check() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "check", "said"),
+    ("fault", "check", "message"),
     [
         ("two for one", "prediction", "2 predictions for one row"),
         ("one for two", "prediction", "1 prediction for 2 rows"),
@@ -256,12 +256,12 @@ def test_a_service_that_behaves_passes_every_check() -> None:
         ("killed", "shutdown", "exit code 137"),
     ],
 )
-def test_one_fault_fails_one_check(fault: str, check: str, said: str) -> None:
+def test_one_fault_fails_one_check(fault: str, check: str, message: str) -> None:
     with running(fault) as fake:
         report = smoke(fake, MODEL)
-    failed = [made for made in report.checks if not made.passed]
-    assert [made.name for made in failed] == [check], failed
-    assert said in failed[0].detail
+    failed = [result for result in report.checks if not result.passed]
+    assert [result.name for result in failed] == [check], failed
+    assert message in failed[0].detail
 
 
 def test_a_service_that_dies_fails_at_once_with_its_last_words() -> None:
@@ -525,7 +525,7 @@ def test_a_route_without_probabilities_is_not_asked_for_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reference", "fault", "said"),
+    ("reference", "fault", "message"),
     [
         (replace(REFERENCE, answers=Answers((1, 0))), "", "row 1, prediction: 1, and by what was"),
         (replace(REFERENCE, answers=Answers(("1", 1))), "", "row 0, prediction: 1, and by"),
@@ -538,10 +538,10 @@ def test_a_route_without_probabilities_is_not_asked_for_them() -> None:
         (replace(REFERENCE, problem="no module named shop"), "", "no module named shop"),
     ],
 )
-def test_one_difference_is_no_parity(reference: Reference, fault: str, said: str) -> None:
+def test_one_difference_is_no_parity(reference: Reference, fault: str, message: str) -> None:
     check, found = parity(reference, fault)
     assert not check.passed
-    assert said in check.detail
+    assert message in check.detail
     assert found is None or not found.passed
 
 

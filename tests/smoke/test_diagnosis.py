@@ -53,11 +53,11 @@ def fails(tmp_path: Path) -> Fails:
         blind = replace(spec, globals=(), evidence=(), python=None, requirements=named)
         environment = resolve(blind, python, index=index_settings(), requirements=requirements)
         base = BaseImage(f"python:{python}-slim", python, "registry")
-        made = render.render(spec, environment, base, tmp_path / "bundle")
+        bundle = render.render(spec, environment, base, tmp_path / "bundle")
         engine = select_engine("process")
-        engine.builder.build(made, index_settings(), lambda _: None)
-        with engine.runner.run(made.path) as service:
-            report = smoke(service, made.model)
+        engine.builder.build(bundle, index_settings(), lambda _: None)
+        with engine.runner.run(bundle.path) as service:
+            report = smoke(service, bundle.model)
         with pytest.raises(SmokeFailedError) as caught:
             pipeline_smoke.require_passed(report)
         return caught.value
@@ -156,10 +156,12 @@ WORDS = (
 @pytest.mark.parametrize(("words", "message"), WORDS)
 def test_the_words_of_libraries_are_known(words: str, message: str) -> None:
     detail = f"the service ended at start:\nthe model does not load: {words}"
-    told = diagnosis.diagnose(SmokeReport("x", "docker", (Check("ready", False, 1.0, detail),)))
-    assert told is not None
-    assert message in told[0]
-    assert "{" not in "".join(told)
+    diagnosed = diagnosis.diagnose(
+        SmokeReport("x", "docker", (Check("ready", False, 1.0, detail),))
+    )
+    assert diagnosed is not None
+    assert message in diagnosed[0]
+    assert "{" not in "".join(diagnosed)
 
 
 def test_other_failures_are_not_explained_away() -> None:

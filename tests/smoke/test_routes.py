@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 import serving_models
-from gunicorn_server import serving
-from serving_models import Trained, bundle_of, spec_of
+from gunicorn_server import serve
+from serving_models import Trained, build_spec, render_bundle
 
 from modelpack.parity.compare import relative_difference
 from modelpack.smoke.probe import Probe
@@ -30,11 +30,11 @@ def service(
 ) -> Iterator[tuple[Probe, Trained, list[list[Any]]]]:
     trained: Trained = getattr(serving_models, request.param)()
     folder = tmp_path_factory.mktemp(request.param)
-    bundle = bundle_of(trained, folder)
-    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+    bundle = render_bundle(trained, folder)
+    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
         url = f"http://127.0.0.1:{server.port}"
         running = cast("RunningService", SimpleNamespace(url=url))
-        probe = Probe(running, spec_of(folder / "saved", trained))
+        probe = Probe(running, build_spec(folder / "saved", trained))
         yield probe, trained, ROWS[request.param]
         probe.close()
 
@@ -53,18 +53,20 @@ def test_a_route_gives_what_the_estimator_does(
         return
     answers = route.query(probe, rows)
     groups = [[row] for row in rows] if route.single_row else [rows]
-    expected = said(trained, trained.method, groups)
+    expected = estimator_values(trained, trained.method, groups)
     assert relative_difference(expected, answers.predictions) == 0.0
     if answers.probabilities is None:
         assert not trained.signature.probabilities or "/v1/" in route.name  # which has none
     else:
         assert (
-            relative_difference(said(trained, "predict_proba", groups), answers.probabilities)
+            relative_difference(
+                estimator_values(trained, "predict_proba", groups), answers.probabilities
+            )
             == 0.0
         )
 
 
-def said(trained: Trained, method: str, groups: list[list[list[Any]]]) -> list[Any]:
+def estimator_values(trained: Trained, method: str, groups: list[list[list[Any]]]) -> list[Any]:
     """By the estimator itself: a sum of one row may have other last bits than one of several."""
     ask = getattr(trained.model, method)
     return [value for rows in groups for value in ask(arranged(trained, rows)).tolist()]

@@ -3,7 +3,7 @@
 import re
 
 import skops.io
-from altered_models import CODE, refused
+from altered_models import CODE, assert_refused
 
 from modelpack.inspection.inspector import inspect
 
@@ -15,8 +15,8 @@ def skops_findings(altered, folder):
     return [f for f in inspect(folder / "model").safety.findings if f.code not in NOTES]
 
 
-def refused_in_both(altered, folder, words):
-    refused(altered, folder, words, 5)
+def assert_refused_in_both(altered, folder, words):
+    assert_refused(altered, folder, words, 5)
     found = skops_findings(altered, folder)
     assert [f.code for f in found] == [CODE]
     assert re.search(words, found[0].message)

@@ -8,7 +8,7 @@ from pandas._libs.internals import _unpickle_block
 from pandas.core.internals.managers import BlockManager
 
 
-class Made:
+class Reduced:
     """Is pickled as a call of a function with these arguments, and this state."""
 
     def __init__(self, function, *args, state=None):
@@ -19,15 +19,15 @@ class Made:
 
 
 def instance(cls, state):
-    return Made(copyreg._reconstructor, cls, object, None, state=state)
+    return Reduced(copyreg._reconstructor, cls, object, None, state=state)
 
 
-def block(values, places, dimensions=2):
-    return Made(_unpickle_block, values, places, dimensions)
+def block(values, positions, dimensions=2):
+    return Reduced(_unpickle_block, values, positions, dimensions)
 
 
-def called(blocks, axes):
-    return Made(BlockManager, tuple(altered for altered in blocks), axes)
+def block_manager(blocks, axes):
+    return Reduced(BlockManager, tuple(altered for altered in blocks), axes)
 
 
 def frame(manager, cls=pd.DataFrame, key="_mgr"):

@@ -115,7 +115,7 @@ MODELS = {
 
 
 @cache
-def fitted(name):
+def fitted_bytes(name):
     """The bytes of a fitted model: each test loads, and may change, one of its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -123,7 +123,7 @@ def fitted(name):
 
 
 def model(name):
-    return pickle.loads(fitted(name))
+    return pickle.loads(fitted_bytes(name))
 
 
 def findings(altered, folder, how="raw", reductions=()):
@@ -141,7 +141,7 @@ def findings(altered, folder, how="raw", reductions=()):
 NOTES = {"not-a-model", "no-prediction"}
 
 
-def refused(altered, folder, words, how="raw", reductions=()):
+def assert_refused(altered, folder, words, how="raw", reductions=()):
     found = findings(altered, folder, how, reductions)
     assert [f.code for f in found] == [CODE]
     assert re.search(words, found[0].message), found[0].message
@@ -150,11 +150,11 @@ def refused(altered, folder, words, how="raw", reductions=()):
     return found[0]
 
 
-def nodes_of(tree):
+def tree_nodes(tree):
     return tree.__getstate__()["nodes"]  # the memory of the tree itself
 
 
-def inner(nodes, where):
+def inner_node(nodes, where):
     """A node with children: the first, one in the middle, the last."""
     places = np.flatnonzero(nodes["left_child"] != -1)
     return places[{"first": 0, "middle": len(places) // 2, "last": -1}[where]]

@@ -15,7 +15,7 @@ TYPES = {
 }
 
 
-def rows(signature):
+def example_row(signature):
     """One row of the examples, as the model takes it."""
     values = [field.example for field in signature.inputs]
     names = [field.name for field in signature.inputs]
@@ -27,11 +27,11 @@ def rows(signature):
     return values if signature.layout == "text" else [dict(zip(names, values, strict=True))]
 
 
-def answer(model, method, signature):
+def predict_example(model, method, signature):
     """The array (1, ...) that the model gives for the example."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that an array lacks, of sums that overflow
-        found = getattr(model, method)(rows(signature))
+        found = getattr(model, method)(example_row(signature))
     return np.asarray(found.toarray() if hasattr(found, "toarray") else found)
 
 
@@ -40,8 +40,8 @@ def assert_declared(found, signature):
     (output,) = signature.outputs
     assert found.shape[0] == 1
     assert len(found.shape[1:]) == len(output.shape)
-    for size, told in zip(found.shape[1:], output.shape, strict=True):
-        assert told in (size, -1)
+    for size, declared in zip(found.shape[1:], output.shape, strict=True):
+        assert declared in (size, -1)
     for value in found.ravel().tolist():
         assert isinstance(value, TYPES[output.type])
         assert not isinstance(value, bool) or output.type in {"boolean", "any"}

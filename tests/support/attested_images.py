@@ -18,7 +18,7 @@ SERVED = ("app.py", "gunicorn.conf.py", "requirements.lock", "modelpack.json")
 DOCUMENTS = ("sbom.cdx.json", "provenance.json")
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
+def bundle_files(folder: Path) -> dict[str, bytes]:
     """Path -> content, of what the Dockerfile of a bundle copies, and of what pip would install."""
     names = [*SERVED, *DOCUMENTS]
     for part in ("model", "code", "modelpack/serving"):
@@ -37,14 +37,14 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {"usr/bin/python": b"interpreter", **copied, **installed, **byte_code}
 
 
-def image_of(folder: Path, changes: Mapping[str, bytes | None] | None = None) -> Image:
+def build_image(folder: Path, changes: Mapping[str, bytes | None] | None = None) -> Image:
     """`changes`: path -> content of what is to be otherwise; None: is to be missing."""
-    files = {**files_of(folder), **(changes or {})}
-    layer = layer_of({path: content for path, content in files.items() if content is not None})
-    return Image(config_of(folder), (layer,), f"sha256:{'b' * 64}")
+    files = {**bundle_files(folder), **(changes or {})}
+    layer = build_layer({path: content for path, content in files.items() if content is not None})
+    return Image(image_config(folder), (layer,), f"sha256:{'b' * 64}")
 
 
-def config_of(folder: Path) -> dict[str, Any]:
+def image_config(folder: Path) -> dict[str, Any]:
     """The labels and variables of the Dockerfile."""
     text = (folder / "Dockerfile").read_text().replace("\\\n", " ")
     lines = {kind: re.findall(rf"^{kind} (.*)$", text, re.MULTILINE) for kind in ("LABEL", "ENV")}
@@ -53,7 +53,7 @@ def config_of(folder: Path) -> dict[str, Any]:
     return {"config": {"Labels": dict(pairs["LABEL"]), "Env": variables}}
 
 
-def layer_of(files: Mapping[str, bytes]) -> Layer:
+def build_layer(files: Mapping[str, bytes]) -> Layer:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, content in sorted(files.items()):

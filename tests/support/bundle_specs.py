@@ -22,7 +22,7 @@ def spec_for(folder: Path, trained: Trained) -> ModelSpec:
     """A spec whose file is any bytes: rendering does not load it."""
     path = folder / "model.joblib"
     path.write_bytes(b"the bytes of a model")
-    return serving_models.spec_of(path, trained)
+    return serving_models.build_spec(path, trained)
 
 
 def hostile_spec(folder: Path) -> ModelSpec:
@@ -35,7 +35,7 @@ def hostile_spec(folder: Path) -> ModelSpec:
     return replace(spec, estimator=text, framework=text, framework_version=text)
 
 
-def code_of_author() -> Code:
+def user_code() -> Code:
     """A module and a script; a name may be any, as far as the templates know."""
     texts = {
         "modelpack_main.py": "class Model: ...\n",

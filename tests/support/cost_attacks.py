@@ -36,7 +36,7 @@ from opcodes import (
     text,
     u4,
 )
-from zips import packed
+from zips import zip_archive
 
 ROOT = Path(__file__).parents[2]
 MODULUS = 2**61 - 1
@@ -65,7 +65,7 @@ def decimal(value):
     return b"G" + struct.pack(">d", value)
 
 
-def listed(values):
+def pickled_list(values):
     return EMPTY_LIST + MARK + b"".join(values) + APPENDS
 
 
@@ -127,7 +127,7 @@ def vocabulary_shared(size):
     terms = mapping((text(f"term{i}"), number(i)) for i in range(size // 40))
     one = name(VECTORIZER) + EMPTY_TUPLE + NEWOBJ + EMPTY_DICT + MARK
     one += text("vocabulary_") + get(0) + SETITEMS + BUILD
-    return pickled(listed([terms + MEMOIZE, one * (size // 250)]))
+    return pickled(pickled_list([terms + MEMOIZE, one * (size // 250)]))
 
 
 def labels_of_integers(size):
@@ -178,25 +178,25 @@ def wide_tuples_as_keys(size):
 def estimators_that_share_a_state(size):
     """A state of 100 attributes, given to one estimator after the other."""
     state = mapping((text(f"attribute{i}"), NONE) for i in range(100)) + MEMOIZE
-    made = b"h\x01)\x81h\x00b"
+    estimator = b"h\x01)\x81h\x00b"
     first = name(FOREST) + MEMOIZE + b")\x81h\x00b"
-    return pickled(listed([state, first, made * (size // len(made))]))
+    return pickled(pickled_list([state, first, estimator * (size // len(estimator))]))
 
 
 def estimators(size):
     """Estimators with a short state of their own."""
-    return pickled(listed([repeated(FOREST, "n_jobs", NONE, size)]))
+    return pickled(pickled_list([repeated(FOREST, "n_jobs", NONE, size)]))
 
 
 def steps_of_a_pipeline(size):
     first = text("s") + name(SCALER) + MEMOIZE + b")\x81}" + text("mean_") + MEMOIZE + b"Nsb\x86"
-    made = b"\x8c\x01sh\x00)\x81}h\x01Nsb\x86"
-    steps = listed([first, made * (size // len(made))])
+    step = b"\x8c\x01sh\x00)\x81}h\x01Nsb\x86"
+    steps = pickled_list([first, step * (size // len(step))])
     return pickled(new("sklearn.pipeline:Pipeline", steps=steps))
 
 
 def members_of_a_voting(size):
-    members = listed([repeated(LOGISTIC, "C", NONE, size)])
+    members = pickled_list([repeated(LOGISTIC, "C", NONE, size)])
     return pickled(new("sklearn.ensemble._voting:VotingClassifier", estimators_=members))
 
 
@@ -204,26 +204,26 @@ def doubled_tuples(size):
     """Of two tuples, each of which is the one before: 2**n values in n tuples."""
 
     body = b"N" + MEMOIZE + b"".join(get(i) + get(i) + TUPLE2 + MEMOIZE for i in range(150))
-    return pickled(listed([body, NONE * size]))
+    return pickled(pickled_list([body, NONE * size]))
 
 
 def doubled_keys(size):
     """A key of 2**30 values, which hashing and comparing would visit."""
     body = b"N" + MEMOIZE + b"".join(get(i) + get(i) + TUPLE2 + MEMOIZE for i in range(30))
-    return pickled(listed([body, *(b"}" + get(30) + b"Ns" for _ in range(size // 8))]))
+    return pickled(pickled_list([body, *(b"}" + get(30) + b"Ns" for _ in range(size // 8))]))
 
 
 def shared_list(size):
     """A list of half of the file, which each of the rest holds."""
     half = size // 2
-    items = listed([NONE * half]) + MEMOIZE
-    return pickled(listed([items, b"h\x00" * (half // 2)]))
+    items = pickled_list([NONE * half]) + MEMOIZE
+    return pickled(pickled_list([items, b"h\x00" * (half // 2)]))
 
 
 def shared_list_in_estimators(size):
     half = size // 2
-    items = listed([NONE * half]) + MEMOIZE
-    return pickled(listed([items, repeated(FOREST, "estimators_", b"h\x00", half, memos=1)]))
+    items = pickled_list([NONE * half]) + MEMOIZE
+    return pickled(pickled_list([items, repeated(FOREST, "estimators_", b"h\x00", half, memos=1)]))
 
 
 def shared_list_of_steps(size):
@@ -231,14 +231,14 @@ def shared_list_of_steps(size):
     step = text("a") + new(SCALER, mean_=NONE) + TUPLE2 + MEMOIZE
     steps = EMPTY_LIST + MEMOIZE + MARK + step + b"h\x01" * (half // 2) + APPENDS
     pipelines = repeated("sklearn.pipeline:Pipeline", "steps", b"h\x00", half, memos=2)
-    return pickled(listed([steps, pipelines]))
+    return pickled(pickled_list([steps, pipelines]))
 
 
 def shared_array(size):
     """One array of floats, which many objects hold."""
     half = size // 2
     numbers = floats(half // 8) + MEMOIZE
-    return pickled(listed([numbers, repeated(LOGISTIC, "coef_", b"h\x00", half, memos=1)]))
+    return pickled(pickled_list([numbers, repeated(LOGISTIC, "coef_", b"h\x00", half, memos=1)]))
 
 
 def shared_indices(size):
@@ -250,32 +250,34 @@ def shared_indices(size):
     starts = array("i4", (2,), raw(struct.pack("<2i", 0, count))) + MEMOIZE
     one = new(CSR, indices=b"h\x00", data=b"h\x01", indptr=b"h\x02",
               _shape=number(1) + number(1) + TUPLE2)  # fmt: skip
-    return pickled(listed([indices, values, starts, one * (half // len(one))]))
+    return pickled(pickled_list([indices, values, starts, one * (half // len(one))]))
 
 
 def shared_nodes(size):
     """One array of objects, which many ensembles hold."""
     half = size // 2
     count = half // 2
-    items = array("O8", (count, 1), listed([b"N" * count])) + MEMOIZE
+    items = array("O8", (count, 1), pickled_list([b"N" * count])) + MEMOIZE
     one = new("sklearn.ensemble._gb:GradientBoostingClassifier", estimators_=b"h\x00",
               classes_=NONE)  # fmt: skip
-    return pickled(listed([items, one * (half // len(one))]))
+    return pickled(pickled_list([items, one * (half // len(one))]))
 
 
 def shared_categories(size):
     half = size // 2
     count = half // 12
-    values = array("O8", (count,), listed(text(f"value{i}") for i in range(count))) + MEMOIZE
-    one = new("sklearn.preprocessing._encoders:OrdinalEncoder", categories_=listed([b"h\x00"]))
-    return pickled(listed([values, one * (half // len(one))]))
+    values = array("O8", (count,), pickled_list(text(f"value{i}") for i in range(count))) + MEMOIZE
+    one = new(
+        "sklearn.preprocessing._encoders:OrdinalEncoder", categories_=pickled_list([b"h\x00"])
+    )
+    return pickled(pickled_list([values, one * (half // len(one))]))
 
 
 def categories_of_one_encoder(size):
     half = size // 2
     count = half // 12
-    values = array("O8", (count,), listed(text(f"value{i}") for i in range(count))) + MEMOIZE
-    shared = listed([values, b"h\x00" * (half // 2)])
+    values = array("O8", (count,), pickled_list(text(f"value{i}") for i in range(count))) + MEMOIZE
+    shared = pickled_list([values, b"h\x00" * (half // 2)])
     return pickled(new("sklearn.preprocessing._encoders:OrdinalEncoder", categories_=shared,
                        n_features_in_=number(half // 2 + 1)))  # fmt: skip
 
@@ -283,26 +285,28 @@ def categories_of_one_encoder(size):
 def columns_of_one_transformer(size):
     """Steps of a ColumnTransformer that all take the same list of columns."""
     half = size // 2
-    columns = listed(text(f"column{i}") for i in range(half // 12)) + MEMOIZE
+    columns = pickled_list(text(f"column{i}") for i in range(half // 12)) + MEMOIZE
     scaler = new(SCALER, mean_=NONE) + MEMOIZE
     step = text("s") + b"h\x01h\x00\x87"
-    steps = listed([step * (half // len(step))])
-    made = new("sklearn.compose._column_transformer:ColumnTransformer", transformers_=steps)
-    return pickled(listed([columns, scaler, made]))
+    steps = pickled_list([step * (half // len(step))])
+    transformer = new("sklearn.compose._column_transformer:ColumnTransformer", transformers_=steps)
+    return pickled(pickled_list([columns, scaler, transformer]))
 
 
 def long_name_of_many_columns(size):
     """One long text in the place of many names."""
     half = size // 2
     names = array(
-        "O8", (half // 2,), listed([text("x" * half) + MEMOIZE + b"h\x00" * (half // 2 - 1)])
+        "O8", (half // 2,), pickled_list([text("x" * half) + MEMOIZE + b"h\x00" * (half // 2 - 1)])
     )
     return pickled(new(LOGISTIC, feature_names_in_=names, coef_=floats(2), classes_=NONE))
 
 
 def long_name_of_many_classes(size):
     count = size // 4
-    names = array("O8", (count,), listed([text("x" * count) + MEMOIZE + b"h\x00" * (count - 1)]))
+    names = array(
+        "O8", (count,), pickled_list([text("x" * count) + MEMOIZE + b"h\x00" * (count - 1)])
+    )
     return pickled(new(LOGISTIC, classes_=names, coef_=floats(2)))
 
 
@@ -310,15 +314,15 @@ def long_name_of_many_classes(size):
 
 
 def empty_lists(size):
-    return pickled(listed([EMPTY_LIST * size]))
+    return pickled(pickled_list([EMPTY_LIST * size]))
 
 
 def empty_dicts(size):
-    return pickled(listed([EMPTY_DICT * size]))
+    return pickled(pickled_list([EMPTY_DICT * size]))
 
 
 def memoized_lists(size):
-    return pickled(listed([(EMPTY_LIST + MEMOIZE) * (size // 2)]))
+    return pickled(pickled_list([(EMPTY_LIST + MEMOIZE) * (size // 2)]))
 
 
 def marks(size):
@@ -337,8 +341,8 @@ def states_of_a_known_object(size):
 def states_of_a_dtype(size):
     state = b"(K\x03\x8c\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t" + MEMOIZE + BUILD
     again = b"h\x00" + BUILD
-    made = call("numpy:dtype", text("f8"), b"\x89", b"\x88") + state
-    return pickled(made + again * (size // 3))
+    dtype = call("numpy:dtype", text("f8"), b"\x89", b"\x88") + state
+    return pickled(dtype + again * (size // 3))
 
 
 def fields_of_a_dtype(size):
@@ -346,17 +350,17 @@ def fields_of_a_dtype(size):
     fields = mapping((text(f"f{i}"), dtype("f8") + number(8 * i) + TUPLE2) for i in range(250))
     names = many(*(text(f"f{i}") for i in range(250)))
     state = many(number(3), text("|"), NONE, names, fields, number(2000), number(1), number(16))
-    made = call("numpy:dtype", text("V2000"), b"\x89", b"\x88")
-    return pickled(made + state + MEMOIZE + BUILD + (b"h\x00" + BUILD) * (size // 3))
+    structured = call("numpy:dtype", text("V2000"), b"\x89", b"\x88")
+    return pickled(structured + state + MEMOIZE + BUILD + (b"h\x00" + BUILD) * (size // 3))
 
 
 def arrays_of_one_state(size):
     """The state of an array of objects is given to many arrays."""
     half = size // 2
-    state = many(number(1), many(number(half)), dtype("O8"), b"\x89", listed([NONE * half]))
-    made = call("numpy._core.multiarray:_reconstruct", name("numpy:ndarray"), many(number(0)),
+    state = many(number(1), many(number(half)), dtype("O8"), b"\x89", pickled_list([NONE * half]))
+    array = call("numpy._core.multiarray:_reconstruct", name("numpy:ndarray"), many(number(0)),
                 b"C\x01b")  # fmt: skip
-    return pickled(listed([state + MEMOIZE, (made + b"h\x00b") * (half // len(made))]))
+    return pickled(pickled_list([state + MEMOIZE, (array + b"h\x00b") * (half // len(array))]))
 
 
 def attributes_of_one_object(size):
@@ -371,58 +375,58 @@ def setitems_of_one_dict(size):
 def different_names(size):
     """Names of 500 characters each, 4,999 at the most."""
     keys = (f"own:C{'x' * 490}{i}" for i in range(min(size // 505, 4_999)))
-    return pickled(listed(map(name, keys)))
+    return pickled(pickled_list(map(name, keys)))
 
 
 def one_name_again_and_again(size):
-    return pickled(listed([name("own:Model") * (size // 13)]))
+    return pickled(pickled_list([name("own:Model") * (size // 13)]))
 
 
 def long_name_again_and_again(size):
     first = text("m" * 500) + MEMOIZE + text("N" * 500) + MEMOIZE + STACK_GLOBAL
-    return pickled(listed([first, b"h\x00h\x01\x93" * (size // 5)]))
+    return pickled(pickled_list([first, b"h\x00h\x01\x93" * (size // 5)]))
 
 
 def deep_name_again_and_again(size):
     first = text("m." * 200 + "m") + MEMOIZE + text("N." * 200 + "N") + MEMOIZE + STACK_GLOBAL
-    return pickled(listed([first, b"h\x00h\x01\x93" * (size // 5)]))
+    return pickled(pickled_list([first, b"h\x00h\x01\x93" * (size // 5)]))
 
 
 def calls(size):
     first = name("own:function") + MEMOIZE + b")R"
-    return pickled(listed([first, b"h\x00)R" * (size // 4)]))
+    return pickled(pickled_list([first, b"h\x00)R" * (size // 4)]))
 
 
 def arguments_of_many_calls(size):
     """One tuple of arguments is given to many calls of a class."""
     half = size // 2
     first = name("own:Model") + MEMOIZE + MARK + NONE * half + TUPLE + MEMOIZE + NEWOBJ
-    return pickled(listed([first, b"h\x00h\x01\x81" * (half // 5)]))
+    return pickled(pickled_list([first, b"h\x00h\x01\x81" * (half // 5)]))
 
 
 def arguments_of_one_dtype(size):
     """A dtype with many arguments is given a state again and again."""
     half = size // 2
-    made = name("numpy:dtype") + MARK + text("f8") + NONE * half + TUPLE + b"R"
-    return pickled(made + EMPTY_TUPLE + MEMOIZE + BUILD + b"h\x00b" * (half // 3))
+    dtype = name("numpy:dtype") + MARK + text("f8") + NONE * half + TUPLE + b"R"
+    return pickled(dtype + EMPTY_TUPLE + MEMOIZE + BUILD + b"h\x00b" * (half // 3))
 
 
 def lists_in_place_of_arguments(size):
     """One list is an argument of many calls that take pairs."""
     half = size // 2
-    pairs = listed([NONE + NONE + TUPLE2] * (half // 3))
+    pairs = pickled_list([NONE + NONE + TUPLE2] * (half // 3))
     first = name("collections:OrderedDict") + MEMOIZE + pairs + TUPLE1 + MEMOIZE + b"R"
-    return pickled(listed([first, b"h\x00h\x01R" * (half // 5)]))
+    return pickled(pickled_list([first, b"h\x00h\x01R" * (half // 5)]))
 
 
 def findings(size):
     """Thousands of names, each of which is a finding."""
     keys = [f"own{i}:Model" for i in range(min(size // 40, 4_999))]
-    return pickled(listed(name(key) + EMPTY_TUPLE + NEWOBJ for key in keys))
+    return pickled(pickled_list(name(key) + EMPTY_TUPLE + NEWOBJ for key in keys))
 
 
 def big_integers(size):
-    return pickled(listed(big_integer((1 << 8_000) + i) for i in range(size // 1010)))
+    return pickled(pickled_list(big_integer((1 << 8_000) + i) for i in range(size // 1010)))
 
 
 def integers_of_text(size):
@@ -438,7 +442,7 @@ def long_lines(size):
 def kept_texts(size):
     """Texts that are just short enough to be kept."""
     one = text("\u20ac" * 1_300)
-    return pickled(listed([one * (size // len(one))]))
+    return pickled(pickled_list([one * (size // len(one))]))
 
 
 def _scalars(values):
@@ -450,7 +454,7 @@ def _scalars(values):
 
 
 def scalars_of_numpy(size):
-    return pickled(listed(_scalars(range(size // 16))))
+    return pickled(pickled_list(_scalars(range(size // 16))))
 
 
 def vocabulary_of_scalars(size):
@@ -464,14 +468,14 @@ def vocabulary_of_scalars(size):
 
 def names_of_columns(size):
     count = size // 14
-    names = array("O8", (count,), listed(text(f"column{i}") for i in range(count)))
+    names = array("O8", (count,), pickled_list(text(f"column{i}") for i in range(count)))
     return pickled(new(LOGISTIC, feature_names_in_=names, n_features_in_=number(count),
                        coef_=floats(2), _sklearn_version=text("1.5.0")))  # fmt: skip
 
 
 def equal_names_of_columns(size):
     count = size // 4
-    names = array("O8", (count,), listed([text("a") + MEMOIZE, b"h\x00" * (count - 1)]))
+    names = array("O8", (count,), pickled_list([text("a") + MEMOIZE, b"h\x00" * (count - 1)]))
     return pickled(new(LOGISTIC, feature_names_in_=names, n_features_in_=number(count),
                        coef_=floats(2), _sklearn_version=text("1.5.0")))  # fmt: skip
 
@@ -479,14 +483,16 @@ def equal_names_of_columns(size):
 def pipelines_of_many_inputs(size):
     """Pipelines of steps that each take as many inputs as there may be."""
     first = text("s") + new(SCALER, n_features_in_=number(100_000)) + TUPLE2 + MEMOIZE
-    one = new("sklearn.pipeline:Pipeline", steps=listed([b"h\x00" * 100]))
-    return pickled(listed([first, one * (size // len(one))]))
+    one = new("sklearn.pipeline:Pipeline", steps=pickled_list([b"h\x00" * 100]))
+    return pickled(pickled_list([first, one * (size // len(one))]))
 
 
 def chain_of_many_inputs(size):
     """A pipeline of many steps, each of which takes 100,000 inputs."""
     step = text("s") + new(SCALER, n_features_in_=number(100_000), mean_=NONE) + TUPLE2
-    return pickled(new("sklearn.pipeline:Pipeline", steps=listed([step * (size // len(step))])))
+    return pickled(
+        new("sklearn.pipeline:Pipeline", steps=pickled_list([step * (size // len(step))]))
+    )
 
 
 def dict_of_estimators(size):
@@ -496,7 +502,7 @@ def dict_of_estimators(size):
 
 
 def dict_of_encoders(size):
-    values = array("O8", (2,), listed([text("a"), text("b")]))
+    values = array("O8", (2,), pickled_list([text("a"), text("b")]))
     one = new("sklearn.preprocessing._label:LabelEncoder", classes_=values)
     pairs = [(text(f"e{i}"), one) for i in range(size // len(one))]
     model = new(LOGISTIC, n_features_in_=number(3), coef_=floats(3),
@@ -517,28 +523,28 @@ def nested_searches(size):
     for _ in range(30):
         inner = new("sklearn.model_selection._search:GridSearchCV", best_estimator_=inner,
                     estimator=NONE)  # fmt: skip
-    return pickled(listed([inner] * (size // len(inner))))
+    return pickled(pickled_list([inner] * (size // len(inner))))
 
 
 def doubled_pipelines(size):
     """Pipelines of two steps that are one pipeline: 2**n steps in n objects."""
     inner = new(SCALER, mean_=NONE) + MEMOIZE
     for _ in range(24):
-        pair = listed([text("a") + inner + TUPLE2, text("b") + b"h%c" + TUPLE2])
+        pair = pickled_list([text("a") + inner + TUPLE2, text("b") + b"h%c" + TUPLE2])
         inner = new("sklearn.pipeline:Pipeline", steps=pair) + MEMOIZE
     for i in range(24):
         inner = inner.replace(b"h%c", b"h%c" % i, 1)
-    return pickled(mapping([(text("model"), inner), (text("n"), listed([NONE * size]))]))
+    return pickled(mapping([(text("model"), inner), (text("n"), pickled_list([NONE * size]))]))
 
 
 def pipelines_of_one_pipeline(size):
     """As many steps as may be reached by sharing."""
     first = text("s") + new(SCALER, mean_=NONE) + TUPLE2 + MEMOIZE
-    inner = new("sklearn.pipeline:Pipeline", steps=listed([first, b"h\x00" * 100]))
+    inner = new("sklearn.pipeline:Pipeline", steps=pickled_list([first, b"h\x00" * 100]))
     second = text("p") + inner + TUPLE2 + MEMOIZE
-    outer = listed([second, b"h\x01" * 200])
+    outer = pickled_list([second, b"h\x01" * 200])
     return pickled(mapping([(text("model"), new("sklearn.pipeline:Pipeline", steps=outer)),
-                            (text("n"), listed([NONE * size]))]))  # fmt: skip
+                            (text("n"), pickled_list([NONE * size]))]))  # fmt: skip
 
 
 # --- files of other libraries --------------------------------------------------------------------
@@ -655,8 +661,8 @@ def onnx_nodes(size):
 
 
 def onnx_inputs(size):
-    given = [onnx.tensor(f"input{i}", onnx.FLOAT, [None, 1]) for i in range(size // 40)]
-    return onnx.model([onnx.node("Concat", ["input0"], ["y"])], given,
+    inputs = [onnx.tensor(f"input{i}", onnx.FLOAT, [None, 1]) for i in range(size // 40)]
+    return onnx.model([onnx.node("Concat", ["input0"], ["y"])], inputs,
                       [onnx.tensor("y", onnx.FLOAT, [None, 1])])  # fmt: skip
 
 
@@ -669,8 +675,8 @@ def onnx_one_node_of_many_inputs(size):
 
 def onnx_encoders(size):
     """Nodes that all tell categories of the same inputs."""
-    told = onnx.attribute("cats_int64s", list(range(20)))
-    nodes = [onnx.node("OneHotEncoder", ["X"], [f"y{i}"], told, domain="ai.onnx.ml")
+    categories = onnx.attribute("cats_int64s", list(range(20)))
+    nodes = [onnx.node("OneHotEncoder", ["X"], [f"y{i}"], categories, domain="ai.onnx.ml")
              for i in range(size // 130)]  # fmt: skip
     return onnx.model(nodes, [onnx.tensor("X", onnx.INT64, [None, 1000])],
                       [onnx.tensor("y0", onnx.FLOAT, [None, 1])])  # fmt: skip
@@ -696,13 +702,13 @@ def skops_members(size):
     schema = json.dumps({"__class__": "list", "__module__": "builtins", "__loader__": "ListNode",
                          "content": [], "protocol": 2, "_skops_version": "0.13"})  # fmt: skip
     members = {f"{i}.npy": b"" for i in range(size // 100)}
-    return packed({"schema.json": schema.encode(), **members})
+    return zip_archive({"schema.json": schema.encode(), **members})
 
 
 def _skops(states):
     schema = {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode",
               "content": states, "protocol": 2, "_skops_version": "0.13"}  # fmt: skip
-    return packed({"schema.json": json.dumps(schema).encode()})
+    return zip_archive({"schema.json": json.dumps(schema).encode()})
 
 
 def skops_ids(size):
@@ -736,8 +742,8 @@ def noise(size):
 
 
 ATTACKS = {
-    made.__name__: made
-    for made in list(globals().values())
-    if getattr(made, "__module__", "") == __name__
-    and made.__code__.co_varnames[: made.__code__.co_argcount] == ("size",)
+    build.__name__: build
+    for build in list(globals().values())
+    if getattr(build, "__module__", "") == __name__
+    and build.__code__.co_varnames[: build.__code__.co_argcount] == ("size",)
 }

@@ -36,7 +36,7 @@ PLAIN = Signature((AGE, CITY), (LABEL,), ("no", "yes"), named=True, probabilitie
 ENVIRONMENT = Environment("3.11", "linux/amd64", {"numpy": "2.3.4"}, {"numpy": "file"}, "numpy")
 
 
-UNASKED = predictions.not_compared(["nobody asked"])
+NOT_QUERIED = predictions.not_compared(["nobody asked"])
 
 
 def inputs(*fields: Field, named: bool = True) -> Signature:
@@ -56,14 +56,14 @@ def image(files: list[Entry], *layers: str, **config: Any) -> Side:
     return side(image=ImageSummary({"os": "linux", "config": config}, parts, entries))
 
 
-def said(
+def model_answers(
     predicted: list[Any], probabilities: list[Any] | None = None, *classes: str
 ) -> ModelAnswers:
     chances = None if probabilities is None else tuple(probabilities)
     return ModelAnswers((None,) * len(predicted), tuple(predicted), chances, classes or None)
 
 
-def asked(rows: int, **options: Any) -> QueriedRows:
+def queried_rows(rows: int, **options: Any) -> QueriedRows:
     return QueriedRows(tuple((number,) for number in range(rows)), **options)
 
 

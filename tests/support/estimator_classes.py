@@ -6,5 +6,5 @@ from zoo import fitted
 CLASSES = dict(all_estimators())
 
 
-def model_of(name):
+def fitted_model(name):
     return fitted(name, CLASSES[name])

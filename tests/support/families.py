@@ -97,7 +97,7 @@ def _columns():
 
 
 @cache
-def others():
+def other_values():
     """Name -> what lies beside models in files."""
     return {
         "bundle": {"model": models()["forest"], "features": ["a", "b"], "made": TIME},
@@ -110,8 +110,8 @@ def others():
     }
 
 
-def value_of(name):
-    return models()[name] if name in MODELS else others()[name]
+def value_by_name(name):
+    return models()[name] if name in MODELS else other_values()[name]
 
 
 class PurePickler(pickle._Pickler):

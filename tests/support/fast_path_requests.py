@@ -29,19 +29,19 @@ def environ(raw: bytes):
     return server_predictor.environ(raw, ADDRESSES, Config(), Limits())
 
 
-def job_of(desk, body: bytes, path="/predict", **more: str) -> Job | None:
+def make_job(fast_path, body: bytes, path="/predict", **more: str) -> Job | None:
     """A job as the worker makes it; None if its head is not plain."""
     raw = head(path, len(body), **more)
-    plain = desk.match(raw, environ)
+    plain = fast_path.match(raw, environ)
     return None if plain is None else Job(None, raw, body, plain)
 
 
-def answered(desk, *jobs: Job) -> list[bytes]:
-    desk.handle(jobs, draining=False)()
+def handle_jobs(fast_path, *jobs: Job) -> list[bytes]:
+    fast_path.handle(jobs, draining=False)()
     return [job.response for job in jobs]
 
 
-def by_flask(app, raw: bytes, body: bytes) -> bytes:
+def flask_response(app, raw: bytes, body: bytes) -> bytes:
     class Connection:
         addresses = ADDRESSES
 
@@ -53,22 +53,22 @@ def by_flask(app, raw: bytes, body: bytes) -> bytes:
     return server_predictor.call(app, job, Config())[0]
 
 
-def apart(response: bytes) -> tuple[list[str], bytes]:
+def split_response(response: bytes) -> tuple[list[str], bytes]:
     """The head of a response as lines, and its body; ids and dates, which differ, as one word. The
     name of the server is not told where gunicorn has the hooks of the service.
     """
     top, _, body = response.partition(b"\r\n\r\n")
     lines = top.decode("latin-1").split("\r\n")
     varying = re.compile("(Date|X-Request-Id|traceresponse): .*")
-    told = [varying.sub(r"\1: -", line) for line in lines if not line.startswith("Server:")]
-    return sorted(told), body
+    normalized = [varying.sub(r"\1: -", line) for line in lines if not line.startswith("Server:")]
+    return sorted(normalized), body
 
 
 def jobs(*bodies, plain=True):
     return [Job(None, None, body, plain or None) for body in bodies]
 
 
-def told(service) -> dict:
+def runner_facts(service) -> dict:
     app = serving_app.empty_app()
     app.register_blueprint(metadata.signature_routes(service))
     return app.test_client().get("/signature").json["runner"]

@@ -6,18 +6,18 @@ import json
 from pathlib import Path
 
 from flask.testing import FlaskClient
-from serving_models import Trained, bundle_of
+from serving_models import Trained, render_bundle
 
 from modelpack.serving import app as serving_app
 from modelpack.serving.protocols import PROTOCOLS
 from modelpack.serving.service import Service
 
 
-def client_of(trained: Trained, folder, format_="joblib") -> FlaskClient:
-    return client_on(bundle_of(trained, folder, format_).directory)
+def client_for(trained: Trained, folder, format_="joblib") -> FlaskClient:
+    return client_for_bundle(render_bundle(trained, folder, format_).directory)
 
 
-def client_on(bundle: Path) -> FlaskClient:
+def client_for_bundle(bundle: Path) -> FlaskClient:
     service = Service.load(bundle)
     app = serving_app.empty_app()
     for dialect in PROTOCOLS:

@@ -33,7 +33,7 @@ MIXES = {
 }
 """What inspection gives the layout "array", but for the last one, which is a "frame"."""
 
-_MADE_OF = {
+_PARTS = {
     "estimator": {"classifier": LogisticRegression(), None: Ridge()},
     "base_estimator": {"classifier": LogisticRegression(), None: Ridge()},
     "estimators": {"classifier": [("e", LogisticRegression())], None: [("e", Ridge())]},
@@ -84,21 +84,23 @@ def fitted(kind: str, name: str, cls: type, frame: pd.DataFrame) -> tuple[Any, p
     target = total.abs() + 0.1 if kind == "regressor" else (total > total.median()).astype(int)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _made(kind, name, cls).fit(head, target), frame
+        return _create_estimator(kind, name, cls).fit(head, target), frame
 
 
-def _made(kind: str, name: str, cls: type) -> Any:
+def _create_estimator(kind: str, name: str, cls: type) -> Any:
     settings = dict(_SETTINGS.get(name, {}))
     for parameter in getattr(cls, "_required_parameters", ()) or _required(cls):
-        if parameter in _MADE_OF and parameter not in settings:
-            kinds = _MADE_OF[parameter]
+        if parameter in _PARTS and parameter not in settings:
+            kinds = _PARTS[parameter]
             is_classifier = kind == "classifier" or "Classifier" in name
             settings[parameter] = kinds["classifier" if is_classifier else None]
     model = cls(**settings)
     known = model.get_params(deep=False)
     fast = {"random_state": 0, "max_iter": 20, "n_estimators": 5, "n_init": 1}
-    wanted = {key: value for key, value in fast.items() if key in known and key not in settings}
-    return model.set_params(**wanted)
+    settings_used = {
+        key: value for key, value in fast.items() if key in known and key not in settings
+    }
+    return model.set_params(**settings_used)
 
 
 def _required(cls: type) -> list[str]:
@@ -108,7 +110,7 @@ def _required(cls: type) -> list[str]:
     return list(names[: len(names) - count])
 
 
-def manifest_of(frame: pd.DataFrame, layout: str, named: bool = True, **more: Any) -> Manifest:
+def manifest_for(frame: pd.DataFrame, layout: str, named: bool = True, **more: Any) -> Manifest:
     """The manifest of a model that was fitted on `frame`."""
     facts: dict[str, Any] = {
         "model": {},
@@ -122,12 +124,12 @@ def manifest_of(frame: pd.DataFrame, layout: str, named: bool = True, **more: An
     return Manifest(
         **{**facts, **more},
         layout=layout,
-        inputs=tuple(map(field_of, frame.columns, map(frame.get, frame.columns))),
+        inputs=tuple(map(field_for, frame.columns, map(frame.get, frame.columns))),
         named=named,
     )
 
 
-def field_of(name: str, column: Any) -> Field:
+def field_for(name: str, column: Any) -> Field:
     """The facts of a column, as inspection finds them where training recorded them."""
     dtype = str(column.dtype)
     if dtype != "category":

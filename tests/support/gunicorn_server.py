@@ -92,7 +92,7 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, **environ: str):
+def serve(folder: Path, **environ: str):
     server = Server(folder, **environ)
     try:
         server.wait_until_it_listens()
@@ -103,7 +103,7 @@ def serving(folder: Path, **environ: str):
         server.process.wait(20)
 
 
-def refusal(folder: Path, **environ: str) -> str:
+def startup_error(folder: Path, **environ: str) -> str:
     server = Server(folder, **environ)
     assert server.process.wait(READY_SECONDS) == 1
     lines = server.log_path.read_text().splitlines()

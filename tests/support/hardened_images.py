@@ -70,7 +70,7 @@ def record(**files: bytes) -> bytes:
 
 
 @dataclass
-class Made:
+class ImageContents:
     """Layers as path -> file, and the configuration; `image` is what they make."""
 
     base: dict[str, File]
@@ -89,7 +89,7 @@ class Made:
         return oci.Image(copy.deepcopy(self.config), tuple(layers))
 
 
-def made() -> Made:
+def hardened_image() -> ImageContents:
     digest = hashlib.sha256(MODEL).hexdigest()
     environment = {
         "opt": folder(),
@@ -118,7 +118,7 @@ def made() -> Made:
         "etc/shadow": File(b"", 0o640, gid=42),
         "usr/local/bin/python3": program(),
     }
-    return Made(base, [environment, model, {}], _config(digest))
+    return ImageContents(base, [environment, model, {}], _config(digest))
 
 
 def _config(digest: str) -> dict[str, Any]:
@@ -155,40 +155,40 @@ def _config(digest: str) -> dict[str, Any]:
     }
 
 
-Spoil = Callable[[Made], object]
+Change = Callable[[ImageContents], object]
 
 
-def puts(path: str, file: File) -> Spoil:
+def add_file(path: str, file: File) -> Change:
     """Puts a file above all layers."""
-    return lambda made: made.top.update({path: file})
+    return lambda contents: contents.top.update({path: file})
 
 
-def changes(layer: int, path: str, **attributes: Any) -> Spoil:
+def change_file(layer: int, path: str, **attributes: Any) -> Change:
     """Changes a file where it is."""
-    return lambda made: made.layers[layer].update(
-        {path: replace(made.layers[layer][path], **attributes)}
+    return lambda contents: contents.layers[layer].update(
+        {path: replace(contents.layers[layer][path], **attributes)}
     )
 
 
-def sets(name: str, value: Any) -> Spoil:
+def set_config(name: str, value: Any) -> Change:
     """Sets a part of how it is run."""
-    return lambda made: made.config["config"].update({name: value})
+    return lambda contents: contents.config["config"].update({name: value})
 
 
-def labels(name: str, value: str | None) -> Spoil:
-    def spoil(made: Made) -> None:
-        made.config["config"]["Labels"].pop(name, None)
+def set_label(name: str, value: str | None) -> Change:
+    def spoil(contents: ImageContents) -> None:
+        contents.config["config"]["Labels"].pop(name, None)
         if value is not None:
-            made.config["config"]["Labels"][name] = value
+            contents.config["config"]["Labels"][name] = value
 
     return spoil
 
 
-def tells(instruction: str) -> Spoil:
+def add_history(instruction: str) -> Change:
     """Adds an instruction to the history."""
     entry = {"created_by": instruction, "empty_layer": True}
-    return lambda made: made.config["history"].append(entry)
+    return lambda contents: contents.config["history"].append(entry)
 
 
-def variable(text: str) -> Spoil:
-    return lambda made: made.config["config"]["Env"].append(text)
+def add_variable(text: str) -> Change:
+    return lambda contents: contents.config["config"]["Env"].append(text)

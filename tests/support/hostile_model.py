@@ -27,7 +27,7 @@ def _send_at_once() -> None:
         stream.sendto(b"x", FAST_OPEN, ("127.0.0.1", 9))
 
 
-def tried() -> dict[str, str | None]:
+def attempt_all() -> dict[str, str | None]:
     """Return what the kernel says against each attempt, None if it says nothing."""
     return {
         "exec": refusal(lambda: subprocess.run(["true"], check=False)),
@@ -45,7 +45,7 @@ class Hostile(BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.loaded_ = tried()
+        self.loaded_ = attempt_all()
 
     def predict(self, rows: Any) -> list[str]:
-        return [json.dumps([self.loaded_, tried()])] * len(rows)
+        return [json.dumps([self.loaded_, attempt_all()])] * len(rows)

@@ -18,7 +18,7 @@ from modelpack.oci import Image, Layer
 from modelpack.oci import image as oci_image
 
 
-def require(tool: str) -> None:
+def require_tool(tool: str) -> None:
     """Skips the test where a program is missing, except in CI, where it fails."""
     if shutil.which(tool) is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"there is no {tool} here")
@@ -58,10 +58,10 @@ def layer(*members, data: bytes | None = None) -> Layer:
     content = tar(*members) if data is None else data
 
     @contextmanager
-    def opened():
+    def open_content():
         yield io.BytesIO(content)
 
-    return Layer(digest(content), opened)
+    return Layer(digest(content), open_content)
 
 
 def image(*layers: Layer) -> Image:

@@ -123,7 +123,7 @@ def _base64(text: str) -> str:
 
 
 @contextmanager
-def serving(index: Index, certificate: Path | None = None) -> Iterator[Index]:
+def serve_index(index: Index, certificate: Path | None = None) -> Iterator[Index]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, content = index.answer(self.path, self.headers["Authorization"])
@@ -197,16 +197,16 @@ def _run(command: str, folder: Path) -> None:
 
 @dataclass
 class Proxy:
-    """`asked`: the addresses that tunnels were asked to, by whoever knew the password."""
+    """An HTTP proxy; `requested` lists the addresses of the tunnels that it opened."""
 
     password: str
     url: str = ""
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
     refused: int = 0
 
 
 @contextmanager
-def proxying(proxy: Proxy) -> Iterator[Proxy]:
+def run_proxy(proxy: Proxy) -> Iterator[Proxy]:
     """An HTTP proxy that does nothing but CONNECT."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -218,7 +218,7 @@ def proxying(proxy: Proxy) -> Iterator[Proxy]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            proxy.asked.append(self.path)
+            proxy.requested.append(self.path)
             name, port = self.path.rsplit(":", 1)
             with closing(create_connection((name, int(port)))) as other:
                 self.send_response(200)

@@ -27,7 +27,7 @@ class Load:
         return sorted(seconds for got, seconds in self.answers if got == status)
 
 
-def at_once(count: int, work: Callable[[int], None]) -> None:
+def run_concurrently(count: int, work: Callable[[int], None]) -> None:
     threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
@@ -35,7 +35,7 @@ def at_once(count: int, work: Callable[[int], None]) -> None:
         thread.join()
 
 
-def one(port: int, data: bytes, load: Load) -> None:
+def send_one(port: int, data: bytes, load: Load) -> None:
     started = time.monotonic()
     try:
         client = raw.Client(port)
@@ -57,9 +57,9 @@ def open_loop(port: int, data: bytes, rate: float, seconds: float) -> Load:
 
     def arrive(number: int) -> None:
         time.sleep(max(0, started + number / rate - time.monotonic()))
-        one(port, data, load)
+        send_one(port, data, load)
 
-    at_once(int(rate * seconds), arrive)
+    run_concurrently(int(rate * seconds), arrive)
     return load
 
 
@@ -71,13 +71,13 @@ def closed_loop(port: int, data: bytes, clients: int, until: Callable[[], bool])
 
     def ask_on(_: int) -> None:
         while not until() and not load.refused:
-            keep_asking(port, data, load, until)
+            repeat_request(port, data, load, until)
 
-    at_once(clients, ask_on)
+    run_concurrently(clients, ask_on)
     return load
 
 
-def keep_asking(port: int, data: bytes, load: Load, until: Callable[[], bool]) -> None:
+def repeat_request(port: int, data: bytes, load: Load, until: Callable[[], bool]) -> None:
     try:
         client = raw.Client(port)
     except OSError:

@@ -14,7 +14,7 @@ from pyarrow import parquet
 from modelpack.serving.media import arrow
 
 
-def arrow_of(table: pa.Table, **options: Any) -> bytes:
+def to_arrow(table: pa.Table, **options: Any) -> bytes:
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as stream:
         stream.write_table(table)
@@ -35,7 +35,7 @@ def growing(batches: int) -> bytes:
     return sink.getvalue()
 
 
-def of_arrow_0_17(table: pa.Table) -> bytes:
+def arrow_0_17_stream(table: pa.Table) -> bytes:
     """A compressed stream that tells so where Arrow 0.17 did, and nowhere else."""
     sink = io.BytesIO()
     version = pa.ipc.MetadataVersion.V4
@@ -54,7 +54,7 @@ def of_arrow_0_17(table: pa.Table) -> bytes:
     return bytes(data)
 
 
-def parquet_of(table: pa.Table, **options: Any) -> bytes:
+def to_parquet(table: pa.Table, **options: Any) -> bytes:
     sink = io.BytesIO()
     parquet.write_table(table, sink, **options)
     return sink.getvalue()
@@ -75,25 +75,25 @@ VIEWS = pa.Array.from_buffers(
 NOTHING = pa.table({"text": pa.nulls(10**9)})
 
 ARROW_BOMBS = {
-    "compressed by zstd": arrow_of(LONG, compression="zstd"),
-    "compressed by lz4": arrow_of(LONG, compression="lz4"),
-    "one long text for all rows": arrow_of(ALIKE),
-    "one long text for all batches": arrow_of(BATCHES),
-    "views of one long text": arrow_of(pa.table({"text": VIEWS})),
-    "rows of nothing": arrow_of(NOTHING),
+    "compressed by zstd": to_arrow(LONG, compression="zstd"),
+    "compressed by lz4": to_arrow(LONG, compression="lz4"),
+    "one long text for all rows": to_arrow(ALIKE),
+    "one long text for all batches": to_arrow(BATCHES),
+    "views of one long text": to_arrow(pa.table({"text": VIEWS})),
+    "rows of nothing": to_arrow(NOTHING),
 }
 PARQUET_BOMBS = {
-    "compressed by zstd": parquet_of(LONG, compression="zstd", use_dictionary=False),
-    "compressed by gzip": parquet_of(LONG, compression="gzip", use_dictionary=False),
-    "one long text for all rows": parquet_of(ALIKE, compression="zstd"),
-    "more rows than a request takes": parquet_of(pa.table({"text": pa.nulls(10_001, pa.string())})),
-    "a footer for thousands of columns": parquet_of(
+    "compressed by zstd": to_parquet(LONG, compression="zstd", use_dictionary=False),
+    "compressed by gzip": to_parquet(LONG, compression="gzip", use_dictionary=False),
+    "one long text for all rows": to_parquet(ALIKE, compression="zstd"),
+    "more rows than a request takes": to_parquet(pa.table({"text": pa.nulls(10_001, pa.string())})),
+    "a footer for thousands of columns": to_parquet(
         pa.table({f"column {index}": [1.0] for index in range(2000)})
     ),
 }
 GROWING = growing(300)
-HIDDEN = of_arrow_0_17(LONG)
-DELTAS = parquet_of(
+HIDDEN = arrow_0_17_stream(LONG)
+DELTAS = to_parquet(
     LONG,
     column_encoding={"text": "DELTA_BYTE_ARRAY"},
     use_dictionary=False,

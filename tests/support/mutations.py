@@ -12,7 +12,7 @@ INSERTED = [bytes([b]) for b in b"(0)]}NRbteus.al\x81\x85\x86\x87\x88\x90\x91\x9
 ]  # fmt: skip
 
 
-def boundaries(data):
+def opcode_positions(data):
     """Where opcodes begin in a plain pickle."""
     return [position for _, _, position in pickletools.genops(data)]
 
@@ -22,13 +22,13 @@ def mutants(data, chance, places=None):
     while True:
         mutant = data
         for _ in range(chance.choice([1, 1, 1, 2, 4])):
-            change = _of_opcodes if places and chance.random() < 0.6 else _of_bytes
+            change = _change_opcodes if places and chance.random() < 0.6 else _change_bytes
             mutant = change(mutant, chance, data, places)
         if mutant and mutant != data:
             yield mutant
 
 
-def _of_bytes(mutant, chance, data, _places):
+def _change_bytes(mutant, chance, data, _places):
     place = chance.randrange(len(mutant) or 1)
     kind = chance.randrange(4)
     if kind == 0:
@@ -41,7 +41,7 @@ def _of_bytes(mutant, chance, data, _places):
     return mutant[:place] + chance.choice(INSERTED) + mutant[place:]
 
 
-def _of_opcodes(mutant, chance, data, places):
+def _change_opcodes(mutant, chance, data, places):
     # The places are those of the original: after the first change they are near enough.
     at = chance.randrange(len(places) - 1)
     start, end = places[at], places[at + 1]

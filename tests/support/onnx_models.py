@@ -57,7 +57,7 @@ def model(nodes, inputs, outputs, *more, domains=("", "ai.onnx.ml")):
     return field(1, 8) + field(2, "tests") + field(7, graph) + opsets
 
 
-def lower(locale="en_US.UTF-8"):
+def lowercase(locale="en_US.UTF-8"):
     """Texts in small letters, which needs a locale."""
     changed = (attribute("case_change_action", "LOWER"), attribute("locale", locale))
     return model(
@@ -69,12 +69,12 @@ def lower(locale="en_US.UTF-8"):
 
 def imputer():
     """Two numbers, of which the missing ones are replaced by 5 and 7."""
-    told = (
+    attributes = (
         attribute("imputed_value_floats", [5.0, 7.0]),
         attribute("replaced_value_float", float("nan")),
     )
     return model(
-        [node("Imputer", ["X"], ["y"], *told, domain="ai.onnx.ml")],
+        [node("Imputer", ["X"], ["y"], *attributes, domain="ai.onnx.ml")],
         [tensor("X", FLOAT, [None, 2])],
         [tensor("y", FLOAT, [None, 2])],
     )
@@ -89,10 +89,13 @@ def forest(features, before=(), on="X", width=3, **changed):
         "target_treeids": [0, 0], "target_nodeids": [1, 2], "target_ids": [0, 0],
         "target_weights": [1.0, 2.0],
     }  # fmt: skip
-    told = [attribute(name, value) for name, value in {**values, **changed}.items()]
+    attributes = [attribute(name, value) for name, value in {**values, **changed}.items()]
     targets = field(5, field(1, "n_targets") + field(3, 1) + field(20, 2))
     return model(
-        [*before, node("TreeEnsembleRegressor", [on], ["y"], *told, targets, domain="ai.onnx.ml")],
+        [
+            *before,
+            node("TreeEnsembleRegressor", [on], ["y"], *attributes, targets, domain="ai.onnx.ml"),
+        ],
         [tensor("X", FLOAT, [None, width])],
         [tensor("y", FLOAT, [None, 1])],
     )

@@ -46,8 +46,8 @@ def call(key: str, *args: bytes) -> bytes:
 
 
 def new(key: str, **state: bytes) -> bytes:
-    made = name(key) + EMPTY_TUPLE + NEWOBJ
-    return made + table(**state) + BUILD if state else made
+    created = name(key) + EMPTY_TUPLE + NEWOBJ
+    return created + table(**state) + BUILD if state else created
 
 
 def old(key: str) -> bytes:
@@ -74,9 +74,9 @@ def dtype(
 ) -> bytes:
     """As numpy writes it, as far as the arguments do not lie."""
     names = NONE if fields == NONE else EMPTY_TUPLE
-    told = (63 if code[0] == "O" else 0) if flags is None else flags
+    flags_used = (63 if code[0] == "O" else 0) if flags is None else flags
     state = many(number(3), text("<"), subarray, names, fields, number(size), number(-1),
-                 number(told))  # fmt: skip
+                 number(flags_used))  # fmt: skip
     return call("numpy:dtype", text(code), FALSE, TRUE) + state + BUILD
 
 

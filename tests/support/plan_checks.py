@@ -12,35 +12,35 @@ from modelpack.serving.runtimes.plans import Plan, compile_model
 from modelpack.serving.runtimes.trials import is_same
 
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
-ALONE = 40
+SINGLE_ROWS = 40
 
 
-def plan_of(model: Any, names: Sequence[str] = (), layout: str = "array") -> Plan:
+def compile_plan(model: Any, names: Sequence[str] = (), layout: str = "array") -> Plan:
     return compile_model(model, layout, names)
 
 
-def check(model: Any, rows: np.ndarray, planned: Sequence[str], alone: int = ALONE) -> None:
+def check(model: Any, rows: np.ndarray, planned: Sequence[str], alone: int = SINGLE_ROWS) -> None:
     """The plan of `model` has the methods `planned`, and gives what the estimator gives for float64
     `rows` (n_rows, n_inputs): at once, and for the first `alone` of them each alone, to the last
     bit.
     """
-    plan = plan_of(model)
+    plan = compile_plan(model)
     assert set(planned) <= set(plan.batch) <= set(METHODS)
     for method in plan.batch:
         if not hasattr(model, method):
             continue
-        asked = getattr(model, method)
-        compare(plan.batch[method](rows), asked(rows), method)
-        singly = np.concatenate([asked(row.reshape(1, -1)) for row in rows[:alone]])
+        estimate = getattr(model, method)
+        compare(plan.batch[method](rows), estimate(rows), method)
+        singly = np.concatenate([estimate(row.reshape(1, -1)) for row in rows[:alone]])
         compare(plan.row_by_row[method](rows)[:alone], singly, method)
         compare(plan.row_by_row[method](rows[:1]), singly[:1], method)
 
 
 def compare(got: Any, expected: Any, method: str) -> None:
-    assert is_same(got, expected), f"{method}: {_apart(got, expected)}"
+    assert is_same(got, expected), f"{method}: {_difference(got, expected)}"
 
 
-def doubts(function: Callable[[Any], Any], block: Any) -> bool:
+def falls_back(function: Callable[[Any], Any], block: Any) -> bool:
     """Whether a part of a plan leaves `block` to the estimator."""
     try:
         function(block)
@@ -49,7 +49,7 @@ def doubts(function: Callable[[Any], Any], block: Any) -> bool:
     return False
 
 
-def _apart(got: Any, expected: Any) -> str:
+def _difference(got: Any, expected: Any) -> str:
     if getattr(got, "shape", None) != expected.shape or got.dtype != expected.dtype:
         return f"{got!r} is not {expected!r}"
     wrong = np.flatnonzero(np.atleast_1d(got != expected).reshape(len(got), -1).any(axis=1))[:3]

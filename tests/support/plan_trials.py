@@ -27,13 +27,13 @@ def manifest(layout: str, fields: list[Field]) -> Manifest:
     )
 
 
-def tried(model: Any, layout: str = "array", fields: list[Field] = NUMBERS) -> Any:
+def try_plan(model: Any, layout: str = "array", fields: list[Field] = NUMBERS) -> Any:
     facts = manifest(layout, fields)
     decoder = DictDecoder(fields, 1000) if layout == "dicts" else Decoder(fields, layout, 1000)
     return runtime.accept_plan(EstimatorRuntime(model, facts), facts, decoder.decode)
 
 
-def replaced(monkeypatch, change) -> None:
+def replace_functions(monkeypatch, change) -> None:
     """Let `change` put other functions into parts of plans."""
 
     def compiled(model: Any, layout: str, names: Any, *more: Any) -> Plan:

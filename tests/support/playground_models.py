@@ -9,7 +9,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import serving_models
-from serving_models import BASE, ENVIRONMENT, IRIS_NAMES, Trained, bundle_of, spec_of
+from serving_models import BASE, ENVIRONMENT, IRIS_NAMES, Trained, build_spec, render_bundle
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
@@ -147,16 +147,16 @@ def hostile() -> Trained:
     return Trained(model, signature)
 
 
-def folder_of(name: str, folder: Path) -> Path:
+def bundle_folder(name: str, folder: Path) -> Path:
     """The bundle of a model of this file or of serving_models, in `folder`."""
     make = globals().get(name) or getattr(serving_models, name)
     if name != "hostile":
-        return bundle_of(make(), folder).directory
+        return render_bundle(make(), folder).directory
     path = folder / "saved"
     joblib.dump(make().model, path)
     text = " ".join(HOSTILE)
     spec = replace(
-        spec_of(path, make()),
+        build_spec(path, make()),
         estimator=text,
         framework=text,
         framework_version=text,

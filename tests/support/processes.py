@@ -6,19 +6,19 @@ import subprocess
 from pathlib import Path
 
 
-def workers(server) -> list[int]:
+def worker_pids(server) -> list[int]:
     """Of the master that `server` has started, oldest first."""
     command = ["pgrep", "--parent", str(server.process.pid)]
     done = subprocess.run(command, capture_output=True, check=False, text=True)
     return [int(pid) for pid in done.stdout.split()]
 
 
-def resident(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
     """Bytes."""
     return status(pid, "VmRSS")
 
 
-def peak(pid: int) -> int:
+def peak_bytes(pid: int) -> int:
     return status(pid, "VmHWM")
 
 

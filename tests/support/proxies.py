@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 
 @contextmanager
-def breaking(host: str, after: int, times: int, *, answers: bool = False) -> Iterator[str]:
+def break_connections(host: str, after: int, times: int, *, answers: bool = False) -> Iterator[str]:
     """Gives the host of a proxy for `host`, which breaks a connection after that many bytes of
     what is sent, or of the answers, and does so only for the first `times` that have so many.
     """

@@ -12,7 +12,7 @@ HEAD = b"POST /predict HTTP/1.1\r\nHost: model\r\nContent-Type: application/json
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -62,7 +62,7 @@ class Client:
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
 
-    def answer(self, method: str = "POST") -> Answer:
+    def answer(self, method: str = "POST") -> Response:
         """The next response; ConnectionResetError if the connection ends without one."""
         line = self._line().split()
         status = int(line[1])
@@ -73,7 +73,7 @@ class Client:
         size = 0 if method == "HEAD" or status == 304 else int(headers["content-length"])
         body = self.file.read(size)
         assert len(body) == size
-        return Answer(status, headers, body)
+        return Response(status, headers, body)
 
     def _line(self) -> str:
         line = self.file.readline()
@@ -92,17 +92,17 @@ class Client:
         return b"".join(pieces)
 
 
-def ask(port: int, data: bytes, timeout: float = 20) -> Answer:
+def request(port: int, data: bytes, timeout: float = 20) -> Response:
     with Client(port, timeout) as client:
         client.send(data)
         return client.answer("HEAD" if data.startswith(b"HEAD") else "POST")
 
 
-def timed(port: int, data: bytes, count: int) -> list[float]:
+def time_requests(port: int, data: bytes, count: int) -> list[float]:
     """Seconds that each of so many requests takes, in turn, each on a connection of its own."""
     seconds = []
     for _ in range(count):
         started = time.monotonic()
-        assert ask(port, data).status == 200
+        assert request(port, data).status == 200
         seconds.append(time.monotonic() - started)
     return sorted(seconds)

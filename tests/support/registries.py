@@ -24,7 +24,7 @@ storage:
 
 
 @contextmanager
-def running(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+def run_registry(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[str]:
     """Gives its host, "127.0.0.1:PORT", once it answers there. `settings`: its variables, such as
     REGISTRY_HTTP_SECRET.
 
@@ -47,14 +47,14 @@ def running(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator
 
 
 @contextmanager
-def with_passwords(folder: Path) -> Iterator[str]:
+def run_registry_with_passwords(folder: Path) -> Iterator[str]:
     """One that only USER with PASSWORD may use."""
     (folder / "htpasswd").write_text(HTPASSWD)
     settings = {
         "REGISTRY_AUTH_HTPASSWD_REALM": "test",
         "REGISTRY_AUTH_HTPASSWD_PATH": str(folder / "htpasswd"),
     }
-    with running(folder, settings) as host:
+    with run_registry(folder, settings) as host:
         yield host
 
 

@@ -15,7 +15,7 @@ from modelpack.types import Signature
 DEFAULTS = {"number": 0.5, "integer": 1, "string": "a", "boolean": True, "any": 1}
 
 
-def bodies_of(signature: Signature) -> dict[str, bytes]:
+def example_bodies(signature: Signature) -> dict[str, bytes]:
     """Media type -> two rows, for JSON of the dialects too."""
     row = {
         field.name: DEFAULTS[field.type] if field.example is None else field.example
@@ -43,7 +43,7 @@ def bodies_of(signature: Signature) -> dict[str, bytes]:
     }
 
 
-def documents_of(signature: Signature) -> list[bytes]:
+def example_documents(signature: Signature) -> list[bytes]:
     """Of each dialect that speaks JSON."""
     row = [DEFAULTS[field.type] for field in signature.inputs]
     names = [field.name for field in signature.inputs]

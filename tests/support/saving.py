@@ -7,7 +7,7 @@ import joblib
 from modelpack.inspection.inspector import inspect
 
 
-def saved(model, path, how):
+def save_and_inspect(model, path, how):
     if isinstance(how, int):
         path.write_bytes(pickle.dumps(model, how))
     else:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import schemathesis
 from fuzzed_models import MODELS
-from request_bodies import bodies_of, damaged
+from request_bodies import damaged, example_bodies
 from schemathesis import GenerationMode
 
 REFUSED = "values? that the model takes"
@@ -28,7 +28,7 @@ JSON = "application/json"
 SIGNATURE = MODELS[os.environ.get("MODELPACK_FUZZED", "iris")]().signature
 NAMES = {field.name for field in SIGNATURE.inputs}
 FORMS = {"inputs", "instances", "dataframe_records", "dataframe_split"}
-BODIES = bodies_of(SIGNATURE)
+BODIES = example_bodies(SIGNATURE)
 TURNS = itertools.cycle([JSON, "*/*", *BODIES, "text/html", "application/openmetrics-text"])
 
 for type_, body in BODIES.items():

@@ -55,7 +55,7 @@ class Trained:
     method: str = "predict"
 
 
-def spec_of(path: Path, trained: Trained, format_: str = "joblib") -> ModelSpec:
+def build_spec(path: Path, trained: Trained, format_: str = "joblib") -> ModelSpec:
     content = path.read_bytes()
     kind = type(trained.model)
     return ModelSpec(
@@ -79,14 +79,14 @@ def spec_of(path: Path, trained: Trained, format_: str = "joblib") -> ModelSpec:
     )
 
 
-def bundle_of(trained: Trained, folder: Path, format_: str = "joblib") -> Bundle:
+def render_bundle(trained: Trained, folder: Path, format_: str = "joblib") -> Bundle:
     """The model of `trained`, saved and packed in `folder`."""
     path = folder / "saved"
     if format_ == "joblib":
         joblib.dump(trained.model, path)
     else:
         path.write_bytes(pickle.dumps(trained.model))
-    return render(spec_of(path, trained, format_), ENVIRONMENT, BASE, folder / "bundle")
+    return render(build_spec(path, trained, format_), ENVIRONMENT, BASE, folder / "bundle")
 
 
 def iris() -> Trained:

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from plan_checks import ALONE, compare, plan_of
+from plan_checks import SINGLE_ROWS, compare, compile_plan
 from scipy import sparse
 
 
 def check_sparse(model: Any, width: int, planned: Sequence[str]) -> None:
     """As plan_checks.check, for rows that are mostly zeros, one of them wholly."""
-    plan = plan_of(model)
+    plan = compile_plan(model)
     assert set(planned) <= set(plan.batch)
     for rows in (weights(width), counts(width)):
         for method in planned:
-            asked = getattr(model, method)
-            compare(plan.batch[method](rows), asked(rows), method)
-            alone = np.concatenate([asked(rows[n]) for n in range(ALONE // 2)])
+            estimate = getattr(model, method)
+            compare(plan.batch[method](rows), estimate(rows), method)
+            alone = np.concatenate([estimate(rows[n]) for n in range(SINGLE_ROWS // 2)])
             compare(plan.row_by_row[method](rows)[: len(alone)], alone, method)
 
 

@@ -33,7 +33,7 @@ class StandIn:
         pass
 
 
-def recording(unpickler):
+def recording_loader(unpickler):
     class Recording(unpickler):
         def __init__(self, stream):
             super().__init__(stream)
@@ -46,10 +46,10 @@ def recording(unpickler):
     return Recording
 
 
-LOADERS = {"C": recording(pickle.Unpickler), "Python": recording(pickle._Unpickler)}
+LOADERS = {"C": recording_loader(pickle.Unpickler), "Python": recording_loader(pickle._Unpickler)}
 
 
-def resolved(loader, stream):
+def resolve_names(loader, stream):
     """[the names in order, whether the loader came to the end, where it stopped]."""
     unpickler = loader(stream)
     try:
@@ -59,17 +59,17 @@ def resolved(loader, stream):
     return [unpickler.names, True, stream.tell()]
 
 
-def all_resolved(path):
+def resolve_all(path):
     """Key -> what `resolved` gives, from memory and from the file."""
     found = {}
     data = Path(path).read_bytes()
     for key, loader in LOADERS.items():
-        found[key + ", memory"] = resolved(loader, io.BytesIO(data))
+        found[key + ", memory"] = resolve_names(loader, io.BytesIO(data))
         with Path(path).open("rb") as file:
-            found[key + ", file"] = resolved(loader, file)
+            found[key + ", file"] = resolve_names(loader, file)
     return found
 
 
 if __name__ == "__main__":
     paths = Path(sys.argv[1]).read_text().splitlines()
-    print(json.dumps({path: all_resolved(path) for path in paths}))
+    print(json.dumps({path: resolve_all(path) for path in paths}))

@@ -19,15 +19,15 @@ V1, V2 = "/v1/models/model:predict", "/v2/models/model/infer"
 LENGTH = "Inference-Header-Content-Length"
 
 
-def arrow_of(table: pd.DataFrame) -> bytes:
-    made = pa.Table.from_pandas(table)
+def to_arrow(table: pd.DataFrame) -> bytes:
+    record_table = pa.Table.from_pandas(table)
     sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, made.schema) as stream:
-        stream.write_table(made)
+    with pa.ipc.new_stream(sink, record_table.schema) as stream:
+        stream.write_table(record_table)
     return sink.getvalue()
 
 
-def parquet_of(table: pd.DataFrame) -> bytes:
+def to_parquet(table: pd.DataFrame) -> bytes:
     sink = io.BytesIO()
     table.to_parquet(sink)
     return sink.getvalue()

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 
 
-def packed(members):
+def zip_archive(members):
     """An archive of `members`, name -> bytes, as zipfile writes it."""
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w") as archive:
@@ -21,10 +21,10 @@ def packed(members):
 def member(name, data, *, flags=0, method=0, crc=None, size=None, mode=0o600, extra=b"", raw=None):
     """(header, content, entry) of a member; the entry lacks its offset, its last four bytes."""
     raw = data if raw is None else raw
-    told = (flags, method, 0, 0x21, zlib.crc32(data) if crc is None else crc, len(raw),
+    header_fields = (flags, method, 0, 0x21, zlib.crc32(data) if crc is None else crc, len(raw),
             len(data) if size is None else size, len(name), len(extra))  # fmt: skip
-    header = b"PK\3\4" + struct.pack("<5H3I2H", 20, *told) + name + extra
-    entry = b"PK\1\2" + struct.pack("<6H3I5HI", 0x0314, 20, *told, 0, 0, 0, mode << 16)
+    header = b"PK\3\4" + struct.pack("<5H3I2H", 20, *header_fields) + name + extra
+    entry = b"PK\1\2" + struct.pack("<6H3I5HI", 0x0314, 20, *header_fields, 0, 0, 0, mode << 16)
     return header, raw, entry, name + extra
 
 
@@ -33,12 +33,12 @@ def archive(*members, before=b"", between=b"", after=b"", comment=b"", count=Non
     for header, raw, entry, tail in members:
         directory += entry + struct.pack("<I", len(data)) + tail
         data += header + raw + between
-    told = len(members) if count is None else count
-    end = struct.pack("<4H2IH", 0, 0, told, told, len(directory), len(data), len(comment))
+    claimed = len(members) if count is None else count
+    end = struct.pack("<4H2IH", 0, 0, claimed, claimed, len(directory), len(data), len(comment))
     return data + directory + b"PK\5\6" + end + comment + after
 
 
-def saved(array, **options):
+def npy_bytes(array, **options):
     """The bytes of a .npy file."""
     memory = io.BytesIO()
     np.save(memory, array, **options)
@@ -51,7 +51,7 @@ def npy(header, data=b"", version=b"\1\0"):
     return b"\x93NUMPY" + version + len(text).to_bytes(2, "little") + text + data
 
 
-def value(content):
+def json_state(content):
     return {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode",
             "content": json.dumps(content), "is_json": True}  # fmt: skip
 
@@ -62,21 +62,21 @@ def state(loader, key, **more):
     return {"__class__": name, "__module__": module, "__loader__": loader, **more}
 
 
-def table(cls="builtins:dict", types=None, **pairs):
+def dict_state(cls="builtins:dict", types=None, **pairs):
     kinds = [state("TypeNode", types or "builtins:str") for _ in pairs]
     keys = state("ListNode", "builtins:list", content=kinds)
     return state("DictNode", cls, content=pairs, key_types=keys)
 
 
-def made(key, **attributes):
-    return state("ObjectNode", key, content=table(**attributes))
+def object_state(key, **attributes):
+    return state("ObjectNode", key, content=dict_state(**attributes))
 
 
-def many(*states):
+def tuple_state(*states):
     return state("TupleNode", "builtins:tuple", content=list(states))
 
 
-def several(*states):
+def list_state(*states):
     return state("ListNode", "builtins:list", content=list(states))
 
 
@@ -87,4 +87,4 @@ def schema(root, protocol=2):
 def skops(root, protocol=2, **members):
     """A skops file; of the names of members, the last underscore is a dot."""
     named = {".".join(name.rsplit("_", 1)): data for name, data in members.items()}
-    return packed({**named, "schema.json": schema(root, protocol)})
+    return zip_archive({**named, "schema.json": schema(root, protocol)})

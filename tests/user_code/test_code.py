@@ -23,10 +23,12 @@ from modelpack.user_code import (
 RUNS = "raise SystemExit('code was executed')\n"
 
 
-def found(root: Path, files: dict[str, str], *names: str, given: CodeOptions | None = None) -> Code:
+def find(
+    root: Path, files: dict[str, str], *names: str, options: CodeOptions | None = None
+) -> Code:
     """What is found for a model beside `files` that names `names`."""
     write(root, files)
-    return find_code(spec_naming(root / "model.pkl", *names), given or CodeOptions())
+    return find_code(spec_naming(root / "model.pkl", *names), options or CodeOptions())
 
 
 def paths(code: Code) -> list[str]:
@@ -38,7 +40,7 @@ def paths(code: Code) -> list[str]:
 
 @pytest.mark.parametrize("prefix", ["", "src/"])
 def test_a_module_beside_the_model_is_found(tmp_path: Path, prefix: str) -> None:
-    code = found(tmp_path, {f"{prefix}shop.py": RUNS}, "shop:Model")
+    code = find(tmp_path, {f"{prefix}shop.py": RUNS}, "shop:Model")
     assert paths(code) == ["shop.py"]
     assert code.files[0].source == str(tmp_path / prefix / "shop.py")
     assert code.files[0].sha256 == hashlib.sha256(RUNS.encode()).hexdigest()
@@ -57,26 +59,26 @@ def test_a_module_elsewhere_is_not_found(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"),
+    ("option", "expected"),
     [
         ("project", "project/shop/models.py"),
         ("project/shop", "project/shop/models.py"),
         ("layout", "layout/src/shop/models.py"),
     ],
 )
-def test_the_folder_given_comes_first(tmp_path: Path, given: str, expected: str) -> None:
+def test_the_folder_given_comes_first(tmp_path: Path, option: str, expected: str) -> None:
     package = {"shop/__init__.py": "", "shop/models.py": ""}
     for folder in ("", "project/", "layout/src/"):
         write(tmp_path, {folder + name: text for name, text in package.items()})
     spec = spec_naming(tmp_path / "model.pkl", "shop.models:Model")
-    code = find_code(spec, CodeOptions(paths=(tmp_path / given,)))
+    code = find_code(spec, CodeOptions(paths=(tmp_path / option,)))
     assert [file.source for file in code.files if file.path == "shop/models.py"] == [
         str(tmp_path / expected)
     ]
 
 
 def test_a_package_without_init_is_one_too(tmp_path: Path) -> None:
-    code = found(tmp_path, {"shop/deep/models.py": ""}, "shop.deep.models:Model")
+    code = find(tmp_path, {"shop/deep/models.py": ""}, "shop.deep.models:Model")
     assert paths(code) == ["shop/deep/models.py"]
 
 
@@ -85,7 +87,7 @@ def test_code_that_is_none_is_a_usage_error(tmp_path: Path, name: str) -> None:
     if "." in name and not name.endswith(".py"):
         (tmp_path / name).write_text("{}")
     with pytest.raises(UsageError, match=r"of --code (does not exist|is )"):
-        found(tmp_path, {}, "shop:Model", given=CodeOptions(paths=(tmp_path / name,)))
+        find(tmp_path, {}, "shop:Model", options=CodeOptions(paths=(tmp_path / name,)))
 
 
 def test_most_models_need_nothing(tmp_path: Path) -> None:
@@ -133,28 +135,28 @@ def test_local_imports_are_followed(tmp_path: Path, text: str, copied: list[str]
         "shop/deep/__init__.py": "__all__ = ['er', 'NAME']\nNAME = 1\n",
         "shop/deep/er.py": "from ..rates import thing\n",
     }
-    code = found(tmp_path, files, "shop.models:Model")
+    code = find(tmp_path, files, "shop.models:Model")
     assert paths(code) == sorted(["shop/__init__.py", "shop/models.py", *copied])
 
 
 def test_imports_in_a_circle_end(tmp_path: Path) -> None:
-    code = found(tmp_path, {"a.py": "import b", "b.py": "import a"}, "a:Model")
+    code = find(tmp_path, {"a.py": "import b", "b.py": "import a"}, "a:Model")
     assert paths(code) == ["a.py", "b.py"]
 
 
 def test_the_standard_library_is_never_taken_from_beside(tmp_path: Path) -> None:
-    code = found(tmp_path, {"shop.py": "import random, distutils", "random.py": RUNS}, "shop:M")
+    code = find(tmp_path, {"shop.py": "import random, distutils", "random.py": RUNS}, "shop:M")
     assert (paths(code), dict(code.requirements)) == (["shop.py"], {})
 
 
 def test_an_import_that_only_running_tells_is_noted(tmp_path: Path) -> None:
-    code = found(tmp_path, {"shop.py": "\nm = __import__(input())\n"}, "shop:M")
+    code = find(tmp_path, {"shop.py": "\nm = __import__(input())\n"}, "shop:M")
     assert "shop.py, line 2, imports a computed name" in code.notes[0]
 
 
 def test_a_file_in_another_encoding_is_read_as_it_says(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_bytes("# coding: latin-1\nimport b  # \xfc\n".encode("latin-1"))
-    assert paths(found(tmp_path, {"b.py": ""}, "shop:M")) == ["b.py", "shop.py"]
+    assert paths(find(tmp_path, {"b.py": ""}, "shop:M")) == ["b.py", "shop.py"]
 
 
 @pytest.mark.parametrize(
@@ -162,14 +164,14 @@ def test_a_file_in_another_encoding_is_read_as_it_says(tmp_path: Path) -> None:
     [("x = 1", None), ("(y := 1)", ">=3.8"), ("match x:\n    case 1: pass", ">=3.10")],
 )
 def test_syntax_tells_the_oldest_python(tmp_path: Path, text: str, python: str | None) -> None:
-    assert found(tmp_path, {"shop.py": text}, "shop:M").python == python
+    assert find(tmp_path, {"shop.py": text}, "shop:M").python == python
 
 
 # --- what is refused -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"x = 1\nprint 'x'\n", r"shop\.py, line 2, is not valid in Python"),
         (b"x = '\xff'\n", "encoding"),
@@ -183,10 +185,10 @@ def test_syntax_tells_the_oldest_python(tmp_path: Path, text: str, python: str |
         ),
     ],
 )
-def test_what_is_no_code_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+def test_what_is_no_code_is_named(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "shop.py").write_bytes(content)
-    with pytest.raises(UsageError, match=said) as problem:
-        found(tmp_path, {}, "shop:M")
+    with pytest.raises(UsageError, match=message) as problem:
+        find(tmp_path, {}, "shop:M")
     assert problem.value.hint
 
 
@@ -202,19 +204,19 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path, link: str) -> None:
 def test_a_link_within_the_folder_is_followed(tmp_path: Path) -> None:
     write(tmp_path, {"real.py": "x = 1\n"})
     (tmp_path / "shop.py").symlink_to("real.py")
-    assert paths(found(tmp_path, {}, "shop:M")) == ["shop.py"]
+    assert paths(find(tmp_path, {}, "shop:M")) == ["shop.py"]
 
 
 @pytest.mark.parametrize("name", ["app", "modelpack_main"])
 def test_a_name_of_the_service_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} is a module of the service"):
-        found(tmp_path, {f"{name}.py": ""}, f"{name}:M")
+        find(tmp_path, {f"{name}.py": ""}, f"{name}:M")
 
 
 def test_compiled_modules_are_not_copied(tmp_path: Path) -> None:
     files = {"shop/__init__.py": "", "shop/m.py": "from .fast import x", "shop/fast.cp311.so": ""}
     with pytest.raises(UsageError, match=r"shop\.fast, which is compiled") as problem:
-        found(tmp_path, files, "shop.m:M")
+        find(tmp_path, files, "shop.m:M")
     assert "wheel" in problem.value.hint
 
 
@@ -223,7 +225,7 @@ def test_compiled_modules_are_not_copied(tmp_path: Path) -> None:
 
 def test_imports_of_others_become_requirements_by_their_real_names(tmp_path: Path) -> None:
     text = "import yaml\nimport sklearn.svm, numpy\ndef f():\n    from google.protobuf import x\n"
-    code = found(tmp_path, {"shop.py": text}, "shop:M")
+    code = find(tmp_path, {"shop.py": text}, "shop:M")
     assert dict(code.requirements) == {"pyyaml": "", "protobuf": ""}
     assert code.reasons["protobuf"].startswith("shop.py, line 4, imports google.protobuf")
 
@@ -256,18 +258,18 @@ def test_names_that_differ(module: str, name: str) -> None:
 
 
 def test_a_name_that_is_guessed_is_said_to_be(tmp_path: Path) -> None:
-    code = found(tmp_path, {"shop.py": "import own_tools"}, "shop:M")
+    code = find(tmp_path, {"shop.py": "import own_tools"}, "shop:M")
     assert notices(code)[-1] == (
         "own-tools is required: shop.py, line 1, imports own_tools, guessed by the name alone"
     )
 
 
 def test_a_requirement_of_the_user_stands_for_what_would_be_guessed(tmp_path: Path) -> None:
-    code = found(
+    code = find(
         tmp_path,
         {"shop.py": "import own_tools"},
         "shop:M",
-        given=CodeOptions(requirements=("acme-kit",)),
+        options=CodeOptions(requirements=("acme-kit",)),
     )
     assert dict(code.requirements) == {}
     assert "assumed to be part of acme-kit" in code.notes[0]
@@ -286,40 +288,40 @@ def test_a_requirement_of_the_user_stands_for_what_would_be_guessed(tmp_path: Pa
     ],
 )
 def test_what_a_file_can_do_without(tmp_path: Path, text: str, required: list[str]) -> None:
-    assert sorted(found(tmp_path, {"shop.py": text}, "shop:M").requirements) == required
+    assert sorted(find(tmp_path, {"shop.py": text}, "shop:M").requirements) == required
 
 
 def test_a_name_in_a_model_file_is_never_guessed(tmp_path: Path) -> None:
     """Whoever publishes a distribution of that name would have it installed."""
-    code = found(tmp_path, {}, "soft404.predict:f", "cv2:Stitcher")
+    code = find(tmp_path, {}, "soft404.predict:f", "cv2:Stitcher")
     assert (dict(code.requirements), code.missing) == ({}, ("cv2", "soft404.predict"))
 
 
 def test_a_requirement_of_the_user_provides_a_module_of_the_model(tmp_path: Path) -> None:
-    given = CodeOptions(requirements=("Soft404",))
-    code = found(tmp_path, {"soft404/__init__.py": RUNS}, "soft404:f", given=given)
+    options = CodeOptions(requirements=("Soft404",))
+    code = find(tmp_path, {"soft404/__init__.py": RUNS}, "soft404:f", options=options)
     assert (paths(code), code.missing, dict(code.requirements)) == ([], (), {})
 
 
 def test_a_requirement_that_is_something_else_provides_nothing(tmp_path: Path) -> None:
-    given = CodeOptions(requirements=("tqdm", "hypothesis"))  # of the table, and installed
-    code = found(tmp_path, {"shop.py": "import own_tools"}, "soft404:f", "shop:M", given=given)
+    options = CodeOptions(requirements=("tqdm", "hypothesis"))  # of the table, and installed
+    code = find(tmp_path, {"shop.py": "import own_tools"}, "soft404:f", "shop:M", options=options)
     assert (code.missing, dict(code.requirements)) == (("soft404",), {"own-tools": ""})
 
 
 def test_a_module_of_the_model_that_is_installed_here_is_pinned(tmp_path: Path) -> None:
-    code = found(tmp_path, {}, "hypothesis.core:f")
+    code = find(tmp_path, {}, "hypothesis.core:f")
     assert dict(code.requirements) == {"hypothesis": f"=={metadata.version('hypothesis')}"}
 
 
 def test_a_module_that_is_not_in_the_installed_package_is_missing(tmp_path: Path) -> None:
-    code = found(tmp_path, {}, "hypothesis.own_models:f")
+    code = find(tmp_path, {}, "hypothesis.own_models:f")
     assert (dict(code.requirements), code.missing) == ({}, ("hypothesis.own_models",))
 
 
 def test_a_project_that_is_installed_from_a_folder_is_no_distribution(tmp_path: Path) -> None:
     """As modelpack itself is here: an index may have a stranger's of the same name."""
-    code = found(tmp_path, {}, "modelpack.model:M")
+    code = find(tmp_path, {}, "modelpack.model:M")
     assert code.missing == ("modelpack.model",)
     assert "modelpack.model is installed here from /" in code.notes[0]
 
@@ -345,8 +347,8 @@ def test_code_vouches_for_what_it_defines(tmp_path: Path, vouched: bool) -> None
     keys = [f"shop:{name}" for name in NAMES]
     write(tmp_path, {"mine/shop.py": DEFINES, "mine/b.py": DEFINES})
     for path in ("mine", "mine/shop.py"):
-        given = CodeOptions((tmp_path / path,), vouched)
-        code = found(tmp_path, {}, *keys, "b:Model", given=given)
+        options = CodeOptions((tmp_path / path,), vouched)
+        code = find(tmp_path, {}, *keys, "b:Model", options=options)
         defined = {key.partition(":")[2] for key in code.defined if key.startswith("shop:")}
         assert defined == ({"Model", "Model.Inner", "function", "Later"} if vouched else set())
         assert ("b:Model" in code.defined) == (vouched and path == "mine")
@@ -354,7 +356,7 @@ def test_code_vouches_for_what_it_defines(tmp_path: Path, vouched: bool) -> None
 
 def test_code_beside_the_model_vouches_for_nothing(tmp_path: Path) -> None:
     """It may have come with the model."""
-    assert found(tmp_path, {"shop.py": DEFINES}, "shop:Model").defined == ()
+    assert find(tmp_path, {"shop.py": DEFINES}, "shop:Model").defined == ()
 
 
 # --- what a class can do -------------------------------------------------------------------------

@@ -73,7 +73,7 @@ MAIN = "modelpack_main.py"
 READS = "import pandas as pd\nT = pd.read_csv('x')\n"
 
 
-def found(root: Path, *names: str, script: str = SCRIPT, path: str = "train.py") -> Code:
+def find(root: Path, *names: str, script: str = SCRIPT, path: str = "train.py") -> Code:
     write(root, {path: script})
     spec = spec_naming(root / "elsewhere" / "model.pkl", *(f"__main__:{name}" for name in names))
     return find_code(spec, CodeOptions(paths=(root / path,)))
@@ -94,7 +94,7 @@ def executed(code: Code, folder: Path, expression: str) -> str:
 
 def test_the_main_part_does_not_run(tmp_path: Path) -> None:
     write(tmp_path, {"helpers.py": ""})
-    code = found(tmp_path, "Model")
+    code = find(tmp_path, "Model")
     run = tmp_path / "run"
     assert executed(code, run, "Model().predict([3.5, 99])") == "[3.5, 4]"
     assert executed(code, run, "sorted(Model.words)") == "['a', 'b', 'c']"
@@ -103,7 +103,7 @@ def test_the_main_part_does_not_run(tmp_path: Path) -> None:
 
 def test_only_what_is_referred_to_is_kept_as_it_was_written(tmp_path: Path) -> None:
     write(tmp_path, {"helpers.py": ""})
-    kept = text(found(tmp_path, "Model"))
+    kept = text(find(tmp_path, "Model"))
     assert "# Definitions of train.py, the script" in kept.splitlines()[0]
     assert "def fit(self, X, y):  # and this" in kept
     assert "# Half of it.\n# In fact.\ndef half(x):" in kept
@@ -116,24 +116,24 @@ def test_only_what_is_referred_to_is_kept_as_it_was_written(tmp_path: Path) -> N
 
 def test_definitions_under_the_guard_of_the_main_part_are_found(tmp_path: Path) -> None:
     write(tmp_path, {"helpers.py": ""})
-    code = found(tmp_path, "Late")
+    code = find(tmp_path, "Late")
     assert executed(code, tmp_path / "run", "Late.scale") == "3"
     assert "os.remove" not in text(code)
 
 
 def test_what_the_script_imports_is_followed(tmp_path: Path) -> None:
     write(tmp_path, {"helpers.py": "import more", "more.py": "import yaml"})
-    code = found(tmp_path, "Model")
+    code = find(tmp_path, "Model")
     assert [file.path for file in code.files] == ["helpers.py", MAIN, "more.py"]
     assert list(code.requirements) == ["pyyaml"]
 
 
 def test_what_runs_at_the_start_is_told(tmp_path: Path) -> None:
     write(tmp_path, {"helpers.py": ""})
-    assert not any("runs when" in note for note in found(tmp_path, "Model").notes)
-    told = [note for note in found(tmp_path, "predict_all").notes if "runs when" in note]
-    assert "line 11, runs when the service starts" in told[0]
-    assert "X, y = json.load(open('nowhere.json'))" in told[0]
+    assert not any("runs when" in note for note in find(tmp_path, "Model").notes)
+    notes = [note for note in find(tmp_path, "predict_all").notes if "runs when" in note]
+    assert "line 11, runs when the service starts" in notes[0]
+    assert "X, y = json.load(open('nowhere.json'))" in notes[0]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_what_runs_at_the_start_is_told(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_scopes_are_those_of_python(tmp_path: Path, script: str, kept: bool) -> None:
-    code = found(tmp_path, "M", script=script)
+    code = find(tmp_path, "M", script=script)
     assert ("read_csv" in text(code)) == kept
     assert any("runs when the service starts" in note for note in code.notes) == kept
 
@@ -165,7 +165,7 @@ def test_a_script_inside_a_package_may_import_relatively(tmp_path: Path) -> None
     write(tmp_path, {"shop/__init__.py": "", "shop/prices.py": "", "shop/deep/__init__.py": ""})
     script = "from ..prices import base\nfrom . import other\nclass M(base):\n    x = other\n"
     write(tmp_path, {"shop/deep/other.py": ""})
-    code = found(tmp_path, "M", script=script, path="shop/deep/train.py")
+    code = find(tmp_path, "M", script=script, path="shop/deep/train.py")
     assert "from shop.prices import base\nfrom shop.deep import other\n" in text(code)
     assert [file.path for file in code.files] == [
         MAIN, "shop/__init__.py", "shop/deep/__init__.py", "shop/deep/other.py", "shop/prices.py",
@@ -174,7 +174,7 @@ def test_a_script_inside_a_package_may_import_relatively(tmp_path: Path) -> None
 
 def test_a_script_that_defines_something_else_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not define Absent, which the model needs"):
-        found(tmp_path, "Absent")
+        find(tmp_path, "Absent")
 
 
 def test_of_several_scripts_the_one_that_defines_it_counts(tmp_path: Path) -> None:
@@ -194,9 +194,9 @@ def test_without_a_script_it_is_missing(tmp_path: Path) -> None:
 
 def test_a_script_that_is_nested_deeply_is_no_bug(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nested too deeply|cannot be parsed"):
-        found(tmp_path, "M", script="class M: ...\nx = " + "1 + " * 900 + "1\n")
+        find(tmp_path, "M", script="class M: ...\nx = " + "1 + " * 900 + "1\n")
 
 
 def test_a_name_of_a_script_adds_no_line(tmp_path: Path) -> None:
-    code = found(tmp_path, "M", script="class M: ...\n", path="a\nimport os\n.py")
+    code = find(tmp_path, "M", script="class M: ...\n", path="a\nimport os\n.py")
     assert len(ast.parse(text(code)).body) == 1

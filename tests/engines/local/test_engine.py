@@ -15,7 +15,7 @@ import engine_bundles
 import pytest
 from engine_bundles import PYTHONS
 from http_get import get
-from waiting import eventually
+from waiting import wait_until
 
 from modelpack.engines import interpreters, select_engine
 from modelpack.engines.local import processes
@@ -126,7 +126,7 @@ def test_all_processes_of_a_service_are_killed():
     ) as process:
         pid = int(process.stdout.readline())
         assert LocalService(process, "", "", None).stop(timeout=0.1) == 128 + signal.SIGKILL
-        assert eventually(lambda: not is_alive(pid), 10)
+        assert wait_until(lambda: not is_alive(pid), 10)
 
 
 def test_the_service_ends_with_the_program_that_started_it(process_engine, built, tmp_path):

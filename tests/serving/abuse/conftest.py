@@ -13,9 +13,9 @@ import pytest
 import raw
 import serving_models
 from abused_service import BODY_BYTES, LIBRARIES
-from gunicorn_server import READY_SECONDS, Server, serving
-from processes import workers
-from serving_models import Trained, bundle_of
+from gunicorn_server import READY_SECONDS, Server, serve
+from processes import worker_pids
+from serving_models import Trained, render_bundle
 from sleeping_model import Sleeping
 
 from modelpack.types import Field, Signature
@@ -46,14 +46,14 @@ def pytest_terminal_summary(
 
 @pytest.fixture(scope="session")
 def iris_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bundle_of(serving_models.iris(), tmp_path_factory.mktemp("iris")).directory
+    return render_bundle(serving_models.iris(), tmp_path_factory.mktemp("iris")).directory
 
 
 @pytest.fixture(scope="session")
 def sleeping_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     inputs = (Field("seconds", "number", example=0.001),)
     trained = Trained(Sleeping(), Signature(inputs, (Field("value", "number"),)), "regressor")
-    return bundle_of(trained, tmp_path_factory.mktemp("sleeping"), "pickle").directory
+    return render_bundle(trained, tmp_path_factory.mktemp("sleeping"), "pickle").directory
 
 
 @contextmanager
@@ -61,10 +61,10 @@ def started(bundle: Path, folder: Path, **environ: str) -> Iterator[Server]:
     """A service of `bundle` with all its workers, whose log is in `folder`."""
     (folder / "bundle").symlink_to(bundle)
     variables = {"WEB_CONCURRENCY": "1", "PYTHONPATH": os.pathsep.join(LIBRARIES), **environ}
-    with serving(folder / "bundle", **variables) as server:
-        while len(workers(server)) < int(variables["WEB_CONCURRENCY"]):
+    with serve(folder / "bundle", **variables) as server:
+        while len(worker_pids(server)) < int(variables["WEB_CONCURRENCY"]):
             time.sleep(0.01)
-        assert raw.ask(server.port, raw.get("/readyz"), READY_SECONDS).status == 200
+        assert raw.request(server.port, raw.get("/readyz"), READY_SECONDS).status == 200
         yield server
 
 

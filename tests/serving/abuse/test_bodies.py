@@ -10,20 +10,20 @@ import time
 import pytest
 import raw
 from abused_service import BODY_BYTES
-from processes import peak, resident, workers
+from processes import peak_bytes, resident_bytes, worker_pids
 
 
 @pytest.mark.parametrize("wire", [raw.post, raw.chunked], ids=["length", "chunked"])
 @pytest.mark.parametrize(("more", "status"), [(-1, 200), (0, 200), (1, 413)])
 def test_a_body_of_the_limit_is_read_and_one_byte_more_is_not(iris, wire, more, status):
-    assert raw.ask(iris.port, wire(raw.ROW.ljust(BODY_BYTES + more))).status == status
+    assert raw.request(iris.port, wire(raw.ROW.ljust(BODY_BYTES + more))).status == status
 
 
 def test_what_is_too_large_is_refused_before_it_is_sent(iris):
-    answer = raw.ask(iris.port, raw.HEAD + b"Content-Length: %d\r\n\r\n" % (BODY_BYTES + 1))
+    answer = raw.request(iris.port, raw.HEAD + b"Content-Length: %d\r\n\r\n" % (BODY_BYTES + 1))
     assert answer.status == 413
     assert answer.problem["detail"] == f"The body is larger than {BODY_BYTES} bytes."
-    answer = raw.ask(
+    answer = raw.request(
         iris.port, raw.HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % (BODY_BYTES + 1)
     )
     assert answer.status == 413
@@ -45,7 +45,7 @@ def test_a_body_longer_than_it_says_begins_a_request_that_is_malformed(iris):
 
 def test_floods_are_ended_and_take_no_memory(iris, figure):
     """Five clients each send 60 MB and more, in chunks large and small and with a length."""
-    before = {pid: resident(pid) for pid in workers(iris)}
+    before = {pid: resident_bytes(pid) for pid in worker_pids(iris)}
     large = b"10000\r\n" + b" " * 65536 + b"\r\n"
     small = b"1\r\n \r\n" * 10_000
     flood(iris, b"Transfer-Encoding: chunked\r\n\r\n", large)
@@ -53,7 +53,7 @@ def test_floods_are_ended_and_take_no_memory(iris, figure):
     started = time.monotonic()
     sent = flood(iris, b"Transfer-Encoding: chunked\r\n\r\n", small)
     seconds = time.monotonic() - started
-    grown = max(peak(pid) - before[pid] for pid in before)
+    grown = max(peak_bytes(pid) - before[pid] for pid in before)
     figure(f"chunks of a byte: 413 after {sent} bytes, {seconds:.1f} s; memory + {grown >> 10} KiB")
     assert grown <= 2 * BODY_BYTES + (8 << 20)
 
@@ -82,16 +82,16 @@ def test_bodies_of_many_clients_together_are_bounded(start, iris_bundle, figure)
     limits = {"MODELPACK_MAX_BODY_BYTES": "4000000", "MODELPACK_MAX_HELD_BYTES": "8000000"}
     server = start(iris_bundle, **limits)
     with contextlib.ExitStack() as stack:
-        (pid,) = workers(server)
-        before = resident(pid)
+        (pid,) = worker_pids(server)
+        before = resident_bytes(pid)
         clients = [stack.enter_context(raw.Client(server.port)) for _ in range(20)]
         for client in clients:
             client.send(raw.HEAD + b"Content-Length: 4000000\r\n\r\n")
         for client in clients:
             with contextlib.suppress(OSError):
                 client.send(b" " * 3_900_000)
-        assert raw.ask(server.port, raw.post()).status == 200
-        grown = peak(pid) - before
+        assert raw.request(server.port, raw.post()).status == 200
+        grown = peak_bytes(pid) - before
     figure(f"20 clients sent 3.9 MB each and no end: memory + {grown >> 20} MiB, 8 MB allowed")
     assert grown < 40 << 20
 
@@ -99,7 +99,7 @@ def test_bodies_of_many_clients_together_are_bounded(start, iris_bundle, figure)
 def test_a_compressed_body_that_grows_is_refused(iris, figure):
     bomb = gzip.compress(b" " * 100_000_000)
     started = time.monotonic()
-    answer = raw.ask(iris.port, raw.post(bomb, b"Content-Encoding: gzip\r\n"))
+    answer = raw.request(iris.port, raw.post(bomb, b"Content-Encoding: gzip\r\n"))
     assert answer.status == 413
     figure(f"100 MB in {len(bomb)} bytes: 413 in {1000 * (time.monotonic() - started):.1f} ms")
 
@@ -125,7 +125,7 @@ BOMBS = {
 def test_json_that_grows_is_refused_in_time(iris, figure, name):
     body, statuses = BOMBS[name]
     started = time.monotonic()
-    answer = raw.ask(iris.port, raw.post(body))
+    answer = raw.request(iris.port, raw.post(body))
     seconds = time.monotonic() - started
     assert answer.status in statuses
     assert len(answer.body) < 20_000
@@ -138,8 +138,8 @@ def test_a_million_keys(start, iris_bundle, figure):
     body = json.dumps({f"k{number}": 0 for number in range(1_000_000)}).encode()
     server = start(iris_bundle)
     started = time.monotonic()
-    answer = raw.ask(server.port, raw.post(body))
+    answer = raw.request(server.port, raw.post(body))
     seconds = time.monotonic() - started
     assert answer.status == 422
-    assert raw.ask(server.port, raw.post()).status == 200
+    assert raw.request(server.port, raw.post()).status == 200
     figure(f"{len(body) >> 20} MiB of keys: 422 in {seconds:.1f} s")

@@ -62,7 +62,7 @@ def test_empty_lines_do_not_keep_a_connection(iris):
 
 def test_a_bare_cr_before_a_request_stays_an_error(iris):
     for start in (b"\rPOST", b"\r\r\n", b" \r\n"):
-        assert raw.ask(iris.port, start + raw.post()).status == 400
+        assert raw.request(iris.port, start + raw.post()).status == 400
 
 
 @pytest.mark.parametrize("stray", [b"\r\n", b"\r", b"\n"], ids=repr)

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 import load
 import raw
 from abused_service import LIBRARIES
-from gunicorn_server import serving
-from processes import workers
+from gunicorn_server import serve
+from processes import worker_pids
 
 BRIEF = raw.post(b"[[0.005]]")
 
@@ -25,7 +25,7 @@ def test_kill_9_of_a_worker_loses_only_its_own_requests(sleeping, figure):
     def kill() -> None:
         for _ in range(3):
             time.sleep(0.6)
-            killed.append(workers(server)[0])
+            killed.append(worker_pids(server)[0])
             os.kill(killed[-1], signal.SIGKILL)
         time.sleep(1)
         stop.set()
@@ -34,8 +34,8 @@ def test_kill_9_of_a_worker_loses_only_its_own_requests(sleeping, figure):
     killer.start()
     done = load.closed_loop(server.port, BRIEF, clients=8, until=stop.is_set)
     killer.join()
-    assert len(workers(server)) == 2
-    assert not set(killed) & set(workers(server))
+    assert len(worker_pids(server)) == 2
+    assert not set(killed) & set(worker_pids(server))
     figure(f"3 kills beside 8 clients: {len(done.lost)} of {len(done.answers)} requests lost")
     assert {status for status, _ in done.answers} == {200}
     assert len(done.lost) <= 3 * 8
@@ -55,7 +55,7 @@ def test_sigterm_under_load_loses_no_request(sleeping, figure):
         results = load.Load()
         loads.append(results)
         while not results.refused:
-            load.one(server.port, BRIEF, results)
+            load.send_one(server.port, BRIEF, results)
 
     def kept(_: int) -> None:
         loads.append(load.closed_loop(server.port, BRIEF, clients=8, until=until))
@@ -115,7 +115,7 @@ def test_a_service_that_is_stopped_while_it_starts_stops(sleeping_bundle, tmp_pa
     """A worker that has just been forked has no handler for the signal yet."""
     (tmp_path / "bundle").symlink_to(sleeping_bundle)
     variables = {"WEB_CONCURRENCY": "4", "PYTHONPATH": os.pathsep.join(LIBRARIES)}
-    with serving(tmp_path / "bundle", **variables) as server:
+    with serve(tmp_path / "bundle", **variables) as server:
         assert server.stop() == 0
 
 

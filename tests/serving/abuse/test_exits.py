@@ -10,8 +10,8 @@ import pytest
 import raw
 import serving_models
 from faulty_model import ENDS, GOOD
-from processes import workers
-from serving_models import bundle_of
+from processes import worker_pids
+from serving_models import render_bundle
 
 ANSWER = b'{"predictions":["yes"]}'
 
@@ -23,23 +23,23 @@ def ask(value: float, headers: bytes = b"") -> bytes:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     folder = tmp_path_factory.mktemp("faulty")
-    return bundle_of(serving_models.faulty(), folder, "pickle").directory
+    return render_bundle(serving_models.faulty(), folder, "pickle").directory
 
 
 @pytest.mark.parametrize("path", [b"/predict", b"/v1/models/model:predict"])
 def test_what_ends_a_program_is_a_500_at_once_and_the_thread_lives_on(start, bundle, path):
     server = start(bundle)
-    (worker,) = workers(server)
+    (worker,) = worker_pids(server)
     for value in [*ENDS, 11]:
         body = b'{"instances": [[%d]]}' % value
         data = raw.post(body).replace(b"/predict", path, 1)
         started = time.monotonic()
-        answer = raw.ask(server.port, data, 5)
+        answer = raw.request(server.port, data, 5)
         assert (value, answer.status) == (value, 500)
         assert answer.problem["detail"]
         assert time.monotonic() - started < 2
-        assert raw.ask(server.port, ask(GOOD), 5).body == ANSWER
-    assert workers(server) == [worker]
+        assert raw.request(server.port, ask(GOOD), 5).body == ANSWER
+    assert worker_pids(server) == [worker]
     causes = [line["cause"] for line in server.lines if "cause" in line]
     assert len(causes) == len(ENDS)
     assert "the model raised SystemExit" in causes[0]
@@ -59,12 +59,12 @@ def test_a_worker_that_the_model_ends_is_replaced(start, bundle, value):
     """By `os._exit`: 3 and 4 are gunicorn's codes for a worker that cannot start."""
     server = start(bundle)
     for _ in range(3):
-        (before,) = workers(server)
+        (before,) = worker_pids(server)
         with raw.Client(server.port) as client:
             client.send(ask(value))
             assert client.rest() == b""
-        assert raw.ask(server.port, ask(GOOD), 10).body == ANSWER
-        assert workers(server) != [before]
+        assert raw.request(server.port, ask(GOOD), 10).body == ANSWER
+        assert worker_pids(server) != [before]
     crashes = [line for line in server.lines if line["message"].startswith("a worker crashed")]
     assert [line["crashes"] for line in crashes] == [1, 2, 3]
     assert server.stop() == 0
@@ -85,10 +85,10 @@ def test_a_crash_loop_ends_the_service_with_a_reason(start, bundle):
 def test_workers_that_are_stopped_are_no_crashes(start, bundle):
     server = start(bundle, MODELPACK_MAX_CRASHES="1")
     for _ in range(3):
-        (before,) = workers(server)
+        (before,) = worker_pids(server)
         os.kill(before, signal.SIGTERM)
         deadline = time.monotonic() + 10
-        while workers(server) in ([before], []) and time.monotonic() < deadline:
+        while worker_pids(server) in ([before], []) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert raw.ask(server.port, ask(GOOD), 10).body == ANSWER
+        assert raw.request(server.port, ask(GOOD), 10).body == ANSWER
     assert server.stop() == 0

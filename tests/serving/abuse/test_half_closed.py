@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import raw
-from processes import workers
+from processes import worker_pids
 
 STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")
 TIMES = 30
@@ -86,7 +86,7 @@ def test_incomplete_requests_are_not_answered_with_200(iris):
 def test_clients_that_are_gone_leave_nothing(sleeping):
     """Those that close, those that reset, and those that leave an answer unread."""
     server = sleeping(MODELPACK_MAX_QUEUE="64")
-    (worker,) = workers(server)
+    (worker,) = worker_pids(server)
     before = descriptors(worker)
     for linger in (None, b"\1\0\0\0\0\0\0\0"):
         for data in (raw.post(b"[[0.01]]"), raw.post(b"[[0.01]]") * 3, raw.post(b"[[0.01]]")[:-3]):
@@ -99,8 +99,8 @@ def test_clients_that_are_gone_leave_nothing(sleeping):
     while descriptors(worker) > before and time.monotonic() < deadline:
         time.sleep(0.1)
     assert descriptors(worker) == before
-    assert raw.ask(server.port, raw.post(b"[[0]]")).status == 200
-    assert workers(server) == [worker]
+    assert raw.request(server.port, raw.post(b"[[0]]")).status == 200
+    assert worker_pids(server) == [worker]
 
 
 def test_a_client_that_resets_while_it_waits_is_not_computed_for(sleeping):
@@ -116,5 +116,5 @@ def test_a_client_that_resets_while_it_waits_is_not_computed_for(sleeping):
                 client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         assert first.answer().status == 200
     started = time.monotonic()
-    assert raw.ask(server.port, raw.post(b"[[0]]")).status == 200
+    assert raw.request(server.port, raw.post(b"[[0]]")).status == 200
     assert time.monotonic() - started < 0.5

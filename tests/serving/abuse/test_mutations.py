@@ -76,4 +76,4 @@ def test_no_bytes_have_left_a_traceback(iris):
     """The log is one JSON object a line, and none tells of a failure."""
     time.sleep(0.2)
     assert [line for line in iris.lines if line["level"] in {"error", "critical"}] == []
-    assert raw.ask(iris.port, raw.post()).status == 200
+    assert raw.request(iris.port, raw.post()).status == 200

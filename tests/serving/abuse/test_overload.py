@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import load
 import raw
-from processes import workers
+from processes import worker_pids
 
 SECONDS = 0.02  # of a prediction: 50 a second
 
@@ -56,7 +56,7 @@ def test_health_is_told_while_predictions_wait(patient, figure):
         seconds = sorted(
             seconds
             for path in ("/healthz", "/readyz", "/ping", "/metrics", "/v2/models/model/ready")
-            for seconds in raw.timed(patient.port, raw.get(path), 20)
+            for seconds in raw.time_requests(patient.port, raw.get(path), 20)
         )
         assert [client.answer().status for client in clients] == [200] * 8
     figure(f"p99 {1000 * seconds[98]:.1f} ms beside a queue of predictions of 100 ms")
@@ -74,7 +74,7 @@ def test_clients_that_have_left_wait_behind_those_that_have_not(patient, figure)
                 time.sleep(0.02)
         assert first.answer().status == 200
     started = time.monotonic()
-    assert raw.ask(patient.port, slept(0)).status == 200
+    assert raw.request(patient.port, slept(0)).status == 200
     seconds = time.monotonic() - started
     figure(f"the next waits {seconds:.2f} s, for one at most; the 8 that left take 4 s")
     assert seconds < 1
@@ -88,7 +88,7 @@ def test_clients_that_have_left_give_up_their_places_in_a_full_queue(patient):
             with raw.Client(patient.port) as leaving:
                 leaving.send(slept(0.3))
                 time.sleep(0.02)
-        assert raw.ask(patient.port, slept(0)).status == 200
+        assert raw.request(patient.port, slept(0)).status == 200
         assert first.answer().status == 200
 
 
@@ -98,16 +98,16 @@ def test_who_waits_for_longer_than_the_deadline_is_told_so(patient):
 
     def ask(number: int) -> None:
         time.sleep(0.05 * number)
-        load.one(patient.port, requests[number], results)
+        load.send_one(patient.port, requests[number], results)
 
-    load.at_once(3, ask)
+    load.run_concurrently(3, ask)
     assert sorted(status for status, _ in results.answers) == [200, 200, 503]
     assert results.lost == []
 
 
 def test_a_prediction_that_does_not_end_costs_its_sender_only(patient, figure):
     """504 at the deadline of 1 s; what waits is answered; a new worker takes over."""
-    (before,) = workers(patient)
+    (before,) = worker_pids(patient)
     with raw.Client(patient.port) as stuck, raw.Client(patient.port) as waiting:
         started = time.monotonic()
         stuck.send(slept(600))
@@ -118,9 +118,9 @@ def test_a_prediction_that_does_not_end_costs_its_sender_only(patient, figure):
         assert answer.status == 504
         assert answer.problem["detail"] == "The model took longer than 1 s."
         assert waiting.answer().status == 200
-    assert raw.ask(patient.port, slept(0)).status == 200
+    assert raw.request(patient.port, slept(0)).status == 200
     back = time.monotonic() - started - seconds
-    (after,) = workers(patient)
+    (after,) = worker_pids(patient)
     assert after != before
     figure(f"504 after {seconds:.2f} s, a new worker has answered {back:.2f} s later")
     assert 1 <= seconds < 2
@@ -129,14 +129,14 @@ def test_a_prediction_that_does_not_end_costs_its_sender_only(patient, figure):
 
 def test_a_native_loop_that_does_not_end_is_ended(patient, figure):
     """Nothing else runs in its worker: the master ends that at twice the deadline of 1 s."""
-    (before,) = workers(patient)
+    (before,) = worker_pids(patient)
     started = time.monotonic()
     with raw.Client(patient.port) as stuck:
         stuck.send(slept(-600))
         time.sleep(0.1)
-        assert raw.ask(patient.port, slept(0), 20).status == 200
+        assert raw.request(patient.port, slept(0), 20).status == 200
     seconds = time.monotonic() - started
-    (after,) = workers(patient)
+    (after,) = worker_pids(patient)
     assert after != before
     figure(f"a request is answered {seconds:.2f} s after one that never ends")
     assert seconds < 10

@@ -44,7 +44,7 @@ def test_a_refusal_has_the_id_of_the_client_and_the_error_of_its_protocol(iris, 
 
 @pytest.mark.parametrize("path", [b"/v1/models/model:predict", b"http://x/v1/models"])
 def test_v1_gets_the_error_too(iris, path):
-    answer = raw.ask(iris.port, head(path, BIG))
+    answer = raw.request(iris.port, head(path, BIG))
     assert answer.problem["error"] == answer.problem["detail"]
 
 
@@ -57,7 +57,7 @@ def test_a_full_queue_is_told_in_the_words_of_the_protocol(sleeping):
         time.sleep(0.2)
         second.send(raw.post(b"[[0]]"))
         time.sleep(0.1)
-        answer = raw.ask(server.port, data)
+        answer = raw.request(server.port, data)
         assert answer.status == 503
         assert answer.headers["retry-after"] == "1"
         assert answer.problem["error"] == answer.problem["detail"]
@@ -67,5 +67,5 @@ def test_a_full_queue_is_told_in_the_words_of_the_protocol(sleeping):
 
 @pytest.mark.parametrize("sent", [b"a b", b"x" * 65, b"<b>", b""], ids=repr)
 def test_what_is_no_id_is_replaced(iris, sent):
-    answer = raw.ask(iris.port, head(b"/predict", BIG).replace(b"mine-1", sent))
+    answer = raw.request(iris.port, head(b"/predict", BIG).replace(b"mine-1", sent))
     assert len(answer.problem["request_id"]) == 32

@@ -39,7 +39,7 @@ def test_a_request_is_answered_once_and_with_its_status(iris, path):
     assert len(lines_of(iris, before, answer)) <= 1
 
 
-def lines_of(iris, before: int, answer: raw.Answer) -> list[dict]:
+def lines_of(iris, before: int, answer: raw.Response) -> list[dict]:
     """What the log says of an answer; its other lines are of other requests."""
     text = iris.log_path.read_bytes()[before:].decode()
     lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
@@ -60,7 +60,7 @@ def test_what_a_client_writes_adds_no_line_to_the_log(iris, text, place):
     value = b"a" + hostile if place in {"header", "id", "traceparent"} else b"a"
     head = b"%b %b HTTP/1.1\r\nHost: model\r\n%b: %b\r\n\r\n" % (method, target, name, value)
     before = len(iris.log_path.read_bytes())
-    answer = raw.ask(iris.port, head)
+    answer = raw.request(iris.port, head)
     assert answer.status in {400, 404}
     time.sleep(0.05)
     added = iris.log_path.read_bytes()[before:]
@@ -113,13 +113,13 @@ def test_lines_and_headers_of_the_limit_are_read(iris, line, value, status):
     target = b"/healthz?" + b"a" * (line - len(b"GET /healthz? HTTP/1.1"))
     header = b"A: " + b"b" * (value - len(b"A: \r\n"))
     request = b"GET %b HTTP/1.1\r\nHost: model\r\n%b\r\n\r\n" % (target, header)
-    assert raw.ask(iris.port, request).status == status
+    assert raw.request(iris.port, request).status == status
 
 
 @pytest.mark.parametrize(("count", "status"), [(100, 200), (101, 431)])
 def test_as_many_headers_as_the_limit_are_read(iris, count, status):
     headers = b"".join(b"A%d: b\r\n" % number for number in range(count - 1))
-    assert raw.ask(iris.port, raw.get("/healthz")[:-2] + headers + b"\r\n").status == status
+    assert raw.request(iris.port, raw.get("/healthz")[:-2] + headers + b"\r\n").status == status
 
 
 @pytest.mark.parametrize("data", [raw.post(), raw.chunked(), raw.get("/v2/models/model")])
@@ -141,7 +141,7 @@ def test_options_names_the_methods(iris):
         (b"/v2", {"GET", "HEAD", "OPTIONS"}),
         (b"http://model/healthz", {"GET", "HEAD", "OPTIONS"}),
     ):
-        answer = raw.ask(iris.port, b"OPTIONS %b HTTP/1.1\r\nHost: model\r\n\r\n" % target)
+        answer = raw.request(iris.port, b"OPTIONS %b HTTP/1.1\r\nHost: model\r\n\r\n" % target)
         assert (answer.status, set(answer.headers["allow"].split(", "))) == (200, allow)
 
 
@@ -150,7 +150,7 @@ def test_options_names_the_methods(iris):
     ["/", "/v2", "/v2/", "/v2/models/model", "/v1/models", "/signature", "/metrics", "/ping"],
 )
 def test_head_is_get_without_the_body(iris, path):
-    got = raw.ask(iris.port, raw.get(path))
-    answer = raw.ask(iris.port, raw.get(path).replace(b"GET", b"HEAD"))
+    got = raw.request(iris.port, raw.get(path))
+    answer = raw.request(iris.port, raw.get(path).replace(b"GET", b"HEAD"))
     assert (answer.status, answer.body) == (got.status, b"") == (200, b"")
     assert answer.headers["content-type"] == got.headers["content-type"]

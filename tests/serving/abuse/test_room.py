@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 import raw
-from processes import workers
+from processes import worker_pids
 
 from modelpack.serving import memory
 from modelpack.serving.settings import VARIABLES, Limits
@@ -36,7 +36,7 @@ def few_files():
 
 
 def outcome(port: int, data: bytes) -> int:
-    return raw.ask(port, data, 30).status
+    return raw.request(port, data, 30).status
 
 
 @pytest.mark.parametrize("kind", ["iris", "sleeping"])
@@ -50,7 +50,7 @@ def test_no_request_is_broken_with_64_files(request, start, few_files, kind, fig
     figure(f"64 clients, 64 files: {statuses.count(200)} of 640 answered, others 503")
     assert set(statuses) <= {200, 503}
     assert statuses.count(200) > 320
-    assert len(workers(server)) == 2
+    assert len(worker_pids(server)) == 2
 
 
 def test_no_kept_connection_is_broken_with_64_files(iris_bundle, start, few_files):
@@ -100,7 +100,7 @@ def test_closed_connections_free_their_memory(iris_bundle, start):
     for _ in range(4):
         with raw.Client(server.port) as client:
             client.send(raw.HEAD + b"Content-Length: 200000\r\n\r\n" + b" " * 150_000)
-            assert raw.ask(server.port, raw.get("/healthz")).status == 200
+            assert raw.request(server.port, raw.get("/healthz")).status == 200
     assert outcome(server.port, raw.post(raw.ROW + b" " * 150_000)) == 200
 
 

@@ -57,7 +57,7 @@ DRIPS = {
 
 def percentile_99(port: int) -> float:
     """Of 100 requests, the median of three times."""
-    return statistics.median(raw.timed(port, raw.post(), 100)[98] for _ in range(3))
+    return statistics.median(raw.time_requests(port, raw.post(), 100)[98] for _ in range(3))
 
 
 @pytest.mark.parametrize("what", DRIPS)
@@ -84,7 +84,7 @@ def test_who_drips_is_told_to_go_at_the_deadline(iris, figure, what):
 def test_silent_connections_are_closed_and_hold_up_nobody(iris, figure):
     with ExitStack() as stack:
         silent = [stack.enter_context(raw.Client(iris.port)) for _ in range(300)]
-        seconds = raw.timed(iris.port, raw.post(), 50)
+        seconds = raw.time_requests(iris.port, raw.post(), 50)
         figure(f"median {1000 * seconds[25]:.1f} ms beside 300 connections that say nothing")
         started = time.monotonic()
         assert [client.rest() for client in silent] == [b""] * 300
@@ -111,7 +111,7 @@ def test_who_does_not_read_is_left_behind(iris, figure):
         slow = [stack.enter_context(raw.Client(iris.port, small=True)) for _ in range(4)]
         for client in slow:
             client.send(request)
-        seconds = raw.timed(iris.port, raw.post(), 50)
+        seconds = raw.time_requests(iris.port, raw.post(), 50)
         time.sleep(3)
         got = [len(client.rest()) for client in slow]
     whole = 9000 * 60
@@ -125,12 +125,12 @@ def test_more_connections_than_the_limit(sleeping, figure):
     server = sleeping(MODELPACK_MAX_CONNECTIONS="10")
     with ExitStack() as stack:
         silent = [stack.enter_context(raw.Client(server.port)) for _ in range(30)]
-        assert raw.ask(server.port, raw.post(b"[[0]]")).status == 200
+        assert raw.request(server.port, raw.post(b"[[0]]")).status == 200
         busy = [stack.enter_context(raw.Client(server.port)) for _ in range(10)]
         for number, client in enumerate(busy):
             client.send(raw.post(b"[[0]]" if number else b"[[0.7]]"))
         time.sleep(0.2)
-        refused = raw.ask(server.port, raw.post(b"[[0]]"))
+        refused = raw.request(server.port, raw.post(b"[[0]]"))
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
         assert [client.answer().status for client in busy] == [200] * 10
         assert [client.rest() for client in silent] == [b""] * 30

@@ -8,7 +8,7 @@ import statistics
 
 import load
 import raw
-from processes import resident, workers
+from processes import resident_bytes, worker_pids
 
 REQUESTS = 100_000 if os.environ.get("MODELPACK_SOAK") else 5_000
 SAMPLES = 20
@@ -32,8 +32,8 @@ def test_memory_does_not_grow(iris, figure):
     """The slope over the second half, after caches and pools have filled."""
     samples: list[int] = []
     for _ in range(SAMPLES):
-        load.at_once(4, lambda _: mixture(iris.port, REQUESTS // SAMPLES // 4))
-        samples.append(sum(resident(pid) for pid in workers(iris)))
+        load.run_concurrently(4, lambda _: mixture(iris.port, REQUESTS // SAMPLES // 4))
+        samples.append(sum(resident_bytes(pid) for pid in worker_pids(iris)))
     half = samples[SAMPLES // 2 :]
     slope = statistics.linear_regression(range(len(half)), half).slope * SAMPLES / REQUESTS
     figure(

@@ -22,7 +22,7 @@ from batch_runs import Run, environ, image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
-from serving_models import bundle_of
+from serving_models import render_bundle
 
 from modelpack.pipeline import predict as pipeline_predict
 from modelpack.serving import app as serving_app
@@ -49,7 +49,7 @@ MODELS = {
 def folders(tmp_path_factory) -> dict[str, Path]:
     """The bundles of all models by name."""
     return {
-        name: bundle_of(getattr(serving_models, name)(), tmp_path_factory.mktemp(name), format_)
+        name: render_bundle(getattr(serving_models, name)(), tmp_path_factory.mktemp(name), format_)
         .directory
         for name, format_ in MODELS.items()
     }  # fmt: skip

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from flask import Request
-from serving_models import Trained, bundle_of
+from serving_models import Trained, render_bundle
 from sklearn.dummy import DummyClassifier
-from typed_frames import ARROW, CSV, JSON, LENGTH, LINES, PARQUET, V1, V2, arrow_of, parquet_of
+from typed_frames import ARROW, CSV, JSON, LENGTH, LINES, PARQUET, V1, V2, to_arrow, to_parquet
 from werkzeug.test import EnvironBuilder
 
 from modelpack.serving import app as serving_app
@@ -134,7 +134,7 @@ def served(table: pd.DataFrame, folder: Path) -> tuple[Any, Service]:
     model = DummyClassifier().fit(table, [0] * len(table))
     outputs = (Field("label", "integer"),)
     signature = Signature(inputs_of(table), outputs, (0,), layout="frame", named=True)
-    service = Service.load(bundle_of(Trained(model, signature), folder).directory)
+    service = Service.load(render_bundle(Trained(model, signature), folder).directory)
     app = serving_app.empty_app()
     for dialect in (predict, invocations, v1, routes):
         app.register_blueprint(dialect.routes(service))
@@ -236,8 +236,8 @@ FORMS: dict[str, tuple[str, str, Callable[[pd.DataFrame], bytes]]] = {
         ).encode(),
     ),
     "csv": ("/predict", CSV, lambda t: t.to_csv(index=False).encode()),
-    "arrow": ("/predict", ARROW, arrow_of),
-    "parquet": ("/predict", PARQUET, parquet_of),
+    "arrow": ("/predict", ARROW, to_arrow),
+    "parquet": ("/predict", PARQUET, to_parquet),
     "mlflow split": (
         "/invocations",
         JSON,

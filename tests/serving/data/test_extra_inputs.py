@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import serving_models
 from batch_runs import Run
-from fast_path_requests import answered, apart, by_flask, job_of
-from serving_models import bundle_of
-from typed_frames import ARROW, CSV, JSON, LENGTH, LINES, PARQUET, V1, V2, arrow_of, parquet_of
+from fast_path_requests import flask_response, handle_jobs, make_job, split_response
+from serving_models import render_bundle
+from typed_frames import ARROW, CSV, JSON, LENGTH, LINES, PARQUET, V1, V2, to_arrow, to_parquet
 
 from modelpack.serving import app as serving_app
 from modelpack.serving.batch import command
@@ -44,7 +44,7 @@ FLOWERS = np.array([[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.2, 2.3]])
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     makes = {"iris": serving_models.iris, "mixed": serving_models.mixed}
     return {
-        name: bundle_of(make(), tmp_path_factory.mktemp(name)).directory
+        name: render_bundle(make(), tmp_path_factory.mktemp(name)).directory
         for name, make in makes.items()
     }
 
@@ -106,8 +106,8 @@ FORMS: dict[str, tuple[str, str, Any]] = {
     "objects": ("/predict", JSON, lambda t: json.dumps(records(t)).encode()),
     "lines": ("/predict", LINES, lambda t: t.to_json(orient="records", lines=True).encode()),
     "csv": ("/predict", CSV, lambda t: t.to_csv(index=False).encode()),
-    "arrow": ("/predict", ARROW, arrow_of),
-    "parquet": ("/predict", PARQUET, parquet_of),
+    "arrow": ("/predict", ARROW, to_arrow),
+    "parquet": ("/predict", PARQUET, to_parquet),
     "split": (
         "/invocations",
         JSON,
@@ -190,7 +190,7 @@ def test_the_index_that_pandas_writes_is_ignored(mixed: Any, iris: Any) -> None:
         assert answers[0].data == answers[1].data
         assert answers[1].headers[extra_inputs.HEADER] == '""'
     indexed = GOOD.set_index(pd.Index(["a", "b"], name="key"))
-    for type_, body in ((ARROW, arrow_of(indexed)), (PARQUET, parquet_of(indexed))):
+    for type_, body in ((ARROW, to_arrow(indexed)), (PARQUET, to_parquet(indexed))):
         answer = mixed.test_client().post("/predict", data=body, content_type=type_)
         assert (answer.status_code, answer.headers[extra_inputs.HEADER]) == (200, '"key"')
 
@@ -267,10 +267,10 @@ def test_a_header_is_bounded() -> None:
 @pytest.mark.parametrize("table", [GOOD, MORE, MORE.head(1)], ids=["plain", "more", "one"])
 def test_the_fast_path_gives_what_flask_gives(mixed: Any, form: str, table: pd.DataFrame) -> None:
     path, type_, write = FORMS[form]
-    job = job_of(fast_path.FastPath.for_app(mixed), write(table), path, **{"Content-Type": type_})
+    job = make_job(fast_path.FastPath.for_app(mixed), write(table), path, **{"Content-Type": type_})
     assert job is not None
-    (fast,) = answered(fast_path.FastPath.for_app(mixed), job)
-    assert apart(fast) == apart(by_flask(mixed, job.request, job.body))
+    (fast,) = handle_jobs(fast_path.FastPath.for_app(mixed), job)
+    assert split_response(fast) == split_response(flask_response(mixed, job.request, job.body))
     assert (extra_inputs.HEADER.encode() in fast) == (table is not GOOD)
 
 
@@ -286,9 +286,9 @@ def test_they_are_counted_and_logged_without_their_names(
     with caplog.at_level(logging.INFO, "modelpack.access"):
         mixed.test_client().post("/predict", data=body, content_type=JSON)
         mixed.test_client().post("/predict", json=records(GOOD))
-        job = job_of(fast_path.FastPath.for_app(mixed), body)
+        job = make_job(fast_path.FastPath.for_app(mixed), body)
         assert job is not None
-        answered(fast_path.FastPath.for_app(mixed), job)
+        handle_jobs(fast_path.FastPath.for_app(mixed), job)
     facts = [record.facts for record in caplog.records if record.name == "modelpack.access"]
     assert [each.get("ignored_inputs") for each in facts] == [2, None, 2]
     assert "größe" not in str(facts)

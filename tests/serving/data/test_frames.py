@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from frame_estimators import METHODS, MIXES, field_of, manifest_of
+from frame_estimators import METHODS, MIXES, field_for, manifest_for
 from serving_models import BASE, ENVIRONMENT
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -74,7 +74,7 @@ def answer(model: Any, method: str, rows: Any) -> Any:
 def test_every_estimator_answers_as_for_its_data_frame(estimator, mix):
     model, frame = frame_estimators.fitted(*estimator, MIXES[mix])
     layout = "frame" if mix == "bool+float64" or estimator[1] in SEE_FRAMES else "array"
-    runner = EstimatorRuntime(model, manifest_of(frame, layout))
+    runner = EstimatorRuntime(model, manifest_for(frame, layout))
     compared = 0
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -92,7 +92,7 @@ def test_the_memory_layout_makes_a_difference():
     """Without it, the test above would prove nothing."""
     frame = MIXES["float64"]
     model = LinearRegression().fit(frame, frame.sum(axis=1))
-    unnamed = EstimatorRuntime(model, manifest_of(frame, "array", named=False))
+    unnamed = EstimatorRuntime(model, manifest_for(frame, "array", named=False))
     with pytest.warns(UserWarning, match="feature names"):
         got = unnamed.call("predict", rows_of(frame))
     assert not same(got, model.predict(frame))
@@ -105,7 +105,7 @@ def test_a_record_of_a_data_frame_has_the_bits_of_the_service(mix, tmp_path):
     model = LinearRegression().fit(frame, frame.sum(axis=1))
     joblib.dump(model, tmp_path / "model.joblib")
     record = json.loads(modelpack.record(model, frame, tmp_path / "model.joblib").read_text())
-    runner = EstimatorRuntime(model, manifest_of(frame, "frame" if "bool" in mix else "array"))
+    runner = EstimatorRuntime(model, manifest_for(frame, "frame" if "bool" in mix else "array"))
     rows = np.array(record["instances"], np.float64)
     assert runner.call("predict", rows).tolist() == record["together"]["predictions"]
     alone = [runner.call("predict", rows[n : n + 1]).item() for n in range(len(rows))]
@@ -130,7 +130,7 @@ def test_rows_stay_as_they_are_when_the_model_writes_into_its_input(named, count
 def test_integers_of_unknown_dtype_are_those_of_pandas():
     frame = MIXES["int64"]
     model = LinearRegression().fit(frame, frame.sum(axis=1))
-    inputs = tuple(replace(f, dtype=None) for f in manifest_of(frame, "array").inputs)
+    inputs = tuple(replace(f, dtype=None) for f in manifest_for(frame, "array").inputs)
     block = MatrixBuilder(inputs, named=True).build(rows_of(frame))
     given = reference_rows.matrix(inputs, frame.astype(object).to_numpy().tolist())
     np.testing.assert_array_equal(block, given, strict=True)
@@ -173,14 +173,14 @@ COLUMNS = {
 
 @pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS.keys())
 def test_a_column_has_the_dtype_of_training(column):
-    field = field_of("c", column)
+    field = field_for("c", column)
     frame = FrameBuilder([field]).build([decoded(field, column)])
     pd.testing.assert_frame_equal(frame, pd.DataFrame({"c": column}), check_exact=True)
 
 
 @pytest.mark.parametrize("column", COLUMNS.values(), ids=COLUMNS.keys())
 def test_the_reference_makes_the_same_column_by_pandas_alone(column):
-    field = field_of("c", column)
+    field = field_for("c", column)
     rows = [[written(value)] for value in column.astype(object).tolist()]
     frame = reference_rows.frame([field], rows)
     pd.testing.assert_frame_equal(frame, pd.DataFrame({"c": column}), check_exact=True)
@@ -196,7 +196,7 @@ def written(value: Any) -> Any:
 @pytest.mark.parametrize("mix", [name for name in MIXES if "bool" not in name])
 def test_the_reference_makes_the_same_array_without_pandas(mix):
     frame = MIXES[mix].copy()
-    fields = manifest_of(frame, "array").inputs
+    fields = manifest_for(frame, "array").inputs
     block = reference_rows.matrix(fields, frame.astype(object).to_numpy().tolist())
     expected = frame.to_numpy()
     assert block.flags.f_contiguous
@@ -270,7 +270,7 @@ def test_own_code_never_gets_an_unknown_category(make):
     field = Field("size", "string", dtype="category", categories=("S", "M"))
     functions = {dict: np.log1p, "own": lambda rows: rows}
     model = make_pipeline(FunctionTransformer(functions[make]), LinearRegression())
-    facts = replace(manifest_of(pd.DataFrame({"size": ["S"]}), "frame"), inputs=(field,))
+    facts = replace(manifest_for(pd.DataFrame({"size": ["S"]}), "frame"), inputs=(field,))
     arrange = EstimatorRuntime(model, facts).arrange
     rows = [np.array(["M", "XXL"], object)]
     if make == "own":

@@ -15,7 +15,7 @@ import media_bombs
 import pyarrow as pa
 import pytest
 import serving_models
-from gunicorn_server import Server, serving
+from gunicorn_server import Server, serve
 from media_bombs import (
     ARROW_BOMBS,
     DELTAS,
@@ -24,31 +24,31 @@ from media_bombs import (
     NUMBERS,
     PARQUET_BOMBS,
     STRANGE,
-    arrow_of,
-    parquet_of,
+    to_arrow,
+    to_parquet,
 )
-from serving_models import bundle_of
+from serving_models import render_bundle
 
 from modelpack.serving.media import arrow, parquet
 from modelpack.serving.problems import Problem
 from modelpack.serving.settings import Limits
 
 ARROW, PARQUET = arrow.TYPES[0], parquet.TYPES[0]
-WRITERS = {ARROW: arrow_of, PARQUET: parquet_of}
+WRITERS = {ARROW: to_arrow, PARQUET: to_parquet}
 ROOM = 150_000  # kB, that the worker may take beside what it had
 
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    bundle = bundle_of(serving_models.texts(), tmp_path_factory.mktemp("texts"))
-    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+    bundle = render_bundle(serving_models.texts(), tmp_path_factory.mktemp("texts"))
+    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    bundle = bundle_of(serving_models.mixed(), tmp_path_factory.mktemp("mixed"))
-    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+    bundle = render_bundle(serving_models.mixed(), tmp_path_factory.mktemp("mixed"))
+    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
         yield server
 
 
@@ -134,7 +134,7 @@ def test_texts_of_all_sorts_are_texts(texts: Server, kind: pa.DataType, index: A
         places = pa.array([1, 0, 1], index)
         words = pa.DictionaryArray.from_arrays(places, words)
     told = [False, True, False] if index is not None else [True, False, True]
-    assert post(texts, arrow_of(pa.table({"text": words})), ARROW) == (200, str(told))
+    assert post(texts, to_arrow(pa.table({"text": words})), ARROW) == (200, str(told))
 
 
 @pytest.mark.parametrize("type_", WRITERS)

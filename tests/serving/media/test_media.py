@@ -20,7 +20,7 @@ from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
-from serving_models import bundle_of, people
+from serving_models import people, render_bundle
 
 from modelpack.serving import app as serving_app
 from modelpack.serving import manifest, media
@@ -73,7 +73,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FlaskClient]:
         serving_models.named,
         serving_models.forest,
     ):
-        bundle = bundle_of(make(), tmp_path_factory.mktemp(make.__name__))
+        bundle = render_bundle(make(), tmp_path_factory.mktemp(make.__name__))
         app = serving_app.empty_app()
         app.register_blueprint(predict.routes(Service.load(bundle.directory)))
         made[make.__name__] = app.test_client()
@@ -305,7 +305,7 @@ class Doubling:
 
 @pytest.mark.parametrize("layout", ["array", "frame"])
 def test_a_model_that_writes_into_its_rows_gets_its_own(layout: str, tmp_path: Path) -> None:
-    bundle = bundle_of(serving_models.scaler(), tmp_path)
+    bundle = render_bundle(serving_models.scaler(), tmp_path)
     facts = replace(manifest.read(bundle.directory), layout=layout, method="predict")
     service = Service(facts, Doubling(), serving_settings.Limits())
     body = npy_of([[1.0, 2.0], [3.0, 4.0]])

@@ -15,7 +15,7 @@ import pytest
 import serving_models
 from flask.testing import FlaskClient
 from pyarrow import parquet
-from serving_models import Trained, bundle_of
+from serving_models import Trained, render_bundle
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeClassifier
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
 
 def client_of(trained: Trained, folder: Path) -> FlaskClient:
     app = serving_app.empty_app()
-    service = Service.load(bundle_of(trained, folder).directory)
+    service = Service.load(render_bundle(trained, folder).directory)
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
     return app.test_client()

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from leaks import LEAKS
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
-from serving_models import bundle_of
+from serving_models import render_bundle
 
 from modelpack.serving import app as serving_app
 from modelpack.serving import problems
@@ -52,7 +52,7 @@ def app_of(service: Service):
 def services(tmp_path_factory):
     return {
         name: Service.load(
-            bundle_of(
+            render_bundle(
                 getattr(serving_models, name)(), tmp_path_factory.mktemp(name), format_
             ).directory
         )

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import pytest
 import serving_models
-from gunicorn_server import Server, python_path, refusal, serving
+from gunicorn_server import Server, python_path, serve, startup_error
 from leaks import LEAKS
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
-from serving_models import bundle_of
+from serving_models import render_bundle
 
 SETOSA = [[5.1, 3.5, 1.4, 0.2]]
 TOKEN = "0123456789abcdef" * 4
@@ -34,7 +34,7 @@ SECONDS = 20
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory) -> Path:
-    return Path(bundle_of(serving_models.iris(), tmp_path_factory.mktemp("iris")).directory)
+    return Path(render_bundle(serving_models.iris(), tmp_path_factory.mktemp("iris")).directory)
 
 
 def get(server: Server, path: str, **headers: str) -> tuple[http.client.HTTPResponse, str]:
@@ -90,7 +90,7 @@ def folder_of(server: Server) -> Path:
 
 
 def test_the_counters_of_all_workers_are_summed_and_survive_a_killed_one(bundle):
-    with serving(bundle) as server:
+    with serve(bundle) as server:
         folder = folder_of(server)
         ask_until_both_have_answered(server, folder)
         (folder / "counter_7.db").touch()  # as if a worker were just making it
@@ -154,7 +154,7 @@ def ask_until_both_have_answered(server: Server, folder: Path) -> None:
 
 def test_a_busy_service_is_scraped_without_a_fall(bundle):
     """Workers are killed while others ask, and the counters only rise."""
-    with serving(bundle) as server:
+    with serve(bundle) as server:
         stop = threading.Event()
 
         def ask() -> None:
@@ -184,21 +184,21 @@ def test_a_busy_service_is_scraped_without_a_fall(bundle):
 
 
 def test_what_a_killed_service_left_is_removed_by_the_next(bundle):
-    with serving(bundle) as first, serving(bundle) as second:
+    with serve(bundle) as first, serve(bundle) as second:
         left, lives = folder_of(first), folder_of(second)
         everyone = [first.process.pid, *workers(first)]
         for pid in everyone:
             os.kill(pid, signal.SIGKILL)
         first.process.wait(SECONDS)
         wait_until(lambda: not any(Path(f"/proc/{pid}/fd").exists() for pid in everyone))
-        with serving(bundle):
+        with serve(bundle):
             assert not left.exists()
         assert lives.exists()
         wait_until(lambda: scraped(second)["modelpack_workers"] == 2)
 
 
 def test_a_reload_keeps_the_counts(bundle):
-    with serving(bundle) as server:
+    with serve(bundle) as server:
         server.request("POST", "/predict", SETOSA)
         before = workers(server)
         server.process.send_signal(signal.SIGHUP)
@@ -217,7 +217,7 @@ REFUSED = {
 
 
 def test_what_no_route_sees_is_told_and_tells_nothing(bundle):
-    with serving(bundle, MODELPACK_LOG_LEVEL="debug") as server:
+    with serve(bundle, MODELPACK_LOG_LEVEL="debug") as server:
         response, _ = get(server, "/healthz")
         assert response.getheader("Server") is None
         for request, status in REFUSED.items():
@@ -240,7 +240,7 @@ def test_what_no_route_sees_is_told_and_tells_nothing(bundle):
 def test_the_token_and_the_healthcheck(bundle, tmp_path):
     path = tmp_path / "token"
     path.write_text(TOKEN + "\n")
-    with serving(bundle, MODELPACK_TOKEN_FILE=str(path)) as server:
+    with serve(bundle, MODELPACK_TOKEN_FILE=str(path)) as server:
         assert get(server, "/")[0].status == 401
         assert get(server, "/", Authorization=f"Bearer {TOKEN}")[0].status == 200
         assert get(server, "/metrics")[0].status == 401
@@ -261,7 +261,7 @@ def test_the_token_and_the_healthcheck(bundle, tmp_path):
 
 
 def test_an_unsound_token_ends_the_start_in_one_line(bundle):
-    line = refusal(bundle, MODELPACK_TOKEN="hunter2")
+    line = startup_error(bundle, MODELPACK_TOKEN="hunter2")
     assert line.startswith(
         "modelpack: the service cannot start: MODELPACK_TOKEN contains a token of"
     )
@@ -323,7 +323,7 @@ def test_spans_reach_a_collector_from_both_workers(bundle):
             "OTEL_SERVICE_NAME": "flowers",
             "OTEL_BSP_SCHEDULE_DELAY": "60000",  # so that they are sent by the end of the worker
         }
-        with serving(bundle, **environ) as server:
+        with serve(bundle, **environ) as server:
             headers = {
                 "traceparent": f"00-{TRACE}-{PARENT}-01",
                 "tracestate": "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7",
@@ -361,10 +361,10 @@ def test_spans_reach_a_collector_from_both_workers(bundle):
 
 
 def test_a_failing_model_is_an_error_in_the_trace(tmp_path):
-    bundle = bundle_of(serving_models.stubborn(), tmp_path, "pickle").directory
+    bundle = render_bundle(serving_models.stubborn(), tmp_path, "pickle").directory
     with collecting() as collector:
         endpoint = f"http://127.0.0.1:{collector.server_port}/elsewhere"
-        with serving(bundle, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=endpoint) as server:
+        with serve(bundle, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=endpoint) as server:
             assert server.request("POST", "/predict", [[13]])[0].status == 500
             assert server.stop() == 0
     assert collector.got[0][0] == "/elsewhere"
@@ -386,7 +386,7 @@ def test_a_collector_that_fails_hurts_no_request(bundle):
             "OTEL_BSP_MAX_QUEUE_SIZE": "8",
             "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8",
         }
-        with serving(bundle, **environ) as server:
+        with serve(bundle, **environ) as server:
             slowest = 0.0
             for _ in range(50):
                 started = time.monotonic()
@@ -403,7 +403,7 @@ def test_a_collector_that_is_not_there_fills_no_log(bundle):
         nobody.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}"
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "20"}
-        with serving(bundle, **environ, WEB_CONCURRENCY="1") as server:
+        with serve(bundle, **environ, WEB_CONCURRENCY="1") as server:
             for _ in range(20):
                 assert server.request("POST", "/predict", SETOSA)[0].status == 200
                 time.sleep(0.02)
@@ -420,7 +420,7 @@ def test_missing_packages_are_one_warning_that_names_them(bundle, tmp_path):
         "WEB_CONCURRENCY": "1",
         "PYTHONPATH": hidden + python_path(),
     }
-    with serving(bundle, **environ) as server:
+    with serve(bundle, **environ) as server:
         assert server.request("POST", "/predict", SETOSA)[0].status == 200
         warnings = [line for line in server.lines if line["level"] == "warning"]
     (line,) = warnings

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import playground_models
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from gunicorn_server import Server, serving
+from gunicorn_server import Server, serve
 from playground_models import HOSTILE
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from serving_models import IRIS_NAMES
@@ -50,8 +50,8 @@ def server(tmp_path_factory):
 
         def start(name: str, **environ: str) -> Server:
             if name not in started:
-                folder = playground_models.folder_of(name, tmp_path_factory.mktemp(name))
-                bundle = serving(folder, WEB_CONCURRENCY="1", **environ)
+                folder = playground_models.bundle_folder(name, tmp_path_factory.mktemp(name))
+                bundle = serve(folder, WEB_CONCURRENCY="1", **environ)
                 started[name] = stack.enter_context(bundle)
             return started[name]
 
@@ -142,10 +142,10 @@ def test_the_card_tells_which_model_it_is(visit, server):
 
 
 def test_the_card_tells_name_version_and_parity_where_they_are_known(browser, tmp_path):
-    folder = playground_models.folder_of("forest", tmp_path)
+    folder = playground_models.bundle_folder("forest", tmp_path)
     told = "bit for bit what the model said where it was trained (20 rows)"
     environ = {"MODELPACK_MODEL_NAME": "house-prices", "MODELPACK_MODEL_VERSION": "7"}
-    with serving(folder, WEB_CONCURRENCY="1", MODELPACK_PARITY=told, **environ) as server:
+    with serve(folder, WEB_CONCURRENCY="1", MODELPACK_PARITY=told, **environ) as server:
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{server.port}/")
         expect(page.get_by_role("heading", level=1)).to_have_text("house-prices")
@@ -530,8 +530,8 @@ TOKEN = "5f1c0de8a91b4b7f9d3e6a2c8b7d4e10"
 
 
 def test_the_token_is_asked_for_sent_and_never_shown_nor_kept(browser, tmp_path):
-    folder = playground_models.folder_of("flowers", tmp_path)
-    with serving(folder, WEB_CONCURRENCY="1", MODELPACK_TOKEN=TOKEN) as server:
+    folder = playground_models.bundle_folder("flowers", tmp_path)
+    with serve(folder, WEB_CONCURRENCY="1", MODELPACK_TOKEN=TOKEN) as server:
         context = browser.new_context()
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()

@@ -8,8 +8,8 @@ import re
 
 import pytest
 import serving_models
-from flask_clients import client_of
-from playground_models import HOSTILE, folder_of
+from flask_clients import client_for
+from playground_models import HOSTILE, bundle_folder
 
 from modelpack.serving import app as serving_app
 from modelpack.serving import playground
@@ -22,7 +22,7 @@ MAX_BYTES = 66_000
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    return client_of(serving_models.iris(), tmp_path_factory.mktemp("iris"))
+    return client_for(serving_models.iris(), tmp_path_factory.mktemp("iris"))
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_the_script_makes_no_element_of_a_text():
 def test_the_page_is_the_same_for_every_model(client, tmp_path):
     """So nothing that a model says is ever between its tags."""
     app = serving_app.empty_app()
-    app.register_blueprint(dialect.routes(Service.load(folder_of("hostile", tmp_path))))
+    app.register_blueprint(dialect.routes(Service.load(bundle_folder("hostile", tmp_path))))
     answer = app.test_client().get("/", headers={"Accept": BROWSER})
     assert answer.data == client.get("/", headers={"Accept": BROWSER}).data
     facts = app.test_client().get("/").json

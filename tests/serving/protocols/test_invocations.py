@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import serving_models
 from flask.testing import FlaskClient
-from gunicorn_server import serving
-from serving_models import bundle_of, people
+from gunicorn_server import serve
+from serving_models import people, render_bundle
 
 from modelpack.serving import app as serving_app
 from modelpack.serving.protocols import invocations
@@ -28,7 +28,7 @@ SPLIT = {"columns": NAMES[::-1], "index": [7, 8], "data": [SETOSA[::-1], VIRGINI
 def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FlaskClient]:
     made = {}
     for make in (serving_models.iris, serving_models.mixed, serving_models.named):
-        bundle = bundle_of(make(), tmp_path_factory.mktemp(make.__name__))
+        bundle = render_bundle(make(), tmp_path_factory.mktemp(make.__name__))
         app = serving_app.empty_app()
         app.register_blueprint(invocations.routes(Service.load(bundle.directory)))
         made[make.__name__] = app.test_client()
@@ -184,7 +184,7 @@ def test_ping_health_and_version(iris: FlaskClient) -> None:
 def test_ping_is_503_while_the_model_does_not_answer(
     clients: dict[str, FlaskClient], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = Service.load(bundle_of(serving_models.iris(), tmp_path).directory)
+    service = Service.load(render_bundle(serving_models.iris(), tmp_path).directory)
     service.ready = False
     app = serving_app.empty_app()
     app.register_blueprint(invocations.routes(service))
@@ -203,8 +203,8 @@ def test_predictions_of_other_methods_are_bit_for_bit_the_estimators(
 
 
 def test_a_run_as_sagemaker_and_curl_make_it(tmp_path: Path) -> None:
-    bundle = bundle_of(serving_models.iris(), tmp_path)
-    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+    bundle = render_bundle(serving_models.iris(), tmp_path)
+    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
 
         def curl(path: str, *options: str, body: str = "") -> str:
             url = f"http://127.0.0.1:{server.port}{path}"

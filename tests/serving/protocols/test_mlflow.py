@@ -11,8 +11,8 @@ import clients
 import pandas as pd
 import pytest
 import serving_models
-from gunicorn_server import serving
-from serving_models import bundle_of, people
+from gunicorn_server import serve
+from serving_models import people, render_bundle
 
 IRIS = pd.DataFrame(
     [[5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0], [5.9, 3.2, 4.8, 1.8]],
@@ -23,10 +23,10 @@ IRIS = pd.DataFrame(
 @pytest.mark.slow
 def test_every_form_that_its_client_makes(tmp_path_factory: pytest.TempPathFactory) -> None:
     asked = ((serving_models.iris(), IRIS), (serving_models.mixed(), people()))
-    bundles = [bundle_of(trained, tmp_path_factory.mktemp("bundle")) for trained, _ in asked]
+    bundles = [render_bundle(trained, tmp_path_factory.mktemp("bundle")) for trained, _ in asked]
     with ExitStack() as stack:
         ports = [
-            stack.enter_context(serving(bundle.directory, WEB_CONCURRENCY="1")).port
+            stack.enter_context(serve(bundle.directory, WEB_CONCURRENCY="1")).port
             for bundle in bundles
         ]
         rows = [frame.to_dict("records") for _, frame in asked]

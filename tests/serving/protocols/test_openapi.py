@@ -7,12 +7,12 @@ import json
 import fuzzed_models
 import jsonschema_rs
 import pytest
-from flask_clients import client_of, client_on
+from flask_clients import client_for, client_for_bundle
 from fuzzed_models import MODELS
 from native_bundles import MODELS as NATIVE_MODELS
 from native_bundles import bundle
 from schemathesis.specs.openapi import definitions
-from serving_models import bundle_of
+from serving_models import render_bundle
 
 from modelpack.serving import app as serving_app
 from modelpack.serving.openapi.document import METHODS, openapi_path
@@ -26,7 +26,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory):
     return {
-        name: client_of(make(), tmp_path_factory.mktemp(name), "pickle")
+        name: client_for(make(), tmp_path_factory.mktemp(name), "pickle")
         for name, make in MODELS.items()
     }
 
@@ -135,7 +135,7 @@ def test_every_example_is_of_its_schema_and_answered_as_documented(client):
 @pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost", "onnx"])
 def test_so_are_those_of_models_of_other_libraries(tmp_path, name):
     path, instances, _ = NATIVE_MODELS[name]
-    client = client_on(bundle(path, tmp_path))
+    client = client_for_bundle(bundle(path, tmp_path))
     document = check_examples(client)
     definitions.OPENAPI_31_VALIDATOR.validate(document)
     given = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]
@@ -172,7 +172,7 @@ def test_the_body_is_made_once_and_has_a_tag(clients):
 def test_a_token_is_told_where_it_is_asked_for(tmp_path, monkeypatch):
     (tmp_path / "token").write_text(TOKEN)
     monkeypatch.setenv("MODELPACK_TOKEN_FILE", str(tmp_path / "token"))
-    client = client_of(MODELS["iris"](), tmp_path, "pickle")
+    client = client_for(MODELS["iris"](), tmp_path, "pickle")
     (tmp_path / "token").unlink()  # it is read once
     assert client.get("/openapi.json").status_code == 401
     headers = {"Authorization": f"Bearer {TOKEN}"}
@@ -191,7 +191,7 @@ def test_no_token_no_security(client):
 
 
 def test_making_it_counts_as_no_prediction(tmp_path):
-    client = client_of(MODELS["iris"](), tmp_path, "pickle")
+    client = client_for(MODELS["iris"](), tmp_path, "pickle")
     client.post("/predict", json=[[1, 2, 3, 4]])
     before = calls(client)
     document_of(client)
@@ -279,7 +279,7 @@ def test_many_inputs_make_no_large_document(clients):
 
 
 def test_a_model_that_fails_on_its_example_has_a_document_without_examples(tmp_path):
-    service = Service.load(bundle_of(MODELS["iris"](), tmp_path, "pickle").directory)
+    service = Service.load(render_bundle(MODELS["iris"](), tmp_path, "pickle").directory)
     service.ready = False
     app = serving_app.empty_app()
     for dialect in PROTOCOLS:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import serving_models
-from flask_clients import client_of
-from gunicorn_server import serving
+from flask_clients import client_for
+from gunicorn_server import serve
 from serving_models import BASE, ENVIRONMENT
 
 from modelpack.bundle.render import render
@@ -24,12 +24,12 @@ ONES = {name: [1] for name in NAMED}
 
 @pytest.fixture(scope="module")
 def iris(tmp_path_factory):
-    return client_of(serving_models.iris(), tmp_path_factory.mktemp("iris"))
+    return client_for(serving_models.iris(), tmp_path_factory.mktemp("iris"))
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
-    return client_of(serving_models.mixed(), tmp_path_factory.mktemp("mixed"))
+    return client_for(serving_models.mixed(), tmp_path_factory.mktemp("mixed"))
 
 
 def predict(client, document, name: str = "model"):
@@ -126,7 +126,7 @@ def kserve(tmp_path_factory):
     """KServe's example of an SVC, under gunicorn, by the name of its tests."""
     folder = tmp_path_factory.mktemp("svc")
     bundle = render(inspect(SVC / "model.joblib"), ENVIRONMENT, BASE, folder / "bundle")
-    with serving(bundle.directory, MODELPACK_MODEL_NAME="sklearn-iris") as server:
+    with serve(bundle.directory, MODELPACK_MODEL_NAME="sklearn-iris") as server:
         yield server
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serving_models
-from flask_clients import client_of
+from flask_clients import client_for
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from serving_models import Trained, spec_of
+from serving_models import Trained, build_spec
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.multioutput import ClassifierChain
@@ -66,7 +66,7 @@ def clients(tmp_path_factory):
 
     def client(name: str):
         if name not in made:
-            made[name] = client_of(MODELS[name](), tmp_path_factory.mktemp(name), "pickle")
+            made[name] = client_for(MODELS[name](), tmp_path_factory.mktemp(name), "pickle")
         return made[name]
 
     return client
@@ -306,7 +306,7 @@ class AsProbe:
 def test_the_routes_of_the_parity_check_read_the_answers(clients, tmp_path, name, rows, routes):
     trained = MODELS[name]()
     (tmp_path / "saved").write_bytes(pickle.dumps(trained.model))
-    spec = spec_of(tmp_path / "saved", trained)
+    spec = build_spec(tmp_path / "saved", trained)
     given = [row[0] for row in rows] if name == "texts" else np.array(rows, object)
     predictions = getattr(trained.model, trained.method)(given).tolist()
     asked = [r for r in (*rest.V1_ROUTES, *v2.ROUTES) if r.supports(spec) and r.can_encode(rows)]
@@ -513,7 +513,7 @@ def test_other_media_types_are_refused(iris):
 def test_a_model_that_does_not_answer_is_not_ready(tmp_path):
     example = Field("x0", "number", example=13.0)
     trained = Trained(serving_models.stubborn().model, Signature((example,), ()), "regressor")
-    client = client_of(trained, tmp_path, "pickle")
+    client = client_for(trained, tmp_path, "pickle")
     for path in ("/v2/health/ready", "/v2/models/model/ready", "/v1/models/model"):
         assert client.get(path).status_code == 503
     assert client.get("/v2/health/live").json == {"live": True}

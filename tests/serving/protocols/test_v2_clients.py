@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import serving_models
 import tritonclient.http as triton
-from gunicorn_server import serving
-from serving_models import Trained, bundle_of, people, spec_of
+from gunicorn_server import serve
+from serving_models import Trained, build_spec, people, render_bundle
 from tritonclient.utils import InferenceServerException
 
 from modelpack.smoke.probe import Probe
@@ -45,11 +45,11 @@ def mixed(tmp_path_factory):
 
 
 def served(trained: Trained, folder, **environ: str):
-    bundle = bundle_of(trained, folder)
-    with serving(bundle.directory, **environ) as server:
+    bundle = render_bundle(trained, folder)
+    with serve(bundle.directory, **environ) as server:
         address = f"127.0.0.1:{server.port}"
         client = triton.InferenceServerClient(address)
-        yield Served(trained, spec_of(folder / "saved", trained), address, client, server)
+        yield Served(trained, build_spec(folder / "saved", trained), address, client, server)
         client.close()
 
 

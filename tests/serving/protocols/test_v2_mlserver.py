@@ -12,23 +12,23 @@ from pathlib import Path
 import pytest
 import serving_models
 from clients import environment
-from gunicorn_server import serving
-from serving_models import bundle_of
+from gunicorn_server import serve
+from serving_models import render_bundle
 
 ROWS = [[5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0], [5.9, 3.0, 4.2, 1.5]]
 
 
 @pytest.fixture(scope="module")
 def iris(tmp_path_factory):
-    bundle = bundle_of(serving_models.iris(), tmp_path_factory.mktemp("iris"))
-    with serving(bundle.directory) as server:
+    bundle = render_bundle(serving_models.iris(), tmp_path_factory.mktemp("iris"))
+    with serve(bundle.directory) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory):
-    bundle = bundle_of(serving_models.texts(), tmp_path_factory.mktemp("texts"), "pickle")
-    with serving(bundle.directory) as server:
+    bundle = render_bundle(serving_models.texts(), tmp_path_factory.mktemp("texts"), "pickle")
+    with serve(bundle.directory) as server:
         yield server
 
 

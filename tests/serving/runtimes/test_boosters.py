@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from catboost import CatBoostClassifier, CatBoostRegressor
-from frame_estimators import field_of, manifest_of
+from frame_estimators import field_for, manifest_for
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
@@ -72,7 +72,7 @@ def fitted(name: str, wrap: Callable[[Any], Any], frame: pd.DataFrame) -> Any:
 
 
 def runner_of(model: Any, frame: pd.DataFrame) -> tuple[EstimatorRuntime, Decoder]:
-    manifest = manifest_of(frame, "frame")
+    manifest = manifest_for(frame, "frame")
     return EstimatorRuntime(model, manifest), Decoder(manifest.inputs, "frame", 1000)
 
 
@@ -160,7 +160,7 @@ def test_a_missing_category_is_missing():
     frame.loc[::7, "g"] = None
     model = fitted("LGBMClassifier", alone, frame)
     runner, decoder = runner_of(model, frame)
-    assert field_of("g", frame.g).nullable
+    assert field_for("g", frame.g).nullable
     rows = [{k: None if pd.isna(v) else v for k, v in row.items()} for row in records(frame)]
     got = runner.call("predict_proba", decoder.explain(rows))
     np.testing.assert_array_equal(got, model.predict_proba(frame), strict=True)
@@ -169,11 +169,11 @@ def test_a_missing_category_is_missing():
 def test_catboost_refuses_a_fraction_as_a_category():
     model, frame = CatBoostClassifier(**CAT, cat_features=["g"]), FRAMES["integers"]
     runner = EstimatorRuntime(
-        model.fit(frame.astype({"g": int}), TARGET > 0), manifest_of(frame, "frame")
+        model.fit(frame.astype({"g": int}), TARGET > 0), manifest_for(frame, "frame")
     )
     rows = [np.array([10, 10.5]), *(frame[name].to_numpy()[:2] for name in "xy")]
     good = [column[:1] for column in rows]
-    found = RejectionSearch(manifest_of(frame, "frame").inputs).problem(
+    found = RejectionSearch(manifest_for(frame, "frame").inputs).problem(
         lambda columns: runner.call("predict", columns), rows, good
     )
     assert found is not None
@@ -186,7 +186,7 @@ def test_booleans_with_a_missing_one_are_floats_which_boosters_take():
     kept = ColumnTransformer([("x", StandardScaler(), ["x"])], remainder="passthrough")
     kept.set_output(transform="pandas")
     model = make_pipeline(kept, LGBMClassifier(**LIGHT)).fit(frame, TARGET > 0)
-    runner = EstimatorRuntime(model, manifest_of(frame, "frame"))
+    runner = EstimatorRuntime(model, manifest_for(frame, "frame"))
     found = runner.call("predict_proba", [NUMBERS["x"][:2], np.array([True, np.nan], object)])
     alone = runner.call("predict_proba", [NUMBERS["x"][1:2], np.array([np.nan], object)])
     assert found[1].tolist() == alone[0].tolist()

@@ -10,8 +10,8 @@ import pytest
 import serving_models
 from batch_runs import image
 from faulty_model import GOOD, RETURNS
-from flask_clients import client_on, post
-from serving_models import bundle_of
+from flask_clients import client_for_bundle, post
+from serving_models import render_bundle
 
 from modelpack.serving.batch.predict import FAILED
 from modelpack.serving.service import Service
@@ -32,13 +32,13 @@ V2 = {"inputs": [{"name": "x0", "datatype": "FP64", "shape": [1], "data": [0.0]}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    bundle = bundle_of(serving_models.faulty(), tmp_path_factory.mktemp("faulty"), "pickle")
+    bundle = render_bundle(serving_models.faulty(), tmp_path_factory.mktemp("faulty"), "pickle")
     return bundle.directory
 
 
 @pytest.fixture(scope="module")
 def faulty(folder):
-    return client_on(folder)
+    return client_for_bundle(folder)
 
 
 def refused(answer) -> str:
@@ -112,9 +112,9 @@ def test_a_model_whose_example_gets_two_answers_is_not_ready(tmp_path):
     trained = serving_models.faulty()
     inputs = tuple(replace(field, example=11) for field in trained.signature.inputs)
     trained = replace(trained, signature=replace(trained.signature, inputs=inputs))
-    bundle = bundle_of(trained, tmp_path, "pickle")
+    bundle = render_bundle(trained, tmp_path, "pickle")
     assert not Service.load(bundle.directory).ready
-    client = client_on(bundle.directory)
+    client = client_for_bundle(bundle.directory)
     assert client.get("/openapi.json").status_code == 200
     assert client.get("/v2/models/model").status_code == 200
     assert json.loads(client.get("/readyz").data)["status"] == 503

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx_models
 import pytest
-from gunicorn_server import serving
+from gunicorn_server import serve
 from native_bundles import DATA, MODELS, bundle
 
 from modelpack.serving import loading, manifest
@@ -34,7 +34,7 @@ def rows(service: Service, instances: list):
 @pytest.mark.parametrize(("path", "instances", "predictions"), MODELS.values(), ids=MODELS)
 def test_workers_that_were_forked_answer_all_at_once(tmp_path, path, instances, predictions):
     """As the library gives it; and they end when they are asked to."""
-    with serving(bundle(path, tmp_path)) as server:
+    with serve(bundle(path, tmp_path)) as server:
         with ThreadPoolExecutor(8) as pool:
             asked = [instances] * 24
             answers = list(pool.map(lambda each: server.request("POST", "/predict", each), asked))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import serving_models
-from gunicorn_server import serving
-from serving_models import bundle_of
+from gunicorn_server import serve
+from serving_models import render_bundle
 
 from modelpack.serving.security import confinement
 
@@ -197,10 +197,10 @@ def test_what_a_process_is_to_do_it_still_may(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_model_is_confined_before_it_is_loaded(workers: str, tmp_path: Path) -> None:
-    bundle = bundle_of(serving_models.hostile(), tmp_path, "pickle")
+    bundle = render_bundle(serving_models.hostile(), tmp_path, "pickle")
     (tmp_path / "t").mkdir()
     environ = {"WEB_CONCURRENCY": workers, "TMPDIR": str(tmp_path / "t")}
-    with serving(bundle.directory, **environ) as server:
+    with serve(bundle.directory, **environ) as server:
         answer = server.request("POST", "/predict", [[1.0]])[1]
     loaded, predicting = json.loads(answer["predictions"][0])
     refused, denied = "Operation not permitted", "Permission denied"
@@ -211,10 +211,10 @@ def test_a_model_is_confined_before_it_is_loaded(workers: str, tmp_path: Path) -
 
 def test_gunicorn_still_writes_its_files(tmp_path: Path) -> None:
     """Its pid file and a socket of the file system are made after the model is loaded."""
-    bundle = bundle_of(serving_models.iris(), tmp_path)
+    bundle = render_bundle(serving_models.iris(), tmp_path)
     (tmp_path / "run").mkdir()
     arguments = f"--bind 127.0.0.1:0 --bind unix:{tmp_path}/run/http --pid {tmp_path}/run/pid"
-    with serving(bundle.directory, GUNICORN_CMD_ARGS=arguments) as server:
+    with serve(bundle.directory, GUNICORN_CMD_ARGS=arguments) as server:
         assert (tmp_path / "run" / "pid").read_text().strip() == str(server.process.pid)
         assert (tmp_path / "run" / "http").is_socket()
         server.process.send_signal(signal.SIGHUP)  # loads the model again
@@ -223,8 +223,8 @@ def test_gunicorn_still_writes_its_files(tmp_path: Path) -> None:
 
 
 def test_the_wall_can_be_switched_off(tmp_path: Path) -> None:
-    bundle = bundle_of(serving_models.hostile(), tmp_path, "pickle")
-    with serving(bundle.directory, MODELPACK_CONFINE="0", WEB_CONCURRENCY="1") as server:
+    bundle = render_bundle(serving_models.hostile(), tmp_path, "pickle")
+    with serve(bundle.directory, MODELPACK_CONFINE="0", WEB_CONCURRENCY="1") as server:
         answer = server.request("POST", "/predict", [[1.0]])[1]
     loaded, predicting = json.loads(answer["predictions"][0])
     assert loaded["exec"] is predicting["exec"] is loaded["app"] is predicting["listen"] is None

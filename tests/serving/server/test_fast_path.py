@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 import serving_models
 from fast_path_requests import (
-    answered,
-    apart,
-    by_flask,
     environ,
+    flask_response,
+    handle_jobs,
     head,
-    job_of,
     jobs,
-    told,
+    make_job,
+    runner_facts,
+    split_response,
 )
-from gunicorn_server import serving
-from serving_models import bundle_of
+from gunicorn_server import serve
+from serving_models import render_bundle
 from sklearn.datasets import load_diabetes
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -49,7 +49,7 @@ OTHER = [6.7, 3.0, 5.2, 2.3]
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
-    bundle = bundle_of(serving_models.iris(), tmp_path_factory.mktemp("iris"))
+    bundle = render_bundle(serving_models.iris(), tmp_path_factory.mktemp("iris"))
     return Service.load(bundle.directory)
 
 
@@ -133,21 +133,21 @@ ASKED = {
 def test_the_response_is_the_one_that_flask_gives(app, desk, service, name):
     path, body, more = ASKED[name]
     path = path.replace("/versions/1/", f"/versions/{service.version}/")
-    job = job_of(desk, body, path, **more)
-    (response,) = answered(desk, job)
+    job = make_job(desk, body, path, **more)
+    (response,) = handle_jobs(desk, job)
     assert response
-    assert apart(response) == apart(by_flask(app, job.request, body))
+    assert split_response(response) == split_response(flask_response(app, job.request, body))
 
 
 def test_ids_of_the_client_are_told_back(desk):
     body = instances(ROW)
     trace = f"00-{'a' * 32}-{'b' * 16}-01"
     for request_id in ("first", "second"):  # the second head differs in nothing else
-        job = job_of(desk, body, **{"X-Request-Id": request_id, "traceparent": trace})
-        (response,) = answered(desk, job)
+        job = make_job(desk, body, **{"X-Request-Id": request_id, "traceparent": trace})
+        (response,) = handle_jobs(desk, job)
         assert f"X-Request-Id: {request_id}\r\n".encode() in response
         assert f"traceresponse: 00-{'a' * 32}-".encode() in response
-    (response,) = answered(desk, job_of(desk, body))
+    (response,) = handle_jobs(desk, make_job(desk, body))
     assert b"first" not in response
     assert b"second" not in response
 
@@ -214,20 +214,20 @@ BAD = {
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_request_is_left_to_flask_and_others_are_answered(app, desk, name):
-    good, other = job_of(desk, instances(ROW)), job_of(desk, instances(OTHER))
-    bad = job_of(desk, BAD[name])
-    first, second, third = answered(desk, good, bad, other)
+    good, other = make_job(desk, instances(ROW)), make_job(desk, instances(OTHER))
+    bad = make_job(desk, BAD[name])
+    first, second, third = handle_jobs(desk, good, bad, other)
     assert second == b""
-    assert apart(first) == apart(by_flask(app, good.request, good.body))
-    assert apart(third) == apart(by_flask(app, other.request, other.body))
-    assert by_flask(app, bad.request, bad.body).startswith(b"HTTP/1.1 4")
+    assert split_response(first) == split_response(flask_response(app, good.request, good.body))
+    assert split_response(third) == split_response(flask_response(app, other.request, other.body))
+    assert flask_response(app, bad.request, bad.body).startswith(b"HTTP/1.1 4")
 
 
 def test_large_requests_are_left_to_the_thread(desk, service, monkeypatch):
     monkeypatch.setattr(service.runner, "quick_rows", 10)
     few, many = instances(*[ROW] * 10), instances(*[ROW] * 11)
-    assert answered(desk, job_of(desk, many)) == [b""]
-    answers = answered(desk, *(job_of(desk, few) for _ in range(6)))
+    assert handle_jobs(desk, make_job(desk, many)) == [b""]
+    answers = handle_jobs(desk, *(make_job(desk, few) for _ in range(6)))
     assert [bool(answer) for answer in answers] == [True] * 4 + [False] * 2
 
 
@@ -235,19 +235,19 @@ def test_long_texts_are_left_to_the_thread(tmp_path, monkeypatch):
     service = opened(serving_models.texts(), tmp_path)
     desk = fast_path.FastPath.for_app(application_of(service, monkeypatch))
     monkeypatch.setattr(service.runner, "quick_rows", 10)
-    assert answered(desk, job_of(desk, instances(["good " * 400])))[0]
-    assert answered(desk, job_of(desk, instances(["good " * 600]))) == [b""]
+    assert handle_jobs(desk, make_job(desk, instances(["good " * 400])))[0]
+    assert handle_jobs(desk, make_job(desk, instances(["good " * 600]))) == [b""]
 
 
 def test_a_token_is_asked_for(service, monkeypatch):
     token = "0123456789abcdef" * 2
     desk = fast_path.FastPath.for_app(application_of(service, monkeypatch, MODELPACK_TOKEN=token))
     body = instances(ROW)
-    assert job_of(desk, body) is None
-    assert job_of(desk, body, Authorization="Bearer wrong") is None
-    (response,) = answered(desk, job_of(desk, body, Authorization=f"Bearer {token}"))
+    assert make_job(desk, body) is None
+    assert make_job(desk, body, Authorization="Bearer wrong") is None
+    (response,) = handle_jobs(desk, make_job(desk, body, Authorization=f"Bearer {token}"))
     assert response.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert job_of(desk, body) is None
+    assert make_job(desk, body) is None
 
 
 def own_hook(app):
@@ -414,7 +414,7 @@ def regressor(model) -> serving_models.Trained:
 
 
 def opened(trained, folder: Path, format_="joblib") -> Service:
-    return Service.load(bundle_of(trained, folder, format_).directory)
+    return Service.load(render_bundle(trained, folder, format_).directory)
 
 
 def test_neighbours_are_asked_together_as_they_are_alone(tmp_path):
@@ -440,8 +440,8 @@ def test_requests_that_wait_are_answered_by_one_call_of_the_model(tmp_path):
     slow = KNeighborsRegressor(3, algorithm="brute").fit(rows, rows[:, 0])
     inputs = tuple(Field(f"x{index}", "number", example=0.5) for index in range(10))
     trained = serving_models.Trained(slow, Signature(inputs, ()), "regressor")
-    bundle = bundle_of(trained, tmp_path)
-    with serving(bundle.directory, WEB_CONCURRENCY="1") as server:
+    bundle = render_bundle(trained, tmp_path)
+    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
 
         def ask(number: int):
             return server.request("POST", "/predict", {"instances": [rows[number].tolist()]})
@@ -465,17 +465,17 @@ def metric(server, name: str) -> float:
 
 def test_the_signature_tells_what_predicts(service, tmp_path):
     reason = "same bits as the estimator on 86 rows"
-    assert told(service) == {"kind": "plan", "reason": reason, "merges": True}
+    assert runner_facts(service) == {"kind": "plan", "reason": reason, "merges": True}
     neighbours = opened(regressor(KNeighborsRegressor(3)), tmp_path)
     reason = "KNeighborsRegressor has no plan"
-    assert told(neighbours) == {"kind": "estimator", "reason": reason, "merges": True}
+    assert runner_facts(neighbours) == {"kind": "estimator", "reason": reason, "merges": True}
 
 
 def test_plans_can_be_left_out(tmp_path, monkeypatch):
     monkeypatch.setenv("MODELPACK_PLANS", "0")
     service = opened(serving_models.iris(), tmp_path)
-    assert told(service)["kind"] == "estimator"
-    assert told(service)["reason"] == "no plan was requested"
+    assert runner_facts(service)["kind"] == "estimator"
+    assert runner_facts(service)["reason"] == "no plan was requested"
 
 
 def test_a_switch_that_is_none_is_refused(tmp_path, monkeypatch):

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serving_models
-from gunicorn_server import Server, refusal, serving
-from serving_models import bundle_of
+from gunicorn_server import Server, serve, startup_error
+from serving_models import render_bundle
 from sklearn.ensemble import RandomForestRegressor
 
 from modelpack.engines.local import processes
@@ -27,15 +27,15 @@ from modelpack.types import Field, Signature
 
 @pytest.fixture(scope="module")
 def iris(tmp_path_factory):
-    bundle = bundle_of(serving_models.iris(), tmp_path_factory.mktemp("iris"))
-    with serving(bundle.directory, MODELPACK_MAX_BODY_BYTES="100000") as server:
+    bundle = render_bundle(serving_models.iris(), tmp_path_factory.mktemp("iris"))
+    with serve(bundle.directory, MODELPACK_MAX_BODY_BYTES="100000") as server:
         yield server
 
 
 @pytest.fixture
 def stubborn(tmp_path):
-    bundle = bundle_of(serving_models.stubborn(), tmp_path, "pickle")
-    with serving(bundle.directory) as server:
+    bundle = render_bundle(serving_models.stubborn(), tmp_path, "pickle")
+    with serve(bundle.directory) as server:
         yield server
 
 
@@ -166,9 +166,9 @@ def test_a_busy_model_does_not_hold_up_the_health_route(stubborn):
 
 
 def test_idle_workers_stay_and_end_when_their_master_is_killed(tmp_path):
-    bundle = bundle_of(serving_models.iris(), tmp_path)
+    bundle = render_bundle(serving_models.iris(), tmp_path)
     # gunicorn replaces a worker from which it has not heard for twice as long.
-    with serving(bundle.directory, MODELPACK_PREDICT_SECONDS="1") as server:
+    with serve(bundle.directory, MODELPACK_PREDICT_SECONDS="1") as server:
         server.request("GET", "/readyz")
         workers = server.workers()
         time.sleep(3.5)
@@ -199,7 +199,7 @@ def wood(trees: int) -> serving_models.Trained:
 
 def memory_with_two_workers(trained: serving_models.Trained, folder: Path) -> int:
     """Bytes of all processes together, once they have answered with all of the model."""
-    with serving(bundle_of(trained, folder).directory) as server:
+    with serve(render_bundle(trained, folder).directory) as server:
         workers = server.workers()
         rows = np.random.default_rng(1).random((200, 4)).tolist()
         with ThreadPoolExecutor(8) as pool:
@@ -218,21 +218,21 @@ def test_two_workers_share_the_memory_of_the_model(tmp_path_factory):
 
 
 def test_a_changed_model_file_is_not_loaded(tmp_path):
-    bundle = bundle_of(serving_models.iris(), tmp_path)
+    bundle = render_bundle(serving_models.iris(), tmp_path)
     model = bundle.directory / "model" / "model.joblib"
     content = bytearray(model.read_bytes())
     content[-1] ^= 1
     model.chmod(0o644)
     model.write_bytes(content)
-    assert "the model file is not the one that was packaged" in refusal(bundle.directory)
+    assert "the model file is not the one that was packaged" in startup_error(bundle.directory)
 
 
 def test_a_setting_that_is_no_number_ends_the_start(tmp_path):
-    bundle = bundle_of(serving_models.iris(), tmp_path)
-    assert "MAX_ROWS is 'many'" in refusal(bundle.directory, MODELPACK_MAX_ROWS="many")
-    assert "PORT is '8080:1'" in refusal(bundle.directory, PORT="8080:1")
-    assert "PORT is 65536" in refusal(bundle.directory, PORT="65536")
-    assert "WEB_CONCURRENCY is '0'" in refusal(bundle.directory, WEB_CONCURRENCY="0")
+    bundle = render_bundle(serving_models.iris(), tmp_path)
+    assert "MAX_ROWS is 'many'" in startup_error(bundle.directory, MODELPACK_MAX_ROWS="many")
+    assert "PORT is '8080:1'" in startup_error(bundle.directory, PORT="8080:1")
+    assert "PORT is 65536" in startup_error(bundle.directory, PORT="65536")
+    assert "WEB_CONCURRENCY is '0'" in startup_error(bundle.directory, WEB_CONCURRENCY="0")
 
 
 def confined(server: Server) -> set[tuple[str, str]]:
@@ -249,7 +249,7 @@ def confined(server: Server) -> set[tuple[str, str]]:
     [({}, {("1", "2")}), ({"MODELPACK_CONFINE": "0"}, {("0", "0")})],
 )
 def test_workers_give_up_what_they_do_not_need(iris, tmp_path, environ, expected):
-    with serving(iris.log_path.parent / "bundle", **environ) as server:
+    with serve(iris.log_path.parent / "bundle", **environ) as server:
         assert server.request("GET", "/readyz")[0].status == 200
         if confined_here() == ("0", "0"):  # else the tests are confined themselves
             deadline = time.monotonic() + 10

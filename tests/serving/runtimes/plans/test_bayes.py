@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan_checks import check, compare, doubts, plan_of, random_rows
+from plan_checks import check, compare, compile_plan, falls_back, random_rows
 from sklearn.datasets import make_classification
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
 from sparse_checks import check_sparse
@@ -25,16 +25,16 @@ def test_gaussian(labelled):
 
 def test_gaussian_of_rows_in_fortran_order(labelled):
     model = GaussianNB().fit(*labelled)
-    plan = plan_of(model)
+    plan = compile_plan(model)
     rows = np.asfortranarray(random_rows(12, 50))
     for method in ("predict", "predict_proba"):
         compare(plan.batch[method](rows), getattr(model, method)(rows), method)
-    assert not doubts(plan.row_by_row["predict"], rows)
+    assert not falls_back(plan.row_by_row["predict"], rows)
 
 
 def test_gaussian_of_too_many_rows(labelled):
-    plan = plan_of(GaussianNB().fit(*labelled))
-    assert doubts(plan.batch["predict"], np.zeros((100_000, 12)))
+    plan = compile_plan(GaussianNB().fit(*labelled))
+    assert falls_back(plan.batch["predict"], np.zeros((100_000, 12)))
 
 
 @pytest.mark.parametrize("kind", [MultinomialNB, ComplementNB])
@@ -68,10 +68,10 @@ def test_bernoulli(labelled, threshold):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_the_estimator_refuses_is_left_to_it(labelled, kind, value):
     rows, classes = labelled
-    plan = plan_of(kind().fit(np.abs(rows), classes))
+    plan = compile_plan(kind().fit(np.abs(rows), classes))
     for count in (1, 3, 70):
         bad = np.ones((count, 12))
         bad[count // 2, 7] = value
         for method in PROBABLE:
-            assert doubts(plan.batch[method], bad)
-            assert doubts(plan.row_by_row[method], bad)
+            assert falls_back(plan.batch[method], bad)
+            assert falls_back(plan.row_by_row[method], bad)

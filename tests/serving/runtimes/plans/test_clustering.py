@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan_checks import check, compare, doubts, plan_of, random_rows
+from plan_checks import check, compare, compile_plan, falls_back, random_rows
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -31,7 +31,7 @@ def test_after_scaling():
 def test_distances_of_rows_of_any_size():
     rows = np.random.default_rng(0).normal(size=(300, 5))
     model = KMeans(n_clusters=4, n_init=1, random_state=0).fit(rows)
-    plan, extreme = plan_of(model), random_rows(5, 1000)
+    plan, extreme = compile_plan(model), random_rows(5, 1000)
     compare(plan.batch["transform"](extreme), model.transform(extreme), "transform")
     for row in extreme[:200].reshape(200, 1, 5):
         compare(plan.row_by_row["transform"](row), model.transform(row), "transform")
@@ -40,9 +40,9 @@ def test_distances_of_rows_of_any_size():
 def test_rows_of_any_size_are_labelled_alike_or_left_to_the_estimator():
     rows = np.random.default_rng(0).normal(size=(300, 5))
     model = KMeans(n_clusters=4, n_init=1, random_state=0).fit(rows)
-    plan, doubted = plan_of(model), 0
+    plan, doubted = compile_plan(model), 0
     for row in (random_rows(5, 400) * 1e6).reshape(400, 1, 5):
-        if doubts(plan.batch["predict"], row):
+        if falls_back(plan.batch["predict"], row):
             doubted += 1
         else:
             compare(plan.batch["predict"](row), model.predict(row), "predict")
@@ -52,11 +52,11 @@ def test_rows_of_any_size_are_labelled_alike_or_left_to_the_estimator():
 def test_between_two_centres_the_estimator_decides():
     model = KMeans(n_clusters=2, n_init=1, random_state=0)
     model.fit(np.array([[0.0, 0.1], [0.0, 0.3], [3.0, 0.1], [3.0, 0.3]]))
-    plan = plan_of(model)
+    plan = compile_plan(model)
     middle = model.cluster_centers_.mean(axis=0).reshape(1, -1)
     for nearly in (middle, middle * (1 + 1e-15), middle + 1e-16):
-        assert doubts(plan.batch["predict"], nearly)
-    assert not doubts(plan.batch["predict"], middle + 1e-9)
+        assert falls_back(plan.batch["predict"], nearly)
+    assert not falls_back(plan.batch["predict"], middle + 1e-9)
 
 
 @pytest.mark.parametrize("clusters", [1, 3])
@@ -65,13 +65,13 @@ def test_what_the_estimator_refuses_is_left_to_it(clusters, value):
     """Even where a centre is zero, or the only one."""
     model = KMeans(n_clusters=clusters, n_init=1, random_state=0)
     model.fit(np.repeat([[0.0, 0.0], [0.0, 7.0], [0.0, 9.0]], 4, axis=0))
-    plan = plan_of(model)
+    plan = compile_plan(model)
     for count in (1, 3, 70):
         rows = np.ones((count, 2))
         rows[count // 2, 0] = value
         for method in ("predict", "transform"):
-            assert doubts(plan.batch[method], rows)
-            assert doubts(plan.row_by_row[method], rows)
+            assert falls_back(plan.batch[method], rows)
+            assert falls_back(plan.row_by_row[method], rows)
 
 
 def test_rows_in_another_order_of_memory():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from plan_checks import compare, doubts, plan_of, random_rows
+from plan_checks import compare, compile_plan, falls_back, random_rows
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.datasets import make_classification
 from sklearn.feature_selection import RFE, SelectFromModel, SelectKBest, VarianceThreshold
@@ -98,7 +98,7 @@ def labelled():
 
 def check(model: Any, rows: np.ndarray, methods: Sequence[str], alone: int = 12) -> None:
     """The plan gives what the estimator gives, at once and for each of the first rows `alone`."""
-    plan = plan_of(model)
+    plan = compile_plan(model)
     for method in methods:
         asked = getattr(model, method)
         compare(plan.batch[method](rows), asked(rows), method)
@@ -130,7 +130,7 @@ def check_transformer(make, rows, classes):
 
 def check_transform(transformer: Any, rows: np.ndarray) -> None:
     """The plan's transform of rows is the estimator's, at once and of each alone."""
-    plan = plan_of(transformer)
+    plan = compile_plan(transformer)
     expected = transformer.transform(rows)
     compare(plan.batch["transform"](rows), expected, "transform")
     compare(plan.row_by_row["transform"](rows), expected, "transform")
@@ -144,7 +144,7 @@ def test_positive_numbers(positive, labelled):
     check(model, np.abs(random_rows(WIDTH, 500)) + 1e-6, ["predict_proba"])
     rows[3, 3] = -2.0
     with np.errstate(invalid="ignore"):
-        assert doubts(plan_of(model).batch["predict"], rows)
+        assert falls_back(compile_plan(model).batch["predict"], rows)
 
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
@@ -153,7 +153,7 @@ def test_what_a_model_refuses_is_doubted(name, labelled):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = before(TRANSFORMERS[name]()).fit(*labelled)
-        planned = plan_of(model).batch["predict"]
+        planned = compile_plan(model).batch["predict"]
         for bad in (NAN, np.inf, -np.inf):
             for column in (0, WIDTH - 1):
                 row = labelled[0][:1].copy()
@@ -165,9 +165,9 @@ def check_doubtful(model: Any, planned: Any, row: np.ndarray) -> None:
     try:
         expected = model.predict(row)
     except ValueError:
-        assert doubts(planned, row)
+        assert falls_back(planned, row)
         return
-    if not doubts(planned, row):
+    if not falls_back(planned, row):
         compare(planned(row), expected, "predict")
 
 
@@ -411,7 +411,7 @@ def check_table(transformer: Any) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         transformer.fit(frame(given), classes_of(given))
-        planned = plan_of(transformer, NAMES, "frame").batch["transform"]
+        planned = compile_plan(transformer, NAMES, "frame").batch["transform"]
         for rows in (given, columns(300, 2, unknown=True), columns(50, 3, 0)):
             check_rows(transformer, planned, rows)
             for place in range(4):
@@ -423,7 +423,7 @@ def check_rows(transformer: Any, planned: Any, rows: list[Any]) -> None:
     try:
         expected = transformer.transform(frame(rows))
     except ValueError:
-        assert doubts(planned, rows)
+        assert falls_back(planned, rows)
         return
     try:
         got = planned(rows)
@@ -442,8 +442,8 @@ def test_the_rows_of_tables_are_planned_and_not_doubted():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             transformer = make().fit(frame(given), classes_of(given))
-        planned = plan_of(transformer, NAMES, "frame").batch["transform"]
-        assert not doubts(planned, columns(100, 1)), name
+        planned = compile_plan(transformer, NAMES, "frame").batch["transform"]
+        assert not falls_back(planned, columns(100, 1)), name
 
 
 def test_a_whole_table_model():
@@ -453,7 +453,7 @@ def test_a_whole_table_model():
     table.sparse_threshold = 0
     model = make_pipeline(table, LogisticRegression())
     model.fit(frame(given), classes_of(given))
-    plan = plan_of(model, NAMES, "frame")
+    plan = compile_plan(model, NAMES, "frame")
     for seed in range(4):
         rows = columns(100 * seed + 1, seed, unknown=True)
         compare(plan.batch["predict_proba"](rows), model.predict_proba(frame(rows)), "proba")
@@ -480,7 +480,7 @@ def test_frames_of_numbers(labelled):
     ]
     for model in models:
         model.fit(table, classes)
-        plan = plan_of(model, names, "frame")
+        plan = compile_plan(model, names, "frame")
         expected = model.predict_proba(pd.DataFrame(rows, columns=names))
         compare(plan.batch["predict_proba"](rows), expected, "proba")
         listed = [np.ascontiguousarray(column) for column in rows.T]
@@ -499,7 +499,7 @@ def test_names_in_another_order_than_fitted():
     model = TABLES["remainder"]()
     model.fit(frame(given), classes_of(given))
     turned = NAMES[::-1]
-    plan = plan_of(model, turned, "frame")
+    plan = compile_plan(model, turned, "frame")
     rows = columns(40, 7)
     expected = model.transform(frame(rows))
     compare(plan.batch["transform"](rows[::-1]), expected, "transform")
@@ -524,19 +524,19 @@ def test_no_plan(step, labelled):
     except TypeError:
         pytest.skip("this version does not take it")
     with pytest.raises(UnplannedError):
-        plan_of(model)
+        compile_plan(model)
 
 
 def test_unknown_categories_are_left_to_the_estimator():
     given = columns(100, missing=0)
     encoder = OneHotEncoder().fit(frame(given)[["city"]])
-    planned = plan_of(encoder, ["city"], "frame").batch["transform"]
+    planned = compile_plan(encoder, ["city"], "frame").batch["transform"]
     for value in ("nowhere", NAN, np.inf):
         column = np.empty(1, object)
         column[:] = [value]
-        assert doubts(planned, [column])
-    assert doubts(planned, [np.array([1.0])])
-    assert not doubts(planned, [given[4]])
+        assert falls_back(planned, [column])
+    assert falls_back(planned, [np.array([1.0])])
+    assert not falls_back(planned, [given[4]])
 
 
 @pytest.mark.parametrize("step", [Normalizer(), Normalizer("l1"), PowerTransformer()])
@@ -547,7 +547,7 @@ def test_sums_and_functions_of_rows_that_come_as_columns(step):
     table = pd.DataFrame({name: generator.normal(size=80) for name in names})
     table["c7"] = np.arange(80)
     model = make_pipeline(step, LogisticRegression()).fit(table, np.arange(80) % 2)
-    plan = plan_of(model, names, "frame")
+    plan = compile_plan(model, names, "frame")
     rows = [table[name].to_numpy() for name in names]
     compare(plan.batch["predict_proba"](rows), model.predict_proba(table), "proba")
     alone = np.concatenate([model.predict_proba(table[n : n + 1]) for n in range(80)])
@@ -562,7 +562,7 @@ def test_what_was_never_missing_is_unknown():
         OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-7),
     ):
         encoder.fit(table)
-        planned = plan_of(encoder, list(table), "frame").batch["transform"]
+        planned = compile_plan(encoder, list(table), "frame").batch["transform"]
         rows = [np.array(["word 1", NAN], object), np.array([NAN, 0.0])]
         asked = pd.DataFrame({"city": pd.Series(rows[0], dtype=object), "ratio": rows[1]})
         compare(planned(rows), encoder.transform(asked), "transform")
@@ -573,4 +573,4 @@ def test_fillings_have_the_type_of_the_training_rows():
     rows = generator.normal(size=(50, 4)).astype(np.float32)
     imputer = SimpleImputer(strategy="constant", fill_value=np.float32(0.1)).fit(rows)
     holes = np.array([[NAN, 1.0, NAN, 0.1]])
-    compare(plan_of(imputer).batch["transform"](holes), imputer.transform(holes), "transform")
+    compare(compile_plan(imputer).batch["transform"](holes), imputer.transform(holes), "transform")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from plan_checks import compare, plan_of
+from plan_checks import compare, compile_plan
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
@@ -63,7 +63,7 @@ def columns(frame: pd.DataFrame) -> list[np.ndarray]:
 def hold(model, block, rows, layout, names) -> set[str]:
     """The methods that the plan of `model` answers, as the estimator does."""
     try:
-        plan = plan_of(model, names, layout)
+        plan = compile_plan(model, names, layout)
     except UnplannedError:
         return set()
     answered = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from plan_trials import manifest, replaced, tried
+from plan_trials import manifest, replace_functions, try_plan
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
@@ -87,19 +87,19 @@ def test_codes_that_wrap_around_are_noticed(monkeypatch):
     codes = make_column_transformer((OrdinalEncoder(dtype=np.int8), ["code"]))
     model = make_pipeline(codes, DecisionTreeClassifier()).fit(frame, np.arange(400) % 200 % 3)
     with pytest.raises(UnplannedError, match="returns codes of int8"):
-        tried(model, "frame", fields)
+        try_plan(model, "frame", fields)
     encode_columns = encoding.encode_columns
     monkeypatch.setattr(encoding, "_require_wide", lambda *given: None)
     monkeypatch.setattr(encoding, "encode_columns", lambda lookups, dtype: encode_columns(lookups))
     with pytest.raises(UnplannedError, match="differs"):
-        tried(model, "frame", fields)
+        try_plan(model, "frame", fields)
 
 
 def test_a_wrong_last_category_is_noticed(monkeypatch):
     frame, fields = table(700)
     columns = make_column_transformer((OneHotEncoder(), ["code"]), (StandardScaler(), ["size"]))
     model = make_pipeline(columns, LogisticRegression()).fit(frame, np.arange(1400) % 2)
-    assert "rows" in tried(model, "frame", fields).reason
+    assert "rows" in try_plan(model, "frame", fields).reason
 
     def last(together, each):
         right = together["predict_proba"]
@@ -107,9 +107,9 @@ def test_a_wrong_last_category_is_noticed(monkeypatch):
             [np.where(block[0] == "c699", "c001", block[0]).astype(object), block[1]]
         )
 
-    replaced(monkeypatch, last)
+    replace_functions(monkeypatch, last)
     with pytest.raises(UnplannedError, match="predict_proba of the plan differs"):
-        tried(model, "frame", fields)
+        try_plan(model, "frame", fields)
 
 
 def test_rows_for_which_there_is_no_time_are_counted(monkeypatch):
@@ -117,9 +117,9 @@ def test_rows_for_which_there_is_no_time_are_counted(monkeypatch):
     columns = make_column_transformer((OneHotEncoder(), ["code"]), (StandardScaler(), ["size"]))
     model = make_pipeline(columns, LogisticRegression()).fit(frame, np.arange(100) % 2)
     monkeypatch.setattr(runtime, "PATIENCE_SECONDS", 100)
-    told = tried(model, "frame", fields).reason
+    told = try_plan(model, "frame", fields).reason
     monkeypatch.setattr(runtime, "PATIENCE_SECONDS", -1)
-    found = tried(model, "frame", fields).reason
+    found = try_plan(model, "frame", fields).reason
     left = int(found.partition("; ")[2].partition(" ")[0])
     assert left + int(found.split()[6]) == int(told.split()[6])
     assert "more were not tried" in found
@@ -138,13 +138,14 @@ def test_columns_that_a_plan_might_misread_leave_no_plan(field, why):
     model = make_pipeline(StandardScaler(), LogisticRegression())
     model.fit(np.arange(20.0).reshape(-1, 1), np.arange(20) % 2)
     with pytest.raises(UnplannedError, match=why):
-        tried(model, "array", [field])
+        try_plan(model, "array", [field])
 
 
 def test_trees_take_short_floats():
     model = RandomForestClassifier(3).fit(np.arange(20.0).reshape(-1, 1), np.arange(20) % 2)
     assert (
-        tried(model, "array", [Field("x", "number", example=0.5, dtype="float32")]).kind == "plan"
+        try_plan(model, "array", [Field("x", "number", example=0.5, dtype="float32")]).kind
+        == "plan"
     )
 
 
@@ -157,7 +158,7 @@ def test_encoders_of_texts_alone_have_a_plan(named):
         Field(f"x{n}", "string", example=each[0], categories=tuple(each))
         for n, each in enumerate([["a", "b", "c"], ["u", "v"]])
     ]
-    assert tried(model, "frame" if named else "array", fields).kind == "plan"
+    assert try_plan(model, "frame" if named else "array", fields).kind == "plan"
 
 
 NAMED = {
@@ -176,7 +177,7 @@ def test_plans_of_named_columns_have_the_bits_of_the_frame(name, dtype):
     frame = frame.round().astype(dtype) if dtype != "float64" else frame
     model = clone(NAMED[name]).fit(frame, (frame.sum(axis=1) > 0).astype(int))
     fields = [Field(c, "number", example=frame[c][0].item(), dtype=dtype) for c in frame]
-    planned = tried(model, "array", fields)
+    planned = try_plan(model, "array", fields)
     method = "transform" if name == "components" else "predict"
     method = "predict_proba" if name == "bayes" else method
     for count in (1, 2, 7, 50):
@@ -193,5 +194,7 @@ def test_many_rows_decide_how_integers_are_added_up():
         target = frame["a"] + frame["c"] > random.integers(20, 100, 300)
         model = LogisticRegression().fit(frame, target)
         fields = [Field(c, "integer", example=int(frame[c][0]), dtype="int64") for c in frame]
-        got = tried(model, "array", fields).call_batch("predict_proba", frame.to_numpy(np.float64))
+        got = try_plan(model, "array", fields).call_batch(
+            "predict_proba", frame.to_numpy(np.float64)
+        )
         assert is_same(got, model.predict_proba(frame))

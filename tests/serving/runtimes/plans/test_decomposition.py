@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan_checks import check, doubts, plan_of, random_rows
+from plan_checks import check, compile_plan, falls_back, random_rows
 from sklearn.datasets import make_classification
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.linear_model import LogisticRegression
@@ -42,9 +42,9 @@ def test_singular_values():
 @pytest.mark.parametrize("model", [PCA(2), TruncatedSVD(2)])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_the_estimator_refuses_is_left_to_it(model, value):
-    plan = plan_of(model.fit(ROWS))
+    plan = compile_plan(model.fit(ROWS))
     for count in (1, 3, 70):
         rows = np.ones((count, 12))
         rows[count // 2, 7] = value
-        assert doubts(plan.batch["transform"], rows)
-        assert doubts(plan.row_by_row["transform"], rows)
+        assert falls_back(plan.batch["transform"], rows)
+        assert falls_back(plan.row_by_row["transform"], rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan_checks import check, doubts, plan_of, random_rows
+from plan_checks import check, compile_plan, falls_back, random_rows
 from sklearn import linear_model, svm
 from sklearn.datasets import make_classification, make_regression
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -40,7 +40,7 @@ def test_a_score_of_exactly_zero(kind):
     model.coef_ = np.zeros_like(model.coef_)
     model.intercept_ = np.zeros_like(model.intercept_)
     check(model, random_rows(12), ("predict", "decision_function"))
-    assert set(plan_of(model).batch["predict"](rows)) == {model.classes_[0]}
+    assert set(compile_plan(model).batch["predict"](rows)) == {model.classes_[0]}
 
 
 def test_logistic_regression_of_texts(labelled):
@@ -65,8 +65,8 @@ def test_logistic_regression_with_many_zeros(labelled):
         for count in (1, 2, 40):
             rows = np.ones((count, 12))
             rows[-1] = np.where(model.coef_[0] == 0, value, 1.0)
-            assert doubts(plan_of(model).batch["predict"], rows)
-            assert doubts(plan_of(model).row_by_row["predict"], rows)
+            assert falls_back(compile_plan(model).batch["predict"], rows)
+            assert falls_back(compile_plan(model).row_by_row["predict"], rows)
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ def test_rows_of_no_class_are_left_to_the_estimator():
     rows, classes = make_classification(300, 12, n_informative=8, n_classes=3, random_state=0)
     model = SGDClassifier(loss="modified_huber", max_iter=20, random_state=0).fit(rows, classes)
     nowhere = next(row for row in random_rows(12) if of_no_class(model, row)).reshape(1, -1)
-    assert doubts(plan_of(model).batch["predict_proba"], nowhere)
-    assert not doubts(plan_of(model).batch["predict"], nowhere)
+    assert falls_back(compile_plan(model).batch["predict_proba"], nowhere)
+    assert not falls_back(compile_plan(model).batch["predict"], nowhere)
 
 
 def test_stochastic_gradient_without_probabilities(labelled):
     model = SGDClassifier(loss="hinge", max_iter=20, random_state=0).fit(*labelled)
     check(model, random_rows(12), ("predict", "decision_function"))
-    assert "predict_proba" not in plan_of(model).batch
+    assert "predict_proba" not in compile_plan(model).batch
 
 
 @pytest.mark.parametrize("solver", ["svd", "eigen", "lsqr"])
@@ -210,17 +210,17 @@ def test_sparse_rows(labelled):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_the_estimator_refuses_is_left_to_it(labelled, value):
-    plan = plan_of(LogisticRegression(max_iter=50).fit(*labelled))
+    plan = compile_plan(LogisticRegression(max_iter=50).fit(*labelled))
     for count in (1, 3, 70):
         rows = np.ones((count, 12))
         rows[count // 2, 7] = value
         for method in SCORED:
-            assert doubts(plan.batch[method], rows)
-            assert doubts(plan.row_by_row[method], rows)
+            assert falls_back(plan.batch[method], rows)
+            assert falls_back(plan.row_by_row[method], rows)
 
 
 def test_sparse_coefficients_have_no_plan():
     rows, classes = make_classification(100, 5, random_state=0)
     model = LogisticRegression().fit(rows, classes).sparsify()
     with pytest.raises(Exception, match="not a dense array"):
-        plan_of(model)
+        compile_plan(model)

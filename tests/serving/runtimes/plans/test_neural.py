@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan_checks import check, doubts, plan_of, random_rows
+from plan_checks import check, compile_plan, falls_back, random_rows
 from sklearn.datasets import make_classification
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sparse_checks import check_sparse
@@ -45,17 +45,17 @@ def test_sparse_rows(labelled):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_the_estimator_refuses_is_left_to_it(labelled, activation, value):
     """Even if a layer's function makes finite numbers of it."""
-    plan = plan_of(MLPClassifier(5, activation=activation, max_iter=5).fit(*labelled))
+    plan = compile_plan(MLPClassifier(5, activation=activation, max_iter=5).fit(*labelled))
     for count in (1, 3, 70):
         rows = np.ones((count, 12))
         rows[count // 2, 7] = value
         for method in ("predict", "predict_proba"):
-            assert doubts(plan.batch[method], rows)
-            assert doubts(plan.row_by_row[method], rows)
+            assert falls_back(plan.batch[method], rows)
+            assert falls_back(plan.row_by_row[method], rows)
 
 
 def test_several_labels_at_once_have_no_plan():
     rows, _ = make_classification(100, 12, random_state=0)
     model = MLPClassifier(5, max_iter=5).fit(rows, rows[:, :3] > 0)
     with pytest.raises(Exception, match="several labels"):
-        plan_of(model)
+        compile_plan(model)

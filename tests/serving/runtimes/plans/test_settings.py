@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plan_checks import doubts, plan_of
+from plan_checks import compile_plan, falls_back
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
@@ -41,7 +41,7 @@ SHORT = (np.int8, np.uint8, np.int16, np.uint16, np.float16, np.float32, bool)
 def test_codes_of_short_dtypes_have_no_plan(kind, dtype):
     values = np.array([[f"c{n:03}"] for n in range(200)], object)
     with pytest.raises(UnplannedError, match="returns codes of"):
-        plan_of(kind(dtype=dtype).fit(values))
+        compile_plan(kind(dtype=dtype).fit(values))
 
 
 @pytest.mark.parametrize("dtype", SHORT)
@@ -54,7 +54,7 @@ def test_counts_of_short_dtypes_have_no_plan(dtype):
             except ValueError:  # this release refuses it
                 continue
             with pytest.raises(UnplannedError):
-                plan_of(model, layout="text")
+                compile_plan(model, layout="text")
 
 
 class Renamed(StandardScaler):
@@ -66,7 +66,7 @@ class Renamed(StandardScaler):
 def test_a_parameter_of_a_later_release_leaves_no_plan():
     later = type("StandardScaler", (Renamed,), {"__module__": "sklearn.preprocessing"})
     with pytest.raises(UnplannedError, match="has an unknown parameter squared"):
-        plan_of(later().fit([[1.0], [2.0]]))
+        compile_plan(later().fit([[1.0], [2.0]]))
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic")
@@ -74,11 +74,11 @@ def test_fitted_floats_of_another_width_leave_no_plan():
     model = StandardScaler().fit([[1.0], [2.0]])
     model.scale_ = model.scale_.astype(np.float16)
     with pytest.raises(UnplannedError, match="has scale_ that is not float64"):
-        plan_of(model)
+        compile_plan(model)
     rows = np.ones((9, 1), np.float32)
     model = MLPRegressor(hidden_layer_sizes=(2,), max_iter=5).fit(rows, rows[:, 0])
     with pytest.raises(UnplannedError, match="is not float64"):
-        plan_of(model)
+        compile_plan(model)
 
 
 def test_functions_of_flags_have_no_plan():
@@ -86,7 +86,7 @@ def test_functions_of_flags_have_no_plan():
     rows = np.array([[np.nan, 1.0], [2.0, 3.0]] * 9)
     model = make_pipeline(MissingIndicator(), FunctionTransformer(np.log1p), Ridge())
     with pytest.raises(UnplannedError, match="may get booleans"):
-        plan_of(model.fit(rows, rows[:, 1]))
+        compile_plan(model.fit(rows, rows[:, 1]))
 
 
 def test_missing_values_in_sparse_rows_are_left_to_the_estimator():
@@ -96,12 +96,12 @@ def test_missing_values_in_sparse_rows_are_left_to_the_estimator():
         [("c", OneHotEncoder(), [0]), ("n", MaxAbsScaler(), [1])], sparse_threshold=1
     )
     model = make_pipeline(columns, DecisionTreeClassifier()).fit(rows, rows[:, 1] > 0)
-    plan = plan_of(model)
+    plan = compile_plan(model)
     missing = np.array([[0.0, np.nan]])
     with pytest.raises(ValueError, match="NaN"):
         model.predict(missing)
-    assert not doubts(plan.batch["predict"], rows)
-    assert doubts(plan.batch["predict"], missing)
+    assert not falls_back(plan.batch["predict"], rows)
+    assert falls_back(plan.batch["predict"], missing)
 
 
 BLOWN = np.array([[1e306, 1.0], [2.0, 3.0]])
@@ -126,10 +126,10 @@ def test_infinities_that_arise_before_a_step_are_left_to_the_estimator(first, se
     model = make_pipeline(first(), SECOND[second], last).fit(SMALL, SMALL[:, 0] > 0)
     with pytest.raises(ValueError, match="infinity"):
         model.predict(BLOWN)
-    plan = plan_of(model)
+    plan = compile_plan(model)
     for part in (plan.batch, plan.row_by_row):
-        assert all(doubts(method, BLOWN) for method in part.values())
-        assert not any(doubts(method, SMALL) for method in part.values())
+        assert all(falls_back(method, BLOWN) for method in part.values())
+        assert not any(falls_back(method, SMALL) for method in part.values())
 
 
 def test_the_table_names_all_planned_classes_and_no_others():
@@ -177,7 +177,7 @@ def test_unknown_categories_with_a_warning_have_no_plan_where_some_are_rare():
     """scikit-learn 1.6 to 1.8 ignore them, later ones take them for rare."""
     values = np.array([["a"]] * 9 + [["b"]], object)
     encoder = OneHotEncoder(min_frequency=2, handle_unknown="infrequent_if_exist").fit(values)
-    plan_of(encoder)
+    compile_plan(encoder)
     encoder.handle_unknown = "warn"
     with pytest.raises(UnplannedError, match="with a warning"):
-        plan_of(encoder)
+        compile_plan(encoder)

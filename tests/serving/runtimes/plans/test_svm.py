@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan_checks import check, doubts, plan_of, random_rows
+from plan_checks import check, compile_plan, falls_back, random_rows
 from sklearn.datasets import make_classification, make_regression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -57,7 +57,7 @@ def test_broken_ties(labelled):
     check(model, random_rows(6, 500), DECIDED)
     model = SVC(gamma="scale", break_ties=True, decision_function_shape="ovo").fit(*labelled)
     with pytest.raises(UnplannedError, match="refuses"):
-        plan_of(model)
+        compile_plan(model)
 
 
 def test_nu_classifier(labelled):
@@ -78,11 +78,11 @@ def test_outliers():
 
 
 def test_rows_that_libsvm_must_not_see(labelled):
-    plan = plan_of(SVC(gamma="scale").fit(*labelled))
+    plan = compile_plan(SVC(gamma="scale").fit(*labelled))
     for bad in (np.full((1, 6), np.nan), np.full((2, 6), np.inf), np.zeros((1, 5))):
         for method in DECIDED:
-            assert doubts(plan.batch[method], bad)
-            assert doubts(plan.row_by_row[method], bad)
+            assert falls_back(plan.batch[method], bad)
+            assert falls_back(plan.row_by_row[method], bad)
 
 
 def test_rows_in_another_order_of_memory(labelled):
@@ -98,11 +98,11 @@ def test_without_plan(labelled):
     ]
     for model in models:
         with pytest.raises(UnplannedError, match="kernel"):
-            plan_of(model)
+            compile_plan(model)
 
 
 def test_altered_support_vectors_have_no_plan(labelled):
     model = SVC(gamma="scale").fit(*labelled)
     model._n_support[0] += 1
     with pytest.raises(UnplannedError, match="support vectors"):
-        plan_of(model)
+        compile_plan(model)

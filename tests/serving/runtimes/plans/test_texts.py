@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from plan_checks import compare, doubts, plan_of
+from plan_checks import compare, compile_plan, falls_back
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import (
@@ -108,13 +108,13 @@ VECTORIZERS: dict[str, Any] = {
 @pytest.mark.parametrize("name", VECTORIZERS)
 def test_texts(name):
     model = VECTORIZERS[name]().fit(TRAINING, CLASSES)
-    planned = plan_of(model, ["text"], "text").batch["transform"]
+    planned = compile_plan(model, ["text"], "text").batch["transform"]
     several = texts(200, 1)
     for asked in (several, TRAINING, ["nothing known"], *([text] for text in several[:50] + ODD)):
         try:
             expected = model.transform(asked)
         except ValueError:
-            assert doubts(planned, asked)
+            assert falls_back(planned, asked)
             continue
         compare(planned(asked), expected, "transform")
 
@@ -122,7 +122,7 @@ def test_texts(name):
 def test_a_chain_of_two_objects():
     first = CountVectorizer().fit(TRAINING)
     model = Chain([first, TfidfTransformer().fit(first.transform(TRAINING))])
-    planned = plan_of(model, ["text"], "text").batch["transform"]
+    planned = compile_plan(model, ["text"], "text").batch["transform"]
     compare(planned(texts(20, 3)), model.transform(texts(20, 3)), "transform")
 
 
@@ -137,14 +137,14 @@ def test_a_column_of_texts():
             ("size", "passthrough", ["size"]),
         ]
     ).fit(table, CLASSES)
-    planned = plan_of(model, list(table), "frame").batch["transform"]
+    planned = compile_plan(model, list(table), "frame").batch["transform"]
     compare(planned([kinds, column, np.arange(300.0)]), model.transform(table), "transform")
     for row in range(20):
         one = slice(row, row + 1)
         rows = [kinds[one], column[one], np.arange(300.0)[one]]
         compare(planned(rows), model.transform(table[one]), "transform")
     missing = np.array([np.nan], object)
-    assert doubts(planned, [kinds[:1], missing, np.zeros(1)])
+    assert falls_back(planned, [kinds[:1], missing, np.zeros(1)])
 
 
 @pytest.mark.parametrize(
@@ -162,16 +162,16 @@ def test_no_plan(model):
     if model.input == "content":
         model.fit(TRAINING)
     with pytest.raises(UnplannedError):
-        plan_of(model, ["text"], "text")
+        compile_plan(model, ["text"], "text")
 
 
 @pytest.mark.parametrize("count", [0, -1, 2**31, 16.0, "16", None])
 def test_no_plan_for_hashes_without_columns(count):
     model = HashingVectorizer(n_features=16).fit(TRAINING)
-    plan_of(model, ["text"], "text")
+    compile_plan(model, ["text"], "text")
     model.n_features = count
     with pytest.raises(UnplannedError, match="number of columns"):
-        plan_of(model, ["text"], "text")
+        compile_plan(model, ["text"], "text")
 
 
 def dicts(count: int, seed: int) -> list[dict[str, Any]]:
@@ -193,7 +193,7 @@ def dicts(count: int, seed: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("sort", [True, False])
 def test_dicts(sparse, sort):
     model = DictVectorizer(sparse=sparse, sort=sort).fit(dicts(200, 0))
-    planned = plan_of(model, ["row"], "dicts").batch["transform"]
+    planned = compile_plan(model, ["row"], "dicts").batch["transform"]
     rows = dicts(500, 1)
     for asked in (rows, *([row] for row in rows[:100])):
         compare(planned(asked), model.transform(asked), "transform")
@@ -201,7 +201,7 @@ def test_dicts(sparse, sort):
 
 def test_dicts_that_are_doubted():
     model = DictVectorizer().fit([{"a": "b", "c": 2}, {"a=b": 1, "c": 1}])
-    planned = plan_of(model, ["row"], "dicts").batch["transform"]
+    planned = compile_plan(model, ["row"], "dicts").batch["transform"]
     for row in (
         {"a": ["b"]},
         {"c": None},
@@ -209,4 +209,4 @@ def test_dicts_that_are_doubted():
         {"c": float("nan")},
         {"c": 10**400},
     ):
-        assert doubts(planned, [row]), row
+        assert falls_back(planned, [row]), row

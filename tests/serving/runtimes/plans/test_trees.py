@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from plan_checks import check, compare, doubts, plan_of, random_rows
+from plan_checks import check, compare, compile_plan, falls_back, random_rows
 from sklearn.datasets import make_classification, make_regression
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
@@ -167,20 +167,20 @@ def test_exponential_loss():
 @titled([*CLASSIFIERS, *BOOSTED[:2], BOOSTED[3]])
 def test_what_the_estimator_refuses_is_left_to_it(model):
     model.fit(*make_classification(200, WIDTH, random_state=0))
-    predict = plan_of(model).batch["predict"]
+    predict = compile_plan(model).batch["predict"]
     huge, endless = random_rows(WIDTH, 5), random_rows(WIDTH, 5)
     huge[3, 2], endless[4, 1] = 1e39, -np.inf
-    assert not doubts(predict, random_rows(WIDTH, 5))
+    assert not falls_back(predict, random_rows(WIDTH, 5))
     for rows in (huge, endless, random_rows(WIDTH - 1, 5), random_rows(WIDTH + 1, 5)):
         with pytest.raises(ValueError, match=r"infinity|features"), np.errstate(over="ignore"):
             model.predict(rows)
-        assert doubts(predict, rows)
+        assert falls_back(predict, rows)
 
 
 @titled([BOOSTED[0], BOOSTED[3]])
 def test_missing_values_that_boosting_refuses(model):
     model.fit(*make_classification(200, WIDTH, random_state=0))
-    assert doubts(plan_of(model).batch["predict"], with_nan(random_rows(WIDTH, 5)))
+    assert falls_back(compile_plan(model).batch["predict"], with_nan(random_rows(WIDTH, 5)))
 
 
 def with_nan(rows):
@@ -215,7 +215,7 @@ def test_histograms_too_large_to_be_copied(monkeypatch):
     monkeypatch.setattr(histograms, "MAX_COPIED", 0)
     model = BOOSTED[2].fit(*make_classification(200, WIDTH, random_state=0))
     with pytest.raises(UnplannedError, match="too large"):
-        plan_of(model)
+        compile_plan(model)
 
 
 def test_what_has_no_plan():
@@ -228,7 +228,7 @@ def test_what_has_no_plan():
         (HistGradientBoostingClassifier(categorical_features=[0], max_iter=3), classes),
     ):
         with pytest.raises(UnplannedError):
-            plan_of(model.fit(whole, target))
+            compile_plan(model.fit(whole, target))
 
 
 @titled([CLASSIFIERS[0], CLASSIFIERS[2], *BOOSTED[1:], *REGRESSORS[2::2]])
@@ -238,10 +238,10 @@ def test_of_frames(model):
     columns = [np.arange(200) % 7, rows[:, 1], rows[:, 2] > 0]
     frame = pd.DataFrame(dict(zip("abc", columns, strict=True)))
     model.fit(frame, values)
-    for method, function in plan_of(model, "abc", "frame").batch.items():
+    for method, function in compile_plan(model, "abc", "frame").batch.items():
         compare(function(columns), getattr(model, method)(frame), method)
-        assert doubts(function, [columns[0] + 2**53, *columns[1:]])
-        assert doubts(function, [columns[0].astype(object), *columns[1:]])
+        assert falls_back(function, [columns[0] + 2**53, *columns[1:]])
+        assert falls_back(function, [columns[0].astype(object), *columns[1:]])
 
 
 def test_the_model_stays_as_it_is(labelled):
@@ -249,6 +249,6 @@ def test_the_model_stays_as_it_is(labelled):
     for model in (CLASSIFIERS[2], *BOOSTED):
         model.fit(rows, classes, sample_weight=weights)
         before, held = model.predict_proba(rows), set(vars(model))
-        plan_of(model).batch["predict_proba"](rows)
+        compile_plan(model).batch["predict_proba"](rows)
         assert set(vars(model)) == held
         compare(model.predict_proba(rows), before, "predict_proba")

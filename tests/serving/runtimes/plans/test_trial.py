@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from plan_trials import manifest, replaced, tried
+from plan_trials import manifest, replace_functions, try_plan
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_classification
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -61,8 +61,8 @@ def mixed():
 
 
 def test_right_plans_pass(numeric, mixed):
-    assert isinstance(tried(numeric), PlannedRuntime)
-    assert isinstance(tried(mixed, "frame", TABLE), PlannedRuntime)
+    assert isinstance(try_plan(numeric), PlannedRuntime)
+    assert isinstance(try_plan(mixed, "frame", TABLE), PlannedRuntime)
 
 
 def planted(monkeypatch, change) -> None:
@@ -92,7 +92,7 @@ def labels(model):
 def test_a_plan_of_wrong_numbers_is_refused(change, numeric, monkeypatch):
     planted(monkeypatch, change)
     with pytest.raises(UnplannedError, match="differs from the estimator's"):
-        tried(numeric)
+        try_plan(numeric)
 
 
 def median(model):
@@ -114,7 +114,7 @@ def test_a_plan_of_wrong_values_is_refused(change, mixed, monkeypatch):
     """What is missing, and categories, are tried too."""
     planted(monkeypatch, change)
     with pytest.raises(UnplannedError, match="differs from the estimator's"):
-        tried(mixed, "frame", TABLE)
+        try_plan(mixed, "frame", TABLE)
 
 
 def test_a_wrong_treatment_of_unknown_categories_is_refused(mixed, monkeypatch):
@@ -125,7 +125,7 @@ def test_a_wrong_treatment_of_unknown_categories_is_refused(mixed, monkeypatch):
 
     planted(monkeypatch, unknown)
     with pytest.raises(UnplannedError, match="differs from the estimator's"):
-        tried(mixed, "frame", TABLE)
+        try_plan(mixed, "frame", TABLE)
 
 
 def test_a_plan_that_answers_what_the_estimator_refuses_is_refused(mixed, monkeypatch):
@@ -136,12 +136,12 @@ def test_a_plan_that_answers_what_the_estimator_refuses_is_refused(mixed, monkey
 
     planted(monkeypatch, lenient)
     with pytest.raises(UnplannedError, match="predicts rows that the estimator rejects"):
-        tried(mixed, "frame", TABLE)
+        try_plan(mixed, "frame", TABLE)
 
 
 def test_rows_that_the_estimator_refuses_do_not_speak_against_a_plan_that_doubts_them(mixed):
     mixed[0].named_transformers_["w"][1].handle_unknown = "error"
-    assert isinstance(tried(mixed, "frame", TABLE), PlannedRuntime)
+    assert isinstance(try_plan(mixed, "frame", TABLE), PlannedRuntime)
 
 
 def doubt(_block):
@@ -164,9 +164,9 @@ def doubt(_block):
     ],
 )
 def test_faults_of_the_code_of_a_plan(change, told, numeric, monkeypatch):
-    replaced(monkeypatch, change)
+    replace_functions(monkeypatch, change)
     with pytest.raises(UnplannedError, match=told):
-        tried(numeric)
+        try_plan(numeric)
 
 
 def test_texts_are_of_the_vocabulary(monkeypatch):
@@ -177,25 +177,25 @@ def test_texts_are_of_the_vocabulary(monkeypatch):
     assert terms == sorted(model.vocabulary_)
     groups = trials.sample_groups(facts, terms)
     assert set(" ".join(text for [text] in groups[1]).split()) == set(terms)
-    assert isinstance(tried(model, "text", [Field("text", "string")]), PlannedRuntime)
+    assert isinstance(try_plan(model, "text", [Field("text", "string")]), PlannedRuntime)
 
     def weight(vectorizer):
         vectorizer._tfidf.idf_ = np.nextafter(vectorizer._tfidf.idf_, 9)
 
     planted(monkeypatch, weight)
     with pytest.raises(UnplannedError, match="differs"):
-        tried(model, "text", [Field("text", "string")])
+        try_plan(model, "text", [Field("text", "string")])
 
 
 def test_nothing_is_known(numeric):
     with pytest.raises(UnplannedError, match="no example row is known"):
-        tried(numeric, "array", [Field(f"x{index}", "number") for index in range(6)])
+        try_plan(numeric, "array", [Field(f"x{index}", "number") for index in range(6)])
 
 
 def test_warnings_of_the_estimator_on_strange_rows_are_not_shown(recwarn):
     rows, classes = make_classification(200, 6, random_state=0)
     model = make_pipeline(MinMaxScaler(), LogisticRegression()).fit(rows, classes)
-    tried(model)
+    try_plan(model)
     assert not recwarn.list
 
 

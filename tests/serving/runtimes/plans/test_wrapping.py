@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plan_checks
 import pytest
-from plan_checks import doubts, plan_of, random_rows
+from plan_checks import compile_plan, falls_back, random_rows
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import make_classification
@@ -67,8 +67,8 @@ def logistic(**settings):
 @pytest.mark.parametrize("inner", [logistic(), GaussianNB(), RidgeClassifier()])
 def test_calibrated(labelled, method, inner):
     model = CalibratedClassifierCV(inner, method=method, cv=2).fit(*labelled)
-    proba = plan_of(model).batch["predict_proba"]
-    certain = [row for row in random_rows(12, 120) if not doubts(proba, row.reshape(1, -1))]
+    proba = compile_plan(model).batch["predict_proba"]
+    certain = [row for row in random_rows(12, 120) if not falls_back(proba, row.reshape(1, -1))]
     assert len(certain) > 40
     check(model, np.array(certain), PROBABLE)
 
@@ -89,7 +89,7 @@ def test_calibrated_on_pairs_has_no_plan():
     rows, classes = make_classification(200, 8, n_informative=5, n_classes=4, random_state=0)
     inner = SVC(gamma="scale", decision_function_shape="ovo")
     with pytest.raises(UnplannedError):
-        plan_of(CalibratedClassifierCV(inner, cv=2).fit(rows, classes))
+        compile_plan(CalibratedClassifierCV(inner, cv=2).fit(rows, classes))
 
 
 def voters():
@@ -146,13 +146,13 @@ def test_one_versus_rest_of_equals():
     for estimator in model.estimators_:
         estimator.coef_ *= 0
         estimator.intercept_ *= 0
-    assert doubts(plan_of(model).batch["predict"], random_rows(8, 1))
+    assert falls_back(compile_plan(model).batch["predict"], random_rows(8, 1))
 
 
 def test_several_labels_at_once_have_no_plan():
     rows, _ = make_classification(100, 6, random_state=0)
     with pytest.raises(UnplannedError, match="several labels"):
-        plan_of(OneVsRestClassifier(logistic()).fit(rows, rows[:, :3] > 0))
+        compile_plan(OneVsRestClassifier(logistic()).fit(rows, rows[:, :3] > 0))
 
 
 def test_several_targets(labelled):
@@ -177,7 +177,7 @@ def test_search(labelled, kind):
 def test_search_that_kept_no_estimator_has_no_plan(labelled):
     model = GridSearchCV(logistic(), {"C": [0.1, 1.0]}, cv=2, refit=False).fit(*labelled)
     with pytest.raises(UnplannedError):
-        plan_of(model)
+        compile_plan(model)
 
 
 TRANSFORMERS = [
@@ -204,7 +204,7 @@ def centred(rows):
 def test_targets_transformed_otherwise_have_no_plan(targeted, transformer):
     model = TransformedTargetRegressor(Ridge(), transformer=transformer).fit(*targeted)
     with pytest.raises(UnplannedError, match="target"):
-        plan_of(model)
+        compile_plan(model)
 
 
 @pytest.mark.parametrize("features", [1.0, 0.5])
@@ -239,4 +239,4 @@ def test_dummy_regressor():
 @pytest.mark.parametrize("strategy", ["stratified", "uniform"])
 def test_dummies_that_guess_have_no_plan(strategy):
     with pytest.raises(UnplannedError, match="chance"):
-        plan_of(DummyClassifier(strategy=strategy).fit(np.zeros((3, 2)), [1, 1, 2]))
+        compile_plan(DummyClassifier(strategy=strategy).fit(np.zeros((3, 2)), [1, 1, 2]))
