@@ -90,6 +90,7 @@ say() { echo "engine: $*" >&2; }
 
 give_up() {
     say "no usable Docker engine: $*"
+    say "start Docker, or run this as root on Debian or Ubuntu; without one: .venv/bin/pytest"
     exit 8
 }
 

@@ -2,6 +2,7 @@
 # Runs the files of tests that need an engine and some long ones in parallel to all others. The output of
 # the first is shown when both have ended. Exit status 1 if a test of either fails.
 set -u
+export MODELPACK_TEST_ENGINE_REQUIRED=1
 cd "$(dirname "$0")/.."
 log=$(mktemp)
 .venv/bin/pytest --part engine >"$log" 2>&1 &

@@ -25,6 +25,7 @@ from modelpack.types import BaseImage, IndexSettings
 ROOT = Path(__file__).parents[1]
 LONG = {"test_prediction_oracle.py", "test_schemathesis.py"}
 """Files that are run beside the others, so that both parts take the same time."""
+ENGINE_REQUIRED = "MODELPACK_TEST_ENGINE_REQUIRED"  # set by `make test`
 
 
 # As where pyarrow is not installed, which else keeps the strings of pandas 3: what is saved of
@@ -67,21 +68,23 @@ def engine_refusal() -> str:
         command = ["docker", "version", "--format={{.Server.Version}}"]
         done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
     except FileNotFoundError:
-        return "no container engine answers: there is no docker command"
-    return f"no container engine answers: {done.stderr.strip()}" if done.returncode else ""
+        return "no container engine answers: docker is not installed; run `make engine`"
+    why = f"no container engine answers: {done.stderr.strip()}; run `make engine`"
+    return why if done.returncode else ""
 
 
 @pytest.fixture(autouse=True)
 def needs_engine(request: pytest.FixtureRequest) -> None:
-    """A test marked `engine` is skipped where there is none, except in CI, where it fails."""
+    """A test marked `engine` is skipped where there is none. In CI and `make test`, it fails."""
     if request.node.get_closest_marker("engine") is None:
         return
     if refusal := request.getfixturevalue("engine_refusal"):
-        _without(refusal)
+        _without(refusal, ENGINE_REQUIRED)
 
 
-def _without(refusal: str) -> NoReturn:
-    if os.environ.get("CI"):
+def _without(refusal: str, variable: str = "CI") -> NoReturn:
+    """Skip a test, or let it fail if `variable` or CI is set."""
+    if os.environ.get("CI") or os.environ.get(variable):
         pytest.fail(refusal)
     pytest.skip(refusal)
 
@@ -89,7 +92,7 @@ def _without(refusal: str) -> NoReturn:
 @pytest.fixture(scope="session")
 def engine(engine_refusal: str) -> DockerEngine:
     if engine_refusal:
-        _without(engine_refusal)
+        _without(engine_refusal, ENGINE_REQUIRED)
     return select_engine("docker")
 
 
@@ -99,7 +102,7 @@ def base(engine: DockerEngine) -> BaseImage:
     try:
         return engine.builder.find_base_image(PYTHONS)
     except NoEngineError as error:
-        _without(f"{error.message} {error.hint}")
+        _without(f"{error.message} {error.hint}", ENGINE_REQUIRED)
 
 
 @pytest.fixture(scope="session")

@@ -93,6 +93,7 @@ def test_failed_writes_leave_no_partial_file(tmp_path: Path) -> None:
     target.write_text("old")
     with pytest.raises(UnicodeEncodeError):
         files.atomic_write_text(target, "new \ud800")
+    assert contents(tmp_path) == {"target": "old"}
     with pytest.raises(FileNotFoundError):
         files.link_or_copy(tmp_path / "missing", target)
     (tmp_path / "directory").mkdir()

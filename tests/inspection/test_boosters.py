@@ -126,9 +126,9 @@ def test_features_that_share_one_long_name_cost_nothing():
     core = struct.pack("<iI", 16, 4 + len(vtable))
     data = struct.pack("<I", 20) + vtable + core + vtable + trees + vtable + feature
     assert Table.root(data).table(1).tables(5)[-1].text(4) == name.decode()
-    started = time.perf_counter()
+    started = time.process_time()
     assert booster(part("catboost", b"CBM1size" + data)).names is None
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_huge_number_of_classes_allocates_no_labels(tmp_path):

@@ -5,6 +5,7 @@ import random
 import re
 import struct
 import time
+from itertools import islice
 from pathlib import Path
 
 import lightgbm
@@ -34,8 +35,7 @@ FILES = {
     "onnx": ("onnx", (SAMPLES / "onnx" / "model.onnx").read_bytes()),
     "onnx trees": ("onnx", onnx.forest([2, 0, 0])),
 }
-BROKEN = "broken-invariant"
-SECONDS = 1.0
+BROKEN, MUTANTS = "broken-invariant", 200
 
 
 def read(reader, data):
@@ -63,12 +63,7 @@ def test_what_is_cut_is_refused_or_whole(reader, data):
 @pytest.mark.parametrize(("reader", "data"), FILES.values(), ids=FILES)
 def test_what_is_changed_at_random_is_no_bug(reader, data):
     chance = random.Random(4)
-    end = time.monotonic() + SECONDS
-    codes = []
-    for mutant in mutants(data, chance):
-        codes.append(read(reader, mutant))
-        if time.monotonic() > end:
-            break
+    codes = [read(reader, mutant) for mutant in islice(mutants(data, chance), MUTANTS)]
     assert sum(code is not None for code in codes) > len(codes) / 20
 
 
@@ -560,9 +555,9 @@ def test_values_of_onnx_that_come_of_each_other_cost_little(tmp_path):
         [onnx.tensor("v0", onnx.FLOAT, [None, 4])],
         [onnx.tensor("v200", onnx.FLOAT, [None, None])],
     )
-    started = time.monotonic()
+    started = time.process_time()
     assert read("onnx", data) is None
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(("reader", "data"), FILES.values(), ids=FILES)

@@ -49,6 +49,10 @@ def lines_of(iris, before: int, answer: raw.Response) -> list[dict]:
 HOSTILE = ("\r\nGET /x", "\x1b[31mred\x1b[0m", "\u202ereversed", '"},{"level":"error', "\x00")
 
 
+UNDERSTOOD = {"encoded": HOSTILE, "target": HOSTILE[3:4], "method": ()}
+"""Place -> what may be written there. The two in the middle may be in the value of a header."""
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=["crlf", "ansi", "bidi", "json", "nul"])
 @pytest.mark.parametrize("place", ["target", "encoded", "header", "id", "traceparent", "method"])
 def test_what_a_client_writes_adds_no_line_to_the_log(iris, text, place):
@@ -61,7 +65,7 @@ def test_what_a_client_writes_adds_no_line_to_the_log(iris, text, place):
     head = b"%b %b HTTP/1.1\r\nHost: model\r\n%b: %b\r\n\r\n" % (method, target, name, value)
     before = len(iris.log_path.read_bytes())
     answer = raw.request(iris.port, head)
-    assert answer.status in {400, 404}
+    assert answer.status == (404 if text in UNDERSTOOD.get(place, HOSTILE[2:4]) else 400)
     time.sleep(0.05)
     added = iris.log_path.read_bytes()[before:]
     for written in (hostile, b"\x1b", b"\xe2\x80\xae", b"red", b"reversed"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -95,12 +96,13 @@ HELD = {"MODELPACK_MAX_HELD_BYTES": "300000"}
 """Of two requests or responses below, but not of three."""
 
 
-def test_closed_connections_free_their_memory(iris_bundle, start):
+def test_reset_connections_free_their_memory(iris_bundle, start):
     server = start(iris_bundle, **HELD)
     for _ in range(4):
         with raw.Client(server.port) as client:
             client.send(raw.HEAD + b"Content-Length: 200000\r\n\r\n" + b" " * 150_000)
             assert raw.request(server.port, raw.get("/healthz")).status == 200
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1" + bytes(7))
     assert outcome(server.port, raw.post(raw.ROW + b" " * 150_000)) == 200
 
 

@@ -11,6 +11,8 @@ import raw
 from processes import resident_bytes, worker_pids
 
 REQUESTS = 100_000 if os.environ.get("MODELPACK_SOAK") else 5_000
+MAX_SLOPE = 40 if REQUESTS > 5_000 else 800
+"""Bytes per request. A sample varies by some 100 KiB, which few requests do not even out."""
 SAMPLES = 20
 KINDS = (
     raw.post(),
@@ -40,7 +42,7 @@ def test_memory_does_not_grow(iris, figure):
         f"{REQUESTS} requests: {samples[0] >> 10} KiB after the first {REQUESTS // SAMPLES}, "
         f"{samples[-1] >> 10} KiB at the end, {slope:.0f} bytes a request in the second half"
     )
-    assert samples[-1] - samples[SAMPLES // 2] < 4 << 20
+    assert slope < MAX_SLOPE
 
 
 def mixture(port: int, count: int) -> None:
