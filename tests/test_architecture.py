@@ -45,6 +45,14 @@ FILES = {
     for path in sorted(PACKAGE.rglob("*.py"))
 }
 """Dotted path below the package -> file; that of a folder ends in `__init__`."""
+VAGUE_NAMES = {
+    "asked", "found", "here", "judged", "laid", "made", "of", "opened", "said", "settled", "there",
+    "told", "words"
+}  # fmt: skip
+"""Names that do not say what a value is, or what a function returns."""
+TEST_FOLDERS = ("benchmarks", "clients", "scripts", "serving/abuse", "support")
+"""Folders of tests/ that are not folders of the package. Those of data may have any folders."""
+DATA_FOLDERS = ("bundles", "data", "golden")
 
 
 def rows(name: str) -> list[list[list[str]]]:
@@ -159,6 +167,50 @@ def test_part_in_the_image_imports_only_what_is_there(part: str, libraries: set[
         if not module.startswith(f"modelpack.{part}")
     }
     assert tops - set(sys.stdlib_module_names) <= libraries
+
+
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+NODES = [
+    (key, node) for key, path in FILES.items() for node in ast.walk(ast.parse(path.read_text()))
+]
+
+
+def defined_name(node: ast.AST) -> str:
+    """Return the name of a definition, a parameter, or a variable but `found` and `words`."""
+    if isinstance(node, Definition):
+        return node.name.lower()
+    if isinstance(node, ast.arg):
+        return node.arg
+    is_variable = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    return node.id if is_variable and node.id not in {"found", "words"} else ""
+
+
+def test_names_describe_their_value() -> None:
+    names = [(key, defined_name(node)) for key, node in NODES]
+    assert [
+        f"{key}: {name}"
+        for key, name in names
+        if name.strip("_") in VAGUE_NAMES or name.lstrip("_").startswith("of_")
+    ] == []
+
+
+def test_docstrings_begin_with_a_summary() -> None:
+    assert [
+        f"{key}: {node.name}"
+        for key, node in NODES
+        if isinstance(node, Definition) and (ast.get_docstring(node) or "").startswith("Raises")
+    ] == []
+
+
+def test_tests_mirror_the_package() -> None:
+    tests = ROOT / "tests"
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("*.py")} - {Path()}
+    expected = {*FOLDERS, *map(Path, TEST_FOLDERS)}
+    assert [
+        str(folder)
+        for folder in sorted(folders)
+        if folder not in expected and folder.parts[0] not in DATA_FOLDERS
+    ] == []
 
 
 def test_console_script_is_callable() -> None:

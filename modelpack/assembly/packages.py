@@ -75,12 +75,12 @@ def _empty(folder: str) -> None:
             os.unlink(path)
 
 
-def _main(words: list[str]) -> None:
+def _main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--stage", required=True, help="folder of the wheelhouse")
     parser.add_argument("--unpack", nargs=2, metavar=("ROOT", "BASE"), help="do not install")
     parser.add_argument("names", nargs="+")
-    options = parser.parse_args(words)
+    options = parser.parse_args(arguments)
     if options.unpack:
         root, base = options.unpack
         unpack(root, base, options.stage, options.names)

@@ -42,14 +42,14 @@ def ca_bundle() -> str:
     return _CA if os.path.isfile(_CA) and os.path.getsize(_CA) > 0 else ""
 
 
-def parse(words: list[str]) -> argparse.Namespace:
+def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", nargs="?")
     parser.add_argument("--lock", required=True)
     parser.add_argument("--python", help="version that the wheels are for")
     parser.add_argument("--build", help="distributions to build, separated by commas")
     parser.add_argument("--install", action="store_true", help="install instead, for a build")
-    return parser.parse_args(words)
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -128,19 +128,19 @@ STYLES = {
 }
 
 
-def view_diff(found: Difference) -> Group:
+def view_diff(difference: Difference) -> Group:
     """Return the report: first what callers notice first."""
-    parts: list[RenderableType] = [_sides(found)]
-    for name, section in found.sections:
+    parts: list[RenderableType] = [_sides(difference)]
+    for name, section in difference.sections:
         parts += [Text(), _heading(name, section)]
         if section.changes or section.unknown:
             parts.append(_details(section))
-    return Group(*parts, Text(), _verdict(found))
+    return Group(*parts, Text(), _verdict(difference))
 
 
-def _sides(found: Difference) -> Table:
+def _sides(difference: Difference) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
-    for name, side in (("old", found.old), ("new", found.new)):
+    for name, side in (("old", difference.old), ("new", difference.new)):
         table.add_row(Text(name, "bold"), printable(side.name), Text(_side_text(side), "dim"))
     return table
 
@@ -175,14 +175,14 @@ def _note(line: Line) -> Text:
     return Text.assemble((f"{line.impact:<12}", STYLES[line.impact]), printable(line.note))
 
 
-def _verdict(found: Difference) -> Text:
+def _verdict(difference: Difference) -> Text:
     """Return the conclusion in one line."""
-    if not found.differing:
+    if not difference.differing:
         return Text("nothing differs", "green")
-    if found.breaking:
-        return Text(f"breaks callers: {', '.join(found.breaking)}", STYLES["breaking"])
-    differing = f"differs: {', '.join(found.differing)}"
-    known = found.signature.verdict != "unknown"
+    if difference.breaking:
+        return Text(f"breaks callers: {', '.join(difference.breaking)}", STYLES["breaking"])
+    differing = f"differs: {', '.join(difference.differing)}"
+    known = difference.signature.verdict != "unknown"
     return Text(f"callers need no change; {differing}" if known else differing, "bold")
 
 
@@ -192,25 +192,25 @@ _MARKS = {"same": "\u2705", "changed": "\u270f\ufe0f", "compatible": "\u2139\ufe
           "breaking": "\u274c", "unknown": "\u2754"}  # fmt: skip
 
 
-def write_markdown(found: Difference, path: Path) -> None:
+def write_markdown(difference: Difference, path: Path) -> None:
     """Write the report as Markdown.
 
     Raises:
         UsageError: The file cannot be written.
     """
     try:
-        atomic_write_text(path, markdown_text(found))
+        atomic_write_text(path, markdown_text(difference))
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}.", hint="Choose another --markdown FILE."
         ) from error
 
 
-def markdown_text(found: Difference) -> str:
+def markdown_text(difference: Difference) -> str:
     """Return a table of the sections, and a fold with the differences of each."""
-    sections = list(found.sections)
+    sections = list(difference.sections)
     parts = [
-        f"### {markdown_code(found.old.name)} \u2192 {markdown_code(found.new.name)}",
+        f"### {markdown_code(difference.old.name)} \u2192 {markdown_code(difference.new.name)}",
         "",
         "| | | |",
         "|---|---|---|",

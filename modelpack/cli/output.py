@@ -98,18 +98,18 @@ def model(spec: ModelSpec, code: Code) -> None:
     out.print(model_view.view(spec, code))
 
 
-def diff(found: Difference) -> None:
+def diff(difference: Difference) -> None:
     """Print the result of `modelpack diff`."""
     from . import diff_view  # noqa: PLC0415 - loads modelpack.diff, which no other command needs
 
-    out.print(diff_view.view_diff(found))
+    out.print(diff_view.view_diff(difference))
 
 
-def diff_markdown(found: Difference, path: Path) -> None:
+def diff_markdown(difference: Difference, path: Path) -> None:
     """Write the result of `modelpack diff` for a pull request, or raise UsageError."""
     from . import diff_view  # noqa: PLC0415 - as above
 
-    diff_view.write_markdown(found, path)
+    diff_view.write_markdown(difference, path)
 
 
 def report(smoke: SmokeReport) -> Table:
@@ -162,10 +162,10 @@ def smoke(outcome: SmokeReport) -> None:
     err.print(_figures(outcome))
 
 
-def rulings(found: Iterable[Ruling]) -> None:
+def rulings(outcomes: Iterable[Ruling]) -> None:
     """Print the result of `modelpack scan`."""
     table = Table("rule", "", "after", "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
-    for ruling in found:
+    for ruling in outcomes:
         mark = Text("holds", "green") if ruling.passed else Text("broken", "bold red")
         violations = "\n".join(f"{each.where}: {each.what}" for each in ruling.violations)
         table.add_row(ruling.rule, mark, ", ".join(ruling.sources), lines(violations))

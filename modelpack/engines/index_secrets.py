@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from modelpack import index_env
+from modelpack.oci.reference import is_loopback
 from modelpack.types import IndexSettings
 
 _PIP_CONF = "MODELPACK_PIP_CONF"
@@ -35,14 +35,8 @@ def _uses_loopback(index: IndexSettings, environ: Mapping[str, str]) -> bool:
     """Return whether an index or a proxy is on the loopback, which the network of a build lacks."""
     proxies = (environ[name] for name in environ if name.upper() in {*_PROXIES} - {"NO_PROXY"})
     urls = filter(None, (index.index_url, *index.extra_index_urls, *proxies))
-    return any(_is_loopback(urlsplit(url if "://" in url else f"//{url}").hostname) for url in urls)
-
-
-def _is_loopback(host: str | None) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    except ValueError:  # another name
-        return False
+    parts = (urlsplit(url if "://" in url else f"//{url}") for url in urls)
+    return any(is_loopback(each.netloc.rpartition("@")[2].lower()) for each in parts)
 
 
 def for_uv(index: IndexSettings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -173,18 +173,18 @@ def _entry(row: list[Any]) -> Entry:
     return Entry(*row)
 
 
-def _store_listing(diff_id: str, found: tuple[Entry, ...]) -> None:
+def _store_listing(diff_id: str, entries: tuple[Entry, ...]) -> None:
     path = _place(diff_id)
-    rows = list(map(attrgetter(*_FIELDS), found))
+    rows = list(map(attrgetter(*_FIELDS), entries))
     atomic_write_text(path, json.dumps(rows, separators=(",", ":")))
     _remove_oldest(path.parent)
 
 
 def _remove_oldest(folder: Path) -> None:
-    found = [(file.stat(), file) for file in folder.glob("*.json")]
-    found.sort(key=lambda pair: pair[0].st_mtime, reverse=True)
+    listings = [(file.stat(), file) for file in folder.glob("*.json")]
+    listings.sort(key=lambda pair: pair[0].st_mtime, reverse=True)
     size = 0
-    for number, (stat, file) in enumerate(found, 1):
+    for number, (stat, file) in enumerate(listings, 1):
         size += stat.st_size
         if number > _KEPT or size > _KEPT_BYTES:
             file.unlink(missing_ok=True)

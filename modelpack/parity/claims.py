@@ -71,6 +71,6 @@ def parity_text(claim: Parity | None) -> str:
     return f"{how} {source} ({claim.rows} row{'' if claim.rows == 1 else 's'})"
 
 
-def is_same_claim(claimed: Parity | None, found: Parity | None) -> bool:
+def is_same_claim(claimed: Parity | None, confirmed: Parity | None) -> bool:
     """Return whether both have the same labels, so that the bundle can stay as rendered."""
-    return parity_labels(claimed) == parity_labels(found)
+    return parity_labels(claimed) == parity_labels(confirmed)

@@ -33,7 +33,7 @@ _OUT_OF_MEMORY = 137
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """What to predict.
+    """The input and the options of a prediction.
 
     Attributes:
         rows: A file, or None for stdin.

@@ -80,9 +80,9 @@ class UnpackedBase:
             return rootfs.from_rootfs(self.root, self.python)
         if self.sibling:
             return rootfs.from_rootfs(unpacked(self.sibling), self.python)
-        return self._of_this_machine()
+        return self._host_interpreter()
 
-    def _of_this_machine(self) -> Interpreter:
+    def _host_interpreter(self) -> Interpreter:
         version = rootfs.version_of(self.root, self.python)
         found = rootfs.from_host(version)
         if found is None:
@@ -169,7 +169,7 @@ def _digest(image: Image) -> str:
 
 
 class BaseImageSource:
-    """Where the base images of one engine come from.
+    """The source of the base images of one engine.
 
     A location on disk, once typed to `find`, replaces every reference.
     """
@@ -236,8 +236,8 @@ def _sibling(location: str) -> Iterator[oci.Image | None]:
 
 
 def _open(location: str, platform: str) -> AbstractContextManager[oci.Image]:
-    opened = oci.open_image if locations.is_location(location) else _pulled
-    return opened(location, platform)
+    open_image = oci.open_image if locations.is_location(location) else _pulled
+    return open_image(location, platform)
 
 
 @contextmanager

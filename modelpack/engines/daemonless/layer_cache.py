@@ -1,6 +1,6 @@
 """Compressed layers in the cache.
 
-A layer is found by a key of all that it was made of.
+The key of a layer is a digest of its inputs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEPT_SECONDS = 30 * 86400.0
 
 @dataclass(frozen=True)
 class CachedLayer:
-    """A compressed layer in the cache. `size`: in bytes, as it is there."""
+    """A compressed layer in the cache. `size`: compressed, in bytes."""
 
     diff_id: str
     digest: str
@@ -39,7 +39,7 @@ class CachedLayer:
 
 
 def find(key: str) -> CachedLayer | None:
-    """The layer that was made of the same; its time of use is now."""
+    """Return the layer with this key, if it is cached, and update its time of use."""
     with suppress(OSError, ValueError, TypeError):
         kept = CachedLayer(**json.loads(_note(key).read_text()))
         if kept.path.stat().st_size == kept.size:
@@ -50,55 +50,57 @@ def find(key: str) -> CachedLayer | None:
 
 
 def compress_layer(key: str, members: Iterable[layers.Member]) -> CachedLayer:
-    """The layer of these files, kept under `key`."""
-    with _place() as place:
-        made = layers.write(place, members)
-        assert made.blob is not None  # noqa: S101 - as it has been written
-        return _keep(key, place, CachedLayer(made.diff_id, made.blob.digest, made.blob.size))
+    """Compress the layer of these files, and store it under `key`."""
+    with _new_file() as path:
+        layer = layers.write(path, members)
+        assert layer.blob is not None  # noqa: S101 - as it has been written
+        return _store(key, path, CachedLayer(layer.diff_id, layer.blob.digest, layer.blob.size))
 
 
 def from_base_layer(layer: Layer) -> CachedLayer:
-    """A layer of another image: as it is there, or compressed where it is not.
+    """Return a layer of another image, compressed if it is not.
 
     Raises:
-        UsageError: it is damaged, or not the layer that it says it is.
+        UsageError: The layer is damaged, or has another digest.
     """
     key = f"base-{layer.diff_id.removeprefix('sha256:')}"
     kept = find(key)
     if kept is not None:
         return kept
-    with _place() as place:
+    with _new_file() as path:
         if layer.blob is None or layer.blob.digest == layer.diff_id:
-            return _keep(key, place, _packed(layer, place))
-        return _keep(key, place, _fetched(layer, layer.blob, place))
+            return _store(key, path, _compress(layer, path))
+        return _store(key, path, _copy(layer, layer.blob, path))
 
 
-def require(found: str, wanted: str) -> None:
-    """Raises:
-    UsageError: a layer has another digest.
+def require_digest(actual: str, expected: str) -> None:
+    """Require the expected digest of a layer.
+
+    Raises:
+        UsageError: The layer has another one.
     """
-    if found != wanted:
-        raise damaged_layer(f"it has the digest {found} and should have {wanted}")
+    if actual != expected:
+        raise damaged_layer(f"it has the digest {actual} and should have {expected}")
 
 
-def _packed(layer: Layer, place: Path) -> CachedLayer:
-    with layer.open() as stream, place.open("xb") as file:
+def _compress(layer: Layer, path: Path) -> CachedLayer:
+    with layer.open() as stream, path.open("xb") as file:
         measured = HashingReader(stream, streams.LAYER)
         digest = layers.compress_to(measured.chunks(), file)
-    require(measured.digest, layer.diff_id)
-    return CachedLayer(layer.diff_id, digest, place.stat().st_size)
+    require_digest(measured.digest, layer.diff_id)
+    return CachedLayer(layer.diff_id, digest, path.stat().st_size)
 
 
-def _fetched(layer: Layer, blob: Blob, place: Path) -> CachedLayer:
-    with blob.open() as stream, place.open("xb") as file:
-        require(_copied(stream, file), blob.digest)
-    with place.open("rb") as packed, decompress(packed) as plain:
-        require(_copied(plain), layer.diff_id)
+def _copy(layer: Layer, blob: Blob, path: Path) -> CachedLayer:
+    with blob.open() as stream, path.open("xb") as file:
+        require_digest(_copy_and_hash(stream, file), blob.digest)
+    with path.open("rb") as packed, decompress(packed) as content:
+        require_digest(_copy_and_hash(content), layer.diff_id)
     return CachedLayer(layer.diff_id, blob.digest, blob.size, blob.media_type)
 
 
-def _copied(stream: IO[bytes], file: IO[bytes] | None = None) -> str:
-    """The digest of what is read, and written to `file`."""
+def _copy_and_hash(stream: IO[bytes], file: IO[bytes] | None = None) -> str:
+    """Return the digest of a stream, which is copied to `file`."""
     measured = HashingReader(stream, streams.LAYER)
     for chunk in measured.chunks():
         if file:
@@ -106,23 +108,23 @@ def _copied(stream: IO[bytes], file: IO[bytes] | None = None) -> str:
     return measured.digest
 
 
-def _keep(key: str, place: Path, kept: CachedLayer) -> CachedLayer:
-    place.replace(kept.path)
-    atomic_write_text(_note(key), json.dumps(asdict(kept)))
-    return kept
+def _store(key: str, path: Path, layer: CachedLayer) -> CachedLayer:
+    path.replace(layer.path)
+    atomic_write_text(_note(key), json.dumps(asdict(layer)))
+    return layer
 
 
 @contextmanager
-def _place() -> Iterator[Path]:
-    """Where a new file is made; what is not used any more is gone afterwards."""
+def _new_file() -> Iterator[Path]:
+    """Yield the path of a temporary file. Layers that were not used for long are removed."""
     folder = files.cache_directory("blobs")
     with processes.temporary_directory(".making-", folder) as scratch:
         yield scratch / "blob"
     oldest = time.time() - _KEPT_SECONDS
-    for path in (*folder.glob("sha256-*"), *files.cache_directory("made").glob("*.json")):
+    for old in (*folder.glob("sha256-*"), *files.cache_directory("made").glob("*.json")):
         with suppress(OSError):
-            if path.stat().st_mtime < oldest:
-                path.unlink()
+            if old.stat().st_mtime < oldest:
+                old.unlink()
 
 
 def _note(key: str) -> Path:

@@ -309,18 +309,18 @@ class _Interpreter:
                 raise unsupported_instruction(instruction, "a command needs a container")
 
     def _assemble(
-        self, instruction: Instruction, mounts: Sequence[Mount], module: str, words: list[str]
+        self, instruction: Instruction, mounts: Sequence[Mount], module: str, arguments: list[str]
     ) -> Command:
-        match module, words:
+        match module, arguments:
             case "wheels", ["/wheels", "--lock", lock, "--python", python] if lock == _MOUNTED_LOCK:
                 return self._wheels(instruction, mounts, python)
             case "packages", ["--stage", "image", "--unpack", "/debian", "/base", *names] if (
                 Mount(f"/{BASE}", "", BASE) in mounts
             ):
                 return self._packages(instruction, tuple(names))
-        if module in _REPLACED or not all(word.startswith("/") for word in words):
+        if module in _REPLACED or not all(each.startswith("/") for each in arguments):
             raise unsupported_instruction(instruction, "a command needs a container")
-        return Assemble(module, tuple(words))
+        return Assemble(module, tuple(arguments))
 
     def _packages(self, instruction: Instruction, names: tuple[str, ...]) -> UnpackDebian:
         """Return the step that unpacks what is downloaded before the build."""

@@ -32,11 +32,11 @@ _LINKS = 40  # that a path may go through, as for Linux
 
 
 def extract(layers: Iterable[Layer], folder: Path) -> None:
-    """Puts the files that the layers make of each other into the new folder.
+    """Unpack layers into a new folder, each over the ones before.
 
     Raises:
-        UsageError: a layer is damaged, or not the one that it says it is.
-        BuildFailedError: it cannot be unpacked here.
+        UsageError: A layer is damaged, or has another digest.
+        BuildFailedError: A layer cannot be unpacked.
     """
     folder.mkdir()
     for layer in layers:
@@ -47,9 +47,9 @@ def extract(layers: Iterable[Layer], folder: Path) -> None:
         except (ValueError, OSError) as error:
             raise BuildFailedError(
                 f"A layer of the image cannot be unpacked: {error}.",
-                hint="Look for space on the disk of the cache, and get the image once more.",
+                hint="Check the free space of the cache's disk, and pull the image again.",
             ) from error
-        layer_cache.require(measured.digest, layer.diff_id)
+        layer_cache.require_digest(measured.digest, layer.diff_id)
 
 
 def resolve(root: Path, path: str, *, last: bool = True) -> Path:
@@ -225,10 +225,10 @@ class Interpreter:
 
 
 def from_rootfs(root: Path, python: str) -> Interpreter:
-    """The `pythonX.Y` of an unpacked image that is of this machine's platform.
+    """Return the `pythonX.Y` of an unpacked image for the platform of this machine.
 
     Raises:
-        BuildFailedError: there is none.
+        BuildFailedError: The image has no such interpreter.
     """
     binary = binary_of(root, python)
     prefix = binary.parents[1]
@@ -252,8 +252,10 @@ def from_host(version: str) -> Interpreter | None:
 
 
 def binary_of(root: Path, python: str) -> Path:
-    """Raises:
-    BuildFailedError: the image has no such interpreter.
+    """Return the path of `pythonX.Y` in an unpacked image.
+
+    Raises:
+        BuildFailedError: The image has no such interpreter.
     """
     for folder in ("usr/local/bin", "usr/bin"):
         binary = resolve(root, f"{folder}/python{python}")
@@ -261,7 +263,7 @@ def binary_of(root: Path, python: str) -> Path:
             return binary
     raise BuildFailedError(
         f"The base image has no python{python} in /usr/local/bin or /usr/bin.",
-        hint="Give an image of Python with --base-image.",
+        hint="Choose an image with Python: --base-image",
     )
 
 

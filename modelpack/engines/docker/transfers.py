@@ -43,7 +43,7 @@ def pull(connect: Connect, reference: str, timeout: float) -> str:
             if why:
                 return why
     except Empty:
-        return f"its registry does not answer within {timeout:g} s"
+        return f"its registry does not respond within {timeout:g} s"
     return ""
 
 
@@ -123,28 +123,28 @@ _EXISTING = re.compile("Layer already exists|Mounted from ")
 _CAUSES = (
     (
         r"HTTP response to HTTPS client",
-        "it speaks no TLS",
-        'If that is meant, put it into "insecure-registries" of /etc/docker/daemon.json.',
+        "it does not use TLS",
+        'To allow that, add it to "insecure-registries" in /etc/docker/daemon.json.',
     ),
     (
         r"x509: |certificate",
-        "nobody who is trusted here vouches for its certificate",
-        "Put its authority into /etc/docker/certs.d/{0}/ca.crt.",
+        "no trusted authority has signed its certificate",
+        "Add its authority to /etc/docker/certs.d/{0}/ca.crt.",
     ),
-    (r"no such host|server misbehaving", "there is no such host", "Look at its spelling."),
-    (r"connection refused", "nothing listens there", "Is it running, and is the port right?"),
-    (r"timeout|deadline exceeded", "it does not answer in time", "Try again later."),
+    (r"no such host|server misbehaving", "the host does not exist", "Check the spelling."),
+    (r"connection refused", "nothing listens there", "Check that it runs, and the port."),
+    (r"timeout|deadline exceeded", "it does not respond in time", "Try again later."),
     (
         r"unauthorized|authentication required|no basic auth credentials|\b401\b",
-        "it asks who you are, and does not take what it was events",
+        "it requires a login, or rejects the credentials",
         "{1}",
     ),
     (
         r"denied|insufficient_scope|\b403\b",
         "it denies access",
-        "{1} as a user who may, or give another name: --as REF",
+        "{1} as a user with access, or give another name: --as REF",
     ),
-    (r"does not exist|No such image", "there is no such image here", "docker image ls"),
+    (r"does not exist|No such image", "the engine has no such image", "docker image ls"),
 )
 _TOO_LARGE = r"\b413\b|too large"
 
@@ -184,7 +184,7 @@ def failure(host: str, message: str) -> ModelpackError:
     if re.search(_TOO_LARGE, reported):
         return BuildFailedError(
             f"A layer is too large for {host} ({reported}).",
-            hint="Raise the limit of the registry, or of the proxy before it.",
+            hint="Raise the limit of the registry, or of its proxy.",
         )
     return BuildFailedError(f"The image cannot be pushed to {host}: {reported}.", hint="Try again.")
 

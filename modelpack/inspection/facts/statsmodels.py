@@ -90,9 +90,9 @@ _REASONS = {
 _NAMES = ("builtins:getattr", "scipy.optimize", "statsmodels.", "types:SimpleNamespace")
 
 
-def is_of_unserved(found: Finding) -> bool:
+def is_of_unserved(finding: Finding) -> bool:
     """Return whether a finding is about a name in models that cannot be served."""
-    return (found.global_ or "").startswith(_NAMES)
+    return (finding.global_ or "").startswith(_NAMES)
 
 
 def unserved(root: EstimatorNode | None) -> str | None:

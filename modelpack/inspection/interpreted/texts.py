@@ -20,9 +20,9 @@ _HASHES = {
 }  # fmt: skip
 
 
-def one_of(words: set[str]) -> Kind:
-    """One of these words, of type `str` itself: a subclass could override `__eq__`."""
-    return lambda node: type(node) is str and node in words
+def one_of(texts: set[str]) -> Kind:
+    """One of these texts, of type `str` itself: a subclass could override `__eq__`."""
+    return lambda node: type(node) is str and node in texts
 
 
 def _several(kind: Kind) -> Kind:

@@ -160,16 +160,16 @@ def _check_tree(tree: Lines, n_features: int) -> None:
     for names, count in ((_OF_NODES, leaves - 1), (_OF_LEAVES, leaves)):
         for name in names:
             if name in tree:
-                _check_words(tree[name].split(), count, name.decode(), leaves)
+                _check_tokens(tree[name].split(), count, name.decode(), leaves)
     _check_categories(tree, leaves)
     if is_linear == [1]:
         _check_linear(tree, leaves, n_features)
 
 
-def _check_words(words: list[bytes], count: int, name: str, leaves: int) -> None:
+def _check_tokens(tokens: list[bytes], count: int, name: str, leaves: int) -> None:
     """Require `count` numbers; a tree with one leaf may have none, depending on the release."""
-    fits = len(words) == count or (leaves == 1 and not words)
-    require(fits and all(map(_NUMBER.fullmatch, words)),
+    fits = len(tokens) == count or (leaves == 1 and not tokens)
+    require(fits and all(map(_NUMBER.fullmatch, tokens)),
             f"{name} of a tree of a LightGBM model is not {count:,} numbers")  # fmt: skip
 
 
@@ -185,8 +185,8 @@ def _check_linear(tree: Lines, leaves: int, n_features: int) -> None:
     fits = min(counts) >= 0 and sum(counts) == len(features)
     require(fits, "num_features and leaf_features of a LightGBM model differ")
     for name, count in ((b"leaf_coeff", len(features)), (b"leaf_const", leaves)):
-        words = tree[name].split()
-        fits = len(words) == count and all(map(_NUMBER.fullmatch, words))
+        tokens = tree[name].split()
+        fits = len(tokens) == count and all(map(_NUMBER.fullmatch, tokens))
         require(fits, f"{name.decode()} of a tree of a LightGBM model is not {count:,} numbers")
 
 

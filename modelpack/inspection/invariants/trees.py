@@ -189,7 +189,7 @@ def _check_nodes(
 
 
 def _all_valid(
-    piece: bytes, nodes: StoredArray, words: list[int], first: int, n_features: int
+    piece: bytes, nodes: StoredArray, fields: list[int], first: int, n_features: int
 ) -> bool:
     """Check all nodes of a piece at once, as `_check_nodes` does; False if in doubt.
 
@@ -198,8 +198,8 @@ def _all_valid(
     table = array("I")
     table.frombytes(piece)
     step = nodes.dtype.itemsize // scan.WIDTH
-    low = [table[word::step].tobytes() for word in words]
-    high = [table[word + 1 :: step].tobytes() for word in words]
+    low = [table[field::step].tobytes() for field in fields]
+    high = [table[field + 1 :: step].tobytes() for field in fields]
     one = scan.ones(len(piece) // nodes.dtype.itemsize)
     leaf = int.from_bytes(high[0], "little")
     is_leaf = leaf & one

@@ -144,11 +144,11 @@ def _far(example: float, n: int) -> float:
     return (example or 1.0) * FACTORS[n % len(FACTORS)]
 
 
-def _text(words: Sequence[str], n: int) -> str:
-    """Return a text of the words in another order, some left out and some repeated."""
-    if len(words) < 2:
-        return " ".join(words)
-    return " ".join(words[(n * each) % len(words)] for each in range(1, 2 + n % (2 * len(words))))
+def _text(terms: Sequence[str], n: int) -> str:
+    """Return a text of the terms in another order, some left out and some repeated."""
+    if len(terms) < 2:
+        return " ".join(terms)
+    return " ".join(terms[(n * each) % len(terms)] for each in range(1, 2 + n % (2 * len(terms))))
 
 
 def vocabulary_terms(model: Any) -> list[str]:

@@ -448,7 +448,7 @@ def test_a_registry_that_does_not_answer_is_not_waited_for(engine, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         reference = f"127.0.0.1:{silent.getsockname()[1]}/python:3.11"
         began = time.perf_counter()
-        with pytest.raises(NoEngineError, match=r"does not answer within 0\.5 s"):
+        with pytest.raises(NoEngineError, match=r"does not respond within 0\.5 s"):
             engine.builder.find_base_image(["3.11"], reference=reference)
     assert time.perf_counter() - began < 5
 
