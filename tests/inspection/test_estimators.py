@@ -7,9 +7,9 @@ import joblib
 import pytest
 import sklearn
 from answers import assert_declared, predict_example
-from estimator_classes import CLASSES, fitted_model
 from saving import save_and_inspect
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector, is_regressor
+from zoo import CLASSES, fitted_model
 
 from modelpack.inspection import require_servable
 

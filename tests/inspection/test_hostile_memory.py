@@ -9,7 +9,7 @@ import pickle
 
 import numpy as np
 import pytest
-from memory_lies import LIES, OBJECT, array, record, sequence
+from hostile_files import FALSE_CLAIMS, OBJECT, array, record, sequence
 from opcodes import (
     EMPTY_TUPLE,
     NEWOBJ,
@@ -26,7 +26,7 @@ from modelpack.inspection.inspector import inspect
 # fmt: on
 
 
-@pytest.mark.parametrize(("body", "code"), LIES.values(), ids=LIES)
+@pytest.mark.parametrize(("body", "code"), FALSE_CLAIMS.values(), ids=FALSE_CLAIMS)
 def test_refused(tmp_path, body, code):
     path = tmp_path / "model.pkl"
     path.write_bytes(pickled(body))

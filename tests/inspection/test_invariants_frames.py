@@ -5,8 +5,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from altered_frames import Reduced, axes, block, block_manager, frame, instance, numbers
-from altered_models import assert_refused, findings
+from altered_models import (
+    Reduced,
+    assert_refused,
+    axes,
+    block,
+    block_manager,
+    findings,
+    frame,
+    instance,
+    numbers,
+)
 from pandas.core.internals.managers import BlockManager, SingleBlockManager
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 

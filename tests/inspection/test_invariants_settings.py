@@ -3,8 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from altered_archives import assert_refused_in_both, skops_findings
-from altered_models import WORDS, X, assert_refused, findings
+from altered_models import (
+    WORDS,
+    X,
+    assert_refused,
+    assert_refused_in_both,
+    findings,
+    skops_findings,
+)
 from category_encoders import HashingEncoder
 from sklearn.cluster import BisectingKMeans, KMeans, MiniBatchKMeans
 from sklearn.compose import ColumnTransformer

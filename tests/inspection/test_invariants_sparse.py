@@ -4,8 +4,7 @@ import copyreg
 
 import numpy as np
 import pytest
-from altered_matrices import DENSE, in_format
-from altered_models import assert_refused, findings, model
+from altered_models import DENSE, assert_refused, findings, in_format, model
 from scipy import sparse
 from sklearn.cluster import AffinityPropagation
 

@@ -4,8 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from altered_archives import assert_refused_in_both, skops_findings
-from altered_models import X, Y, assert_refused, findings
+from altered_models import X, Y, assert_refused, assert_refused_in_both, findings, skops_findings
 from sklearn.linear_model import LogisticRegression
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.multioutput import ClassifierChain, RegressorChain

@@ -4,9 +4,18 @@ import numpy as np
 import opcodes as op
 import pandas as pd
 import pytest
-from altered_frames import axes, block, block_manager, frame, numbers
-from altered_matrices import in_format
-from altered_models import findings, inner_node, model, tree_nodes
+from altered_models import (
+    axes,
+    block,
+    block_manager,
+    findings,
+    frame,
+    in_format,
+    inner_node,
+    model,
+    numbers,
+    tree_nodes,
+)
 
 from modelpack.inspection.inspector import inspect
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from families import dumped_by_joblib, models
 from file_containers import CONTAINERS
-from hostile_files import REFUSED, UNKNOWN
-from memory_lies import LIES
+from hostile_files import FALSE_CLAIMS, REFUSED, UNKNOWN
 from mutations import mutants, seeded
 from opcodes import SYSTEM, TUPLE1, call, name, new, number, pickled, table, text, wrapper
 
@@ -59,7 +58,7 @@ def fixtures():
     """The hostile files of all tables, and real models."""
     yield from FURTHER.values()
     yield from (data for data, _ in [*REFUSED.values(), *CONTAINERS.values()])
-    yield from (pickled(body) for body, _ in [*LIES.values(), *UNKNOWN.values()])
+    yield from (pickled(body) for body, _ in [*FALSE_CLAIMS.values(), *UNKNOWN.values()])
     yield from (path.read_bytes() for path in DATA.glob("kserve/*/model.*"))
     for model in models().values():
         yield pickle.dumps(model, 4)

@@ -8,12 +8,11 @@ import joblib
 import numpy as np
 import pytest
 from catboost import CatBoostClassifier
-from estimator_classes import CLASSES, fitted_model
 from hmmlearn.hmm import GaussianHMM
 from lightgbm import LGBMClassifier
 from statsmodels.api import OLS
 from xgboost import XGBClassifier
-from zoo import X, Y
+from zoo import CLASSES, X, Y, fitted_model
 
 from modelpack.inspection import inspect
 from modelpack.serving.runtimes import LOADERS

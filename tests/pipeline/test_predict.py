@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import docker
-import no_engine
+import packaged_images
 import pytest
 from packaged_images import container, curl
 from waiting import wait_until
@@ -145,7 +145,7 @@ def test_wrong_usage_is_told(arguments: tuple[str | Path, ...], code: int, messa
 
 
 def test_an_image_needs_an_engine(rows: Path, tmp_path: Path) -> None:
-    environ = no_engine.environ(tmp_path)
+    environ = packaged_images.environ_without_engine(tmp_path)
     assert predict("iris:1", rows, env=environ).returncode == 8
 
 

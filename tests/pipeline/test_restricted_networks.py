@@ -21,7 +21,7 @@ import engine_bundles
 import indexes
 import pytest
 import requests
-from http_get import get
+from waiting import get_when_ready
 
 from modelpack.bundle.manifest import debian_packages
 from modelpack.engines import DebianPackages, interpreters
@@ -331,7 +331,7 @@ def test_without_a_network_the_image_is_built_and_predicts(engine, house):
     assert done.returncode == 0, done.stderr
     try:
         with engine.runner.run(name) as service:
-            get(f"{service.url}/readyz")
+            get_when_ready(f"{service.url}/readyz")
             body = (IRIS / "request.json").read_bytes()
             answer = requests.post(f"{service.url}/predict", data=body, headers=JSON, timeout=10)
     finally:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import no_engine
+import packaged_images
 import pytest
 
 from modelpack.engines.local import processes
@@ -37,7 +37,7 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     done = subprocess.run(
         command("package", IRIS / "model.joblib", "--json"),
         cwd=folder,
-        env=no_engine.environ(folder),
+        env=packaged_images.environ_without_engine(folder),
         capture_output=True,
         text=True,
         check=False,
@@ -98,7 +98,7 @@ def test_a_tag_without_an_engine_is_exit_8(tmp_path: Path) -> None:
     done = subprocess.run(
         command("package", IRIS / "model.joblib", "-t", "iris:1"),
         cwd=tmp_path,
-        env=no_engine.environ(tmp_path),
+        env=packaged_images.environ_without_engine(tmp_path),
         capture_output=True,
         text=True,
         check=False,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import images
 import pytest
-from signing import PASSWORD, make_keys
+from attested_images import KEY_PASSWORD, make_keys
 
 from modelpack import oci
 from modelpack.oci.image import in_file
@@ -117,7 +117,7 @@ def test_what_this_machine_runs_is_tested_and_the_other_is_read(packaged):
 def test_it_is_pushed_as_one_and_verified(packaged, keys, registry):
     name = f"{registry}/team/several:1"
     options = ["--as", name, "--key", keys / "cosign.key", "--json"]
-    done = modelpack("push", NAME, *options, COSIGN_PASSWORD=PASSWORD)
+    done = modelpack("push", NAME, *options, COSIGN_PASSWORD=KEY_PASSWORD)
     assert done.returncode == 0, done.stderr
     raw = ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{name}"]
     index = subprocess.run(raw, check=True, capture_output=True).stdout

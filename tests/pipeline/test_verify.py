@@ -13,9 +13,9 @@ from pathlib import Path
 
 import docker
 import pytest
+from attested_images import KEY_PASSWORD, make_keys
 from docker.errors import ImageNotFound
 from docker.models.images import Image
-from signing import PASSWORD, make_keys
 
 ROOT = Path(__file__).parents[2]
 NAME = "modelpack-test/verify:1"
@@ -60,7 +60,14 @@ def pushed(bundle: Path, registry: str, keys: Path, client: docker.DockerClient)
     """Its name in the registry; the engine has it by NAME only."""
     name = f"{registry}/team/verify:1"
     done = modelpack(
-        "push", NAME, "--as", name, "--key", keys / "cosign.key", "--json", COSIGN_PASSWORD=PASSWORD
+        "push",
+        NAME,
+        "--as",
+        name,
+        "--key",
+        keys / "cosign.key",
+        "--json",
+        COSIGN_PASSWORD=KEY_PASSWORD,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["signed"] is True

@@ -11,7 +11,11 @@ import catboost
 import joblib
 import lightgbm
 import numpy as np
+import pandas as pd
+import skops.io
 import xgboost
+from pandas._libs.internals import _unpickle_block
+from pandas.core.internals.managers import BlockManager
 from scipy import sparse
 from sklearn.cluster import BisectingKMeans, KMeans
 from sklearn.ensemble import (
@@ -158,3 +162,61 @@ def inner_node(nodes, where):
     """A node with children: the first, one in the middle, the last."""
     places = np.flatnonzero(nodes["left_child"] != -1)
     return places[{"first": 0, "middle": len(places) // 2, "last": -1}[where]]
+
+
+class Reduced:
+    """Is pickled as a call of a function with these arguments, and this state."""
+
+    def __init__(self, function, *args, state=None):
+        self.reduced = (function, args) if state is None else (function, args, state)
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def instance(cls, state):
+    return Reduced(copyreg._reconstructor, cls, object, None, state=state)
+
+
+def block(values, positions, dimensions=2):
+    return Reduced(_unpickle_block, values, positions, dimensions)
+
+
+def block_manager(blocks, axes):
+    return Reduced(BlockManager, tuple(altered for altered in blocks), axes)
+
+
+def frame(manager, cls=pd.DataFrame, key="_mgr"):
+    return instance(cls, {key: manager, "_typ": cls.__name__.lower(), "_metadata": []})
+
+
+def numbers(columns, rows=4):
+    return np.ones((columns, rows))
+
+
+def axes(columns, rows=4):
+    return [pd.RangeIndex(columns), pd.RangeIndex(rows)]
+
+
+DENSE = np.arange(24.0).reshape(4, 6)
+
+
+def in_format(name, kind="matrix", content=DENSE):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return getattr(sparse, f"{name}_{kind}")(content)
+
+
+ARCHIVE_NOTES = {"not-a-model", "no-prediction"}
+
+
+def skops_findings(altered, folder):
+    skops.io.dump(altered, folder / "model")
+    return [f for f in inspect(folder / "model").safety.findings if f.code not in ARCHIVE_NOTES]
+
+
+def assert_refused_in_both(altered, folder, words):
+    assert_refused(altered, folder, words, 5)
+    found = skops_findings(altered, folder)
+    assert [f.code for f in found] == [CODE]
+    assert re.search(words, found[0].message)

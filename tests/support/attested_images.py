@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
+import subprocess
 import tarfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -66,3 +68,14 @@ def build_layer(files: Mapping[str, bytes]) -> Layer:
 
 def opener(data: bytes) -> Callable[[], AbstractContextManager[IO[bytes]]]:
     return lambda: nullcontext(io.BytesIO(data))
+
+
+KEY_PASSWORD = "secret"
+
+
+def make_keys(cosign: str, folder: Path) -> Path:
+    """Puts cosign.key, which PASSWORD opens, and cosign.pub into `folder`, which it returns."""
+    environ = {**os.environ, "COSIGN_PASSWORD": KEY_PASSWORD}
+    command = [cosign, "generate-key-pair"]
+    subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)
+    return folder

@@ -109,3 +109,33 @@ def startup_error(folder: Path, **environ: str) -> str:
     lines = server.log_path.read_text().splitlines()
     assert len(lines) == 1, lines
     return lines[0]
+
+
+def worker_pids(server) -> list[int]:
+    """Of the master that `server` has started, oldest first."""
+    command = ["pgrep", "--parent", str(server.process.pid)]
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    return [int(pid) for pid in done.stdout.split()]
+
+
+def resident_bytes(pid: int) -> int:
+    """Bytes."""
+    return status(pid, "VmRSS")
+
+
+def peak_bytes(pid: int) -> int:
+    return status(pid, "VmHWM")
+
+
+def status(pid: int, field: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
+
+
+HERE = Path(__file__).parent
+
+
+LIBRARIES = [sysconfig.get_paths()["purelib"], str(HERE.parent), str(HERE)]
+
+
+BODY_BYTES = 1_000_000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 HOSTILE = [
     "\x1b[31mred\x1b[0m",
     "{{ 7 * 7 }}{% raw %}",
@@ -16,3 +18,11 @@ HOSTILE = [
     "1.9.1 --index-url http://evil",
     "zero\u200bwidth",
 ]
+
+
+LEAKS = re.compile(
+    r"Traceback|File \"|\.py\b|site-packages|/(usr|opt|app|tmp|home|etc|srv|work|root|dev)\b"
+    r"|flask|werkzeug|gunicorn|sklearn|numpy|orjson|prometheus|python|modelpack\.serving"
+    r"|[A-Z][a-z]+(Error|Exception|Warning)|Pipeline|LogisticRegression|Stubborn|0x[0-9a-f]{6}",
+    re.IGNORECASE,
+)

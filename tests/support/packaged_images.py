@@ -63,3 +63,12 @@ def container(
 def curl(*arguments: str) -> str:
     command = ["curl", "--silent", "--show-error", "--fail-with-body", "--noproxy", "*"]
     return subprocess.run([*command, *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def environ_without_engine(folder: Path) -> dict[str, str]:
+    """Variables with which neither Docker nor Podman is found. `folder`: has no such files."""
+    return {
+        **os.environ,
+        "DOCKER_HOST": f"unix://{folder}/no-engine.sock",
+        "CONTAINERS_CONF_OVERRIDE": f"{folder}/no-containers.conf",
+    }

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from modelpack.serving.data.columns import FallbackRequiredError
 from modelpack.serving.runtimes.plans import Plan, compile_model
@@ -64,4 +65,28 @@ def random_rows(width: int, count: int = 3000, seed: int = 0) -> np.ndarray:
     rows[wide] *= 10.0 ** generator.integers(-12, 12, wide.sum())
     rows[generator.random((count, width)) < 0.02] = 0.0
     rows[generator.random((count, width)) < 0.02] = -0.0
+    return rows
+
+
+def check_sparse(model: Any, width: int, planned: Sequence[str]) -> None:
+    """As plan_checks.check, for rows that are mostly zeros, one of them wholly."""
+    plan = compile_plan(model)
+    assert set(planned) <= set(plan.batch)
+    for rows in (weights(width), counts(width)):
+        for method in planned:
+            estimate = getattr(model, method)
+            compare(plan.batch[method](rows), estimate(rows), method)
+            alone = np.concatenate([estimate(rows[n]) for n in range(SINGLE_ROWS // 2)])
+            compare(plan.row_by_row[method](rows)[: len(alone)], alone, method)
+
+
+def weights(width: int) -> Any:
+    rows = sparse.random(500, width, density=0.3, random_state=0).toarray()
+    rows[3] = 0
+    return sparse.csr_matrix(rows)
+
+
+def counts(width: int) -> Any:
+    rows = weights(width)
+    rows.data = np.ceil(rows.data * 4).astype(np.int64)
     return rows

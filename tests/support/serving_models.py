@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import pickle
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -211,3 +212,33 @@ def faulty() -> Trained:
     inputs = (Field("x0", "number", example=GOOD),)
     outputs, classes = (Field("label", "string"),), ("no", "yes")
     return Trained(Faulty(), Signature(inputs, outputs, classes, probabilities=True))
+
+
+ROOT = Path(__file__).parents[2]
+
+
+SAMPLES, DATA = ROOT / "sample_models", ROOT / "tests" / "data" / "native"
+
+
+_KSERVE_ROWS = ([[5.1, 3.5, 1.4, 0.2], [6.8, 2.8, 4.8, 1.4]], [0.0, 1.0])
+
+
+def _sample_model(folder: str, name: str) -> tuple[Path, list, list]:
+    request, response = (
+        json.loads((SAMPLES / folder / f"{each}.json").read_text())
+        for each in ("request", "response")
+    )
+    return SAMPLES / folder / name, request["instances"], response["predictions"]
+
+
+NATIVE_MODELS = {
+    "lightgbm": _sample_model("lightgbm-text", "model.txt"),
+    "xgboost": _sample_model("xgboost-json", "model.json"),
+    "xgboost-ubjson": (DATA / "kserve-xgboost.ubj", *_KSERVE_ROWS),
+    "catboost": _sample_model("catboost-cbm", "model.cbm"),
+    "onnx": _sample_model("onnx", "model.onnx"),
+}
+
+
+def render_native_bundle(path: Path, folder: Path) -> Path:
+    return render(inspect(path), ENVIRONMENT, BASE, folder / "bundle").directory

@@ -10,6 +10,7 @@ from sklearn.datasets import load_iris
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401 - two more estimators
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import all_estimators
 
 X, Y = load_iris(return_X_y=True)
 X, Y = X[::3], Y[::3]
@@ -103,3 +104,10 @@ def fitted(name, cls):
         warnings.simplefilter("ignore")
         model = cls(**ARGUMENTS.get(name, {}))
         return model.fit(rows) if name in UNSUPERVISED else model.fit(rows, target)
+
+
+CLASSES = dict(all_estimators())
+
+
+def fitted_model(name):
+    return fitted(name, CLASSES[name])

@@ -380,7 +380,7 @@ def test_docker_podman_and_skopeo_take_what_is_exported(embedded, made, tmp_path
 
 @pytest.mark.engine
 def test_it_is_run_by_docker_and_behind_walls(embedded, made, monkeypatch, tmp_path):
-    from http_get import get  # noqa: PLC0415
+    from waiting import get_when_ready  # noqa: PLC0415
 
     for engine in ("docker", "bubblewrap"):
         if engine == "bubblewrap":
@@ -388,7 +388,7 @@ def test_it_is_run_by_docker_and_behind_walls(embedded, made, monkeypatch, tmp_p
         embedded.images.remove_untagged(made)
         with embedded.runner.run(made.reference) as service:
             assert service.engine == engine
-            assert get(f"{service.url}/readyz") == b"ready" or service.is_running()
+            assert get_when_ready(f"{service.url}/readyz") == b"ready" or service.is_running()
             assert service.stop(timeout=10) == 0
     embedded.images.remove_untagged(made)
 

@@ -22,7 +22,7 @@ import certifi
 import docker
 import engine_bundles
 import pytest
-from http_get import get
+from waiting import get_when_ready
 
 from modelpack import hardening
 from modelpack.engines.docker import base_images
@@ -295,7 +295,7 @@ def test_plain_docker_build_works_too(bundle, image, client):
 
 def test_it_runs_hardened_and_ends_well(engine, image, client):
     with engine.runner.run(image.reference) as service:
-        get(f"{service.url}/readyz")
+        get_when_ready(f"{service.url}/readyz")
         host = client.api.inspect_container(service._container.id)["HostConfig"]
         assert host["ReadonlyRootfs"]
         assert host["CapDrop"] == ["ALL"]
@@ -303,7 +303,7 @@ def test_it_runs_hardened_and_ends_well(engine, image, client):
         assert host["Memory"] == host["MemorySwap"] > 0
         assert host["PidsLimit"] > 0
         assert [b["HostIp"] for b in host["PortBindings"]["8080/tcp"]] == ["127.0.0.1"]
-        assert json.loads(get(f"{service.url}/process"))["uid"] == 54321
+        assert json.loads(get_when_ready(f"{service.url}/process"))["uid"] == 54321
         assert service.user_id() == 54321
         assert service.memory_bytes() > 10_000_000
         assert "Listening at" in service.logs()
@@ -318,7 +318,7 @@ def test_it_runs_hardened_and_ends_well(engine, image, client):
 
 def test_a_service_that_does_not_end_is_killed(engine, image):
     with engine.runner.run(image.reference) as service:
-        get(f"{service.url}/readyz")
+        get_when_ready(f"{service.url}/readyz")
         service._container.pause()
         service._container.unpause()
         assert service.is_running()
@@ -350,7 +350,7 @@ def test_it_serves_any_user_as_the_documentation_says(image):
         address = subprocess.run(
             ["docker", "port", container, "8080"], check=True, capture_output=True, text=True
         ).stdout.strip()
-        assert json.loads(get(f"http://{address}/process"))["uid"] == 12345
+        assert json.loads(get_when_ready(f"http://{address}/process"))["uid"] == 12345
     finally:
         subprocess.run(["docker", "rm", "--force", container], check=True, capture_output=True)
 

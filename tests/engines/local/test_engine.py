@@ -14,8 +14,7 @@ from pathlib import Path
 import engine_bundles
 import pytest
 from engine_bundles import PYTHONS
-from http_get import get
-from waiting import wait_until
+from waiting import get_when_ready, wait_until
 
 from modelpack.engines import interpreters, select_engine
 from modelpack.engines.local import processes
@@ -59,7 +58,7 @@ def is_alive(pid: int) -> bool:
 
 def test_a_bundle_runs_and_ends_well(process_engine, built):
     with process_engine.runner.run(built.path) as service:
-        assert get(f"{service.url}/healthz")
+        assert get_when_ready(f"{service.url}/healthz")
         assert service.is_running()
         assert service.user_id() == os.getuid()
         assert service.memory_bytes() > 10_000_000
@@ -72,7 +71,7 @@ def test_a_bundle_runs_and_ends_well(process_engine, built):
 def test_the_service_is_given_no_variable_of_ours(process_engine, built, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
     with process_engine.runner.run(built.path) as service:
-        assert b"canary" not in get(f"{service.url}/process")
+        assert b"canary" not in get_when_ready(f"{service.url}/process")
 
 
 def test_the_environment_is_made_once(process_engine, built, index):
@@ -92,7 +91,7 @@ def test_the_environment_has_what_is_locked_and_nothing_else(built, process_engi
 def test_nothing_is_written_into_the_bundle(process_engine, built):
     before = sorted(built.directory.rglob("*"))
     with process_engine.runner.run(built.path) as service:
-        get(f"{service.url}/healthz")
+        get_when_ready(f"{service.url}/healthz")
     assert sorted(built.directory.rglob("*")) == before
 
 
@@ -102,7 +101,7 @@ def test_no_process_outlives_the_block(process_engine, built, interruption):
 
     def use() -> None:
         with process_engine.runner.run(built.path) as service:
-            get(f"{service.url}/healthz")
+            get_when_ready(f"{service.url}/healthz")
             pids.extend(map(int, re.findall(r"pid: (\d+)", service.logs())))
             raise interruption
 
@@ -114,7 +113,7 @@ def test_no_process_outlives_the_block(process_engine, built, interruption):
 
 def test_a_service_that_does_not_end_is_killed(process_engine, built):
     with process_engine.runner.run(built.path) as service:
-        get(f"{service.url}/healthz")
+        get_when_ready(f"{service.url}/healthz")
         os.kill(service._process.pid, signal.SIGSTOP)
         assert service.stop(timeout=0.2) == 137
 
@@ -154,7 +153,7 @@ def test_the_service_ends_with_the_program_that_started_it(process_engine, built
 
 def test_serve_runs_on_the_port_until_it_is_interrupted(process_engine, built, unused_port):
     def interrupt() -> None:
-        get(f"http://127.0.0.1:{unused_port}/healthz")
+        get_when_ready(f"http://127.0.0.1:{unused_port}/healthz")
         os.kill(os.getpid(), signal.SIGINT)
 
     client = threading.Thread(target=interrupt)
@@ -190,7 +189,7 @@ def test_serve_gives_the_service_the_variables(process_engine, built, unused_por
     environs = []
 
     def look() -> None:
-        get(f"http://127.0.0.1:{unused_port}/healthz")
+        get_when_ready(f"http://127.0.0.1:{unused_port}/healthz")
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
         environs.extend(Path(f"/proc/{child}/environ").read_bytes() for child in children)
         os.kill(os.getpid(), signal.SIGINT)

@@ -16,7 +16,7 @@ from pathlib import Path
 import docker
 import engine_bundles
 import pytest
-from http_get import get
+from waiting import get_when_ready
 
 from modelpack.engines import select_engine
 from modelpack.engines.docker.engine import DockerEngine
@@ -95,14 +95,14 @@ def test_the_service_runs_hardened_and_ends_well(
     podman: DockerEngine, image: Image, client: docker.DockerClient
 ) -> None:
     with podman.runner.run(NAME) as service:
-        get(f"{service.url}/readyz")
+        get_when_ready(f"{service.url}/readyz")
         host = client.api.inspect_container(service._container.id)["HostConfig"]
         assert host["ReadonlyRootfs"]
         assert host["Memory"] == host["MemorySwap"] == 2**31
         assert host["PidsLimit"] == 256
         assert service.url.startswith("http://127.0.0.1:")
         assert (service.health(), service.engine) == ("healthy", "podman")
-        assert service.user_id() == json.loads(get(f"{service.url}/process"))["uid"] > 0
+        assert service.user_id() == json.loads(get_when_ready(f"{service.url}/process"))["uid"] > 0
         assert "Listening at" in service.logs()
         memory = service.memory_bytes()
         assert memory is None or 10_000_000 < memory < 2**31
@@ -116,7 +116,7 @@ def test_it_serves_any_user(podman: DockerEngine, image: Image) -> None:
     container = run(podman, "run", *options.split(), *user.split(), image.id)
     try:
         address = run(podman, "port", container, "8080")
-        assert json.loads(get(f"http://{address}/process"))["uid"] == 12345
+        assert json.loads(get_when_ready(f"http://{address}/process"))["uid"] == 12345
     finally:
         run(podman, "rm", "--force", container)
 

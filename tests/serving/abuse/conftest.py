@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 import raw
 import serving_models
-from abused_service import BODY_BYTES, LIBRARIES
-from gunicorn_server import READY_SECONDS, Server, serve
-from processes import worker_pids
+from gunicorn_server import BODY_BYTES, LIBRARIES, READY_SECONDS, Server, serve, worker_pids
 from serving_models import Trained, render_bundle
 from sleeping_model import Sleeping
 

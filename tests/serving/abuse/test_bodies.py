@@ -9,8 +9,7 @@ import time
 
 import pytest
 import raw
-from abused_service import BODY_BYTES
-from processes import peak_bytes, resident_bytes, worker_pids
+from gunicorn_server import BODY_BYTES, peak_bytes, resident_bytes, worker_pids
 
 
 @pytest.mark.parametrize("wire", [raw.post, raw.chunked], ids=["length", "chunked"])

@@ -10,9 +10,7 @@ from contextlib import ExitStack
 
 import load
 import raw
-from abused_service import LIBRARIES
-from gunicorn_server import serve
-from processes import worker_pids
+from gunicorn_server import LIBRARIES, serve, worker_pids
 
 BRIEF = raw.post(b"[[0.005]]")
 

@@ -10,7 +10,7 @@ import pytest
 import raw
 import serving_models
 from faulty_model import ENDS, GOOD
-from processes import worker_pids
+from gunicorn_server import worker_pids
 from serving_models import render_bundle
 
 ANSWER = b'{"predictions":["yes"]}'

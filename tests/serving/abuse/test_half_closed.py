@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import raw
-from processes import worker_pids
+from gunicorn_server import worker_pids
 
 STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3}) ")
 TIMES = 30

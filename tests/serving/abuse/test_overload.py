@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import load
 import raw
-from processes import worker_pids
+from gunicorn_server import worker_pids
 
 SECONDS = 0.02  # of a prediction: 50 a second
 

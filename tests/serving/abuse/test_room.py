@@ -11,7 +11,7 @@ from contextlib import ExitStack
 
 import pytest
 import raw
-from processes import worker_pids
+from gunicorn_server import worker_pids
 
 from modelpack.serving import memory
 from modelpack.serving.settings import VARIABLES, Limits

@@ -8,7 +8,7 @@ import statistics
 
 import load
 import raw
-from processes import resident_bytes, worker_pids
+from gunicorn_server import resident_bytes, worker_pids
 
 REQUESTS = 100_000 if os.environ.get("MODELPACK_SOAK") else 5_000
 MAX_SLOPE = 40 if REQUESTS > 5_000 else 800

@@ -19,9 +19,9 @@ from types import SimpleNamespace
 import pytest
 import serving_models
 from flask.testing import FlaskClient
+from hostile_text import LEAKS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from leaks import LEAKS
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as prometheus
 from serving_models import render_bundle

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 import serving_models
 from gunicorn_server import Server, python_path, serve, startup_error
-from leaks import LEAKS
+from hostile_text import LEAKS
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 from serving_models import render_bundle

@@ -9,10 +9,8 @@ import jsonschema_rs
 import pytest
 from flask_clients import client_for, client_for_bundle
 from fuzzed_models import MODELS
-from native_bundles import MODELS as NATIVE_MODELS
-from native_bundles import bundle
 from schemathesis.specs.openapi import definitions
-from serving_models import render_bundle
+from serving_models import NATIVE_MODELS, render_bundle, render_native_bundle
 
 from modelpack.serving import app as serving_app
 from modelpack.serving.openapi.document import METHODS, openapi_path
@@ -135,7 +133,7 @@ def test_every_example_is_of_its_schema_and_answered_as_documented(client):
 @pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost", "onnx"])
 def test_so_are_those_of_models_of_other_libraries(tmp_path, name):
     path, instances, _ = NATIVE_MODELS[name]
-    client = client_for_bundle(bundle(path, tmp_path))
+    client = client_for_bundle(render_native_bundle(path, tmp_path))
     document = check_examples(client)
     definitions.OPENAPI_31_VALIDATOR.validate(document)
     given = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx_models
 import pytest
 from gunicorn_server import serve
-from native_bundles import DATA, MODELS, bundle
+from serving_models import DATA, NATIVE_MODELS, render_native_bundle
 
 from modelpack.serving import loading, manifest
 from modelpack.serving.errors import StartupError
@@ -19,7 +19,7 @@ from modelpack.serving.settings import Limits
 
 
 def opened(path: Path, folder: Path) -> Service:
-    where = bundle(path, folder)
+    where = render_native_bundle(path, folder)
     facts = manifest.read(where)
     service = Service(facts, loading.load(where, facts), Limits())
     service.warm_up()
@@ -31,10 +31,12 @@ def rows(service: Service, instances: list):
     return service.decoder(instances).explain(instances)
 
 
-@pytest.mark.parametrize(("path", "instances", "predictions"), MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize(
+    ("path", "instances", "predictions"), NATIVE_MODELS.values(), ids=NATIVE_MODELS
+)
 def test_workers_that_were_forked_answer_all_at_once(tmp_path, path, instances, predictions):
     """As the library gives it; and they end when they are asked to."""
-    with serve(bundle(path, tmp_path)) as server:
+    with serve(render_native_bundle(path, tmp_path)) as server:
         with ThreadPoolExecutor(8) as pool:
             asked = [instances] * 24
             answers = list(pool.map(lambda each: server.request("POST", "/predict", each), asked))
@@ -43,7 +45,9 @@ def test_workers_that_were_forked_answer_all_at_once(tmp_path, path, instances, 
         assert server.stop() == 0
 
 
-@pytest.mark.parametrize(("path", "instances", "predictions"), MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize(
+    ("path", "instances", "predictions"), NATIVE_MODELS.values(), ids=NATIVE_MODELS
+)
 def test_rows_that_do_not_fit_are_told(tmp_path, path, instances, predictions):
     service = opened(path, tmp_path)
     names = [field.name for field in service.manifest.inputs]
@@ -99,7 +103,7 @@ def test_numbers_beyond_those_of_a_graph_are_refused(tmp_path):
 
 def test_probabilities_of_catboost_and_onnx(tmp_path):
     for name in ("catboost", "onnx"):
-        path, instances, predictions = MODELS[name]
+        path, instances, predictions = NATIVE_MODELS[name]
         service = opened(path, tmp_path / name)
         told = service.predict_decoded(rows(service, instances), probabilities=True).probabilities
         assert [max(each, key=each.get) for each in told] == predictions

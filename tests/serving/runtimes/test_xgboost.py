@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xgboost
 from flask_clients import client_for_bundle
-from native_bundles import bundle
+from serving_models import render_native_bundle
 
 from modelpack.inspection import inspect
 
@@ -24,7 +24,7 @@ def fitted(kind=xgboost.XGBClassifier, targets=TWO, **parameters):
 
 
 def answers(path, folder):
-    response = client_for_bundle(bundle(path, folder)).post(
+    response = client_for_bundle(render_native_bundle(path, folder)).post(
         "/predict?probabilities=true", json={"instances": X.tolist()}
     )
     assert response.status_code == 200
@@ -57,7 +57,7 @@ def test_booster_alone_gives_what_a_booster_gives(tmp_path):
     model.save_model(path)
     spec = inspect(path)
     assert (spec.estimator, spec.signature.probabilities) == ("xgboost.core.Booster", False)
-    response = client_for_bundle(bundle(path, tmp_path)).post(
+    response = client_for_bundle(render_native_bundle(path, tmp_path)).post(
         "/predict", json={"instances": X.tolist()}
     )
     assert np.array_equal(
@@ -72,7 +72,7 @@ def test_trees_after_the_best_iteration_are_not_used(kind, tmp_path):
     assert model.best_iteration < model.get_booster().num_boosted_rounds() - 1
     path = tmp_path / "model.json"
     model.save_model(path)
-    client = client_for_bundle(bundle(path, tmp_path))
+    client = client_for_bundle(render_native_bundle(path, tmp_path))
     found = client.post("/predict", json={"instances": X.tolist()}).json["predictions"]
     assert np.array_equal(np.array(found, model.predict(X).dtype), model.predict(X))
 

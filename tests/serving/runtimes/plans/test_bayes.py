@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan_checks import check, compare, compile_plan, falls_back, random_rows
+from plan_checks import check, check_sparse, compare, compile_plan, falls_back, random_rows
 from sklearn.datasets import make_classification
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
-from sparse_checks import check_sparse
 
 PROBABLE = ("predict", "predict_proba")
 

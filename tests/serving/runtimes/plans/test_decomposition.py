@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan_checks import check, compile_plan, falls_back, random_rows
+from plan_checks import check, check_sparse, compile_plan, falls_back, random_rows
 from sklearn.datasets import make_classification
 from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sparse_checks import check_sparse
 
 ROWS, CLASSES = make_classification(200, 12, n_informative=8, n_classes=3, random_state=0)
 

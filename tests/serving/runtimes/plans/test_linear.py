@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan_checks import check, compile_plan, falls_back, random_rows
+from plan_checks import check, check_sparse, compile_plan, falls_back, random_rows
 from sklearn import linear_model, svm
 from sklearn.datasets import make_classification, make_regression
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sparse_checks import check_sparse
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning",

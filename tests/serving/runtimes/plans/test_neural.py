@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plan_checks import check, compile_plan, falls_back, random_rows
+from plan_checks import check, check_sparse, compile_plan, falls_back, random_rows
 from sklearn.datasets import make_classification
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sparse_checks import check_sparse
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning", "ignore::RuntimeWarning"
