@@ -1,4 +1,4 @@
-"""What all tests share: the rule of the `engine` marker, an engine, and the wheel."""
+"""Fixtures for all tests: container engines, base images, registries, indexes and the wheel."""
 
 from __future__ import annotations
 
@@ -24,19 +24,17 @@ from modelpack.types import BaseImage, IndexSettings
 
 ROOT = Path(__file__).parents[1]
 LONG = {"test_prediction_oracle.py", "test_schemathesis.py"}
-"""Files that are run beside the others, so that both parts take the same time."""
+"""Files that run in the part of the engine, so that both parts take about the same time."""
 ENGINE_REQUIRED = "MODELPACK_TEST_ENGINE_REQUIRED"  # set by `make test`
 
 
-# As where pyarrow is not installed, which else keeps the strings of pandas 3: what is saved of
-# those names functions that read memory, and has to be trusted. It is here to read Parquet files.
+# With pyarrow installed, pandas 3 stores strings in Arrow memory. Saved, these name functions that
+# read memory and need trust. The tests use pyarrow only to read Parquet files.
 pd.set_option("mode.string_storage", "python")
 
 
 def pytest_configure() -> None:
-    """Shells start what runs in the background with interrupts ignored, and so would be the
-    processes that the tests start and interrupt.
-    """
+    """Restore SIGINT: shells start background commands, and so their children, with it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -46,9 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests of one part: of the files that need an engine, as they look at all that it
-    holds, and of some long ones, or of all others.
-    """
+    """Keep the tests of one part: files that need an engine and long files, or all others."""
     part = config.getoption("--part")
     if part is None:
         return
@@ -63,19 +59,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def engine_refusal() -> str:
-    """Why no container engine answers; empty where one does."""
+    """Why no container engine responds; empty if one does."""
     try:
         command = ["docker", "version", "--format={{.Server.Version}}"]
         done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)
     except FileNotFoundError:
-        return "no container engine answers: docker is not installed; run `make engine`"
-    why = f"no container engine answers: {done.stderr.strip()}; run `make engine`"
+        return "no container engine responds: docker is not installed; run `make engine`"
+    why = f"no container engine responds: {done.stderr.strip()}; run `make engine`"
     return why if done.returncode else ""
 
 
 @pytest.fixture(autouse=True)
 def needs_engine(request: pytest.FixtureRequest) -> None:
-    """A test marked `engine` is skipped where there is none. In CI and `make test`, it fails."""
+    """Skip a test marked `engine` if no engine responds; fail it in CI and in `make test`."""
     if request.node.get_closest_marker("engine") is None:
         return
     if refusal := request.getfixturevalue("engine_refusal"):
@@ -91,6 +87,7 @@ def _without(refusal: str, variable: str = "CI") -> NoReturn:
 
 @pytest.fixture(scope="session")
 def engine(engine_refusal: str) -> DockerEngine:
+    """The Docker engine; the test is skipped without one."""
     if engine_refusal:
         _without(engine_refusal, ENGINE_REQUIRED)
     return select_engine("docker")
@@ -98,7 +95,7 @@ def engine(engine_refusal: str) -> DockerEngine:
 
 @pytest.fixture(scope="session")
 def base(engine: DockerEngine) -> BaseImage:
-    """A base image for one of PYTHONS."""
+    """A base image for one of the Python versions in PYTHONS."""
     try:
         return engine.builder.find_base_image(PYTHONS)
     except NoEngineError as error:
@@ -107,6 +104,7 @@ def base(engine: DockerEngine) -> BaseImage:
 
 @pytest.fixture(scope="session")
 def podman() -> DockerEngine:
+    """The Podman engine; the test is skipped without one."""
     try:
         return select_engine("podman")
     except NoEngineError as error:
@@ -115,7 +113,7 @@ def podman() -> DockerEngine:
 
 @pytest.fixture(scope="session")
 def podman_base(podman: DockerEngine, base: BaseImage) -> BaseImage:
-    """The base image of Docker, which Podman is given if it has not got it."""
+    """The base image in Podman's storage, copied from Docker if it is missing."""
     try:
         return podman.builder.find_base_image([base.python], base.reference, pull=False)
     except NoEngineError:
@@ -127,30 +125,30 @@ def podman_base(podman: DockerEngine, base: BaseImage) -> BaseImage:
 
 @pytest.fixture(scope="session")
 def cosign_command() -> str:
-    """The path of cosign, which signs and verifies images."""
+    """The path of cosign."""
     if path := shutil.which("cosign"):
         return path
-    _without("there is no cosign here")
+    _without("cosign is not installed")
 
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The host of a registry that anybody may use: "127.0.0.1:PORT"."""
+    """The host of a registry without passwords, "127.0.0.1:PORT"."""
     if shutil.which("docker-registry") is None:
-        _without("there is no docker-registry here")
+        _without("docker-registry is not installed")
     with registries.run_registry(tmp_path_factory.mktemp("registry")) as host:
         yield host
 
 
 @pytest.fixture(scope="session")
 def index() -> IndexSettings:
-    """The package index as this machine's pip reaches it."""
+    """The settings of the package index that this machine uses."""
     return index_settings()
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that `pip wheel .` makes of a clean copy of the sources."""
+    """The wheel that `pip wheel .` builds from a clean copy of the sources."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     listed = subprocess.run(

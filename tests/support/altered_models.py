@@ -1,4 +1,4 @@
-"""Saved models of which one value was changed, and what the inspector reports."""
+"""Saved models, DataFrames and sparse matrices with one changed value, and their findings."""
 
 import copyreg
 import io
@@ -120,7 +120,7 @@ MODELS = {
 
 @cache
 def fitted_bytes(name):
-    """The bytes of a fitted model: each test loads, and may change, one of its own."""
+    """Return the bytes of a fitted model; every test loads a copy that it may change."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return pickle.dumps(MODELS[name](), 5)
@@ -159,13 +159,13 @@ def tree_nodes(tree):
 
 
 def inner_node(nodes, where):
-    """A node with children: the first, one in the middle, the last."""
+    """Return the first, middle or last node that has children."""
     places = np.flatnonzero(nodes["left_child"] != -1)
     return places[{"first": 0, "middle": len(places) // 2, "last": -1}[where]]
 
 
 class Reduced:
-    """Is pickled as a call of a function with these arguments, and this state."""
+    """An object that is pickled as a call of `function`, with an optional state."""
 
     def __init__(self, function, *args, state=None):
         self.reduced = (function, args) if state is None else (function, args, state)

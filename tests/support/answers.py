@@ -1,4 +1,4 @@
-"""What a loaded model answers to the example of its signature, and whether it is as declared."""
+"""The prediction of a loaded model for the example of its signature."""
 
 import math
 import warnings
@@ -16,7 +16,7 @@ TYPES = {
 
 
 def example_row(signature):
-    """One row of the examples, as the model takes it."""
+    """Return one row of the examples, in the layout that the model takes."""
     values = [field.example for field in signature.inputs]
     names = [field.name for field in signature.inputs]
     if signature.layout == "array":
@@ -28,7 +28,7 @@ def example_row(signature):
 
 
 def predict_example(model, method, signature):
-    """The array (1, ...) that the model gives for the example."""
+    """Return the array of shape (1, ...) that the model predicts for the example."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that an array lacks, of sums that overflow
         found = getattr(model, method)(example_row(signature))
@@ -36,7 +36,7 @@ def predict_example(model, method, signature):
 
 
 def assert_declared(found, signature):
-    """That the answer has the shape, type and labels that the signature tells."""
+    """Fail unless the prediction has the shape, type and labels of the signature."""
     (output,) = signature.outputs
     assert found.shape[0] == 1
     assert len(found.shape[1:]) == len(output.shape)

@@ -1,4 +1,4 @@
-"""Images as an engine would make them of a bundle, put together without one."""
+"""Images with the files of a bundle, built without an engine, and keys to sign them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCUMENTS = ("sbom.cdx.json", "provenance.json")
 
 
 def bundle_files(folder: Path) -> dict[str, bytes]:
-    """Path -> content, of what the Dockerfile of a bundle copies, and of what pip would install."""
+    """Return path -> content of the files that the Dockerfile copies and pip installs."""
     names = [*SERVED, *DOCUMENTS]
     for part in ("model", "code", "modelpack/serving"):
         names += [
@@ -40,14 +40,14 @@ def bundle_files(folder: Path) -> dict[str, bytes]:
 
 
 def build_image(folder: Path, changes: Mapping[str, bytes | None] | None = None) -> Image:
-    """`changes`: path -> content of what is to be otherwise; None: is to be missing."""
+    """Return an image; `changes` maps paths to new content, or to None for a missing file."""
     files = {**bundle_files(folder), **(changes or {})}
     layer = build_layer({path: content for path, content in files.items() if content is not None})
     return Image(image_config(folder), (layer,), f"sha256:{'b' * 64}")
 
 
 def image_config(folder: Path) -> dict[str, Any]:
-    """The labels and variables of the Dockerfile."""
+    """Return the labels and variables of the Dockerfile."""
     text = (folder / "Dockerfile").read_text().replace("\\\n", " ")
     lines = {kind: re.findall(rf"^{kind} (.*)$", text, re.MULTILINE) for kind in ("LABEL", "ENV")}
     pairs = {kind: re.findall(r'([\w.]+)="([^"]*)"', " ".join(lines[kind])) for kind in lines}
@@ -74,7 +74,7 @@ KEY_PASSWORD = "secret"
 
 
 def make_keys(cosign: str, folder: Path) -> Path:
-    """Puts cosign.key, which PASSWORD opens, and cosign.pub into `folder`, which it returns."""
+    """Create cosign.key, encrypted with KEY_PASSWORD, and cosign.pub in `folder`."""
     environ = {**os.environ, "COSIGN_PASSWORD": KEY_PASSWORD}
     command = [cosign, "generate-key-pair"]
     subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True)

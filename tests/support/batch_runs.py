@@ -1,4 +1,4 @@
-"""Runs of `predict` in a bundle, without a service."""
+"""Runs of `modelpack predict` in a bundle, without a service."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def environ(**more: str) -> dict[str, str]:
 
 
 def image(folder: Path, *arguments: str | Path, **options) -> subprocess.Popen[bytes]:
-    """What `docker run -i IMAGE ...` starts."""
+    """Return the command that corresponds to `docker run -i IMAGE` for a bundle."""
     entry = [sys.executable, "-S", "-m", "modelpack.serving", *map(str, arguments)]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return subprocess.Popen(entry, cwd=folder, env=environ(), **{**pipes, **options})

@@ -1,4 +1,4 @@
-"""Specs of models, to render bundles from."""
+"""Model specs to render bundles from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARITY = Parity("record", 17, (), 0.0, 0.0, passed=True)
 
 
 def spec_for(folder: Path, trained: Trained) -> ModelSpec:
-    """A spec whose file is any bytes: rendering does not load it."""
+    """Return a spec whose model file contains arbitrary bytes: rendering does not load it."""
     path = folder / "model.joblib"
     path.write_bytes(b"the bytes of a model")
     return serving_models.build_spec(path, trained)
@@ -36,7 +36,7 @@ def hostile_spec(folder: Path) -> ModelSpec:
 
 
 def user_code() -> Code:
-    """A module and a script; a name may be any, as far as the templates know."""
+    """Return user code of a module and a script with hostile names."""
     texts = {
         "modelpack_main.py": "class Model: ...\n",
         "shop/| `x` $(touch owned)\n.py": "RATE = 1\n",

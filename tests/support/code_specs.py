@@ -1,4 +1,4 @@
-"""Models of their author's own classes, as specs and as files."""
+"""Specs of models with user code, and the files of that code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from modelpack.types import ModelFile, ModelSpec, Safety, Signature
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
-    """Writes files, path -> text, below a folder; returns it."""
+    """Write files (path -> text) below `root` and return it."""
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -16,7 +16,7 @@ def write(root: Path, files: dict[str, str]) -> Path:
 
 
 def spec_naming(model: Path, *names: str, requirements: tuple[str, ...] = ()) -> ModelSpec:
-    """The spec of a model that names "module:name" of its author's."""
+    """Return the spec of a model that refers to the names "module:name"."""
     return ModelSpec(
         file=ModelFile(str(model), "", 0, "raw", 4, "pickle"),
         format="pickle",

@@ -1,4 +1,4 @@
-"""Debian packages made by hand."""
+"""Debian packages, built byte by byte."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def deb(folder: Path, files: dict[str, str]) -> Path:
-    """A Debian package, as deb(5) has it. A value that begins with "->" is a link."""
+    """Build a package in the format of deb(5). A text that begins with "->" is a link."""
     parts = {"debian-binary": b"2.0\n"}
     control = {"./control": "Package: libshop1\nVersion: 1-2\n"}
     for name, members in (("control.tar.xz", control), ("data.tar.xz", files)):

@@ -1,4 +1,4 @@
-"""The two sides of a diff, made without an engine."""
+"""Two sides of a diff, built without an engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small bundle to build and run, made of tests/bundles/echo and the real Dockerfile template."""
+"""A small bundle to build and run: tests/bundles/echo with the real Dockerfile template."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SPEC = ModelSpec(
 
 
 def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
-    """The bundle on `base` in the new folder `folder`. `changes` are made to its Environment."""
+    """Write a bundle on `base` to a new folder. `changes` apply to its Environment."""
     shutil.copytree(ECHO, folder, ignore=_IGNORED)
     assembly = HERE.parent / "modelpack" / "assembly"
     shutil.copytree(assembly, folder / "modelpack" / "assembly", ignore=_IGNORED)

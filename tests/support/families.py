@@ -1,4 +1,4 @@
-"""Real models and what people save along with them, one or two of each family, fitted once."""
+"""One or two fitted models of each library, and other values that people save with them."""
 
 import io
 import pickle
@@ -76,7 +76,7 @@ NAMES = (*MODELS, *OTHERS)
 
 @cache
 def models():
-    """Name -> fitted model."""
+    """Return name -> fitted model."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fitted = {name: model.fit(X, Y) for name, model in _UNFITTED.items()}
@@ -98,7 +98,7 @@ def _columns():
 
 @cache
 def other_values():
-    """Name -> what lies beside models in files."""
+    """Return name -> value that files contain next to a model."""
     return {
         "bundle": {"model": models()["forest"], "features": ["a", "b"], "made": TIME},
         "tuple": (models()["text"][0], models()["text"][1]),
@@ -115,7 +115,7 @@ def value_by_name(name):
 
 
 class PurePickler(pickle._Pickler):
-    """CPython's pickler in Python: it frames and memoises otherwise than the one in C."""
+    """The pickler in Python, which frames and memoizes differently from the one in C."""
 
     def memoize(self, obj):
         if id(obj) not in self.memo:  # it fails at a second empty buffer of protocol 5

@@ -1,4 +1,4 @@
-"""The same request by the fast path and by Flask."""
+"""Requests through the fast path and through Flask, to compare the responses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def environ(raw: bytes):
 
 
 def make_job(fast_path, body: bytes, path="/predict", **more: str) -> Job | None:
-    """A job as the worker makes it; None if its head is not plain."""
+    """Return a job as the worker creates it; None if the fast path does not take its head."""
     raw = head(path, len(body), **more)
     plain = fast_path.match(raw, environ)
     return None if plain is None else Job(None, raw, body, plain)
@@ -69,6 +69,7 @@ def jobs(*bodies, plain=True):
 
 
 def runner_facts(service) -> dict:
+    """Return the `runner` member of `GET /signature`."""
     app = serving_app.empty_app()
     app.register_blueprint(metadata.signature_routes(service))
     return app.test_client().get("/signature").json["runner"]

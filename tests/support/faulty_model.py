@@ -1,4 +1,4 @@
-"""A model of its author's own class, whose first value selects what it returns or raises."""
+"""A model of user code whose first value selects what it returns or raises."""
 
 from __future__ import annotations
 

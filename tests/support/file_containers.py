@@ -1,4 +1,4 @@
-"""The containers in which a pickle may lie."""
+"""Pickles in compressed files and archives."""
 
 import gzip
 import io

@@ -1,4 +1,4 @@
-"""Flask's test client of a service."""
+"""Flask test clients of a service."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from modelpack.serving.service import Service
 
 
 def client_for(trained: Trained, folder, format_="joblib") -> FlaskClient:
+    """Return the client of a trained model, saved and rendered in `folder`."""
     return client_for_bundle(render_bundle(trained, folder, format_).directory)
 
 

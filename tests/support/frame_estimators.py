@@ -1,4 +1,4 @@
-"""Estimators of scikit-learn fitted on DataFrames, and what inspection finds in their files."""
+"""Estimators of scikit-learn fitted on DataFrames, and their manifests."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ NOT_NEGATIVE = {
 
 
 def estimators() -> Iterator[tuple[str, str, type]]:
-    """(kind, name, class) of those that take a table of numbers."""
+    """Return (kind, name, class) of the estimators that take a table of numbers."""
     for kind in KINDS:
         for name, cls in all_estimators(kind):
             if name not in NOT_FOR_TABLES:
@@ -111,7 +111,7 @@ def _required(cls: type) -> list[str]:
 
 
 def manifest_for(frame: pd.DataFrame, layout: str, named: bool = True, **more: Any) -> Manifest:
-    """The manifest of a model that was fitted on `frame`."""
+    """Return the manifest of a model that was fitted on `frame`."""
     facts: dict[str, Any] = {
         "model": {},
         "files": (ModelFile("model", "", "joblib", "raw"),),
@@ -130,7 +130,7 @@ def manifest_for(frame: pd.DataFrame, layout: str, named: bool = True, **more: A
 
 
 def field_for(name: str, column: Any) -> Field:
-    """The facts of a column, as inspection finds them where training recorded them."""
+    """Return the field that inspection finds for a column of the training data."""
     dtype = str(column.dtype)
     if dtype != "category":
         return Field(name, _type(column), bool(column.isna().any()), dtype=dtype)

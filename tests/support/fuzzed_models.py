@@ -1,4 +1,4 @@
-"""Models of the odd kinds: no inputs known, several outputs, hostile names, very wide, dicts."""
+"""Unusual models to fuzz: unknown inputs, several outputs, hostile names, 1,200 columns, dicts."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def _numbers(width: int) -> np.ndarray:
 
 
 def unknown() -> Trained:
-    """Its file does not tell its inputs."""
+    """Return a model whose file does not contain its inputs."""
     rows = _numbers(3)
     return Trained(GaussianNB().fit(rows, rows[:, 0] > 0), Signature((), (), (False, True)))
 
 
 def several() -> Trained:
-    """Two outputs, each with classes of its own."""
+    """Return a model of two outputs with different classes."""
     rows = _numbers(2)
     targets = np.column_stack([rows[:, 0] > 0, rows[:, 1] > 0]).astype(int)
     inputs = tuple(Field(f"x{index}", "number", example=0.5) for index in range(2))

@@ -1,4 +1,4 @@
-"""A bundle under gunicorn, on a free port of the loopback interface."""
+"""A bundle under gunicorn on a free port, and the memory of its processes."""
 
 from __future__ import annotations
 
@@ -112,18 +112,19 @@ def startup_error(folder: Path, **environ: str) -> str:
 
 
 def worker_pids(server) -> list[int]:
-    """Of the master that `server` has started, oldest first."""
+    """Return the process ids of the workers, oldest first."""
     command = ["pgrep", "--parent", str(server.process.pid)]
     done = subprocess.run(command, capture_output=True, check=False, text=True)
     return [int(pid) for pid in done.stdout.split()]
 
 
 def resident_bytes(pid: int) -> int:
-    """Bytes."""
+    """Return the resident memory of a process."""
     return status(pid, "VmRSS")
 
 
 def peak_bytes(pid: int) -> int:
+    """Return the largest resident memory that a process has had."""
     return status(pid, "VmHWM")
 
 

@@ -1,4 +1,4 @@
-"""A small image that follows every rule, put together by hand, and ways to spoil it."""
+"""A small image that follows every hardening rule, and changes that break one."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def record(**files: bytes) -> bytes:
 
 @dataclass
 class ImageContents:
-    """Layers as path -> file, and the configuration; `image` is what they make."""
+    """The files of the layers by path, and the configuration of an image."""
 
     base: dict[str, File]
     layers: list[dict[str, File]]
@@ -79,7 +79,7 @@ class ImageContents:
 
     @property
     def top(self) -> dict[str, File]:
-        """A layer that was put above all others."""
+        """The layer above all others."""
         return self.layers[-1]
 
     @property
@@ -159,19 +159,19 @@ Change = Callable[[ImageContents], object]
 
 
 def add_file(path: str, file: File) -> Change:
-    """Puts a file above all layers."""
+    """Return a change that adds a file above all layers."""
     return lambda contents: contents.top.update({path: file})
 
 
 def change_file(layer: int, path: str, **attributes: Any) -> Change:
-    """Changes a file where it is."""
+    """Return a change of a file in its layer."""
     return lambda contents: contents.layers[layer].update(
         {path: replace(contents.layers[layer][path], **attributes)}
     )
 
 
 def set_config(name: str, value: Any) -> Change:
-    """Sets a part of how it is run."""
+    """Return a change of one entry of the configuration."""
     return lambda contents: contents.config["config"].update({name: value})
 
 
@@ -185,7 +185,7 @@ def set_label(name: str, value: str | None) -> Change:
 
 
 def add_history(instruction: str) -> Change:
-    """Adds an instruction to the history."""
+    """Return a change that adds an instruction to the history."""
     entry = {"created_by": instruction, "empty_layer": True}
     return lambda contents: contents.config["history"].append(entry)
 

@@ -1,4 +1,4 @@
-"""Files that the inspector refuses, by the reason."""
+"""Model files that the inspector refuses, by reason, and files that claim too much memory."""
 
 import bz2
 import gzip
@@ -417,7 +417,7 @@ def array(kind, count, content):
 
 
 def record(*fields, size, flags=27):
-    """A structured dtype of (name, dtype, offset)."""
+    """Return a structured dtype of (name, dtype, offset)."""
     table_ = EMPTY_DICT + MARK + b"".join(text(n) + many(d, number(o)) for n, d, o in fields)
     state = many(number(3), text("|"), NONE, many(*(text(n) for n, _, _ in fields)),
                  table_ + SETITEMS, number(size), number(1), number(flags))  # fmt: skip

@@ -1,4 +1,4 @@
-"""A model that tries what no model has to do: as it is loaded, and whenever it predicts."""
+"""A model that tries forbidden actions when it is loaded and when it predicts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _send_at_once() -> None:
 
 
 def attempt_all() -> dict[str, str | None]:
-    """Return what the kernel says against each attempt, None if it says nothing."""
+    """Return the error of the kernel for each attempt, None if the attempt succeeds."""
     return {
         "exec": refusal(lambda: subprocess.run(["true"], check=False)),
         "app": refusal(lambda: Path("app.py").open("a").close()),
@@ -41,7 +41,7 @@ def attempt_all() -> dict[str, str | None]:
 
 
 class Hostile(BaseEstimator):
-    """Its prediction is what it could not do: [when it was loaded, now]."""
+    """A model that predicts the failed attempts: [at load time, now]."""
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

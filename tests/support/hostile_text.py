@@ -1,4 +1,4 @@
-"""Texts that try to leave the place where a file of a bundle quotes them."""
+"""Texts that try to escape the quotes of a bundle, and texts that logs must not contain."""
 
 from __future__ import annotations
 

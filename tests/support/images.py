@@ -1,4 +1,4 @@
-"""Images for tests, made by hand of a few bytes, and places to keep them in."""
+"""Small images and OCI layouts, built byte by byte."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from modelpack.oci import image as oci_image
 
 
 def require_tool(tool: str) -> None:
-    """Skips the test where a program is missing, except in CI, where it fails."""
+    """Skip the test if a program is missing; fail it in CI."""
     if shutil.which(tool) is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"there is no {tool} here")
 
@@ -54,7 +54,7 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarIn
 
 
 def layer(*members, data: bytes | None = None) -> Layer:
-    """Of members, or of the bytes of a tar."""
+    """Return a layer of members, or of the bytes of a tar archive."""
     content = tar(*members) if data is None else data
 
     @contextmanager
@@ -73,7 +73,7 @@ def digest(data: bytes) -> str:
 
 
 class Layout:
-    """An OCI layout that is written piece by piece, right or wrong."""
+    """An OCI layout that is written piece by piece, valid or not."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

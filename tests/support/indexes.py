@@ -31,7 +31,7 @@ PyMODINIT_FUNC PyInit_%s(void) { return PyModule_Create(&module); }
 
 
 def wheel(name: str, version: str = "1.0", requires: tuple[str, ...] = ()) -> tuple[str, bytes]:
-    """File name and bytes of a wheel with one module, which says what it is."""
+    """Return the file name and the bytes of a wheel with one module."""
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
     lines = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
@@ -175,7 +175,7 @@ def _in_background(server: ThreadingHTTPServer) -> Iterator[None]:
 
 
 def authority(folder: Path) -> tuple[Path, Path]:
-    """An authority's certificate, and with its key the one that it has signed for localhost."""
+    """Create a CA certificate, and a certificate for localhost that it has signed."""
     folder.mkdir(parents=True)
     new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
     signs = "-addext keyUsage=critical,keyCertSign"  # Python 3.13 asks for it
@@ -207,7 +207,7 @@ class Proxy:
 
 @contextmanager
 def run_proxy(proxy: Proxy) -> Iterator[Proxy]:
-    """An HTTP proxy that does nothing but CONNECT."""
+    """Run an HTTP proxy that supports only CONNECT."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_CONNECT(self) -> None:
@@ -235,7 +235,7 @@ def run_proxy(proxy: Proxy) -> Iterator[Proxy]:
 
 
 def _splice(one: socket, other: socket) -> None:
-    """Passes bytes both ways until either side is done."""
+    """Pass bytes both ways until one side closes."""
     to = {one: other, other: one}
     while True:
         for end in select([one, other], [], [], 30)[0]:
@@ -247,7 +247,7 @@ def _splice(one: socket, other: socket) -> None:
 
 @contextmanager
 def registry(manifest: bytes, kind: str) -> Iterator[str]:
-    """The address of an image registry whose every image has this manifest."""
+    """Run an image registry whose every image has this manifest, and yield its address."""
     digest = f"sha256:{hashlib.sha256(manifest).hexdigest()}"
 
     class Handler(BaseHTTPRequestHandler):

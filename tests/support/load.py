@@ -1,4 +1,4 @@
-"""Many clients at once."""
+"""Load from many concurrent clients."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def send_one(port: int, data: bytes, load: Load) -> None:
 
 
 def open_loop(port: int, data: bytes, rate: float, seconds: float) -> Load:
-    """Requests at a fixed rate, whether those before are answered or not."""
+    """Send requests at a fixed rate, without waiting for the responses."""
     load = Load()
     started = time.monotonic()
 

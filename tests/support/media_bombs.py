@@ -1,4 +1,4 @@
-"""Small bodies that would become large ones, and tables of types that are no input's."""
+"""Small request bodies that decompress to large ones, and tables of unsupported types."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def to_arrow(table: pa.Table, **options: Any) -> bytes:
 
 
 def growing(batches: int) -> bytes:
-    """A dictionary that each batch adds a word to, of which a reader makes a copy each time."""
+    """Return a stream whose dictionary grows with each batch, so that readers copy it each time."""
     words, type_ = ["a" * 1_000_000], pa.dictionary(pa.int32(), pa.string())
     schema = pa.schema({"text": type_})
     sink = io.BytesIO()
@@ -36,7 +36,7 @@ def growing(batches: int) -> bytes:
 
 
 def arrow_0_17_stream(table: pa.Table) -> bytes:
-    """A compressed stream that tells so where Arrow 0.17 did, and nowhere else."""
+    """Return a stream that marks its compression only as Arrow 0.17 did."""
     sink = io.BytesIO()
     version = pa.ipc.MetadataVersion.V4
     options = pa.ipc.IpcWriteOptions(compression="zstd", metadata_version=version)
@@ -61,7 +61,7 @@ def to_parquet(table: pa.Table, **options: Any) -> bytes:
 
 
 def repeated(size: int, rows: int) -> pa.DictionaryArray:
-    """A text of `size` bytes, once, and `rows` rows that are it."""
+    """Return an array with one text of `size` bytes in `rows` rows."""
     return pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), ["a" * size])
 
 

@@ -1,4 +1,4 @@
-"""Files made of real ones by small changes: of bytes, and of whole opcodes."""
+"""Random small changes of real files: of bytes, and of whole opcodes."""
 
 import pickletools
 import random
@@ -13,12 +13,12 @@ INSERTED = [bytes([b]) for b in b"(0)]}NRbteus.al\x81\x85\x86\x87\x88\x90\x91\x9
 
 
 def opcode_positions(data):
-    """Where opcodes begin in a plain pickle."""
+    """Return the positions of the opcodes of an uncompressed pickle."""
     return [position for _, _, position in pickletools.genops(data)]
 
 
 def mutants(data, chance, places=None):
-    """Endless. `places`: where opcodes begin, for changes of whole ones."""
+    """Yield changed copies without end. `places` are the positions of opcodes."""
     while True:
         mutant = data
         for _ in range(chance.choice([1, 1, 1, 2, 4])):

@@ -22,7 +22,7 @@ def field(number, value):
 
 
 def attribute(name, value):
-    """Of a text, of a float, or of a list of integers, floats or texts."""
+    """Return an attribute with a text, a float, or a list of integers, floats or texts."""
     if isinstance(value, float):
         packed = varint(2 << 3 | 5) + struct.pack("<f", value)
         return field(5, field(1, name) + packed + field(20, 1))
@@ -58,7 +58,7 @@ def model(nodes, inputs, outputs, *more, domains=("", "ai.onnx.ml")):
 
 
 def lowercase(locale="en_US.UTF-8"):
-    """Texts in small letters, which needs a locale."""
+    """Return a model that lowercases texts, which needs a locale."""
     changed = (attribute("case_change_action", "LOWER"), attribute("locale", locale))
     return model(
         [node("StringNormalizer", ["text"], ["lower"], *changed)],
@@ -68,7 +68,7 @@ def lowercase(locale="en_US.UTF-8"):
 
 
 def imputer():
-    """Two numbers, of which the missing ones are replaced by 5 and 7."""
+    """Return a model that replaces missing values of two numbers by 5 and 7."""
     attributes = (
         attribute("imputed_value_floats", [5.0, 7.0]),
         attribute("replaced_value_float", float("nan")),
@@ -81,7 +81,7 @@ def imputer():
 
 
 def forest(features, before=(), on="X", width=3, **changed):
-    """A tree of one split. `before`: nodes in front of it, of which one makes `on`."""
+    """Return a tree of one split. `before` are nodes before it, one of which outputs `on`."""
     values = {
         "nodes_treeids": [0, 0, 0], "nodes_nodeids": [0, 1, 2], "nodes_featureids": features,
         "nodes_values": [0.5, 0.0, 0.0], "nodes_truenodeids": [1, 0, 0],
@@ -102,7 +102,7 @@ def forest(features, before=(), on="X", width=3, **changed):
 
 
 def chain(depth, trees=1):
-    """Trees of nodes, each of which has the next as both of its children."""
+    """Return trees of nodes that each have the next one as both children."""
     ends = [kind for kind in (["BRANCH_LEQ"] * depth + ["LEAF"]) for _ in range(trees)]
     below = [place + 1 for place in range(depth) for _ in range(trees)] + [0] * trees
     count = len(ends)

@@ -1,4 +1,4 @@
-"""Pickles put together from opcodes. The arguments are inert, and nothing here is ever loaded."""
+"""Pickles assembled from opcodes. The arguments are harmless, and no test loads them."""
 
 import struct
 
@@ -27,7 +27,7 @@ def raw(value: bytes) -> bytes:
 
 
 def name(key: str) -> bytes:
-    """STACK_GLOBAL of "module:name"."""
+    """Return STACK_GLOBAL of "module:name"."""
     module, _, qualname = key.partition(":")
     return text(module) + text(qualname) + STACK_GLOBAL
 
@@ -51,7 +51,7 @@ def new(key: str, **state: bytes) -> bytes:
 
 
 def old(key: str) -> bytes:
-    """An object as protocols 0 and 1 make it."""
+    """Return an object as protocols 0 and 1 create it."""
     return call("copyreg:_reconstructor", name(key), name("builtins:object"), NONE)
 
 
@@ -72,7 +72,7 @@ def dtype(
     subarray: bytes = NONE,
     fields: bytes = NONE,
 ) -> bytes:
-    """As numpy writes it, as far as the arguments do not lie."""
+    """Return a dtype as numpy pickles it, if the arguments fit."""
     names = NONE if fields == NONE else EMPTY_TUPLE
     flags_used = (63 if code[0] == "O" else 0) if flags is None else flags
     state = many(number(3), text("<"), subarray, names, fields, number(size), number(-1),

@@ -1,4 +1,4 @@
-"""Packaged sample models and their containers."""
+"""Packaged sample models, their containers, and an environment without an engine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NO_ENGINE = 8
 
 
 def package(model: Path, *arguments: str, cwd: Path) -> dict[str, Any]:
-    """Skips, but under CI fails, where there is no base image for the model's Python."""
+    """Run `modelpack package`; skip the test (fail in CI) without a base image."""
     vectorizer = model.parent / "vectorizer.joblib"
     models = [vectorizer, model] if vectorizer.exists() else [model]
     command = [sys.executable, "-m", "modelpack", "package", *map(str, models), "--json"]
@@ -47,7 +47,7 @@ def package(model: Path, *arguments: str, cwd: Path) -> dict[str, Any]:
 def container(
     client: docker.DockerClient, image: str, **options: Any
 ) -> Iterator[tuple[Container, str]]:
-    """A container as a user would run it, ready to answer, and its URL."""
+    """Run a container as a user would, wait until it is ready, and yield its URL."""
     ports = {"8080/tcp": ("127.0.0.1", None)}
     started = client.containers.run(image, detach=True, ports=ports, **options)
     try:
@@ -66,7 +66,7 @@ def curl(*arguments: str) -> str:
 
 
 def environ_without_engine(folder: Path) -> dict[str, str]:
-    """Variables with which neither Docker nor Podman is found. `folder`: has no such files."""
+    """Return variables with which neither Docker nor Podman is found."""
     return {
         **os.environ,
         "DOCKER_HOST": f"unix://{folder}/no-engine.sock",

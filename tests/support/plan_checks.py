@@ -1,4 +1,4 @@
-"""Plans held against the estimators that they were compiled from."""
+"""Comparisons of compiled plans with the estimators they were compiled from."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def compare(got: Any, expected: Any, method: str) -> None:
 
 
 def falls_back(function: Callable[[Any], Any], block: Any) -> bool:
-    """Whether a part of a plan leaves `block` to the estimator."""
+    """Return whether a part of a plan leaves `block` to the estimator."""
     try:
         function(block)
     except FallbackRequiredError:
@@ -58,7 +58,7 @@ def _difference(got: Any, expected: Any) -> str:
 
 
 def random_rows(width: int, count: int = 3000, seed: int = 0) -> np.ndarray:
-    """Around zero, and over many orders of magnitude; some values are zero, of either sign."""
+    """Return rows around zero and of many orders of magnitude, with zeros of either sign."""
     generator = np.random.default_rng(seed)
     rows = generator.normal(size=(count, width)) * 3
     wide = generator.random((count, width)) < 0.1
@@ -69,7 +69,7 @@ def random_rows(width: int, count: int = 3000, seed: int = 0) -> np.ndarray:
 
 
 def check_sparse(model: Any, width: int, planned: Sequence[str]) -> None:
-    """As plan_checks.check, for rows that are mostly zeros, one of them wholly."""
+    """Check a plan on sparse rows, one of which is all zeros."""
     plan = compile_plan(model)
     assert set(planned) <= set(plan.batch)
     for rows in (weights(width), counts(width)):

@@ -1,4 +1,4 @@
-"""Plans that are compiled and tried as the service does at its start."""
+"""Plans compiled and tried as the service does when it starts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def try_plan(model: Any, layout: str = "array", fields: list[Field] = NUMBERS) -
 
 
 def replace_functions(monkeypatch, change) -> None:
-    """Let `change` put other functions into parts of plans."""
+    """Let `change` replace functions in the parts of plans."""
 
     def compiled(model: Any, layout: str, names: Any, *more: Any) -> Plan:
         plan = compile_model(model, layout, names, *more)

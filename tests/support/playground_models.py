@@ -1,4 +1,4 @@
-"""Models for the playground: each kind of form, and one whose every name is hostile."""
+"""Models for the playground: one for each kind of form, and one with hostile names."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def flowers() -> Trained:
 
 
 def visitors() -> Trained:
-    """`serving_models.mixed`, with the categories that were met."""
+    """Return `serving_models.mixed` with the categories of the training data."""
     trained = serving_models.mixed()
     age, city, visits, member = trained.signature.inputs
     fields = (age, replace(city, categories=("Oslo", "Rome")), visits, member)
@@ -60,7 +60,7 @@ def visitors() -> Trained:
 
 
 def guests() -> Trained:
-    """Each type that a column of training data can have, with real rows and ranges."""
+    """Return a model with every type of column, with real rows and ranges."""
     count = 40
     frame = pd.DataFrame(
         {
@@ -103,7 +103,7 @@ def unnamed() -> Trained:
 
 
 def bare() -> Trained:
-    """No example is known."""
+    """Return a model without an example."""
     trained = serving_models.forest()
     fields = tuple(replace(field, example=None) for field in trained.signature.inputs)
     return replace(trained, signature=replace(trained.signature, inputs=fields))
@@ -129,7 +129,7 @@ def several() -> Trained:
 
 
 def echo() -> Trained:
-    """Says what it is told; its names and its example are hostile."""
+    """Return a model that predicts its input; its names and its example are hostile."""
     fields = tuple(Field(text, "string", example=text) for text in HOSTILE)
     rows = np.array([HOSTILE], object)
     model = FunctionTransformer().fit(rows)
@@ -148,7 +148,7 @@ def hostile() -> Trained:
 
 
 def bundle_folder(name: str, folder: Path) -> Path:
-    """The bundle of a model of this file or of serving_models, in `folder`."""
+    """Render the bundle of a model of this file or of serving_models."""
     make = globals().get(name) or getattr(serving_models, name)
     if name != "hostile":
         return render_bundle(make(), folder).directory

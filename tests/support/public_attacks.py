@@ -1,4 +1,4 @@
-"""Files by which published attacks on scanners hide a call."""
+"""Files of published attacks that hide a call from scanners."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Bytes to and from a service, without a client that would keep them in order."""
+"""A client that sends and receives raw bytes, and so may break the rules of HTTP."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def get(path: str) -> bytes:
 
 
 class Client:
-    """One connection. `small`: it takes little at a time."""
+    """One connection. A `small` one receives little at a time."""
 
     def __init__(self, port: int, timeout: float = 20, *, small: bool = False) -> None:
         self.sock = socket.socket()
@@ -99,7 +99,7 @@ def request(port: int, data: bytes, timeout: float = 20) -> Response:
 
 
 def time_requests(port: int, data: bytes, count: int) -> list[float]:
-    """Seconds that each of so many requests takes, in turn, each on a connection of its own."""
+    """Return the seconds that each of `count` requests takes, each on a new connection."""
     seconds = []
     for _ in range(count):
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""Debian's docker-registry on a port and in a folder of its own."""
+"""Debian's docker-registry on a free port."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def run_registry(folder: Path, settings: Mapping[str, str] | None = None) -> Ite
 
 @contextmanager
 def run_registry_with_passwords(folder: Path) -> Iterator[str]:
-    """One that only USER with PASSWORD may use."""
+    """Run a registry that only USER with PASSWORD may use."""
     (folder / "htpasswd").write_text(HTPASSWD)
     settings = {
         "REGISTRY_AUTH_HTPASSWD_REALM": "test",

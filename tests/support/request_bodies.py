@@ -1,4 +1,4 @@
-"""Bodies of every media type with the examples of a signature, and what damage makes of them."""
+"""Request bodies of every media type for a signature, and damaged ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEFAULTS = {"number": 0.5, "integer": 1, "string": "a", "boolean": True, "any": 
 
 
 def example_bodies(signature: Signature) -> dict[str, bytes]:
-    """Media type -> two rows, for JSON of the dialects too."""
+    """Return media type -> body with two rows, also for the JSON of the protocols."""
     row = {
         field.name: DEFAULTS[field.type] if field.example is None else field.example
         for field in signature.inputs
@@ -44,7 +44,7 @@ def example_bodies(signature: Signature) -> dict[str, bytes]:
 
 
 def example_documents(signature: Signature) -> list[bytes]:
-    """Of each dialect that speaks JSON."""
+    """Return the JSON documents of each protocol."""
     row = [DEFAULTS[field.type] for field in signature.inputs]
     names = [field.name for field in signature.inputs]
     tensors = [
@@ -64,7 +64,7 @@ def example_documents(signature: Signature) -> list[bytes]:
 
 @st.composite
 def damaged(draw, bodies: list[bytes]):
-    """A body with bytes lost, added or changed, or none of that."""
+    """Draw a body with bytes removed, added or changed, or an intact one."""
     body = bytearray(draw(st.sampled_from(bodies)))
     for _ in range(draw(st.integers(0, 4))):
         at = draw(st.integers(0, len(body)))

@@ -1,4 +1,4 @@
-"""Save a model, inspect its file."""
+"""Save a model and inspect its file."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""What picklescan and fickling say of a file: scanners by lists of what is dangerous."""
+"""Verdicts of picklescan and fickling, which use lists of dangerous names."""
 
 import contextlib
 import io
@@ -11,7 +11,7 @@ MALICIOUS = (Severity.OVERTLY_MALICIOUS, Severity.LIKELY_OVERTLY_MALICIOUS)
 
 
 def picklescan(data):
-    """The names that it lists as dangerous; None where it fails to read the file."""
+    """Return the names that it lists as dangerous; None if it cannot read the file."""
     result = scan_bytes(io.BytesIO(data), "model.pkl", ".pkl")
     if result.scan_err:
         return None
@@ -19,13 +19,13 @@ def picklescan(data):
 
 
 def picklescan_strict(data):
-    """Whether it finds the file clean if only what it knows to be innocuous may stand there."""
+    """Return whether only names that it knows to be harmless occur."""
     result = scan_bytes(io.BytesIO(data), "model.pkl", ".pkl", strict=True)
     return not result.scan_err and not result.issues_count
 
 
 def fickling(data):
-    """Its results for each pickle of the file; None where it fails to read one."""
+    """Return its results for each pickle of the file; None if it cannot read one."""
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             return [check_safety(pickled) for pickled in StackedPickle.load(io.BytesIO(data))]
@@ -34,7 +34,7 @@ def fickling(data):
 
 
 def fickling_imports(data):
-    """The imports that it calls malicious, as "module:name"."""
+    """Return the imports that it calls malicious, as "module:name"."""
     found = fickling(data)
     results = [result for each in found or () for result in each.results]
     words = [str(result.trigger).split() for result in results if result.severity in MALICIOUS]
@@ -42,7 +42,7 @@ def fickling_imports(data):
 
 
 def is_clean(data):
-    """Scanner -> whether it reads the file and finds nothing in it."""
+    """Return scanner -> whether it reads the file and finds nothing."""
     found = fickling(data)
     return {
         "picklescan": picklescan(data) == set(),

@@ -1,4 +1,4 @@
-"""What schemathesis sends and checks besides its own; it loads this file itself."""
+"""Requests and checks that are added to those of schemathesis, which loads this file."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def filter_path_parameters(ctx, path_parameters):
 
 @schemathesis.hook
 def before_call(ctx, case, kwargs):
-    """Ask for answers of one type after the other, and for JSON where nothing else will do."""
+    """Request responses of one type after the other; JSON if no other type fits."""
     case.headers["Accept"] = f"{next(TURNS)}, {JSON};q=0.5"
 
 
@@ -86,9 +86,7 @@ def rows_of_the_schema_are_taken(ctx, response, case):
 
 
 def by_position(body) -> bool:
-    """Whether columns or rows have other names than the inputs, which goes by their order: of all
-    rows the same names.
-    """
+    """Return whether columns or rows have other names than the inputs, and so go by position."""
     members = body if isinstance(body, dict) and FORMS.intersection(body) else {"instances": body}
     parts = [members.get(key) for key in ("inputs", "instances", "dataframe_records")]
     rows = [row for part in parts for row in (part if isinstance(part, list) else [part])]

@@ -1,4 +1,4 @@
-"""Real models, trained here, and the specs that their files would give."""
+"""Small trained models of many kinds, their specs, and bundles of native model files."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def build_spec(path: Path, trained: Trained, format_: str = "joblib") -> ModelSp
 
 
 def render_bundle(trained: Trained, folder: Path, format_: str = "joblib") -> Bundle:
-    """The model of `trained`, saved and packed in `folder`."""
+    """Save the model of `trained` and render its bundle in `folder`."""
     path = folder / "saved"
     if format_ == "joblib":
         joblib.dump(trained.model, path)
@@ -169,7 +169,7 @@ def named() -> Trained:
 
 
 def strict() -> Trained:
-    """A model that refuses what it has not learnt."""
+    """Return a model that rejects unknown categories."""
     return replace(coded("error"), signature=replace(coded().signature, probabilities=True))
 
 

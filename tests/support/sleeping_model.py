@@ -13,6 +13,8 @@ from sklearn.base import BaseEstimator
 
 
 class Sleeping(BaseEstimator):
+    """A model that sleeps for as many seconds as its first values; negative ones keep the GIL."""
+
     def predict(self, rows: np.ndarray) -> np.ndarray:
         seconds = float(rows[:, 0].sum())
         if seconds < 0:

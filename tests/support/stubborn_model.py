@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 
 
 class Stubborn(BaseEstimator):
-    """Fails on 13, takes its time on 99."""
+    """A model that fails on 13 and is slow on 99."""
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         if (rows == 13).any():

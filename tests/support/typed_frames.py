@@ -1,4 +1,4 @@
-"""DataFrames with every dtype, and their rows as requests."""
+"""DataFrames of every dtype, and their rows as requests."""
 
 from __future__ import annotations
 

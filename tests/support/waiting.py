@@ -1,4 +1,4 @@
-"""Waiting for something to happen."""
+"""Wait for a condition, or for the response of a URL."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.request import urlopen
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+    """Return whether `condition` becomes true within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -15,7 +16,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
 
 
 def get_when_ready(url: str) -> bytes:
-    """The answer, as soon as there is one."""
+    """Return the body of the response, retrying until the server accepts connections."""
     deadline = time.monotonic() + 20
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Zip archives and skops files put together byte by byte, so that they can lie."""
+"""Zip archives and skops files, built byte by byte so that their headers may be wrong."""
 
 import io
 import json
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def zip_archive(members):
-    """An archive of `members`, name -> bytes, as zipfile writes it."""
+    """Return an archive of `members` (name -> bytes) as zipfile writes it."""
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w") as archive:
         for name, data in members.items():
@@ -19,7 +19,7 @@ def zip_archive(members):
 
 
 def member(name, data, *, flags=0, method=0, crc=None, size=None, mode=0o600, extra=b"", raw=None):
-    """(header, content, entry) of a member; the entry lacks its offset, its last four bytes."""
+    """Return (header, content, entry) of a member; the entry lacks its offset (4 bytes)."""
     raw = data if raw is None else raw
     header_fields = (flags, method, 0, 0x21, zlib.crc32(data) if crc is None else crc, len(raw),
             len(data) if size is None else size, len(name), len(extra))  # fmt: skip
@@ -39,14 +39,14 @@ def archive(*members, before=b"", between=b"", after=b"", comment=b"", count=Non
 
 
 def npy_bytes(array, **options):
-    """The bytes of a .npy file."""
+    """Return the bytes of a .npy file."""
     memory = io.BytesIO()
     np.save(memory, array, **options)
     return memory.getvalue()
 
 
 def npy(header, data=b"", version=b"\1\0"):
-    """A .npy file with this text as its header."""
+    """Return a .npy file with this text as its header."""
     text = header.encode("latin-1")
     return b"\x93NUMPY" + version + len(text).to_bytes(2, "little") + text + data
 
@@ -57,7 +57,7 @@ def json_state(content):
 
 
 def state(loader, key, **more):
-    """A state of this kind that names "module:class"."""
+    """Return a state of this kind that refers to "module:class"."""
     module, _, name = key.partition(":")
     return {"__class__": name, "__module__": module, "__loader__": loader, **more}
 
@@ -85,6 +85,6 @@ def schema(root, protocol=2):
 
 
 def skops(root, protocol=2, **members):
-    """A skops file; of the names of members, the last underscore is a dot."""
+    """Return a skops file. In names of `members`, the last underscore stands for a dot."""
     named = {".".join(name.rsplit("_", 1)): data for name, data in members.items()}
     return zip_archive({**named, "schema.json": schema(root, protocol)})

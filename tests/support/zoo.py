@@ -94,7 +94,7 @@ UNSUPERVISED = ROWS.keys() - {"IsotonicRegression"}
 
 @cache
 def fitted(name, cls):
-    """The estimator, fitted on an array; of every other name, on a frame with named columns."""
+    """Return the fitted estimator; names of odd length are fitted on a DataFrame."""
     rows = ROWS.get(name)
     if rows is None:
         rows = FLOWERS if len(name) % 2 else X
