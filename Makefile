@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types lock allowlist ages frames samples clean settings oracle
+.PHONY: help setup engine demo test lint types lock allowlist ages frames samples clean settings oracle mutants
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -47,6 +47,9 @@ settings: setup  ## plans of generated settings compared with four releases of s
 
 oracle: setup  ## fitted models, changed at random: what still passes is loaded, confined and watched
 	.venv/bin/python scripts/run_oracle.py --progress $(ORACLE)
+
+mutants: setup  ## bugs planted at random, and whether a test fails; MUTANTS='--count 100 --seed 1'
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/mutate.py $(MUTANTS)
 
 samples: setup  ## train the sample models again
 	PATH="$(CURDIR)/.venv/bin:$$PATH" sh scripts/train_samples.sh

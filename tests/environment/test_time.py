@@ -97,6 +97,13 @@ def test_a_users_framework_moves_the_day_and_a_users_library_does_not_back(make_
     assert day(make_spec("1.3.2"), "numpy==1.20.0") == day_of("scikit-learn", "1.3.2") + GRACE
 
 
+def test_the_newest_framework_that_the_user_allows_dates_a_model(make_spec):
+    spec = model(make_spec, "scikit-learn", {"scikit-learn": ""})
+    known = [r for r in releases_of("scikit-learn") if r.version < Version("1.3")]
+    newest = max(known, key=lambda release: release.version)
+    assert day(spec, "scikit-learn<1.3") == newest.day + GRACE
+
+
 def test_what_the_user_adds_does_not_date_a_model(make_spec):
     spec = model(make_spec, "lightgbm", {"lightgbm": ">=4", "numpy": ">=2"})
     assert day(spec, "six==1.16.0") is None

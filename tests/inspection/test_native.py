@@ -75,8 +75,9 @@ def test_numbers_of_lightgbm_categories(tmp_path):
 def test_categories_that_no_column_is_told_for(tmp_path):
     text = (SAMPLES / "lightgbm-text" / "model.txt").read_bytes()
     spec = inspected(tmp_path / "m", text.replace(b"[categorical_feature: 1]", b""))
-    with pytest.raises(ModelNotSupportedError, match="the text does not record which"):
+    with pytest.raises(ModelNotSupportedError, match="the text does not record which") as caught:
         require_servable(spec)
+    assert caught.value.hint == "Save an estimator that has predict or transform."
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,7 @@ TREES_OF_LIGHTGBM = {
         {"objective": "multiclass", "num_class": 3}, "\nnum_class=3", "\nnum_class=9", 0),
     "classes that are 1 in 32 bits": ({}, "num_class=1", "num_class=4294967297", 0),
     "features that are 2 in 32 bits": ({}, "max_feature_idx=2", "max_feature_idx=4294967298", 0),
+    "a number of 32 bits": ({}, "max_feature_idx=2", "max_feature_idx=2147483648", 0),
     "an empty line in the head": ({}, "num_class=1", r"\n\g<0>", 0),
     "a zero byte": ({}, "label_index=0", "\\g<0>\0", 0),
     "sets of categories without bounds": ({}, "num_cat=0", "num_cat=3", 1),

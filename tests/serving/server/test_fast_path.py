@@ -192,6 +192,13 @@ def test_what_is_not_plain_is_left_to_flask(desk, raw):
             assert plain is None
 
 
+def test_long_heads_are_left_to_flask(desk):
+    known = len(head("/predict", 10, **{"X-Long": "a"}))
+    for size, is_fast in ((4096, True), (4097, False)):
+        raw = head("/predict", 10, **{"X-Long": "a" * (size - known + 1)})
+        assert (len(raw), desk.match(raw, environ) is not None) == (size, is_fast)
+
+
 def test_a_head_that_was_seen_does_not_let_a_wrong_one_pass(desk):
     assert desk.match(head("/predict", 10), environ) is not None
     twice = head("/predict", 10).replace(b"\r\n\r\n", b"\r\nContent-Length: 10\r\n\r\n")
