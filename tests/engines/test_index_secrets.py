@@ -67,14 +67,14 @@ def test_without_a_setting_uv_keeps_the_users_own(name):
 
 def test_a_wheelhouse_is_all_that_a_build_gets():
     environ = {"https_proxy": "http://me:canary@proxy.test", "PATH": "/bin"}
-    options, given = index_secrets.for_build(IndexSettings(wheelhouse="/srv/wheels"), environ)
+    options, variables = index_secrets.for_build(IndexSettings(wheelhouse="/srv/wheels"), environ)
     assert options == [
         "--network=none",
         "--build-context=wheelhouse=/srv/wheels",
         "--secret=id=pip_conf,env=MODELPACK_PIP_CONF",
     ]
     parser = RawConfigParser()
-    parser.read_string(given["MODELPACK_PIP_CONF"])
+    parser.read_string(variables["MODELPACK_PIP_CONF"])
     assert dict(parser["global"]) == {"no-index": "true", "find-links": "/wheelhouse"}
 
 
@@ -99,17 +99,17 @@ def test_the_proxy_of_the_settings_is_handed_over_by_name(monkeypatch):
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.delenv(name, raising=False)
     index = IndexSettings(proxy="http://me:canary@proxy.test")
-    options, given = index_secrets.for_build(index, {})
+    options, variables = index_secrets.for_build(index, {})
     assert {"--build-arg=HTTP_PROXY", "--build-arg=HTTPS_PROXY"} <= set(options)
-    assert given["HTTPS_PROXY"] == index.proxy
+    assert variables["HTTPS_PROXY"] == index.proxy
     monkeypatch.setenv("https_proxy", "http://other.test")
     assert "HTTPS_PROXY" not in index_secrets.for_build(index, {})[1]
 
 
 def test_uv_is_given_a_wheelhouse_and_no_index():
     index = IndexSettings("https://index.test", wheelhouse="/srv/our wheels")
-    given = index_secrets.for_uv(index, {})
-    assert given == {
+    variables = index_secrets.for_uv(index, {})
+    assert variables == {
         "UV_NO_CONFIG": "1",
         "UV_OFFLINE": "1",
         "UV_FIND_LINKS": "file:///srv/our%20wheels",

@@ -127,10 +127,10 @@ def run_uv(*arguments: str) -> None:
 def served(model: Path, python: str, folder: Path) -> Iterator[Any]:
     """A real gunicorn, from a locked environment, that has passed its smoke test."""
     interpreter_of(python)
-    made = package([model], Options(engine="process", python=python, output=folder / "bundle"))
-    assert made.environment.python == python
-    assert made.smoke is not None
-    assert [check for check in made.smoke.checks if not check.passed] == []
+    packaged = package([model], Options(engine="process", python=python, output=folder / "bundle"))
+    assert packaged.environment.python == python
+    assert packaged.smoke is not None
+    assert [check for check in packaged.smoke.checks if not check.passed] == []
     with LocalRunner().run(str(folder / "bundle")) as service:
         wait_for(f"{service.url}/readyz")
         yield service
@@ -172,20 +172,20 @@ def test_it_serves_on_the_oldest(tmp_path: Path) -> None:
         assert service.stop(timeout=10) == 0
     for kind, file in (("jsonl", "[0.1, 0.5, 0.5, 0.5]\n"), ("csv", "0.1,0.5,0.5,0.5\n")):
         answers = answered(tmp_path, file + file.replace("0.1", "0.9"), "--probabilities")
-        told = [dict(zip(("prediction", "probabilities"), row, strict=True))
+        expected = [dict(zip(("prediction", "probabilities"), row, strict=True))
                 for row in zip(*answer.values(), strict=True)]  # fmt: skip
-        assert [json.loads(line) for line in answers.splitlines()] == told, kind
+        assert [json.loads(line) for line in answers.splitlines()] == expected, kind
 
 
 def answered(folder: Path, rows: str, *arguments: str) -> str:
     """By `predict` of the bundle that was served from there."""
-    said: list[str] = []
+    progress: list[str] = []
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as answers:
         source.write(rows.encode())
         source.seek(0)
-        files = BatchStreams(source, answers, said.append)
-        asked = [*arguments, "--output-format=jsonl"]
-        assert LocalRunner().predict(str(folder / "bundle"), asked, files) == 0, said
+        files = BatchStreams(source, answers, progress.append)
+        command = [*arguments, "--output-format=jsonl"]
+        assert LocalRunner().predict(str(folder / "bundle"), command, files) == 0, progress
         answers.seek(0)
         return answers.read().decode()
 

@@ -59,9 +59,9 @@ def schemathesis(name: str, port: int, folder: Path, *options: str) -> str:
         check=False,
     )
     lines = (line[:1000] for line in (done.stdout + done.stderr).splitlines())
-    told = "\n".join(lines)
-    assert done.returncode == 0, told
-    return told
+    output = "\n".join(lines)
+    assert done.returncode == 0, output
+    return output
 
 
 TOKEN = "3f786850e387550fdab836ed7e6dc881de23001b0e1a4e7f"
@@ -70,9 +70,9 @@ TOKEN = "3f786850e387550fdab836ed7e6dc881de23001b0e1a4e7f"
 def run(name: str, folder: Path, *options: str, **environ: str) -> None:
     bundle = render_bundle(MODELS[name](), folder, "pickle")
     with serve(bundle.directory, WEB_CONCURRENCY="1", **environ) as server:
-        told = schemathesis(name, server.port, folder, *options)
+        output = schemathesis(name, server.port, folder, *options)
         assert "Traceback" not in server.log_path.read_text()
-    print(*re.findall(r".*(?:generated|Operations:).*", told), sep="\n")
+    print(*re.findall(r".*(?:generated|Operations:).*", output), sep="\n")
 
 
 @pytest.mark.slow

@@ -264,7 +264,7 @@ def with_wheels(engine, bundle, index, folder):
 
 
 @pytest.fixture(scope="module")
-def made(embedded, base, index, tmp_path_factory):
+def built(embedded, base, index, tmp_path_factory):
     folder = tmp_path_factory.mktemp("embedded")
     image = build(embedded, folder / "bundle", base, index, folder / "wheels")
     return embedded.images.tag(image, "modelpack-test/embedded:1")
@@ -303,12 +303,12 @@ def test_the_same_bundle_gives_the_same_files_by_docker(engine, embedded, twins)
         embedded.images.open_image(twins[0].id) as ours,
         engine.images.open_image(twins[1].id) as theirs,
     ):
-        wanted, found = (
+        expected, found = (
             filesystem.merge_layers(map(filesystem.layer_listing, im.layers))
             for im in (theirs, ours)
         )
-        assert list(found) == list(wanted)
-        assert [path for path in found if found[path] != wanted[path]] == []
+        assert list(found) == list(expected)
+        assert [path for path in found if found[path] != expected[path]] == []
         config, own = theirs.config["config"], ours.config["config"]
     assert {k: v for k, v in config.items() if v and k != "ArgsEscaped"} == own
     assert found["usr/lib/libshop.so.1"].target == "libshop.so.1.2"
@@ -339,7 +339,7 @@ def test_other_debian_packages_make_another_layer(embedded, base, index, tmp_pat
 
 @pytest.mark.engine
 def test_two_builds_with_nothing_in_the_cache_give_one_digest(  # noqa: PLR0917
-    made, archive, base, index, tmp_path, monkeypatch
+    built, archive, base, index, tmp_path, monkeypatch
 ):
     """In another folder, with another store."""
     for name in ("CACHE", "DATA"):
@@ -348,54 +348,54 @@ def test_two_builds_with_nothing_in_the_cache_give_one_digest(  # noqa: PLR0917
     engine.builder.find_base_image((base.python,), f"docker-archive:{archive}")
     again = build(engine, tmp_path / "b", base, index, tmp_path / "wheels")
     monkeypatch.undo()
-    assert again.id == made.id
-    expected = select_engine("oci").images.state.find(made.reference)
+    assert again.id == built.id
+    expected = select_engine("oci").images.state.find(built.reference)
     assert engine.images.state.find(again.id)["digest"] == expected["digest"]
 
 
 @pytest.mark.engine
-def test_docker_podman_and_skopeo_take_what_is_exported(embedded, made, tmp_path):
+def test_docker_podman_and_skopeo_take_what_is_exported(embedded, built, tmp_path):
     file, folder = tmp_path / "image.tar", tmp_path / "layout"
-    embedded.images.export(made.reference, file)
-    embedded.images.export(made.reference, folder)
+    embedded.images.export(built.reference, file)
+    embedded.images.export(built.reference, folder)
     with pytest.raises(UsageError, match="already exists"):
-        embedded.images.export(made.reference, file)
+        embedded.images.export(built.reference, file)
     for tool in ("docker", "podman"):
-        said = subprocess.run(
+        loaded = subprocess.run(
             [tool, "load", "-i", file], capture_output=True, text=True, check=True
         )
-        assert made.reference in said.stdout
-        shown = [tool, "inspect", made.reference]
-        (told,) = json.loads(subprocess.run(shown, capture_output=True, check=True).stdout)
-        asked = {"docker": told["Config"], "podman": told}[tool]["Healthcheck"]
-        assert asked["Test"] == ["CMD", "python", "-m", "modelpack.serving.health"]
-        subprocess.run([tool, "rmi", made.reference], capture_output=True, check=True)
+        assert built.reference in loaded.stdout
+        shown = [tool, "inspect", built.reference]
+        (inspected,) = json.loads(subprocess.run(shown, capture_output=True, check=True).stdout)
+        healthcheck = {"docker": inspected["Config"], "podman": inspected}[tool]["Healthcheck"]
+        assert healthcheck["Test"] == ["CMD", "python", "-m", "modelpack.serving.health"]
+        subprocess.run([tool, "rmi", built.reference], capture_output=True, check=True)
     for place in (f"docker-archive:{file}", f"oci-archive:{file}", f"oci:{folder}"):
         command = ["skopeo", "inspect", "--config", place]
         config = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         assert config["config"]["User"] == "65532:65532"
-        with oci.open_image(place) as image, embedded.images.open_image(made.id) as wanted:
-            assert image.config == wanted.config
+        with oci.open_image(place) as image, embedded.images.open_image(built.id) as expected:
+            assert image.config == expected.config
 
 
 @pytest.mark.engine
-def test_it_is_run_by_docker_and_behind_walls(embedded, made, monkeypatch, tmp_path):
+def test_it_is_run_by_docker_and_behind_walls(embedded, built, monkeypatch, tmp_path):
     from waiting import get_when_ready  # noqa: PLC0415
 
     for engine in ("docker", "bubblewrap"):
         if engine == "bubblewrap":
             monkeypatch.setattr("modelpack.engines.daemonless.run._ENGINES", ())
-        embedded.images.remove_untagged(made)
-        with embedded.runner.run(made.reference) as service:
+        embedded.images.remove_untagged(built)
+        with embedded.runner.run(built.reference) as service:
             assert service.engine == engine
             assert get_when_ready(f"{service.url}/readyz") == b"ready" or service.is_running()
             assert service.stop(timeout=10) == 0
-    embedded.images.remove_untagged(made)
+    embedded.images.remove_untagged(built)
 
 
 @pytest.mark.engine
 def test_layers_are_shared_and_what_no_name_leads_to_is_removed(
-    embedded, made, base, index, tmp_path
+    embedded, built, base, index, tmp_path
 ):
     blobs = embedded.images.state.store.path / "blobs" / "sha256"
     before = {path.name for path in blobs.iterdir()}
@@ -439,7 +439,7 @@ def test_sources_are_read_with_the_keys_of_the_base():
 
 
 @pytest.fixture(scope="module")
-def opened(embedded, base):
+def unpacked_base(embedded, base):
     """The base, unpacked."""
     if shutil.which("apt-get") is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no apt-get here")
@@ -450,24 +450,26 @@ def opened(embedded, base):
 
 
 @pytest.mark.engine
-def test_debian_packages_are_fetched_by_the_sources_of_the_base(opened, embedded, index, tmp_path):
-    base = BaseImage("any", opened.python, "user")
+def test_debian_packages_are_fetched_by_the_sources_of_the_base(
+    unpacked_base, embedded, index, tmp_path
+):
+    base = BaseImage("any", unpacked_base.python, "user")
     packages = DebianPackages(base, "linux/amd64", {"image": ("libgomp1",)})
     embedded.builder.download_debian_packages(packages, tmp_path / "debian", index, ignore)
     (found,) = (tmp_path / "debian" / "image").iterdir()
     assert found.name.startswith("libgomp1_")
     with pytest.raises(BuildFailedError, match="Unable to locate package libnone0"):
-        apt.fetch(opened, ["libnone0"], tmp_path / "none", index)
+        apt.fetch(unpacked_base, ["libnone0"], tmp_path / "none", index)
     assert not (tmp_path / "none").exists()
 
 
 @pytest.fixture
-def other(opened, tmp_path):
+def other(unpacked_base, tmp_path):
     """A base like `opened`, to be changed."""
-    found = replace(opened)
+    found = replace(unpacked_base)
     found.__dict__["root"] = tmp_path / "root"  # in the place of what would be unpacked
     for name in ("etc/apt", "var/lib/dpkg", "usr/share/keyrings"):
-        shutil.copytree(opened.root / name, found.root / name, symlinks=True)
+        shutil.copytree(unpacked_base.root / name, found.root / name, symlinks=True)
     return found
 
 
@@ -525,8 +527,8 @@ def test_an_image_for_another_platform_is_made_and_read(home, base, index, tmp_p
 
     python = next(version for version in engine_bundles.PYTHONS if interpreters.find(version))
     found = interpreters.find(python)
-    asked = [str(found), "-c", "import platform; print(platform.python_version())"]
-    version = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    command = [str(found), "-c", "import platform; print(platform.python_version())"]
+    version = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     engine = select_engine("oci")
     place = foreign_base(tmp_path, version)
     with pytest.raises(UsageError, match="for linux/arm64, and not for linux/amd64"):

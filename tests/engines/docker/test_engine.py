@@ -183,10 +183,10 @@ def test_no_secret_is_in_any_layer_nor_in_the_history(client, image):
 
 def test_the_rules_find_no_secret_either(engine, image, secrets):
     """They are looked for as the build was given them: test_scan.py shows that some are found."""
-    given = known_secrets(secrets, {})
-    assert {CANARY.encode(), Path(secrets.ca_bundle).read_bytes()} <= {n.content for n in given}
+    known = known_secrets(secrets, {})
+    assert {CANARY.encode(), Path(secrets.ca_bundle).read_bytes()} <= {n.content for n in known}
     with engine.images.open_image(image.reference) as contents:
-        rulings = {ruling.rule: ruling for ruling in hardening.scan(contents, given)}
+        rulings = {ruling.rule: ruling for ruling in hardening.scan(contents, known)}
     assert rulings["build secrets"].passed
     assert rulings["secrets"].passed
 
@@ -287,9 +287,9 @@ def test_plain_docker_build_works_too(bundle, image, client):
     """Out of the cache: without secrets it may not reach the index here."""
     name = f"{image.reference}-plain"
     subprocess.run(["docker", "build", "-q", "-t", name, bundle.path], check=True)
-    made = client.images.get(name)
-    assert made.attrs["RootFS"] == client.images.get(image.id).attrs["RootFS"]
-    assert made.id != image.id, "it was made at another time"
+    built = client.images.get(name)
+    assert built.attrs["RootFS"] == client.images.get(image.id).attrs["RootFS"]
+    assert built.id != image.id, "it was made at another time"
     client.images.remove(name)
 
 

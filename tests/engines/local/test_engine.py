@@ -236,8 +236,8 @@ def test_two_that_make_the_same_environment_at_once_both_get_it(index, tmp_path,
         )
         python = Path(sys.executable).resolve()
         locked = Environment("3.11", "linux/amd64", {}, {}, lock)
-        made = [pool.submit(interpreters.create_venv, locked, python, index) for _ in range(2)]
-        first, second = (each.result() for each in made)
+        futures = [pool.submit(interpreters.create_venv, locked, python, index) for _ in range(2)]
+        first, second = (each.result() for each in futures)
     assert first == second
     assert list(first.rglob("itsdangerous/__init__.py"))
     assert [path.name for path in first.parent.iterdir()] == [first.name]

@@ -75,18 +75,18 @@ def test_a_model_becomes_an_image_that_passes_every_check(
     command += [f"--tag={name}", f"--base-image={podman_base.reference}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    made = json.loads(done.stdout)
-    assert made["image"]["reference"] == f"localhost/{name}"
-    assert made["smoke"]["engine"] == "podman"
-    assert {check["name"]: check["detail"] for check in made["smoke"]["checks"]}[
+    result = json.loads(done.stdout)
+    assert result["image"]["reference"] == f"localhost/{name}"
+    assert result["smoke"]["engine"] == "podman"
+    assert {check["name"]: check["detail"] for check in result["smoke"]["checks"]}[
         "health"
     ] == "healthy"
     smoke = [sys.executable, "-m", "modelpack", "smoke", name, "--engine=podman", "-q"]
     assert subprocess.run(smoke, capture_output=True, check=False).returncode == 0
     predict = [sys.executable, "-m", "modelpack", "predict", name, "--engine=podman", "-q"]
     rows = b"5.1,3.5,1.4,0.2\n"
-    told = subprocess.run(predict, input=rows, capture_output=True, check=False)
-    assert told.stdout.splitlines()[1:] == [b"setosa"], told.stderr
+    predicted = subprocess.run(predict, input=rows, capture_output=True, check=False)
+    assert predicted.stdout.splitlines()[1:] == [b"setosa"], predicted.stderr
     client.images.remove(f"localhost/{name}")
     assert not containers(podman)
 
@@ -234,8 +234,8 @@ def test_the_same_bundle_gives_the_same_files_and_settings_as_with_docker(
             # Docker has an empty layer for WORKDIR, and keeps variables in another order.
             assert {layer.diff_id for layer in ours.layers} < {e.diff_id for e in theirs.layers}
             settings = {**ours.config["config"], "Env": sorted(ours.config["config"]["Env"])}
-            wanted = theirs.config["config"]
-            assert settings == {**wanted, "Env": sorted(wanted["Env"])}
+            docker_config = theirs.config["config"]
+            assert settings == {**docker_config, "Env": sorted(docker_config["Env"])}
             assert ours.config["created"] == theirs.config["created"] == "1980-01-01T00:00:00Z"
     finally:
         engine.images.remove_untagged(built)
@@ -268,8 +268,8 @@ def test_a_package_that_is_not_the_locked_one_fails_the_build(
 def test_a_build_that_is_interrupted_leaves_nothing(
     podman: DockerEngine, podman_base: BaseImage, tmp_path: Path, where: str
 ) -> None:
-    made = f"FROM {podman_base.reference} AS a\nRUN true\nRUN sleep 20\n"
-    (tmp_path / "Dockerfile").write_text(f"{made}FROM a\nCOPY --from=a /etc/hostname /x\n")
+    dockerfile = f"FROM {podman_base.reference} AS a\nRUN true\nRUN sleep 20\n"
+    (tmp_path / "Dockerfile").write_text(f"{dockerfile}FROM a\nCOPY --from=a /etc/hostname /x\n")
 
     def interrupt(event: StepEvent) -> None:
         if where in event.name and event.state == "started":
@@ -298,10 +298,10 @@ def test_an_image_is_pushed_as_it_is(podman: DockerEngine, image: Image, registr
     layers: dict[str, int] = {}
     try:
         digest = podman.images.push(name, lambda layer, done, _: layers.__setitem__(layer, done))
-        asked = ["skopeo", "inspect", "--tls-verify=false", f"docker://{name}"]
-        told = json.loads(subprocess.run(asked, check=True, capture_output=True).stdout)
-        assert told["Digest"] == digest
-        assert told["Labels"] == dict(image.labels)
+        command = ["skopeo", "inspect", "--tls-verify=false", f"docker://{name}"]
+        inspected = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        assert inspected["Digest"] == digest
+        assert inspected["Labels"] == dict(image.labels)
         assert len(layers) >= 5
     finally:
         run(podman, "rmi", name)
@@ -310,9 +310,9 @@ def test_an_image_is_pushed_as_it_is(podman: DockerEngine, image: Image, registr
 @pytest.mark.slow
 def test_a_local_base_is_made(podman: DockerEngine, podman_base: BaseImage) -> None:
     name = f"localhost/{NAME.replace('podman-', 'podman-base-')}"
-    made = build_base(podman_base.python, reference=name, engine="podman", on_step=lambda _: None)
+    base = build_base(podman_base.python, reference=name, engine="podman", on_step=lambda _: None)
     try:
-        found = podman.builder.find_base_image([made.python], made.reference)
+        found = podman.builder.find_base_image([base.python], base.reference)
         assert (found.python, found.digest) == (podman_base.python, None)
     finally:
         run(podman, "rmi", name)
@@ -352,7 +352,7 @@ def test_progress_is_read_as_the_builder_tells_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "limit", "told"),
+    ("capabilities", "limit", "limits"),
     [
         ("000001fffeffffff", 20000, 'default_ulimits = ["nofile=20000:20000", "nproc='),
         ("000001ffffffffff", 20000, ""),
@@ -360,22 +360,22 @@ def test_progress_is_read_as_the_builder_tells_it() -> None:
     ],
 )
 def test_limits_are_told_to_podman_where_they_cannot_be_raised(
-    capabilities: str, limit: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    capabilities: str, limit: int, limits: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "status").write_text(f"Name:\tx\nCapEff:\t{capabilities}\n")
     monkeypatch.setattr(podman_service, "_STATUS", tmp_path / "status")
     monkeypatch.setattr(podman_service, "_UNIFIED", tmp_path / "none")
     monkeypatch.setattr(podman_service.resource, "getrlimit", lambda _: (1, limit))
     text = podman_service.overrides()
-    assert bool(text) == bool(told)
-    assert told in text
+    assert bool(text) == bool(limits)
+    assert limits in text
 
 
 def test_the_runtime_is_another_one_where_podmans_own_would_refuse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, said in (("podman", "crun"), ("runc", "")):
-        (tmp_path / name).write_text(f"#!/bin/sh\necho {said}\n")
+    for name, runtime_name in (("podman", "crun"), ("runc", "")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {runtime_name}\n")
         (tmp_path / name).chmod(0o755)
     (tmp_path / "controllers").write_text("hugetlb\n")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")

@@ -58,9 +58,9 @@ def test_a_model_becomes_an_image_without_root(base: BaseImage) -> None:
     finally:
         subprocess.run(["rm", "-rf", folder], check=False)
     assert done.returncode == 0, done.stderr
-    made = json.loads(done.stdout)
-    assert made["image"]["reference"].startswith("localhost/modelpack-test/rootless")
-    checks = {check["name"]: check["detail"] for check in made["smoke"]["checks"]}
+    result = json.loads(done.stdout)
+    assert result["image"]["reference"].startswith("localhost/modelpack-test/rootless")
+    checks = {check["name"]: check["detail"] for check in result["smoke"]["checks"]}
     assert checks["health"] == "healthy"
     assert "loaded in a sandbox" in checks["parity"]
 

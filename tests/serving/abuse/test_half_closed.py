@@ -56,8 +56,10 @@ def test_every_request_is_answered(iris_bundle, start, environ):
 def test_every_request_is_answered_by_a_slow_model_beside_others(sleeping):
     server = sleeping()
     with ThreadPoolExecutor(TIMES) as pool:
-        asked = [pool.submit(half_closed, server.port, raw.post(b"[[0.02]]")) for _ in range(TIMES)]
-    assert [statuses(each.result()) for each in asked] == [[b"200"]] * TIMES
+        futures = [
+            pool.submit(half_closed, server.port, raw.post(b"[[0.02]]")) for _ in range(TIMES)
+        ]
+    assert [statuses(each.result()) for each in futures] == [[b"200"]] * TIMES
 
 
 def test_pipelined_requests_are_all_answered(iris):

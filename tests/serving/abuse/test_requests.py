@@ -75,12 +75,12 @@ def test_what_a_client_writes_adds_no_line_to_the_log(iris, text, place):
 
 
 def test_pipelined_requests_are_answered_in_order(iris, figure):
-    wanted = [200, 404, 200, 405, 422, 200]
+    expected = [200, 404, 200, 405, 422, 200]
     bad = b"[[1, 2, 3]]"
     parts = [raw.post(), raw.get("/no"), raw.get("/healthz"), raw.get("/predict"), raw.post(bad)]
     with raw.Client(iris.port) as client:
         client.send(b"".join([*parts, raw.chunked()]) * 20)
-        assert [client.answer("GET").status for _ in range(120)] == wanted * 20
+        assert [client.answer("GET").status for _ in range(120)] == expected * 20
     figure("120 requests sent at once on one connection, answered in order")
 
 

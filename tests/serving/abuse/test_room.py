@@ -46,8 +46,8 @@ def test_no_request_is_broken_with_64_files(request, start, few_files, kind, fig
     few_files()
     data = raw.post() if kind == "iris" else raw.post(b"[[0.01]]")
     with ThreadPoolExecutor(64) as pool:
-        asked = [pool.submit(outcome, server.port, data) for _ in range(640)]
-    statuses = [each.result() for each in asked]
+        futures = [pool.submit(outcome, server.port, data) for _ in range(640)]
+    statuses = [each.result() for each in futures]
     figure(f"64 clients, 64 files: {statuses.count(200)} of 640 answered, others 503")
     assert set(statuses) <= {200, 503}
     assert statuses.count(200) > 320

@@ -109,11 +109,11 @@ def lines_of(rows) -> bytes:
 def test_each_chunk_is_answered_as_a_request_bit_for_bit(
     kind, name, rows, probabilities, *, predict, client
 ):
-    asked = client(name)
+    http_client = client(name)
     query = "?probabilities=true" if probabilities else ""
     expected = []
     for start in range(0, len(rows), 2):
-        answer = asked.post("/predict" + query, json=rows[start : start + 2]).get_json()
+        answer = http_client.post("/predict" + query, json=rows[start : start + 2]).get_json()
         names = ["prediction", "probabilities"][: 1 + probabilities]
         columns = [answer["predictions"], answer.get("probabilities")][: len(names)]
         expected += [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
@@ -220,8 +220,8 @@ def test_a_wrong_row_is_told_by_its_number_line_and_column(predict, client):
     )
     assert "first 2 rows are already written" in ended.detail
     assert ended.place == {"row": 2, "line": 5, "column": "x2"}
-    told = client("iris").post("/predict", json=[[1, 2, 3, 4]] * 2 + [[5, 6, "many", 8]])
-    assert ended.detail.replace(" (line 5)", "").startswith(told.get_json()["detail"])
+    response = client("iris").post("/predict", json=[[1, 2, 3, 4]] * 2 + [[5, 6, "many", 8]])
+    assert ended.detail.replace(" (line 5)", "").startswith(response.get_json()["detail"])
 
 
 @pytest.mark.parametrize("rows", [1, 2, 100])
@@ -258,7 +258,7 @@ def test_null_answers_keep_the_form_of_the_others(predict):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"x0,x1,x2,x9\n1,2,3,4\n", "x3"),
         (b"x0,x1,x2\n1,2,3\n", "x3"),
@@ -274,12 +274,12 @@ def test_null_answers_keep_the_form_of_the_others(predict):
         (b"\xff\xff\xff\xff and no more", "arrow"),
     ],
 )
-def test_what_cannot_be_read_is_told_and_ends_it(data, said, predict):
+def test_what_cannot_be_read_is_told_and_ends_it(data, message, predict):
     for on_error in ("fail", "skip"):
         ended = predict("iris", data, on_error=on_error).ended
         if on_error == "fail" or ended is not None:  # a line that is no JSON is one row
             assert ended.code == batch_predict.BAD_ROWS
-            assert said in ended.detail
+            assert message in ended.detail
     assert predict("iris", data).out.getvalue() in {b"", b"prediction\n"} or b"[" in data
 
 
@@ -353,16 +353,16 @@ def test_a_file_is_divided_as_csv_divides_it(rows, end):
 
 def test_rows_of_a_pipe_are_answered_to_a_pipe(folders):
     with image(folders["iris"], "predict") as process:
-        out, said = process.communicate(b"1,2,3,4\n5.1,3.5,1.4,0.2\n")
+        out, stderr = process.communicate(b"1,2,3,4\n5.1,3.5,1.4,0.2\n")
     assert (process.returncode, out.splitlines()[0]) == (0, b"prediction")
-    assert said.startswith(b"2 rows in ")
-    assert b"\x1b" not in said
+    assert stderr.startswith(b"2 rows in ")
+    assert b"\x1b" not in stderr
 
 
 def test_what_a_model_prints_is_no_answer(folders):
     with image(folders["stubborn"], "predict") as process:
-        out, said = process.communicate(b"[7]\n")
-    assert out == b'{"prediction":7.0}\n', said
+        out, stderr = process.communicate(b"[7]\n")
+    assert out == b'{"prediction":7.0}\n', stderr
 
 
 def test_a_file_of_answers_is_written_whole_or_not_at_all(folders, tmp_path):
@@ -378,16 +378,16 @@ def test_a_file_of_answers_is_written_whole_or_not_at_all(folders, tmp_path):
         "--progress=json",
     ]
     with image(folders["iris"], *arguments) as process:
-        out, said = process.communicate()
-    event = json.loads(said.splitlines()[-1])
+        out, stderr = process.communicate()
+    event = json.loads(stderr.splitlines()[-1])
     assert (process.returncode, out) == (65, b"")
     assert (event["event"], event["row"], event["line"]) == ("failed", 2, 5)
     assert event["detail"].endswith("Nothing is written.")
     assert target.read_text() == "before"
     with image(folders["iris"], *arguments, "--on-error=skip") as process:
-        said = process.communicate()[1]
-    assert process.returncode == 0, said
-    assert json.loads(said.splitlines()[-1]).items() >= {"event": "done", "refused": 2}.items()
+        stderr = process.communicate()[1]
+    assert process.returncode == 0, stderr
+    assert json.loads(stderr.splitlines()[-1]).items() >= {"event": "done", "refused": 2}.items()
     assert len(target.read_text().splitlines()) == 3
     assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", "answers.jsonl"}
 
@@ -438,7 +438,7 @@ def test_memory_does_not_grow_with_the_rows(folders, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["predikt"], 2, "unknown command 'predikt'"),
         (["serve", "--port=1"], 2, "unknown command 'serve --port=1'"),
@@ -450,18 +450,18 @@ def test_memory_does_not_grow_with_the_rows(folders, tmp_path):
         (["predict"], 65, "input is empty"),
     ],
 )
-def test_wrong_usage_is_told(arguments, code, said, folders):
+def test_wrong_usage_is_told(arguments, code, message, folders):
     with image(folders["iris"], *arguments, stdin=subprocess.DEVNULL) as process:
-        out, told = process.communicate()
+        out, stderr = process.communicate()
     assert (process.returncode, out) == (code, b"")
-    assert said in told.decode()
-    assert "Traceback" not in told.decode()
+    assert message in stderr.decode()
+    assert "Traceback" not in stderr.decode()
 
 
 def test_a_model_without_probabilities_says_so(folders):
     with image(folders["scaler"], "predict", "--probabilities") as process:
-        said = process.communicate(b"1,2\n")[1]
-    assert (process.returncode, said) == (2, b"error: This model has no probabilities.\n")
+        stderr = process.communicate(b"1,2\n")[1]
+    assert (process.returncode, stderr) == (2, b"error: This model has no probabilities.\n")
 
 
 def test_help_is_an_answer(folders):
@@ -506,10 +506,10 @@ def test_serve_becomes_gunicorn_which_signals_reach(arguments, folders, tmp_path
 def test_a_bundle_that_does_not_load_says_so(folders, tmp_path):
     (tmp_path / "modelpack").symlink_to(folders["iris"] / "modelpack")
     with image(tmp_path, "predict") as process:
-        said = process.communicate(b"1,2,3,4\n")[1]
+        stderr = process.communicate(b"1,2,3,4\n")[1]
     assert process.returncode == 1
-    assert b"the service cannot start" in said
-    assert b"Traceback" not in said
+    assert b"the service cannot start" in stderr
+    assert b"Traceback" not in stderr
 
 
 def test_the_first_line_of_a_slow_pipe_is_waited_for():

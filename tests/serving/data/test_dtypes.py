@@ -142,18 +142,18 @@ def served(table: pd.DataFrame, folder: Path) -> tuple[Any, Service]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Service]:
+def app_and_service(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Service]:
     return served(frame(), tmp_path_factory.mktemp("dtypes"))
 
 
 @pytest.fixture
-def app(made: tuple[Any, Service]) -> Any:
-    return made[0]
+def app(app_and_service: tuple[Any, Service]) -> Any:
+    return app_and_service[0]
 
 
 @pytest.fixture
-def service(made: tuple[Any, Service]) -> Service:
-    return made[1]
+def service(app_and_service: tuple[Any, Service]) -> Service:
+    return app_and_service[1]
 
 
 def rows_of(app: Any, path: str, body: bytes, type_: str, **headers: str) -> Any:

@@ -92,13 +92,13 @@ def tensors(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def binary(table: pd.DataFrame) -> bytes:
-    made, parts = tensors(table), []
-    for tensor in made:
+    inputs, parts = tensors(table), []
+    for tensor in inputs:
         array = np.array(tensor.pop("data"), object)
         dtype = datatypes.DTYPES.get(tensor["datatype"], array.dtype)
         parts.append(datatypes.to_binary(tensor["datatype"], array.astype(dtype)))
         tensor["parameters"] = {"binary_data_size": len(parts[-1])}
-    document = json.dumps({"inputs": made}).encode()
+    document = json.dumps({"inputs": inputs}).encode()
     return b"".join([len(document).to_bytes(4, "big"), document, *parts])
 
 
@@ -131,7 +131,7 @@ FORMS: dict[str, tuple[str, str, Any]] = {
 }
 
 
-def asked(app: Any, form: str, table: pd.DataFrame) -> Any:
+def predict(app: Any, form: str, table: pd.DataFrame) -> Any:
     path, type_, write = FORMS[form]
     body, headers = write(table), {}
     if form == "v2 binary":
@@ -141,7 +141,7 @@ def asked(app: Any, form: str, table: pd.DataFrame) -> Any:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_extra_inputs_are_ignored_and_named(mixed: Any, form: str) -> None:
-    plain, more = asked(mixed, form, GOOD), asked(mixed, form, MORE)
+    plain, more = predict(mixed, form, GOOD), predict(mixed, form, MORE)
     assert (plain.status_code, more.status_code) == (200, 200), more.text
     assert more.data == plain.data
     assert extra_inputs.HEADER not in plain.headers
@@ -150,15 +150,15 @@ def test_extra_inputs_are_ignored_and_named(mixed: Any, form: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_they_are_refused_where_that_is_set(strict: Any, form: str) -> None:
-    assert asked(strict, form, GOOD).status_code == 200
-    answer = asked(strict, form, MORE)
+    assert predict(strict, form, GOOD).status_code == 200
+    answer = predict(strict, form, MORE)
     assert answer.status_code == 422
     assert "expected the name of an input, got an unknown one" in answer.json["detail"]
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_missing_input_is_named_all_the_same(mixed: Any, form: str) -> None:
-    answer = asked(mixed, form, MORE.drop(columns="visits"))
+    answer = predict(mixed, form, MORE.drop(columns="visits"))
     assert answer.status_code == 422
     assert answer.json["errors"][0]["column"] == "visits"
 
@@ -167,16 +167,16 @@ def test_a_missing_input_is_named_all_the_same(mixed: Any, form: str) -> None:
 @pytest.mark.parametrize("name", ["Age", " a.g_e"])
 def test_a_misspelled_input_is_no_extra_one(mixed: Any, form: str, name: str) -> None:
     """It may be missing, so it would be answered as if nobody knew the age."""
-    answer = asked(mixed, form, MORE.rename(columns={"age": name}))
+    answer = predict(mixed, form, MORE.rename(columns={"age": name}))
     assert answer.status_code == 422
     assert answer.json["errors"][0]["column"] == name
-    both = asked(mixed, form, MORE.assign(**{name: 1.5}))
-    assert (both.status_code, both.data) == (200, asked(mixed, form, MORE).data)
+    both = predict(mixed, form, MORE.assign(**{name: 1.5}))
+    assert (both.status_code, both.data) == (200, predict(mixed, form, MORE).data)
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_rows_without_any_name_of_an_input_are_refused(mixed: Any, form: str) -> None:
-    answer = asked(mixed, form, MORE[["id", "größe"]])
+    answer = predict(mixed, form, MORE[["id", "größe"]])
     assert answer.status_code == 422
     assert answer.json["errors"][0]["column"] in ("id", None)  # of CSV, no line of names is seen
 
@@ -197,7 +197,7 @@ def test_the_index_that_pandas_writes_is_ignored(mixed: Any, iris: Any) -> None:
 
 def test_ignored_columns_may_hold_anything(mixed: Any) -> None:
     table = GOOD.assign(tags=[["a"], []], when=pd.to_timedelta([1, 2], "s"), raw=[b"\xff", b""])
-    answer = asked(mixed, "arrow", table)
+    answer = predict(mixed, "arrow", table)
     assert (answer.status_code, answer.headers[extra_inputs.HEADER]) == (
         200,
         '"tags", "when", "raw"',

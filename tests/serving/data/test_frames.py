@@ -121,10 +121,10 @@ def test_rows_stay_as_they_are_when_the_model_writes_into_its_input(named, count
     model = make_pipeline(StandardScaler(copy=False), KNeighborsClassifier(5))
     model.fit(rows.copy(), rows[:, 0] > 20)
     matrix = MatrixBuilder(fields, named).build
-    asked = rows[:count].copy()
-    first = model.predict(matrix(asked))
-    assert (model.predict(matrix(asked)) == first).all()
-    assert (asked == rows[:count]).all()
+    chunk = rows[:count].copy()
+    first = model.predict(matrix(chunk))
+    assert (model.predict(matrix(chunk)) == first).all()
+    assert (chunk == rows[:count]).all()
 
 
 def test_integers_of_unknown_dtype_are_those_of_pandas():
@@ -132,8 +132,8 @@ def test_integers_of_unknown_dtype_are_those_of_pandas():
     model = LinearRegression().fit(frame, frame.sum(axis=1))
     inputs = tuple(replace(f, dtype=None) for f in manifest_for(frame, "array").inputs)
     block = MatrixBuilder(inputs, named=True).build(rows_of(frame))
-    given = reference_rows.matrix(inputs, frame.astype(object).to_numpy().tolist())
-    np.testing.assert_array_equal(block, given, strict=True)
+    expected = reference_rows.matrix(inputs, frame.astype(object).to_numpy().tolist())
+    np.testing.assert_array_equal(block, expected, strict=True)
     with pytest.warns(UserWarning, match="feature names"):
         assert same(model.predict(block), model.predict(frame.copy()))
 
@@ -282,17 +282,17 @@ def test_own_code_never_gets_an_unknown_category(make):
 
 
 @pytest.mark.parametrize(
-    "given",
+    "values",
     [[90_000_000.5, None], ["1 days 01:00:00.0005", None], ["P1DT1H0M0.0005S", np.nan]],
 )
 @pytest.mark.parametrize("dtype", ["timedelta64[ns]", "timedelta64[us]"])
-def test_durations_are_milliseconds_or_texts(given, dtype):
+def test_durations_are_milliseconds_or_texts(values, dtype):
     """`to_json` writes milliseconds, `to_csv` and records write texts."""
     field = Field("wait", "any", nullable=True, dtype=dtype)
     expected = pd.DataFrame({"wait": pd.to_timedelta(["1 days 01:00:00.0005", None])}).astype(dtype)
-    rows = [build(field, given)]
+    rows = [build(field, values)]
     pd.testing.assert_frame_equal(FrameBuilder([field]).build(rows), expected)
-    pd.testing.assert_frame_equal(reference_rows.frame([field], [[v] for v in given]), expected)
+    pd.testing.assert_frame_equal(reference_rows.frame([field], [[v] for v in values]), expected)
 
 
 def test_plans_get_numbers_as_they_were_rounded_in_training():

@@ -45,17 +45,17 @@ def test_rows_that_are_taken_one_by_one_are_no_problem_of_theirs():
 
 
 def test_few_questions_are_asked():
-    asked = []
+    calls = []
 
     def ask(columns):
-        asked.append(len(columns[0]))
+        calls.append(len(columns[0]))
         picky(columns)
 
     rows = np.zeros((10_000, 3))
     rows[-1, 2] = 13
     assert problem(ask, rows, FIELDS, EXAMPLE)
-    assert len(asked) < 20
-    assert sum(asked) < 10_020
+    assert len(calls) < 20
+    assert sum(calls) < 10_020
 
 
 CATEGORIES = [Field("kind", "string", categories=("a", "b")), Field("n", "number")]
@@ -111,10 +111,10 @@ def test_what_is_missing_is_no_unknown_category():
 
 
 def test_the_search_in_a_row_ends_when_time_is_over():
-    asked = []
+    calls = []
 
     def slow(columns):
-        asked.append(1)
+        calls.append(1)
         time.sleep(0.02)
         picky(columns)
 
@@ -125,4 +125,4 @@ def test_the_search_in_a_row_ends_when_time_is_over():
         RejectionSearch(fields, patience=0.05).problem(slow, rows, np.zeros((1, 1000))).errors
     )
     assert (error["row"], error["column"]) == (0, None)
-    assert len(asked) < 5
+    assert len(calls) < 5

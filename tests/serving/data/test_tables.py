@@ -41,13 +41,13 @@ def errors_of(caught: pytest.ExceptionInfo[Problem]) -> list[tuple[Any, Any, str
     return [(e["row"], e["column"], e["got"]) for e in caught.value.errors]
 
 
-def of_table(decoder: Decoder, table: dict[str, Any]) -> Any:
+def rows_from_table(decoder: Decoder, table: dict[str, Any]) -> Any:
     return tables.rows_from_columns(decoder, list(table), list(table.values()))
 
 
 def test_columns_by_name_come_in_the_order_of_the_signature() -> None:
     shuffled = dict(sorted(GOOD.items()))
-    height, rooms, town, new = of_table(frame(), shuffled)
+    height, rooms, town, new = rows_from_table(frame(), shuffled)
     assert (height.dtype, rooms.dtype, new.dtype) == (np.float64, np.int64, np.bool_)
     assert height[0] == 1.5
     assert np.isnan(height[1])
@@ -56,14 +56,14 @@ def test_columns_by_name_come_in_the_order_of_the_signature() -> None:
 
 def test_they_are_what_the_same_rows_of_json_are() -> None:
     rows = [[1.5, 3, "Bonn", True], [None, 4, "Köln", False]]
-    for one, other in zip(of_table(frame(), GOOD), frame().explain(rows), strict=True):
+    for one, other in zip(rows_from_table(frame(), GOOD), frame().explain(rows), strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_array_equal(one, other)
 
 
 def test_a_column_that_may_be_missing_may_be_left_out() -> None:
     less = {name: column for name, column in GOOD.items() if name != "height"}
-    assert np.isnan(of_table(frame(), less)[0]).all()
+    assert np.isnan(rows_from_table(frame(), less)[0]).all()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_the_row_and_the_column_of_what_is_wrong_are_told(
     change: dict[str, Any], error: tuple[Any, Any, str]
 ) -> None:
     with pytest.raises(Problem) as caught:
-        of_table(frame(), {**GOOD, **change})
+        rows_from_table(frame(), {**GOOD, **change})
     assert caught.value.status == 422
     assert errors_of(caught)[0] == error
 
@@ -98,13 +98,13 @@ def test_the_row_and_the_column_of_what_is_wrong_are_told(
 def test_errors_come_in_the_order_of_the_rows() -> None:
     table = {**GOOD, "rooms": [3, 4.5], "new": [2, 3]}
     with pytest.raises(Problem) as caught:
-        of_table(frame(), table)
+        rows_from_table(frame(), table)
     assert [row for row, _, _ in errors_of(caught)] == [0, 1, 1]
 
 
 def test_a_missing_column_and_one_that_is_there_twice_are_told() -> None:
     with pytest.raises(Problem, match='Column "town": expected this column, got nothing'):
-        of_table(frame(), {name: c for name, c in GOOD.items() if name != "town"})
+        rows_from_table(frame(), {name: c for name, c in GOOD.items() if name != "town"})
     with pytest.raises(Problem, match='Column "town": expected each column once'):
         tables.rows_from_columns(frame(), [*GOOD, "town"], [*GOOD.values(), GOOD["town"]])
 

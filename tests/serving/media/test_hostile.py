@@ -104,19 +104,19 @@ def test_what_is_compressed_and_does_not_grow_is_taken(
     texts: Server, type_: str, compression: str
 ) -> None:
     table = pa.table({"text": ["good fun", "sad bore"] * 1000})
-    status, told = post(texts, WRITERS[type_](table, compression=compression), type_)
-    assert (status, told) == (200, str([True, False] * 1000))
+    status, response = post(texts, WRITERS[type_](table, compression=compression), type_)
+    assert (status, response) == (200, str([True, False] * 1000))
 
 
 @pytest.mark.parametrize("type_", WRITERS)
 @pytest.mark.parametrize("kind", STRANGE)
 def test_a_column_of_no_inputs_type_is_named(mixed: Server, type_: str, kind: str) -> None:
     table = pa.table({"age": STRANGE[kind], "city": ["Rome"], "visits": [1], "member": [True]})
-    status, told = post(mixed, WRITERS[type_](table), type_)
+    status, response = post(mixed, WRITERS[type_](table), type_)
     assert status == 422
     if (type_, kind) != (PARQUET, "lists or records"):  # which are seen before they are read
-        assert told.startswith('Column "age": expected ')
-        assert told.endswith(f", got {kind}.")
+        assert response.startswith('Column "age": expected ')
+        assert response.endswith(f", got {kind}.")
 
 
 @pytest.mark.parametrize("type_", WRITERS)
@@ -133,8 +133,8 @@ def test_texts_of_all_sorts_are_texts(texts: Server, kind: pa.DataType, index: A
     if index is not None:
         places = pa.array([1, 0, 1], index)
         words = pa.DictionaryArray.from_arrays(places, words)
-    told = [False, True, False] if index is not None else [True, False, True]
-    assert post(texts, to_arrow(pa.table({"text": words})), ARROW) == (200, str(told))
+    expected = [False, True, False] if index is not None else [True, False, True]
+    assert post(texts, to_arrow(pa.table({"text": words})), ARROW) == (200, str(expected))
 
 
 @pytest.mark.parametrize("type_", WRITERS)
@@ -148,8 +148,8 @@ def test_misfits_are_named_and_what_is_missing_is_missing(mixed: Server, type_: 
             "__index_level_0__": [7, 8],  # as pandas writes it
         }
     )
-    status, told = post(mixed, WRITERS[type_](table), type_)
-    assert (status, told) == (422, 'Row 1, column "member": expected true or false, got null.')
+    status, response = post(mixed, WRITERS[type_](table), type_)
+    assert (status, response) == (422, 'Row 1, column "member": expected true or false, got null.')
     assert post(mixed, WRITERS[type_](table.slice(0, 1)), type_)[0] == 200
 
 
@@ -166,5 +166,5 @@ def test_broken_files_are_refused(texts: Server, type_: str) -> None:
             body[chance.randrange(len(body))] = chance.choice([0, 1, 127, 128, 255])
         if chance.random() < 0.2:
             del body[chance.randrange(len(body)) :]
-        status, told = post(texts, bytes(body), type_)
-        assert status < 500, told
+        status, response = post(texts, bytes(body), type_)
+        assert status < 500, response

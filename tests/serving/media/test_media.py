@@ -63,7 +63,7 @@ def table_of(rows: list[list[Any]], names: list[str] = NAMES) -> pa.Table:
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FlaskClient]:
     """The clients of models by name."""
-    made = {}
+    clients_by_name = {}
     for make in (
         serving_models.iris,
         serving_models.mixed,
@@ -76,8 +76,8 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FlaskClient]:
         bundle = render_bundle(make(), tmp_path_factory.mktemp(make.__name__))
         app = serving_app.empty_app()
         app.register_blueprint(predict.routes(Service.load(bundle.directory)))
-        made[make.__name__] = app.test_client()
-    return made
+        clients_by_name[make.__name__] = app.test_client()
+    return clients_by_name
 
 
 @pytest.fixture
@@ -167,8 +167,8 @@ def test_cells_are_what_the_signature_says(clients: dict[str, FlaskClient]) -> N
 def test_csv_that_excel_and_r_write(clients: dict[str, FlaskClient]) -> None:
     body = '\ufeff"member","visits","city","age"\r\nTRUE,1,"Rome",\r\nFALSE,2,,31.5\r\n'
     rows = [[None, "Rome", 1, True], [31.5, None, 2, False]]
-    asked = [post(clients["mixed"], body, CSV), post(clients["mixed"], json.dumps(rows), JSON)]
-    assert predictions(asked[0]) == predictions(asked[1])
+    responses = [post(clients["mixed"], body, CSV), post(clients["mixed"], json.dumps(rows), JSON)]
+    assert predictions(responses[0]) == predictions(responses[1])
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_number_that_does_not_fit_makes_no_header_of_its_line(iris: FlaskClien
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"x0,x1,x2,x3\n1,2,3\n", "Row 0: expected 4 values, got 3."),
         (b"x0,x1,x2,x3\n1,2,3,4,5\n", "Row 0: expected 4 values, got 5."),
@@ -238,10 +238,10 @@ def test_a_number_that_does_not_fit_makes_no_header_of_its_line(iris: FlaskClien
         (b"x0,x1,x2,x3\n", "The request contains no rows"),
     ],
 )
-def test_tables_that_are_not_of_the_signature(iris: FlaskClient, body: bytes, said: str) -> None:
+def test_tables_that_are_not_of_the_signature(iris: FlaskClient, body: bytes, message: str) -> None:
     answer = post(iris, body, CSV)
     assert answer.status_code == 422
-    assert answer.json["detail"].startswith(said)
+    assert answer.json["detail"].startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ def test_lines_by_name_and_of_one_value(clients: dict[str, FlaskClient]) -> None
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "said"),
+    ("body", "status", "message"),
     [
         ("[1, 2, 3, 4]\n[1, 2\n", 400, "Row 1: The body is not JSON"),
         ('[1, 2, 3, 4]\n[1, 2, "a", 4]\n', 422, 'Row 1, column "x2"'),
@@ -393,10 +393,10 @@ def test_lines_by_name_and_of_one_value(clients: dict[str, FlaskClient]) -> None
         ('"\n' + "[" * 100_000, 400, ""),
     ],
 )
-def test_lines_that_are_wrong(iris: FlaskClient, body: str, status: int, said: str) -> None:
+def test_lines_that_are_wrong(iris: FlaskClient, body: str, status: int, message: str) -> None:
     answer = post(iris, body, LINES)
     assert answer.status_code == status
-    assert answer.json["detail"].startswith(said)
+    assert answer.json["detail"].startswith(message)
 
 
 # --- negotiation ---------------------------------------------------------------------------------

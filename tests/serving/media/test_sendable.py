@@ -180,11 +180,11 @@ def test_a_method_that_the_model_does_not_support_is_not_offered(tmp_path: Path)
     methods = [each["name"] for each in client.get("/v2/models/model").json["outputs"]]
     assert "transform" not in methods
     assert "predict_proba" in methods
-    asked = {"instances": [[0, 0, 0]], "params": {"predict_method": "transform"}}
-    assert client.post("/invocations", json=asked).status_code == 422
+    request_body = {"instances": [[0, 0, 0]], "params": {"predict_method": "transform"}}
+    assert client.post("/invocations", json=request_body).status_code == 422
     tensor = {"name": "x", "datatype": "FP64", "shape": [1, 3], "data": [0, 0, 0]}
-    wanted = {"inputs": [tensor], "outputs": [{"name": "transform"}]}
-    assert client.post(V2, json=wanted).status_code == 400
+    v2_request = {"inputs": [tensor], "outputs": [{"name": "transform"}]}
+    assert client.post(V2, json=v2_request).status_code == 400
 
 
 @pytest.fixture(scope="module")

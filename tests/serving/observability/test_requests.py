@@ -393,16 +393,16 @@ def basic(password: str, user: str = "anyone") -> dict[str, str]:
 
 
 def test_every_route_but_the_health_routes_asks_for_it(guarded):
-    opened, asked = set(), set()
+    without_token, with_token = set(), set()
     for rule in guarded.application.url_map.iter_rules():
         values = dict.fromkeys(rule.arguments, "x")
         path = guarded.application.url_map.bind("localhost").build(rule.endpoint, values)
         for method in sorted(rule.methods):
             status = guarded.open(path, method=method).status_code
-            (asked if status == 401 else opened).add(rule.rule)
-    assert opened <= observability_requests.HEALTH
-    assert {"/healthz", "/readyz"} <= opened
-    assert {"/predict", "/metrics", "/", "/signature"} <= asked
+            (with_token if status == 401 else without_token).add(rule.rule)
+    assert without_token <= observability_requests.HEALTH
+    assert {"/healthz", "/readyz"} <= without_token
+    assert {"/predict", "/metrics", "/", "/signature"} <= with_token
     for path in ("/nope", "/healthz/", "//healthz", "/predict/"):
         assert guarded.get(path).status_code == 401
     assert guarded.delete("/healthz").status_code == 401
@@ -460,8 +460,8 @@ def test_all_that_is_wrong_is_answered_alike(guarded):
 def test_a_browser_gets_the_page_and_asks_people_for_the_token_elsewhere(guarded):
     page = guarded.get("/", headers={"Accept": "text/html"})
     assert page.status_code == 200
-    for told in ("sklearn", "setosa", "x0", "Pipeline"):
-        assert told not in page.text
+    for name in ("sklearn", "setosa", "x0", "Pipeline"):
+        assert name not in page.text
     for path in ("/signature", "/predict", "/nope"):
         assert guarded.get(path, headers={"Accept": "text/html"}).status_code == 401
     by_script = guarded.get("/signature", headers={"Sec-Fetch-Dest": "empty"})
@@ -728,10 +728,10 @@ def test_the_documentation_has_every_metric() -> None:
             rows.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
     before, opening, rest = PAGE.read_text().partition("<!-- metrics -->\n")
     _, closing, after = rest.partition("<!-- /metrics -->\n")
-    wanted = before + opening + "\n".join([*rows, "", ""])[:-1] + closing + after
+    expected = before + opening + "\n".join([*rows, "", ""])[:-1] + closing + after
     if os.environ.get("MODELPACK_UPDATE_DOCS") and not os.environ.get("CI"):
-        PAGE.write_text(wanted)
-    assert PAGE.read_text() == wanted
+        PAGE.write_text(expected)
+    assert PAGE.read_text() == expected
 
 
 def test_the_documentation_shows_a_line_as_it_is(iris, lines):

@@ -84,8 +84,8 @@ def wait_until(condition) -> None:
 
 def folder_of(server: Server) -> Path:
     """Where its workers count: its master holds the folder open."""
-    opened = [fd.readlink() for fd in Path(f"/proc/{server.process.pid}/fd").iterdir()]
-    (folder,) = [path for path in opened if path.name.startswith("modelpack-metrics-")]
+    open_files = [fd.readlink() for fd in Path(f"/proc/{server.process.pid}/fd").iterdir()]
+    (folder,) = [path for path in open_files if path.name.startswith("modelpack-metrics-")]
     return folder
 
 
@@ -233,8 +233,8 @@ def test_what_no_route_sees_is_told_and_tells_nothing(bundle):
         text = server.log_path.read_text()
     assert text.isascii()
     assert "canary" not in text
-    told = [line for line in server.lines if line.get("reason")]
-    assert [line["status"] for line in told] == list(REFUSED.values())
+    refusals = [line for line in server.lines if line.get("reason")]
+    assert [line["status"] for line in refusals] == list(REFUSED.values())
 
 
 def test_the_token_and_the_healthcheck(bundle, tmp_path):

@@ -69,12 +69,12 @@ def visit(browser: Browser, server):
     @contextmanager
     def open_(name: str, path: str = "/", failures: str = "(?!)", **options):
         origin = f"http://127.0.0.1:{server(name).port}"
-        asked: list[str] = []
+        requests: list[str] = []
         complaints: list[str] = []
         context = browser.new_context(**options)
         context.grant_permissions(["clipboard-read", "clipboard-write"], origin=origin)
         page = context.new_page()
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: requests.append(request.url))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on(
             "console",
@@ -87,7 +87,7 @@ def visit(browser: Browser, server):
         finally:
             context.close()
         assert {
-            urlsplit(url).netloc for url in asked if not url.startswith(("data:", "blob:"))
+            urlsplit(url).netloc for url in requests if not url.startswith(("data:", "blob:"))
         } == {urlsplit(origin).netloc}
         assert [text for text in complaints if not re.search(failures, text)] == []
 
@@ -143,13 +143,13 @@ def test_the_card_tells_which_model_it_is(visit, server):
 
 def test_the_card_tells_name_version_and_parity_where_they_are_known(browser, tmp_path):
     folder = playground_models.bundle_folder("forest", tmp_path)
-    told = "bit for bit what the model said where it was trained (20 rows)"
+    claim = "bit for bit what the model said where it was trained (20 rows)"
     environ = {"MODELPACK_MODEL_NAME": "house-prices", "MODELPACK_MODEL_VERSION": "7"}
-    with serve(folder, WEB_CONCURRENCY="1", MODELPACK_PARITY=told, **environ) as server:
+    with serve(folder, WEB_CONCURRENCY="1", MODELPACK_PARITY=claim, **environ) as server:
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{server.port}/")
         expect(page.get_by_role("heading", level=1)).to_have_text("house-prices")
-        expect(page.locator("#checks")).to_contain_text(f"✓ Parity: {told}")
+        expect(page.locator("#checks")).to_contain_text(f"✓ Parity: {claim}")
         expect(page.locator("#facts")).to_contain_text("7")
         page.close()
 
@@ -367,12 +367,12 @@ def test_a_model_that_does_not_tell_its_inputs_takes_a_row(visit):
 def test_a_model_without_an_example_waits_for_all_its_inputs(visit):
     (expected,) = playground_models.bare().model.predict([[0.01, 0.02, 0.03]])
     with visit("bare", failures=UNPROCESSABLE) as page:
-        asked = []
-        page.on("request", lambda request: asked.append(request.url))
+        requests = []
+        page.on("request", lambda request: requests.append(request.url))
         page.get_by_label("x0").fill("0.01")
         page.get_by_label("x1").fill("0.02")
         page.wait_for_timeout(600)
-        assert asked == []
+        assert requests == []
         page.get_by_role("button", name="Predict").click()
         expect(page.locator("#input-2-error")).to_contain_text("got nothing")
         page.get_by_label("x2").fill("0.03")
@@ -438,8 +438,8 @@ def test_a_file_of_rows(visit, tmp_path):
         assert [line.split(",")[0] for line in lines] == ["setosa", "virginica"]
         rows.write_text(",".join(IRIS_NAMES) + "\n5.1,3.5,1.4,0.2\n6.5,much,5.5,2.0\n")
         page.get_by_label("A CSV file").set_input_files(rows)
-        told = page.locator("#many-told li")
-        expect(told).to_contain_text(f"Row 1, {IRIS_NAMES[1]}: Expected a finite number")
+        problems = page.locator("#many-told li")
+        expect(problems).to_contain_text(f"Row 1, {IRIS_NAMES[1]}: Expected a finite number")
 
 
 def test_columns_of_a_file_that_were_ignored_are_named(visit, tmp_path):
@@ -496,7 +496,7 @@ def test_a_service_that_is_gone_and_back(visit):
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         ({"status": 502, "body": "<h1>Bad gateway</h1>", "content_type": "text/html"},
          "The service answered with status 502."),
@@ -504,12 +504,12 @@ def test_a_service_that_is_gone_and_back(visit):
          "Too busy. Try again in 3 s."),
     ],
 )  # fmt: skip
-def test_an_answer_of_somebody_else(visit, answer, told):
+def test_an_answer_of_somebody_else(visit, answer, message):
     with visit("flowers", failures="Failed to load resource") as page:
         predicted(page, "versicolor")
         page.route("**/predict*", lambda route: route.fulfill(**answer))
         page.get_by_role("button", name="Predict").click()
-        expect(page.locator("#problem")).to_have_text(told)
+        expect(page.locator("#problem")).to_have_text(message)
 
 
 def test_a_service_that_is_gone_before_it_told_anything(visit):

@@ -26,13 +26,13 @@ SPLIT = {"columns": NAMES[::-1], "index": [7, 8], "data": [SETOSA[::-1], VIRGINI
 
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FlaskClient]:
-    made = {}
+    clients_by_name = {}
     for make in (serving_models.iris, serving_models.mixed, serving_models.named):
         bundle = render_bundle(make(), tmp_path_factory.mktemp(make.__name__))
         app = serving_app.empty_app()
         app.register_blueprint(invocations.routes(Service.load(bundle.directory)))
-        made[make.__name__] = app.test_client()
-    return made
+        clients_by_name[make.__name__] = app.test_client()
+    return clients_by_name
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_nan_as_pandas_writes_it_is_missing(clients: dict[str, FlaskClient]) -> 
 
 
 @pytest.mark.parametrize(
-    ("document", "said"),
+    ("document", "message"),
     [
         ({}, "Expected an object with exactly one of dataframe_split, dataframe_records"),
         ({"instances": [SETOSA], "inputs": [SETOSA]}, "Expected an object with exactly one of"),
@@ -111,11 +111,11 @@ def test_nan_as_pandas_writes_it_is_missing(clients: dict[str, FlaskClient]) -> 
         ({"dataframe_split": {**SPLIT, "data": []}}, "The request contains no rows"),
     ],
 )  # fmt: skip
-def test_what_is_none_of_them(iris: FlaskClient, document: Any, said: str) -> None:
+def test_what_is_none_of_them(iris: FlaskClient, document: Any, message: str) -> None:
     answer = post(iris, json.dumps(document))
     assert answer.status_code == 422
     assert answer.mimetype == "application/problem+json"
-    assert answer.json["detail"].startswith(said)
+    assert answer.json["detail"].startswith(message)
 
 
 def test_names_that_training_gave_must_be_there(clients: dict[str, FlaskClient]) -> None:
@@ -127,8 +127,8 @@ def test_names_that_training_gave_must_be_there(clients: dict[str, FlaskClient])
 def test_params(iris: FlaskClient) -> None:
     model = serving_models.iris().model
     expected = model.predict_proba([SETOSA, VIRGINICA])
-    asked = {"dataframe_split": SPLIT, "params": {"predict_method": "predict_proba"}}
-    assert post(iris, asked).json == {"predictions": expected.tolist()}
+    command = {"dataframe_split": SPLIT, "params": {"predict_method": "predict_proba"}}
+    assert post(iris, command).json == {"predictions": expected.tolist()}
     labelled = [dict(zip(model.classes_, row, strict=True)) for row in expected.tolist()]
     both = {"predictions": ["setosa", "virginica"], "probabilities": labelled}
     assert post(iris, {"inputs": RECORDS, "params": {"probabilities": True}}).json == both
@@ -136,7 +136,7 @@ def test_params(iris: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("params", "said"),
+    ("params", "message"),
     [
         ([], "Expected an object as params, got a list."),
         ({"temperature": 1}, "Expected predict_method and probabilities in params, got the string"),
@@ -145,10 +145,10 @@ def test_params(iris: FlaskClient) -> None:
         ({"probabilities": "true"}, "Expected one of true, false as probabilities, got the string"),
     ],
 )
-def test_params_that_are_none(iris: FlaskClient, params: Any, said: str) -> None:
+def test_params_that_are_none(iris: FlaskClient, params: Any, message: str) -> None:
     answer = post(iris, {"inputs": RECORDS, "params": params})
     assert answer.status_code == 422
-    assert answer.json["detail"].startswith(said)
+    assert answer.json["detail"].startswith(message)
 
 
 def test_content_types_of_mlflow_1_are_refused_in_words(iris: FlaskClient) -> None:
@@ -197,9 +197,9 @@ def test_predictions_of_other_methods_are_bit_for_bit_the_estimators(
     rows = np.random.default_rng(0).normal(4, 2, (50, 4)).tolist()
     model = serving_models.iris().model
     for method in ("predict_log_proba", "decision_function"):
-        asked = {"inputs": rows, "params": {"predict_method": method}}
+        command = {"inputs": rows, "params": {"predict_method": method}}
         expected = getattr(model, method)(rows).tolist()
-        assert post(clients["iris"], asked).json == {"predictions": expected}
+        assert post(clients["iris"], command).json == {"predictions": expected}
 
 
 def test_a_run_as_sagemaker_and_curl_make_it(tmp_path: Path) -> None:
@@ -216,10 +216,10 @@ def test_a_run_as_sagemaker_and_curl_make_it(tmp_path: Path) -> None:
         rows = "5.1,3.5,1.4,0.2\n6.5,3.0,5.5,2.0\n"
         csv, accepted = ("-H", "Content-Type: text/csv"), ("-H", "Accept: text/csv")
         assert json.loads(curl("/ping")) == {"status": "ready"}
-        told = curl("/invocations", *csv, *accepted, "--data-binary", "@-", body=rows)
-        assert told == "setosa\nvirginica\n"
-        told = curl("/predict", *csv, "--data-binary", "@-", body=rows)  # Accept: */*
-        assert json.loads(told) == {"predictions": ["setosa", "virginica"]}
-        told = curl("/predict", *csv, *accepted, "-H", "Transfer-Encoding: chunked", "-d", "@-",
+        output = curl("/invocations", *csv, *accepted, "--data-binary", "@-", body=rows)
+        assert output == "setosa\nvirginica\n"
+        output = curl("/predict", *csv, "--data-binary", "@-", body=rows)  # Accept: */*
+        assert json.loads(output) == {"predictions": ["setosa", "virginica"]}
+        output = curl("/predict", *csv, *accepted, "-H", "Transfer-Encoding: chunked", "-d", "@-",
                     body=rows.split("\n", maxsplit=1)[0])  # fmt: skip
-        assert told == "prediction\nsetosa\n"
+        assert output == "prediction\nsetosa\n"

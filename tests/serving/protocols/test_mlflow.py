@@ -22,21 +22,23 @@ IRIS = pd.DataFrame(
 
 @pytest.mark.slow
 def test_every_form_that_its_client_makes(tmp_path_factory: pytest.TempPathFactory) -> None:
-    asked = ((serving_models.iris(), IRIS), (serving_models.mixed(), people()))
-    bundles = [render_bundle(trained, tmp_path_factory.mktemp("bundle")) for trained, _ in asked]
+    models_and_rows = ((serving_models.iris(), IRIS), (serving_models.mixed(), people()))
+    bundles = [
+        render_bundle(trained, tmp_path_factory.mktemp("bundle")) for trained, _ in models_and_rows
+    ]
     with ExitStack() as stack:
         ports = [
             stack.enter_context(serve(bundle.directory, WEB_CONCURRENCY="1")).port
             for bundle in bundles
         ]
-        rows = [frame.to_dict("records") for _, frame in asked]
+        rows = [frame.to_dict("records") for _, frame in models_and_rows]
         answers = asked_by_mlflow(dict(zip(map(str, ports), rows, strict=True)))
-    for (trained, frame), got in zip(asked, answers, strict=True):
-        given = frame if trained.signature.layout == "frame" else frame.to_numpy()
-        expected = trained.model.predict(given).tolist()
+    for (trained, frame), got in zip(models_and_rows, answers, strict=True):
+        model_input = frame if trained.signature.layout == "frame" else frame.to_numpy()
+        expected = trained.model.predict(model_input).tolist()
         assert len(got["forms"]) >= 9
         assert got["forms"] == dict.fromkeys(got["forms"], expected)
-        assert got["probabilities"] == trained.model.predict_proba(given).tolist()
+        assert got["probabilities"] == trained.model.predict_proba(model_input).tolist()
         assert got["as a DataFrame"] == {"0": expected}
         assert got["version"].count(".") == 2
 

@@ -136,9 +136,9 @@ def test_so_are_those_of_models_of_other_libraries(tmp_path, name):
     client = client_for_bundle(render_native_bundle(path, tmp_path))
     document = check_examples(client)
     definitions.OPENAPI_31_VALIDATOR.validate(document)
-    given = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]
+    content = document["paths"]["/predict"]["post"]["responses"]["200"]["content"]
     answer = client.post("/predict", json=instances).json
-    validator(document, given["application/json"]["schema"]).validate(answer)
+    validator(document, content["application/json"]["schema"]).validate(answer)
 
 
 def check_examples(client) -> dict:
@@ -148,10 +148,10 @@ def check_examples(client) -> dict:
         validator(document, schema).validate(value)
         answer = client.open(url_of(path), method=method, data=body, content_type=type_)
         assert answer.status_code == 200, answer.data
-        given = operation["responses"]["200"]["content"][answer.mimetype]
-        validator(document, given["schema"]).validate(answer.json)
-        for example in given.get("examples", {}).values():
-            validator(document, given["schema"]).validate(example["value"])
+        content = operation["responses"]["200"]["content"][answer.mimetype]
+        validator(document, content["schema"]).validate(answer.json)
+        for example in content.get("examples", {}).values():
+            validator(document, content["schema"]).validate(example["value"])
     return document
 
 

@@ -65,7 +65,7 @@ def test_columns_of_several_types_with_something_missing(mixed):
 
 
 @pytest.mark.parametrize(
-    ("document", "status", "said"),
+    ("document", "status", "message"),
     [
         (b"{", 400, "The body is not JSON"),
         ([ROW], 422, 'Expected {"instances": [...]}'),
@@ -92,10 +92,10 @@ def test_columns_of_several_types_with_something_missing(mixed):
         ({"instances": [[5.1, "wide", 1.4, 0.2]]}, 422, 'Row 0, column "x1": expected a finite'),
     ],
 )
-def test_what_does_not_fit_is_told(iris, document, status, said):
+def test_what_does_not_fit_is_told(iris, document, status, message):
     answer = predict(iris, document)
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
-    assert said in answer.json["error"]
+    assert message in answer.json["error"]
 
 
 def test_another_model_is_told_which_is_served(iris):

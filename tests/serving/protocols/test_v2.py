@@ -62,12 +62,14 @@ MODELS = {
 
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory):
-    made = {}
+    clients_by_name = {}
 
     def client(name: str):
-        if name not in made:
-            made[name] = client_for(MODELS[name](), tmp_path_factory.mktemp(name), "pickle")
-        return made[name]
+        if name not in clients_by_name:
+            clients_by_name[name] = client_for(
+                MODELS[name](), tmp_path_factory.mktemp(name), "pickle"
+            )
+        return clients_by_name[name]
 
     return client
 
@@ -89,7 +91,7 @@ def values(answer, name: str = "predict"):
     return np.array(output["data"]).reshape(output["shape"]).tolist()
 
 
-def of_size(size: object, **more) -> dict:
+def claiming(size: object, **more) -> dict:
     tensor = {name: value for name, value in GOOD.items() if name != "data"}
     return {**tensor, "parameters": {"binary_data_size": size}, **more}
 
@@ -135,11 +137,11 @@ def test_inputs_without_names_of_their_own_come_in_order(clients):
 
 
 def test_texts_in_json_and_binary(clients):
-    told = {"name": "q", "shape": [2], "datatype": "BYTES"}
-    listed = ask(clients("texts"), {**told, "data": ["great fun", "bad böre"]})
+    tensor_head = {"name": "q", "shape": [2], "datatype": "BYTES"}
+    listed = ask(clients("texts"), {**tensor_head, "data": ["great fun", "bad böre"]})
     assert values(listed) == [True, False]
     packed = serialize_byte_tensor(np.array(["great fun", "bad böre"], object)).item()
-    sized = {**told, "parameters": {"binary_data_size": len(packed)}}
+    sized = {**tensor_head, "parameters": {"binary_data_size": len(packed)}}
     assert values(ask(clients("texts"), sized, binary=packed)) == [True, False]
 
 
@@ -150,14 +152,14 @@ def test_strings_and_numbers_of_a_model_that_takes_an_array(clients):
 
 
 def test_several_tensors_in_binary_lie_in_their_order(iris):
-    tensors = [of_size(8, name=f"x{i}", shape=[1]) for i in (2, 0, 3, 1)]
+    tensors = [claiming(8, name=f"x{i}", shape=[1]) for i in (2, 0, 3, 1)]
     data = struct.pack("<4d", ROW[2], ROW[0], ROW[3], ROW[1])
     assert values(ask(iris, *tensors, binary=data)) == ["setosa"]
 
 
 def test_binary_and_json_mixed(iris):
     tensors = [
-        of_size(8, name="x0", shape=[1]),
+        claiming(8, name="x0", shape=[1]),
         *({"name": f"x{i}", "shape": [1], "datatype": "FP64", "data": [ROW[i]]} for i in (1, 2, 3)),
     ]
     assert values(ask(iris, *tensors, binary=BINARY[:8])) == ["setosa"]
@@ -182,8 +184,8 @@ def test_binary_data_alone_are_the_only_input(clients, model, body, labels):
 
 def test_a_model_of_unknown_inputs_takes_a_matrix(clients):
     assert values(ask(clients("nameless"), GOOD)) == ["setosa"]
-    (told,) = clients("nameless").get("/v2/models/model").json["inputs"]
-    assert told["shape"] == [-1, -1]
+    (described,) = clients("nameless").get("/v2/models/model").json["inputs"]
+    assert described["shape"] == [-1, -1]
 
 
 # --- outputs -------------------------------------------------------------------------------------
@@ -191,11 +193,11 @@ def test_a_model_of_unknown_inputs_takes_a_matrix(clients):
 
 def test_several_outputs_are_tensors_of_their_own(clients):
     client, trained = clients("several"), several()
-    told = {each["name"]: each["shape"] for each in
+    shapes = {each["name"]: each["shape"] for each in
             client.get("/v2/models/model").json["outputs"]}  # fmt: skip
-    assert told["predict"] == [-1, 2]
-    assert told["predict_proba_0"] == [-1, 3]
-    assert told["predict_proba_1"] == [-1, 2]
+    assert shapes["predict"] == [-1, 2]
+    assert shapes["predict_proba_0"] == [-1, 3]
+    assert shapes["predict_proba_1"] == [-1, 2]
     expected = [each.tolist() for each in trained.model.predict_proba([ROW])]
     answer = ask(client, GOOD, outputs=[{"name": "predict"}, {"name": "predict_proba"}])
     assert values(answer) == trained.model.predict([ROW]).tolist()
@@ -218,11 +220,11 @@ def test_a_transformer_transforms(clients):
 
 
 def test_the_largest_values_come_with_their_labels(clients):
-    wanted = [{"name": "predict_proba", "parameters": {"classification": 2}}]
+    requested = [{"name": "predict_proba", "parameters": {"classification": 2}}]
     (row,) = serving_models.iris().model.predict_proba([ROW]).tolist()
     expected = [[f"{row[0]}:0:setosa", f"{row[1]}:1:versicolor"]]
-    assert values(ask(clients("iris"), GOOD, outputs=wanted), "predict_proba") == expected
-    answer = ask(clients("several"), GOOD, outputs=wanted)
+    assert values(ask(clients("iris"), GOOD, outputs=requested), "predict_proba") == expected
+    answer = ask(clients("several"), GOOD, outputs=requested)
     first, second = several().model.predict_proba([ROW])
     assert values(answer, "predict_proba_0")[0][0] == f"{first.max()}:0:0"
     assert values(answer, "predict_proba_1")[0][0] == f"{second.max()}:0:0"
@@ -243,8 +245,11 @@ def test_so_many_classifications_are_too_many():
 
 
 def test_an_output_overrides_the_request(iris):
-    wanted = [{"name": "predict"}, {"name": "predict_proba", "parameters": {"binary_data": False}}]
-    answer = ask(iris, GOOD, outputs=wanted, parameters={"binary_data_output": True})
+    requested = [
+        {"name": "predict"},
+        {"name": "predict_proba", "parameters": {"binary_data": False}},
+    ]
+    answer = ask(iris, GOOD, outputs=requested, parameters={"binary_data_output": True})
     size = int(answer.headers[HEADER])
     first, second = json.loads(answer.data[:size])["outputs"]
     assert first["parameters"]["binary_data_size"] == 10 == len(answer.data) - size
@@ -268,8 +273,8 @@ def test_an_output_overrides_the_request(iris):
     ],
 )
 def test_what_a_model_gives_has_a_datatype(array, datatype, sent):
-    told, got = outputs.tensor(array)
-    assert (told, got.shape) == (datatype, array.shape)
+    description, got = outputs.tensor(array)
+    assert (description, got.shape) == (datatype, array.shape)
     np.testing.assert_array_equal(got, np.array(sent, got.dtype))
 
 
@@ -286,8 +291,8 @@ class AsProbe:
         return self._answer(self.client.post(path, json=document))
 
     def post_raw(self, path: str, body: bytes, content_type: str, headers=None) -> Response:
-        given = {"data": body, "content_type": content_type, "headers": headers}
-        return self._answer(self.client.post(path, **given))
+        arguments = {"data": body, "content_type": content_type, "headers": headers}
+        return self._answer(self.client.post(path, **arguments))
 
     def _answer(self, got) -> Response:
         return Response(got.status_code, got.mimetype, got.json, 0.0, got.data, got.headers)
@@ -307,11 +312,11 @@ def test_the_routes_of_the_parity_check_read_the_answers(clients, tmp_path, name
     trained = MODELS[name]()
     (tmp_path / "saved").write_bytes(pickle.dumps(trained.model))
     spec = build_spec(tmp_path / "saved", trained)
-    given = [row[0] for row in rows] if name == "texts" else np.array(rows, object)
-    predictions = getattr(trained.model, trained.method)(given).tolist()
-    asked = [r for r in (*rest.V1_ROUTES, *v2.ROUTES) if r.supports(spec) and r.can_encode(rows)]
-    assert len(asked) == routes
-    for route in asked:
+    model_input = [row[0] for row in rows] if name == "texts" else np.array(rows, object)
+    predictions = getattr(trained.model, trained.method)(model_input).tolist()
+    usable = [r for r in (*rest.V1_ROUTES, *v2.ROUTES) if r.supports(spec) and r.can_encode(rows)]
+    assert len(usable) == routes
+    for route in usable:
         got = route.query(AsProbe(clients(name), spec), rows)
         assert list(got.predictions) == predictions
         if got.probabilities is not None:
@@ -329,7 +334,7 @@ def in_lists(value):
 
 
 @pytest.mark.parametrize(
-    ("tensor", "status", "said"),
+    ("tensor", "status", "message"),
     [
         ({**GOOD, "shape": [2, 4]}, 400, "expected 8 values for the shape [2, 4], got 4"),
         ({**GOOD, "shape": [2**62, 2**62]}, 400, "values for the shape"),
@@ -366,22 +371,22 @@ def in_lists(value):
         ({**GOOD, "parameters": {"content_type": "base64"}}, 400, "expected one of pd, np, str"),
         ({**GOOD, "parameters": {"shared_memory_region": "r"}}, 400, "shared memory is not"),
         ({**GOOD, "parameters": {"binary_data_size": 4}}, 400, "expected data or binary_data_size"),
-        (of_size(32), 400, "expected at most the remaining 0 bytes, got 32"),
-        (of_size(-1), 400, "got -1"),
-        (of_size(True), 400, "got true"),
+        (claiming(32), 400, "expected at most the remaining 0 bytes, got 32"),
+        (claiming(-1), 400, "got -1"),
+        (claiming(True), 400, "got true"),
         ({"name": "x", "shape": [1, 4], "datatype": "FP64"}, 400, "expected data, a list, got"),
         ("x", 400, "inputs[0]: expected an object"),
     ],
 )
-def test_a_wrong_tensor_is_told(iris, tensor, status, said):
+def test_a_wrong_tensor_is_told(iris, tensor, status, message):
     answer = ask(iris, tensor)
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
-    assert said in answer.json["error"]
+    assert message in answer.json["error"]
     assert answer.json["error"] == answer.json["detail"]
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ({"id": 7}, "id: expected a string"),
         ({"id": "x" * 257}, "at most 256"),
@@ -408,39 +413,39 @@ def test_a_wrong_tensor_is_told(iris, tensor, status, said):
         ({"inputs": {}}, 'Expected {"inputs": [...]}'),
     ],
 )
-def test_a_wrong_request_is_told(iris, more, said):
+def test_a_wrong_request_is_told(iris, more, message):
     answer = ask(iris, GOOD, **more)
     assert answer.status_code == 400
-    assert said in answer.json["error"]
+    assert message in answer.json["error"]
 
 
 @pytest.mark.parametrize(
-    ("tensors", "binary", "header", "said"),
+    ("tensors", "binary", "header", "message"),
     [
-        ([of_size(32)], BINARY, "99999", "expected the size of the JSON in a body of"),
-        ([of_size(32)], BINARY, "-1", "expected the size of the JSON"),
-        ([of_size(32)], BINARY, "1e2", "expected the size of the JSON"),
-        ([of_size(32)], BINARY, "٣", "expected the size of the JSON"),
-        ([of_size(32)], BINARY, "20", "The body is not JSON"),
-        ([of_size(32)], BINARY, "9" * 40, "expected the size of the JSON"),
-        ([of_size(32)], BINARY + b"x", None, "1 bytes of binary data belong to no input"),
-        ([of_size(32)], BINARY[:-1], None, "at most the remaining 31 bytes, got 32"),
-        ([of_size(31)], BINARY[:-1], None, "Expected 32 bytes for 4 elements of FP64, got 31"),
-        ([of_size(32, shape=[2**62, 4])], BINARY, None, "elements of FP64, got 32 bytes"),
-        ([of_size(32, datatype="BYTES", shape=[9])], BINARY, None, "or more, got 32 bytes"),
-        ([of_size(32, datatype="BYTES", shape=[1, 4])], b"\xff" * 32, None, "each a length"),
-        ([of_size(32, datatype="BYTES", shape=[1, 4])], b"\0" * 32, None, "each a length"),
-        ([of_size(17, datatype="BYTES", shape=[1, 4])], b"\0" * 17, None, "each a length"),
+        ([claiming(32)], BINARY, "99999", "expected the size of the JSON in a body of"),
+        ([claiming(32)], BINARY, "-1", "expected the size of the JSON"),
+        ([claiming(32)], BINARY, "1e2", "expected the size of the JSON"),
+        ([claiming(32)], BINARY, "٣", "expected the size of the JSON"),
+        ([claiming(32)], BINARY, "20", "The body is not JSON"),
+        ([claiming(32)], BINARY, "9" * 40, "expected the size of the JSON"),
+        ([claiming(32)], BINARY + b"x", None, "1 bytes of binary data belong to no input"),
+        ([claiming(32)], BINARY[:-1], None, "at most the remaining 31 bytes, got 32"),
+        ([claiming(31)], BINARY[:-1], None, "Expected 32 bytes for 4 elements of FP64, got 31"),
+        ([claiming(32, shape=[2**62, 4])], BINARY, None, "elements of FP64, got 32 bytes"),
+        ([claiming(32, datatype="BYTES", shape=[9])], BINARY, None, "or more, got 32 bytes"),
+        ([claiming(32, datatype="BYTES", shape=[1, 4])], b"\xff" * 32, None, "each a length"),
+        ([claiming(32, datatype="BYTES", shape=[1, 4])], b"\0" * 32, None, "each a length"),
+        ([claiming(17, datatype="BYTES", shape=[1, 4])], b"\0" * 17, None, "each a length"),
     ],
 )  # fmt: skip
-def test_a_size_that_lies_is_told(iris, tensors, binary, header, said):
+def test_a_size_that_lies_is_told(iris, tensors, binary, header, message):
     answer = ask(iris, *tensors, binary=binary, header=header)
     assert answer.status_code == 400
-    assert said in answer.json["error"]
+    assert message in answer.json["error"]
 
 
 def test_bytes_that_are_no_value_are_told_at_their_place(clients):
-    booleans = of_size(4, datatype="BOOL")
+    booleans = claiming(4, datatype="BOOL")
     answer = ask(clients("iris"), booleans, binary=b"\0\1\2\3")
     assert answer.json["errors"][0] == {
         "row": 0, "column": "x2", "expected": "a byte of 0 or 1", "got": "2"}  # fmt: skip
@@ -471,13 +476,16 @@ def test_columns_must_fit_together(clients):
 
 
 def test_binary_data_alone_must_be_whole_rows_of_one_input(clients):
-    for name, said in (("iris", "Expected rows of 32 bytes, got 33"), ("mixed", "one input tensor"),
-                       ("nameless", "one input tensor")):  # fmt: skip
+    for name, message in (
+        ("iris", "Expected rows of 32 bytes, got 33"),
+        ("mixed", "one input tensor"),
+        ("nameless", "one input tensor"),
+    ):
         answer = clients(name).post(
             "/v2/models/model/infer", data=BINARY + b"x", headers={HEADER: "0"}
         )
         assert answer.status_code == 400
-        assert said in answer.json["error"]
+        assert message in answer.json["error"]
 
 
 @pytest.mark.parametrize(
@@ -570,7 +578,7 @@ REQUESTS = st.fixed_dictionaries(
     tail=st.binary(max_size=48),
     header=st.sampled_from([None, "right", "-1", "0x", " 1"]) | st.integers(0, 80).map(str),
 )
-@example(document={"inputs": [of_size(32)]}, tail=BINARY, header="right")
+@example(document={"inputs": [claiming(32)]}, tail=BINARY, header="right")
 @example(document={"inputs": []}, tail=BINARY, header="0")
 def test_no_request_is_a_server_error(clients, name, document, tail, header):
     body = json.dumps(document).encode()
@@ -611,7 +619,7 @@ def test_no_bits_are_a_server_error(clients, name, kinds, data, form):
         packed(kind, math.prod(s), data) for kind, s in zip(kinds, shapes.values(), strict=False)
     ]
     tensors = [
-        of_size(len(part), name=each, shape=shape, datatype=kind)
+        claiming(len(part), name=each, shape=shape, datatype=kind)
         for part, (each, shape), kind in zip(parts, shapes.items(), kinds, strict=False)
     ]
     answer = ask(client, *tensors, binary=b"".join(parts))
@@ -643,17 +651,20 @@ def test_binary_and_json_read_back_as_they_were(data, datatype):
 def test_the_document_has_a_line_a_route(iris):
     """And of each datatype, extension and output that the service tells of."""
     text = (Path(__file__).parents[3] / "docs" / "service-v1-v2.md").read_text()
-    told = set()
+    documented = set()
     for method, path in re.findall(r"`(GET|POST) (/v[12][^ `]*)`", text):
         rule = path.replace("/M", "/<name>").replace("/V]", "/<version>]")
         rule = rule.replace("/V:", "/<version>:")
-        told |= {(method, re.sub(r"\[.*?\]|\]", "", rule)), (method, re.sub(r"[\[\]]", "", rule))}
+        documented |= {
+            (method, re.sub(r"\[.*?\]|\]", "", rule)),
+            (method, re.sub(r"[\[\]]", "", rule)),
+        }
     served = {
         (method, rule.rule)
         for rule in iris.application.url_map.iter_rules()
         for method in rule.methods & {"GET", "POST"}
         if rule.rule.startswith(("/v1", "/v2"))
     }
-    assert told == served
+    assert documented == served
     for name in [*datatypes.DTYPES, "BYTES", *iris.get("/v2").json["extensions"]]:
         assert re.search(rf"`{name}`|{name.replace('_', ' ')}", text), name

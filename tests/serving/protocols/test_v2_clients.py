@@ -54,12 +54,12 @@ def served(trained: Trained, folder, **environ: str):
 
 
 def tensor(name: str, values: np.ndarray, datatype: str, binary: bool = True):
-    given = triton.InferInput(name, list(values.shape), datatype)
-    given.set_data_from_numpy(values, binary_data=binary)
-    return given
+    triton_input = triton.InferInput(name, list(values.shape), datatype)
+    triton_input.set_data_from_numpy(values, binary_data=binary)
+    return triton_input
 
 
-def wanted(*names: str, binary: bool = True):
+def requested_outputs(*names: str, binary: bool = True):
     return [triton.InferRequestedOutput(name, binary_data=binary) for name in names]
 
 
@@ -91,8 +91,10 @@ def test_the_server_and_the_model_tell_of_themselves(iris):
 @pytest.mark.parametrize("out", [True, False], ids=["binary out", "json out"])
 def test_every_output_is_the_models_own_bit_for_bit(iris, into, out):
     names = ("predict", "predict_proba", "predict_log_proba", "decision_function")
-    given = [tensor("input-0", ROWS, "FP64", into)]
-    result = iris.client.infer("model", given, outputs=wanted(*names, binary=out), request_id="42")
+    tensors = [tensor("input-0", ROWS, "FP64", into)]
+    result = iris.client.infer(
+        "model", tensors, outputs=requested_outputs(*names, binary=out), request_id="42"
+    )
     assert result.get_response()["id"] == "42"
     labels = result.as_numpy("predict").tolist()
     expected = iris.trained.model.predict(ROWS).tolist()
@@ -114,12 +116,12 @@ def test_without_outputs_the_prediction_comes_as_binary(iris):
 @pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
 @pytest.mark.parametrize("binary", [True, False])
 def test_requests_may_be_compressed(iris, algorithm, binary):
-    given = [tensor("x", ROWS, "FP64", binary)]
+    tensors = [tensor("x", ROWS, "FP64", binary)]
     plain, packed = (
         iris.client.infer(
             "model",
-            given,
-            outputs=wanted("predict_proba"),
+            tensors,
+            outputs=requested_outputs("predict_proba"),
             request_compression_algorithm=each,
         ).as_numpy("predict_proba")
         for each in (None, algorithm)
@@ -137,7 +139,7 @@ def test_requests_may_be_compressed(iris, algorithm, binary):
 def test_numbers_of_every_datatype(iris, datatype, dtype, binary):
     rows = ROWS.astype(dtype)
     result = iris.client.infer(
-        "model", [tensor("x", rows, datatype, binary)], outputs=wanted("predict_proba")
+        "model", [tensor("x", rows, datatype, binary)], outputs=requested_outputs("predict_proba")
     )
     expected = iris.trained.model.predict_proba(rows.astype(np.float64))
     np.testing.assert_array_equal(result.as_numpy("predict_proba"), expected)
@@ -146,14 +148,14 @@ def test_numbers_of_every_datatype(iris, datatype, dtype, binary):
 @pytest.mark.parametrize("binary", [True, False])
 def test_a_tensor_an_input_in_any_order(mixed, binary):
     frame = people().dropna()
-    given = [
+    tensors = [
         tensor("member", frame[["member"]].to_numpy(bool), "BOOL", binary),
         tensor("visits", frame["visits"].to_numpy(np.int32), "INT32", binary),
         tensor("city", frame[["city"]].to_numpy(object), "BYTES", binary),
         tensor("age", frame["age"].to_numpy(np.float64), "FP64", binary),
     ]
-    outputs = wanted("predict_proba", "predict", binary=binary)
-    result = mixed.client.infer("house prices", given, "7", outputs)
+    outputs = requested_outputs("predict_proba", "predict", binary=binary)
+    result = mixed.client.infer("house prices", tensors, "7", outputs)
     np.testing.assert_array_equal(
         result.as_numpy("predict_proba"), mixed.trained.model.predict_proba(frame)
     )
@@ -163,14 +165,14 @@ def test_a_tensor_an_input_in_any_order(mixed, binary):
 
 def test_nan_means_missing_where_the_model_takes_it(mixed):
     frame = people()[:3]
-    given = [
+    tensors = [
         tensor("age", frame["age"].to_numpy(np.float32), "FP32"),
         tensor("visits", frame["visits"].to_numpy(np.int64), "INT64"),
         tensor("member", frame["member"].to_numpy(bool), "BOOL"),
         tensor("city", np.array(["Rome", "Oslo", "Kiel"], object), "BYTES"),
     ]
     frame = frame.assign(city=["Rome", "Oslo", "Kiel"])
-    result = mixed.client.infer("house prices", given, outputs=wanted("predict_proba"))
+    result = mixed.client.infer("house prices", tensors, outputs=requested_outputs("predict_proba"))
     np.testing.assert_array_equal(
         result.as_numpy("predict_proba"), mixed.trained.model.predict_proba(frame)
     )
@@ -179,10 +181,10 @@ def test_nan_means_missing_where_the_model_takes_it(mixed):
 def test_the_classes_that_triton_asks_for(iris):
     outputs = [triton.InferRequestedOutput("predict_proba", class_count=1)]
     result = iris.client.infer("model", [tensor("x", ROWS, "FP64")], outputs=outputs)
-    said = [text.decode().split(":") for (text,) in result.as_numpy("predict_proba")]
+    parts = [text.decode().split(":") for (text,) in result.as_numpy("predict_proba")]
     expected = iris.trained.model.predict_proba(ROWS)
-    assert [float(value) for value, _, _ in said] == expected.max(axis=1).tolist()
-    assert [label for _, _, label in said] == iris.trained.model.predict(ROWS).tolist()
+    assert [float(value) for value, _, _ in parts] == expected.max(axis=1).tolist()
+    assert [label for _, _, label in parts] == iris.trained.model.predict(ROWS).tolist()
 
 
 def refusal(served: Served, *given, model: str = "model", **more) -> InferenceServerException:
@@ -201,7 +203,7 @@ def test_the_client_shows_what_was_wrong(iris):
     assert (
         'Unknown version. This service has "1"' in refusal(iris, good, model_version="2").message()
     )
-    outputs = refusal(iris, good, outputs=wanted("label"))
+    outputs = refusal(iris, good, outputs=requested_outputs("label"))
     assert "Expected one of the outputs predict, predict_proba" in outputs.message()
     narrow = refusal(iris, tensor("x", ROWS[:, :3].copy(), "FP64"))
     assert narrow.status() == "422"
@@ -224,9 +226,9 @@ def test_the_routes_of_the_parity_check_agree_with_the_model(name, request):
     else:
         answers = (expected.predict(rows), expected.predict_proba(rows))
     probe = Probe(AtAddress(f"http://{served.address}"), served.spec)
-    asked = [route for route in (*rest.V1_ROUTES, *v2.ROUTES) if route.supports(served.spec)]
-    assert len(asked) == (4 if name == "iris" else 2)
-    for route in asked:
+    routes = [route for route in (*rest.V1_ROUTES, *v2.ROUTES) if route.supports(served.spec)]
+    assert len(routes) == (4 if name == "iris" else 2)
+    for route in routes:
         got = route.query(probe, rows)
         assert list(got.predictions) == answers[0].tolist()
         assert got.probabilities is None or list(got.probabilities) == answers[1].tolist()

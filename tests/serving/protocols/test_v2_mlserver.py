@@ -62,8 +62,8 @@ def request(row: list[float], *outputs: str, **more) -> dict:
     ],
 )
 def test_a_file_of_requests(iris, tmp_path, options, batches):
-    given = [request(row, "predict_proba") for row in ROWS]
-    answers = infer(iris, tmp_path, given, *options)
+    requests = [request(row, "predict_proba") for row in ROWS]
+    answers = infer(iris, tmp_path, requests, *options)
     (probabilities,) = zip(*(answer["outputs"] for answer in answers), strict=True)
     ask = serving_models.iris().model.predict_proba
     expected = [row for batch in batches for row in ask(batch).tolist()]

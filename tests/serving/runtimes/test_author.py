@@ -75,9 +75,9 @@ def test_classes_of_a_script_are_found_in_every_format(
     spec = inspect(folder / name)
     code = find_code(spec, CodeOptions(paths=(folder / "train.py",)))
     assert set(code.defined) == {"__main__:Model", "__main__:Part"}
-    made = bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
-    command = [sys.executable, "-c", LOAD, made.path]
-    done = subprocess.run(command, cwd=made.path, capture_output=True, text=True, check=False)
+    bundle = bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
+    command = [sys.executable, "-c", LOAD, bundle.path]
+    done = subprocess.run(command, cwd=bundle.path, capture_output=True, text=True, check=False)
     assert done.stdout.split() == ["[8.0]", "[8.0]", *["modelpack_main"] * 2, "True"], done.stderr
     assert not list(tmp_path.rglob("ran"))
 
@@ -88,10 +88,10 @@ def test_a_bundle_tells_of_its_code_and_nothing_of_this_machine(
     spec = inspect(folder / "model.pkl")
     code = find_code(spec, CodeOptions(paths=(folder / "train.py",)))
     bundle = bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
-    told = json.loads((bundle.directory / "modelpack.json").read_text())["code"]
-    assert told["main"] == "modelpack_main"
+    recorded = json.loads((bundle.directory / "modelpack.json").read_text())["code"]
+    assert recorded["main"] == "modelpack_main"
     paths = ["modelpack_main.py", "shop/__init__.py", "shop/prices.py"]
-    assert [file["path"] for file in told["files"]] == paths
+    assert [file["path"] for file in recorded["files"]] == paths
     held = sorted((bundle.directory / "code").rglob("*.py"))
     assert [str(path.relative_to(bundle.directory / "code")) for path in held] == paths
     assert [file.sha256 for file in manifest.read(bundle.path).code.files] == [

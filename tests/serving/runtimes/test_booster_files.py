@@ -111,9 +111,9 @@ def test_text_is_refused(name: str, file: Path) -> None:
 def test_no_text_is_answered(name: str, file: Path) -> None:
     model, text = BOOSTERS[name](), str(file)
     arrays = [np.array(text), np.array(text, object), np.array([text]), np.array([[text] * 3])]
-    for given in [*texts(name, file), np.str_(text), text.encode(), [text], *arrays]:
+    for value in [*texts(name, file), np.str_(text), text.encode(), [text], *arrays]:
         with pytest.raises(FAILURES):
-            model.predict(given)
+            model.predict(value)
 
 
 @pytest.mark.usefixtures("guarded")
@@ -152,14 +152,14 @@ def test_no_request_chooses_a_file(file: Path) -> None:
 @pytest.mark.parametrize("name", BOOSTERS)
 def test_rows_get_the_answers_of_the_library(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = BOOSTERS[name]()
-    given = [X, pd.DataFrame(X), sparse.csr_matrix(X), np.asfortranarray(X), X.astype(np.float32)]
+    tables = [X, pd.DataFrame(X), sparse.csr_matrix(X), np.asfortranarray(X), X.astype(np.float32)]
     if not name.startswith("lightgbm"):
-        given.append(X.tolist())
-    answers = [np.asarray(model.predict(rows)) for rows in given]
+        tables.append(X.tolist())
+    answers = [np.asarray(model.predict(rows)) for rows in tables]
     for module, kind, method in wrappers.ENTRIES:
         cls = getattr(import_module(module), kind)
         monkeypatch.setattr(cls, method, getattr(cls, method).__wrapped__)
-    for rows, answer in zip(given, answers, strict=True):
+    for rows, answer in zip(tables, answers, strict=True):
         np.testing.assert_array_equal(model.predict(rows), answer)
 
 

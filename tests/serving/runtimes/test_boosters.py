@@ -136,9 +136,9 @@ def test_xgboost_never_takes_an_unknown_category_for_a_known_one(values, other, 
 def test_catboost_gets_whole_numbers_as_integers():
     """pandas writes 3.0 for 3 where another value of the column is missing."""
     field = Field("store", "any", categories=(1, 2, 3))
-    for given in ([3.0, 1.0], np.array([3.0, 1.0])):
+    for values in ([3.0, 1.0], np.array([3.0, 1.0])):
         decoder = Decoder([field], "frame", 10)
-        columns = rows_from_columns(decoder, ["store"], [given])
+        columns = rows_from_columns(decoder, ["store"], [values])
         assert columns[0].dtype == np.int64
     assert build(field, [3.0]).dtype == np.int64
     assert build(field, [3.5, 1.0]).dtype == build(Field("store", "any"), [3.0]).dtype == np.float64

@@ -87,7 +87,7 @@ def test_what_is_not_one_answer_for_each_row_is_a_500(faulty, caplog, value):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "problem"),
     [
         (20, "3 probability columns for 2 classes"),
         (21, "probabilities of 1 dimension in place of 2"),
@@ -95,17 +95,19 @@ def test_what_is_not_one_answer_for_each_row_is_a_500(faulty, caplog, value):
         (23, "None, which is not an array, a list or a frame"),
     ],
 )
-def test_wrong_probabilities_are_a_500(faulty, value, told):
+def test_wrong_probabilities_are_a_500(faulty, value, problem):
     answer = post(faulty, [[value]], "/predict?probabilities=true")
-    assert refused(answer) == f"The model's predict_proba returned {told}. The model is at fault."
+    assert (
+        refused(answer) == f"The model's predict_proba returned {problem}. The model is at fault."
+    )
 
 
 @pytest.mark.parametrize("value", [10, 11, 12])
 def test_batch_ends_with_an_error_and_writes_no_answer(folder, value):
     with image(folder, "predict") as process:
-        out, said = process.communicate(b"[%d]\n" % value)
+        out, stderr = process.communicate(b"[%d]\n" % value)
     assert (process.returncode, out) == (FAILED, b"")
-    assert SAID[value] in said.decode()
+    assert SAID[value] in stderr.decode()
 
 
 def test_a_model_whose_example_gets_two_answers_is_not_ready(tmp_path):

@@ -98,10 +98,10 @@ def test_rows_pass_through_every_member(tmp_path, pair, arrangement):
     vectorizer, forest = pair
     service = arrangement(pair, tmp_path)
     assert service.ready
-    told = answer(service, PEOPLE)
+    response = answer(service, PEOPLE)
     table = vectorizer.transform(PEOPLE)
-    assert told["predictions"] == forest.predict(table).tolist()
-    assert told["probabilities"] == [
+    assert response["predictions"] == forest.predict(table).tolist()
+    assert response["probabilities"] == [
         dict(zip(["no", "yes"], row, strict=True)) for row in forest.predict_proba(table).tolist()
     ]
 
@@ -177,17 +177,17 @@ def test_a_dict_has_what_is_there_in_the_type_of_its_input(seen, rows, taken):
     ("row", "column"), [({"city": 3}, "city"), ({"age": 1.5}, "age"), ({"town": "x"}, "town")]
 )
 def test_a_wrong_value_of_a_dict_is_told(seen, row, column):
-    told = answer(seen, [row])
-    assert told["status"] == 422
-    assert told["errors"][0]["column"] == column
+    response = answer(seen, [row])
+    assert response["status"] == 422
+    assert response["errors"][0]["column"] == column
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
 def test_the_row_that_the_model_refuses_is_told(tmp_path, pair):
     """Trees hold numbers of 32 bits."""
-    told = answer(one_file(pair, tmp_path), [*PEOPLE, {"height": 1e300}])
-    assert told["status"] == 422
-    assert (told["errors"][0]["row"], told["errors"][0]["column"]) == (4, None)
+    response = answer(one_file(pair, tmp_path), [*PEOPLE, {"height": 1e300}])
+    assert response["status"] == 422
+    assert (response["errors"][0]["row"], response["errors"][0]["column"]) == (4, None)
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "a", 2**63])
@@ -230,6 +230,6 @@ def test_rows_of_nothing_cannot_claim_more_than_a_body_holds(tmp_path, wide):
     """By name a row may be three bytes, and stand for a value of each input."""
     (tmp_path / "saved").write_bytes(pickle.dumps(Seen()))
     spec = spec_of([tmp_path / "saved"], (Member(),), Signature(wide, (), named=True))
-    told = answer(service_of(tmp_path, spec), [{}] * 1000, "/predict")
-    assert told["status"] == 413
-    assert "Expected at most 419 rows, got 1000." in told["detail"]
+    response = answer(service_of(tmp_path, spec), [{}] * 1000, "/predict")
+    assert response["status"] == 413
+    assert "Expected at most 419 rows, got 1000." in response["detail"]

@@ -18,7 +18,7 @@ from modelpack.serving.service import Service
 from modelpack.serving.settings import Limits
 
 
-def opened(path: Path, folder: Path) -> Service:
+def load_service(path: Path, folder: Path) -> Service:
     where = render_native_bundle(path, folder)
     facts = manifest.read(where)
     service = Service(facts, loading.load(where, facts), Limits())
@@ -38,8 +38,8 @@ def test_workers_that_were_forked_answer_all_at_once(tmp_path, path, instances, 
     """As the library gives it; and they end when they are asked to."""
     with serve(render_native_bundle(path, tmp_path)) as server:
         with ThreadPoolExecutor(8) as pool:
-            asked = [instances] * 24
-            answers = list(pool.map(lambda each: server.request("POST", "/predict", each), asked))
+            batches = [instances] * 24
+            answers = list(pool.map(lambda each: server.request("POST", "/predict", each), batches))
         assert {response.status for response, _ in answers} == {200}
         assert all(answer == {"predictions": predictions} for _, answer in answers)
         assert server.stop() == 0
@@ -49,7 +49,7 @@ def test_workers_that_were_forked_answer_all_at_once(tmp_path, path, instances, 
     ("path", "instances", "predictions"), NATIVE_MODELS.values(), ids=NATIVE_MODELS
 )
 def test_rows_that_do_not_fit_are_told(tmp_path, path, instances, predictions):
-    service = opened(path, tmp_path)
+    service = load_service(path, tmp_path)
     names = [field.name for field in service.manifest.inputs]
     first = instances[0]
     row = [first[name] for name in names] if isinstance(first, dict) else first
@@ -68,7 +68,7 @@ def test_rows_that_do_not_fit_are_told(tmp_path, path, instances, predictions):
 
 
 def test_a_graph_of_a_fixed_size_takes_any_number_of_rows(tmp_path):
-    service = opened(DATA / "logreg_iris.onnx", tmp_path)
+    service = load_service(DATA / "logreg_iris.onnx", tmp_path)
     three = [[6.8, 2.8], [5.1, 3.5], [6.0, 3.4]]
     first, second, third = service.predict_decoded(
         rows(service, three), probabilities=True
@@ -89,13 +89,13 @@ def test_a_graph_of_a_fixed_size_takes_any_number_of_rows(tmp_path):
 
 def test_missing_values_reach_the_graph_that_replaces_them(tmp_path):
     (tmp_path / "model.onnx").write_bytes(onnx_models.imputer())
-    service = opened(tmp_path / "model.onnx", tmp_path)
+    service = load_service(tmp_path / "model.onnx", tmp_path)
     answer = service.predict_decoded(rows(service, [[None, 1], [2, None]])).predictions.tolist()
     assert answer == [[5.0, 1.0], [2.0, 7.0]]
 
 
 def test_numbers_beyond_those_of_a_graph_are_refused(tmp_path):
-    service = opened(DATA / "logreg_iris.onnx", tmp_path)
+    service = load_service(DATA / "logreg_iris.onnx", tmp_path)
     with pytest.raises(Problem, match="expected a value that the model takes, got 1e") as problem:
         service.predict_decoded(rows(service, [[6.8, 2.8], [6.8, 1e60]])).predictions.tolist()
     assert problem.value.status == 422
@@ -104,10 +104,12 @@ def test_numbers_beyond_those_of_a_graph_are_refused(tmp_path):
 def test_probabilities_of_catboost_and_onnx(tmp_path):
     for name in ("catboost", "onnx"):
         path, instances, predictions = NATIVE_MODELS[name]
-        service = opened(path, tmp_path / name)
-        told = service.predict_decoded(rows(service, instances), probabilities=True).probabilities
-        assert [max(each, key=each.get) for each in told] == predictions
-        assert all(sum(each.values()) == pytest.approx(1) for each in told)
+        service = load_service(path, tmp_path / name)
+        probabilities = service.predict_decoded(
+            rows(service, instances), probabilities=True
+        ).probabilities
+        assert [max(each, key=each.get) for each in probabilities] == predictions
+        assert all(sum(each.values()) == pytest.approx(1) for each in probabilities)
 
 
 def test_categories_of_xgboost_have_their_numbers(tmp_path):
@@ -125,8 +127,8 @@ def test_categories_of_xgboost_have_their_numbers(tmp_path):
     document["learner"]["feature_types"] = ["float", "float", "c", "float"]
     path = tmp_path / "model.json"
     path.write_text(json.dumps(document))
-    service = opened(path, tmp_path)
-    numbers = opened(DATA / "kserve-xgboost.json", tmp_path / "numbers")
+    service = load_service(path, tmp_path)
+    numbers = load_service(DATA / "kserve-xgboost.json", tmp_path / "numbers")
     for number, word in enumerate(("red", "sun", "it")):
         by_word = service.predict_decoded(
             rows(service, [[6.8, 2.8, word, 1.4]])
@@ -144,4 +146,4 @@ def test_categories_of_xgboost_have_their_numbers(tmp_path):
 def test_a_library_that_does_not_read_the_file_ends_the_service(tmp_path):
     """XGBoost reads its binary format no more; the lock names a release that does."""
     with pytest.raises(StartupError, match="the model does not load"):
-        opened(DATA / "kserve-xgboost-2.0.bst", tmp_path)
+        load_service(DATA / "kserve-xgboost-2.0.bst", tmp_path)

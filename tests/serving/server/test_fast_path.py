@@ -239,7 +239,7 @@ def test_large_requests_are_left_to_the_thread(desk, service, monkeypatch):
 
 
 def test_long_texts_are_left_to_the_thread(tmp_path, monkeypatch):
-    service = opened(serving_models.texts(), tmp_path)
+    service = load_service(serving_models.texts(), tmp_path)
     desk = fast_path.FastPath.for_app(application_of(service, monkeypatch))
     monkeypatch.setattr(service.runner, "quick_rows", 10)
     assert handle_jobs(desk, make_job(desk, instances(["good " * 400])))[0]
@@ -325,7 +325,7 @@ def questions_of(*matrices):
     ]
 
 
-def asked(runner, *matrices):
+def batch_results(runner, *matrices):
     batch = DynamicBatch(Asked(runner), questions_of(*matrices))
     batch.run()
     return [r and r["predict"].tolist() for r in batch.results]
@@ -333,20 +333,20 @@ def asked(runner, *matrices):
 
 def test_single_rows_are_asked_for_in_one_call():
     spy = Spy()
-    assert asked(spy, [[1]], [[2]], [[3]]) == [[2.0], [4.0], [6.0]]
+    assert batch_results(spy, [[1]], [[2]], [[3]]) == [[2.0], [4.0], [6.0]]
     assert spy.calls == [("each", 3)]
 
 
 def test_a_request_of_several_rows_is_asked_for_by_itself():
     spy = Spy()
-    assert asked(spy, [[1]], [[2], [3]], [[4]]) == [[2.0], [4.0, 6.0], [8.0]]
+    assert batch_results(spy, [[1]], [[2], [3]], [[4]]) == [[2.0], [4.0, 6.0], [8.0]]
     assert sorted(spy.calls) == [("each", 2), ("together", 2)]
 
 
 def test_a_model_that_does_not_merge_is_asked_one_by_one():
     spy = Spy()
     spy.can_batch = False
-    assert asked(spy, [[1]], [[2]]) == [[2.0], [4.0]]
+    assert batch_results(spy, [[1]], [[2]]) == [[2.0], [4.0]]
     assert spy.calls == [("together", 1)] * 2
 
 
@@ -357,13 +357,13 @@ def test_what_fails_is_halved_until_only_the_bad_one_fails(error):
     rows[5] = [[-1.0]]
     expected = [[2.0 * n] for n in range(1, 17)]
     expected[5] = None
-    assert asked(spy, *rows) == expected
+    assert batch_results(spy, *rows) == expected
     assert len(spy.calls) <= 1 + 2 * 4
 
 
 def test_no_call_has_more_rows_than_the_limit():
     spy = Spy()
-    assert len(asked(spy, *[[[1.0]]] * 600)) == 600
+    assert len(batch_results(spy, *[[[1.0]]] * 600)) == 600
     assert spy.calls == [("each", 256), ("each", 256), ("each", 88)]
 
 
@@ -382,8 +382,8 @@ def test_columns_of_several_types_are_not_mixed():
 
     spy = Columns()
     kinds = (np.array([1]), np.array([1.5]), np.array([2]))
-    given = [inference.InferenceRequest([column], ("predict",), None) for column in kinds]
-    DynamicBatch(Asked(spy), given).run()
+    requests = [inference.InferenceRequest([column], ("predict",), None) for column in kinds]
+    DynamicBatch(Asked(spy), requests).run()
     assert spy.calls == [("each", "l", 2), ("together", "d", 1)]
 
 
@@ -420,25 +420,25 @@ def regressor(model) -> serving_models.Trained:
     return serving_models.Trained(model.fit(data, target), signature, "regressor")
 
 
-def opened(trained, folder: Path, format_="joblib") -> Service:
+def load_service(trained, folder: Path, format_="joblib") -> Service:
     return Service.load(render_bundle(trained, folder, format_).directory)
 
 
 def test_neighbours_are_asked_together_as_they_are_alone(tmp_path):
-    service = opened(regressor(KNeighborsRegressor(3)), tmp_path)
+    service = load_service(regressor(KNeighborsRegressor(3)), tmp_path)
     assert (service.runner.kind, service.runner.can_batch) == ("estimator", True)
 
 
 def test_a_model_that_looks_at_all_rows_is_asked_alone(tmp_path):
     looking = FunctionTransformer(np.cumsum, kw_args={"axis": 0})
-    service = opened(regressor(make_pipeline(looking, KNeighborsRegressor(3))), tmp_path)
+    service = load_service(regressor(make_pipeline(looking, KNeighborsRegressor(3))), tmp_path)
     assert not service.runner.can_batch
 
 
 def test_code_of_the_author_is_asked_alone(tmp_path):
     inputs = (Field("seconds", "number", example=0.001),)
     trained = serving_models.Trained(Stubborn(), Signature(inputs, ()), "regressor")
-    assert not opened(trained, tmp_path, "pickle").runner.can_batch
+    assert not load_service(trained, tmp_path, "pickle").runner.can_batch
 
 
 def test_requests_that_wait_are_answered_by_one_call_of_the_model(tmp_path):
@@ -455,10 +455,12 @@ def test_requests_that_wait_are_answered_by_one_call_of_the_model(tmp_path):
 
         with ThreadPoolExecutor(16) as pool:
             answers = [document["predictions"] for _, document in pool.map(ask, range(64))]
-        calls, asked = (metric(server, f"modelpack_batch_rows_{name}") for name in ("count", "sum"))
+        calls, row_count = (
+            metric(server, f"modelpack_batch_rows_{name}") for name in ("count", "sum")
+        )
         lines = [line for line in server.lines if line.get("route") == "/predict"]
     assert answers == [slow.predict(rows[n : n + 1]).tolist() for n in range(64)]
-    assert asked == 64
+    assert row_count == 64
     assert calls < 32
     assert len(lines) == 64
     assert min(line["ms"] for line in lines) > 1  # from the last byte of the request
@@ -473,14 +475,14 @@ def metric(server, name: str) -> float:
 def test_the_signature_tells_what_predicts(service, tmp_path):
     reason = "same bits as the estimator on 86 rows"
     assert runner_facts(service) == {"kind": "plan", "reason": reason, "merges": True}
-    neighbours = opened(regressor(KNeighborsRegressor(3)), tmp_path)
+    neighbours = load_service(regressor(KNeighborsRegressor(3)), tmp_path)
     reason = "KNeighborsRegressor has no plan"
     assert runner_facts(neighbours) == {"kind": "estimator", "reason": reason, "merges": True}
 
 
 def test_plans_can_be_left_out(tmp_path, monkeypatch):
     monkeypatch.setenv("MODELPACK_PLANS", "0")
-    service = opened(serving_models.iris(), tmp_path)
+    service = load_service(serving_models.iris(), tmp_path)
     assert runner_facts(service)["kind"] == "estimator"
     assert runner_facts(service)["reason"] == "no plan was requested"
 
@@ -488,4 +490,4 @@ def test_plans_can_be_left_out(tmp_path, monkeypatch):
 def test_a_switch_that_is_none_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("MODELPACK_PLANS", "maybe")
     with pytest.raises(StartupError, match="MODELPACK_PLANS is 'maybe', neither 0 nor 1"):
-        opened(serving_models.iris(), tmp_path)
+        load_service(serving_models.iris(), tmp_path)

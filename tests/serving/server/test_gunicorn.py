@@ -203,8 +203,8 @@ def memory_with_two_workers(trained: serving_models.Trained, folder: Path) -> in
         workers = server.workers()
         rows = np.random.default_rng(1).random((200, 4)).tolist()
         with ThreadPoolExecutor(8) as pool:
-            asked = [pool.submit(server.request, "POST", "/predict", rows) for _ in range(16)]
-        assert [each.result()[0].status for each in asked] == [200] * 16
+            futures = [pool.submit(server.request, "POST", "/predict", rows) for _ in range(16)]
+        assert [each.result()[0].status for each in futures] == [200] * 16
         return sum(map(processes._pss, [server.process.pid, *workers]))
 
 

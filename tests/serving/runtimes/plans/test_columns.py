@@ -100,9 +100,9 @@ def check(model: Any, rows: np.ndarray, methods: Sequence[str], alone: int = 12)
     """The plan gives what the estimator gives, at once and for each of the first rows `alone`."""
     plan = compile_plan(model)
     for method in methods:
-        asked = getattr(model, method)
-        compare(plan.batch[method](rows), asked(rows), method)
-        one_by_one = np.concatenate([asked(row.reshape(1, -1)) for row in rows[:alone]])
+        estimate = getattr(model, method)
+        compare(plan.batch[method](rows), estimate(rows), method)
+        one_by_one = np.concatenate([estimate(row.reshape(1, -1)) for row in rows[:alone]])
         compare(plan.row_by_row[method](rows)[:alone], one_by_one, method)
 
 
@@ -123,9 +123,9 @@ def check_transformer(make, rows, classes):
         warnings.simplefilter("ignore")
         transformer = make().fit(rows, classes)
         model = before(make()).fit(rows, classes)
-        for given in (rows, wide):
-            check_transform(transformer, given)
-            check(model, given, ["predict_proba"])
+        for values in (rows, wide):
+            check_transform(transformer, values)
+            check(model, values, ["predict_proba"])
 
 
 def check_transform(transformer: Any, rows: np.ndarray) -> None:
@@ -212,7 +212,7 @@ def columns(count: int, seed: int = 0, missing: float = 0.15, unknown: bool = Fa
     floats = [generator.normal(size=count) * 10.0**scale for scale in (0, 2, 3)]
     for column in floats[:2]:
         column[generator.random(count) < missing] = NAN
-    made = [floats[0], floats[1], generator.integers(-5, 90, count), floats[2]]
+    generated = [floats[0], floats[1], generator.integers(-5, 90, count), floats[2]]
     for kinds in (3, 5, 12):
         words = np.empty(count, object)
         numbers = generator.integers(0, kinds, count)
@@ -220,21 +220,21 @@ def columns(count: int, seed: int = 0, missing: float = 0.15, unknown: bool = Fa
         words[generator.random(count) < missing] = np.nan
         if unknown:
             words[generator.random(count) < 0.1] = "never met"
-        made.append(words)
-    return [*made, generator.integers(0, 2, count).astype(bool)]
+        generated.append(words)
+    return [*generated, generator.integers(0, 2, count).astype(bool)]
 
 
-def frame(given: list[Any]) -> pd.DataFrame:
+def frame(series: list[Any]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             name: pd.Series(column, dtype=column.dtype)
-            for name, column in zip(NAMES, given, strict=True)
+            for name, column in zip(NAMES, series, strict=True)
         }
     )
 
 
-def classes_of(given: list[Any]) -> np.ndarray:
-    return (np.nan_to_num(given[0]) + given[2] / 50 > 0.5).astype(int)
+def class_labels(values: list[Any]) -> np.ndarray:
+    return (np.nan_to_num(values[0]) + values[2] / 50 > 0.5).astype(int)
 
 
 FILL = SimpleImputer(strategy="median")
@@ -407,12 +407,12 @@ def check_table(transformer: Any) -> None:
     """The plan of a table's model gives the classes of the estimator, and what the steps before it
     give, for known, missing and unknown values: at once, and of each row alone.
     """
-    given = columns(400)
+    table = columns(400)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        transformer.fit(frame(given), classes_of(given))
+        transformer.fit(frame(table), class_labels(table))
         planned = compile_plan(transformer, NAMES, "frame").batch["transform"]
-        for rows in (given, columns(300, 2, unknown=True), columns(50, 3, 0)):
+        for rows in (table, columns(300, 2, unknown=True), columns(50, 3, 0)):
             check_rows(transformer, planned, rows)
             for place in range(4):
                 check_rows(transformer, planned, [column[place : place + 1] for column in rows])
@@ -437,22 +437,22 @@ def check_rows(transformer: Any, planned: Any, rows: list[Any]) -> None:
 
 def test_the_rows_of_tables_are_planned_and_not_doubted():
     """Doubts are for what is rare: the tables above are answered by their plans."""
-    given = columns(400, missing=0.15)
+    table = columns(400, missing=0.15)
     for name, make in TABLES.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            transformer = make().fit(frame(given), classes_of(given))
+            transformer = make().fit(frame(table), class_labels(table))
         planned = compile_plan(transformer, NAMES, "frame").batch["transform"]
         assert not falls_back(planned, columns(100, 1)), name
 
 
 def test_a_whole_table_model():
     """The classifier gets what it would, in the order of memory that it would."""
-    given = columns(600)
+    generated = columns(600)
     table = TABLES["tutorial"]()
     table.sparse_threshold = 0
     model = make_pipeline(table, LogisticRegression())
-    model.fit(frame(given), classes_of(given))
+    model.fit(frame(generated), class_labels(generated))
     plan = compile_plan(model, NAMES, "frame")
     for seed in range(4):
         rows = columns(100 * seed + 1, seed, unknown=True)
@@ -495,9 +495,9 @@ def test_frames_of_numbers(labelled):
 
 
 def test_names_in_another_order_than_fitted():
-    given = columns(300)
+    table = columns(300)
     model = TABLES["remainder"]()
-    model.fit(frame(given), classes_of(given))
+    model.fit(frame(table), class_labels(table))
     turned = NAMES[::-1]
     plan = compile_plan(model, turned, "frame")
     rows = columns(40, 7)
@@ -528,15 +528,15 @@ def test_no_plan(step, labelled):
 
 
 def test_unknown_categories_are_left_to_the_estimator():
-    given = columns(100, missing=0)
-    encoder = OneHotEncoder().fit(frame(given)[["city"]])
+    table = columns(100, missing=0)
+    encoder = OneHotEncoder().fit(frame(table)[["city"]])
     planned = compile_plan(encoder, ["city"], "frame").batch["transform"]
     for value in ("nowhere", NAN, np.inf):
         column = np.empty(1, object)
         column[:] = [value]
         assert falls_back(planned, [column])
     assert falls_back(planned, [np.array([1.0])])
-    assert not falls_back(planned, [given[4]])
+    assert not falls_back(planned, [table[4]])
 
 
 @pytest.mark.parametrize("step", [Normalizer(), Normalizer("l1"), PowerTransformer()])
@@ -555,8 +555,8 @@ def test_sums_and_functions_of_rows_that_come_as_columns(step):
 
 
 def test_what_was_never_missing_is_unknown():
-    given = columns(100, missing=0)
-    table = frame(given)[["city", "ratio"]].round(-3)
+    generated = columns(100, missing=0)
+    table = frame(generated)[["city", "ratio"]].round(-3)
     for encoder in (
         OneHotEncoder(handle_unknown="ignore"),
         OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-7),
@@ -564,8 +564,8 @@ def test_what_was_never_missing_is_unknown():
         encoder.fit(table)
         planned = compile_plan(encoder, list(table), "frame").batch["transform"]
         rows = [np.array(["word 1", NAN], object), np.array([NAN, 0.0])]
-        asked = pd.DataFrame({"city": pd.Series(rows[0], dtype=object), "ratio": rows[1]})
-        compare(planned(rows), encoder.transform(asked), "transform")
+        request = pd.DataFrame({"city": pd.Series(rows[0], dtype=object), "ratio": rows[1]})
+        compare(planned(rows), encoder.transform(request), "transform")
 
 
 def test_fillings_have_the_type_of_the_training_rows():

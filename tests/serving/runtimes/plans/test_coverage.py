@@ -117,13 +117,13 @@ def test_rows_for_which_there_is_no_time_are_counted(monkeypatch):
     columns = make_column_transformer((OneHotEncoder(), ["code"]), (StandardScaler(), ["size"]))
     model = make_pipeline(columns, LogisticRegression()).fit(frame, np.arange(100) % 2)
     monkeypatch.setattr(runtime, "PATIENCE_SECONDS", 100)
-    told = try_plan(model, "frame", fields).reason
+    reason = try_plan(model, "frame", fields).reason
     monkeypatch.setattr(runtime, "PATIENCE_SECONDS", -1)
     found = try_plan(model, "frame", fields).reason
     left = int(found.partition("; ")[2].partition(" ")[0])
-    assert left + int(found.split()[6]) == int(told.split()[6])
+    assert left + int(found.split()[6]) == int(reason.split()[6])
     assert "more were not tried" in found
-    assert "more" not in told
+    assert "more" not in reason
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_trees_take_short_floats():
 @pytest.mark.parametrize("named", [True, False])
 def test_encoders_of_texts_alone_have_a_plan(named):
     values = np.array([["a", "u"], ["b", "v"], ["c", "u"]] * 9, object)
-    given = pd.DataFrame(values, columns=["x0", "x1"]) if named else values
-    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(given, np.arange(27) % 2)
+    table = pd.DataFrame(values, columns=["x0", "x1"]) if named else values
+    model = make_pipeline(OneHotEncoder(), LogisticRegression()).fit(table, np.arange(27) % 2)
     fields = [
         Field(f"x{n}", "string", example=each[0], categories=tuple(each))
         for n, each in enumerate([["a", "b", "c"], ["u", "v"]])

@@ -23,10 +23,10 @@ def test_each_class_with_a_plan_is_named():
     """`MODELPACK_UPDATE_DOCS=1 pytest tests/serving/runtimes/plans` writes the lines anew."""
     before, opening, rest = DOCUMENT.read_text().partition("<!-- plans -->\n")
     _, closing, after = rest.partition("<!-- /plans -->\n")
-    wanted = f"{before}{opening}{table()}\n{closing}{after}"
+    expected = f"{before}{opening}{table()}\n{closing}{after}"
     if os.environ.get("MODELPACK_UPDATE_DOCS") and not os.environ.get("CI"):
-        DOCUMENT.write_text(wanted)
-    assert DOCUMENT.read_text() == wanted
+        DOCUMENT.write_text(expected)
+    assert DOCUMENT.read_text() == expected
 
 
 def test_no_class_has_two_plans():

@@ -96,12 +96,12 @@ def test_stochastic_gradient(labelled):
 def test_stochastic_gradient_of_modified_huber(labelled):
     rows, classes = labelled
     model = SGDClassifier(loss="modified_huber", max_iter=20, random_state=0).fit(rows, classes)
-    certain = [row for row in random_rows(12) if not of_no_class(model, row)]
+    certain = [row for row in random_rows(12) if not has_no_class(model, row)]
     assert len(certain) > 1000
     check(model, np.array(certain), SCORED)
 
 
-def of_no_class(model, row):
+def has_no_class(model, row):
     decided = model.decision_function(row.reshape(1, -1))
     return decided.ndim == 2 and (decided <= -1).all()
 
@@ -109,7 +109,7 @@ def of_no_class(model, row):
 def test_rows_of_no_class_are_left_to_the_estimator():
     rows, classes = make_classification(300, 12, n_informative=8, n_classes=3, random_state=0)
     model = SGDClassifier(loss="modified_huber", max_iter=20, random_state=0).fit(rows, classes)
-    nowhere = next(row for row in random_rows(12) if of_no_class(model, row)).reshape(1, -1)
+    nowhere = next(row for row in random_rows(12) if has_no_class(model, row)).reshape(1, -1)
     assert falls_back(compile_plan(model).batch["predict_proba"], nowhere)
     assert not falls_back(compile_plan(model).batch["predict"], nowhere)
 

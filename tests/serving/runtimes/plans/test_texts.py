@@ -110,13 +110,18 @@ def test_texts(name):
     model = VECTORIZERS[name]().fit(TRAINING, CLASSES)
     planned = compile_plan(model, ["text"], "text").batch["transform"]
     several = texts(200, 1)
-    for asked in (several, TRAINING, ["nothing known"], *([text] for text in several[:50] + ODD)):
+    for documents in (
+        several,
+        TRAINING,
+        ["nothing known"],
+        *([text] for text in several[:50] + ODD),
+    ):
         try:
-            expected = model.transform(asked)
+            expected = model.transform(documents)
         except ValueError:
-            assert falls_back(planned, asked)
+            assert falls_back(planned, documents)
             continue
-        compare(planned(asked), expected, "transform")
+        compare(planned(documents), expected, "transform")
 
 
 def test_a_chain_of_two_objects():
@@ -195,8 +200,8 @@ def test_dicts(sparse, sort):
     model = DictVectorizer(sparse=sparse, sort=sort).fit(dicts(200, 0))
     planned = compile_plan(model, ["row"], "dicts").batch["transform"]
     rows = dicts(500, 1)
-    for asked in (rows, *([row] for row in rows[:100])):
-        compare(planned(asked), model.transform(asked), "transform")
+    for batch in (rows, *([row] for row in rows[:100])):
+        compare(planned(batch), model.transform(batch), "transform")
 
 
 def test_dicts_that_are_doubted():

@@ -149,7 +149,7 @@ def doubt(_block):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda together, each: each.update(predict=lambda b: -together["predict"](b)), "single"),
         (lambda together, each: together.update(predict=lambda b: 1 / 0), "fails: ZeroDivision"),
@@ -163,9 +163,9 @@ def doubt(_block):
         ),
     ],
 )
-def test_faults_of_the_code_of_a_plan(change, told, numeric, monkeypatch):
+def test_faults_of_the_code_of_a_plan(change, message, numeric, monkeypatch):
     replace_functions(monkeypatch, change)
-    with pytest.raises(UnplannedError, match=told):
+    with pytest.raises(UnplannedError, match=message):
         try_plan(numeric)
 
 
