@@ -674,8 +674,8 @@ def in_ubjson(data, key, value):
     [
         ("left_children", 99_999, "has child"),
         ("right_children", -7, "has child"),
-        ("split_indices", 77, "asks for feature 77"),
-        ("num_feature", b"1", "asks for feature|another model"),
+        ("split_indices", 77, "uses feature 77"),
+        ("num_feature", b"1", "uses feature|another model"),
     ],
 )
 def test_trees_in_the_bytes_of_xgboost(key, value, words, how, tmp_path):
