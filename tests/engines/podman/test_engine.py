@@ -259,7 +259,9 @@ def test_a_package_that_is_not_the_locked_one_fails_the_build(
     events: list[StepEvent] = []
     with pytest.raises(BuildFailedError, match="DO NOT MATCH THE HASHES") as caught:
         podman.builder.build(wrong, index, events.append)
-    assert re.search(r"in the step \[\d+/\d+\] RUN .*pip.*exit status 1", caught.value.message)
+    assert re.search(
+        r"in the step \[\d+/\d+\] RUN .*assembly\.wheels.*exit status 1", caught.value.message
+    )
     assert "locked" in caught.value.hint
     assert events[-1].state == "failed"
 
