@@ -23,7 +23,7 @@ from modelpack.serving.settings import VARIABLES, Limits
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("sample_models/*.md")])
-NO_BASE = ("There is no base image", "Unable to find image")
+NO_BASE = ("No base image for", "Unable to find image")
 VARYING = (
     (r"modelpack\.invalid/", ""),  # the base image is the official one where it can be had
     (r"sha256:[0-9a-f]{64}|\b[0-9a-f]{12,64}\b", "DIGEST"),
@@ -98,7 +98,7 @@ def exit_status(command: str) -> int:
     ("shown", "printed"),
     [
         ("exit 10", "exit 0"),
-        ("7 of 7 hold  3.3 s", "1 of 9 hold  3.3 s"),
+        ("7 of 7 checks passed  3.3 s", "1 of 9 checks passed  3.3 s"),
         ("python:3.11-slim", "python:3.12-slim"),
         ('{"predictions":[0.5]}', '{"predictions":[0.25]}'),
     ],

@@ -212,7 +212,7 @@ def markdown_text(difference: Difference) -> str:
     parts = [
         f"### {markdown_code(difference.old.name)} \u2192 {markdown_code(difference.new.name)}",
         "",
-        "| | | |",
+        "| section | verdict | summary |",
         "|---|---|---|",
         *(_row(name, section) for name, section in sections),
     ]
@@ -231,7 +231,7 @@ def _fold(name: str, section: Section) -> Iterator[str]:
     attribute = " open" if section.verdict == "breaking" else ""
     yield f"<details{attribute}><summary>{name}</summary>\n"
     if section.changes:
-        yield "| | what | | |\n|---|---|---|---|"
+        yield "| | name | change | note |\n|---|---|---|---|"
     for line in lines(section.changes, limit=50):
         impact = "" if line.impact == "none" else f"**{line.impact}** "
         note = f"{impact}{markdown_code(line.note)}"

@@ -22,8 +22,8 @@ from .text import grid, printable
 _NO_CODE = Code()
 _STYLES = {"pass": "green", "trust": "yellow", "refuse": "red"}
 _VERDICTS = {
-    "pass": "nothing in it speaks against loading it in the sandbox of an image",
-    "trust": "it names code that modelpack does not know: see --trust",
+    "pass": "it may be loaded in the sandbox of an image",
+    "trust": "it refers to code that modelpack does not know: see --trust",
     "refuse": "it must not be loaded",
 }
 _UNREADABLE = "it cannot be read: it is damaged, or not a model file"
@@ -32,7 +32,7 @@ _MOST_COLUMNS, _MOST_CATEGORIES, _MOST_FIELDS = 6, 8, 40
 
 
 def view(spec: ModelSpec, code: Code = _NO_CODE) -> Group:
-    """Return everything known of a model and of its author's code, from files to verdict."""
+    """Return everything known of a model and its user code, from files to verdict."""
     parts: list[RenderableType] = [_facts(spec)]
     if spec.estimator:
         parts += [_heading("estimator"), _tree(Estimator("", spec.estimator, steps=spec.steps))]
@@ -41,7 +41,7 @@ def view(spec: ModelSpec, code: Code = _NO_CODE) -> Group:
     if spec.requirements:
         parts += [_heading("requirements"), _requirements(spec)]
     if code.files or code.missing:
-        parts += [_heading("author's code"), _code(code)]
+        parts += [_heading("user code"), _code(code)]
     return Group(*parts, _verdict(spec))
 
 

@@ -113,7 +113,7 @@ def diff_markdown(difference: Difference, path: Path) -> None:
 
 
 def report(smoke: SmokeReport) -> Table:
-    table = Table("check", "", "seconds", "what was seen", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("check", "status", "seconds", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
     table.columns[2].justify = "right"
     styles = {"passed": "green", "failed": "bold red", "not run": "yellow"}
     for check in smoke.checks:
@@ -128,9 +128,9 @@ def verification(outcome: Verification) -> None:
     marks = {
         "holds": Text("holds", "green"),
         "fails": Text("fails", "bold red"),
-        "unknown": Text("-", "yellow"),
+        "unknown": Text("unknown", "yellow"),
     }
-    table = Table("what", "verdict", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("check", "verdict", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
     for verdict in outcome.checks:
         table.add_row(verdict.name, marks[verdict.state], lines(verdict.detail))
     if outcome.smoke:
@@ -148,7 +148,7 @@ def verification(outcome: Verification) -> None:
 def pins(environment: Environment, spec: ModelSpec) -> Table:
     """Return a table of the locked versions, their origins and the versions in the file."""
     table = Table(
-        "distribution", "version", "from", "in the file", box=box.SIMPLE_HEAD, pad_edge=False
+        "distribution", "version", "source", "in the file", box=box.SIMPLE_HEAD, pad_edge=False
     )
     for name, version in environment.requirements.items():
         recorded = printable(spec.versions.get(name.removesuffix("-cpu"), ""), "dim")
@@ -164,9 +164,9 @@ def smoke(outcome: SmokeReport) -> None:
 
 def rulings(outcomes: Iterable[Ruling]) -> None:
     """Print the result of `modelpack scan`."""
-    table = Table("rule", "", "after", "what was found", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("rule", "status", "source", "finding", box=box.SIMPLE_HEAD, pad_edge=False)
     for ruling in outcomes:
-        mark = Text("holds", "green") if ruling.passed else Text("broken", "bold red")
+        mark = Text("passed", "green") if ruling.passed else Text("failed", "bold red")
         violations = "\n".join(f"{each.where}: {each.what}" for each in ruling.violations)
         table.add_row(ruling.rule, mark, ", ".join(ruling.sources), lines(violations))
     out.print(table)
@@ -174,7 +174,7 @@ def rulings(outcomes: Iterable[Ruling]) -> None:
 
 def doctor(findings: Iterable[Finding]) -> None:
     """Print the result of `modelpack doctor`."""
-    table = Table("", "what", "found", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table("", "check", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
     for finding in findings:
         mark = Text("\u2713", "green") if finding.present else Text("\u2717", "red")
         hint = Text(f"\n{finding.hint}", "cyan") if not finding.present else Text("")

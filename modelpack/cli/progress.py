@@ -43,7 +43,9 @@ class Transfers:
             self._task,
             completed=sum(done for done, _ in moved),
             total=sum(total for _, total in moved) or None,
-            description=f"{self._existing} layers existed" if self._existing else "",
+            description=f"{self._existing} layers already in the registry"
+            if self._existing
+            else "",
         )
 
     def stop(self) -> None:

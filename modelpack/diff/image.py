@@ -32,8 +32,8 @@ _WORDS = {
     "added": "added",
     "removed": "removed",
     "changed": "changed",
-    "metadata": "with another mode or owner",
-    "times": "with another time",
+    "metadata": "with a different mode or owner",
+    "times": "with a different time",
 }
 _SETTINGS = ("User", "Entrypoint", "Cmd", "WorkingDir", "ExposedPorts", "Volumes", "StopSignal",
              "Healthcheck")  # fmt: skip
@@ -59,7 +59,7 @@ def compare(old: Side, new: Side) -> ImageSection:
 
 def _summary(layers: Layers, changes: Sequence[Change]) -> str:
     if not changes:
-        return f"all {counted(layers.same, 'layer')} and the configuration the same"
+        return f"all {counted(layers.same, 'layer')} and the configuration are the same"
     new = f"{layers.added} of {counted(layers.added + layers.same, 'layer')} new"
     if layers.added and layers.pull_bytes is not None:
         how = "" if layers.compressed else " uncompressed"

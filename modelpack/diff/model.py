@@ -28,9 +28,9 @@ def _model_summary(old: ModelSpec, new: ModelSpec, changes: tuple[Change, ...]) 
     if "estimator" in differing:
         if old.estimator != new.estimator:
             return f"{_short(old.estimator)} became {_short(new.estimator)}"
-        return f"{_short(new.estimator)} with other steps"
+        return f"{_short(new.estimator)} with different steps"
     if "code" in differing and "sha256" not in differing:
-        return f"the same {_short(new.estimator)} with other code of its author"
+        return f"the same {_short(new.estimator)} with different user code"
     return f"{_short(new.estimator)} with the same steps, saved again"
 
 
@@ -119,7 +119,7 @@ def _code(old: Code, new: Code) -> Iterator[Change]:
 
 
 STEPS = ("major", "minor", "patch")
-_RECORDED = "the versions are those recorded in the files, as {} {} no lock"
+_RECORDED = "{} {} no lock, so the versions are those recorded in the model files"
 
 
 def compare_versions(old: Side, new: Side) -> Section:

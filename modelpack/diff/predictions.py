@@ -30,7 +30,7 @@ def one_side_failed(which: str, why: str) -> PredictionSection:
     impact: Impact = "breaking" if which == "NEW" else "compatible"
     kind = "removed" if which == "NEW" else "added"
     change = Change(kind, "answers", which, impact=impact, note=why)  # type: ignore[arg-type]
-    return PredictionSection(impact, f"{which} does not answer", (change,))  # type: ignore[arg-type]
+    return PredictionSection(impact, f"{which} returns no predictions", (change,))  # type: ignore[arg-type]
 
 
 def compare(queried: QueriedRows, old: ModelAnswers, new: ModelAnswers) -> PredictionSection:
@@ -135,24 +135,24 @@ def _verdict(rows: Sequence[RowDifference], pairs: Sequence[RowAnswers]) -> Verd
 def _summary(section: PredictionSection, *, labels: bool) -> str:
     parts = []
     if section.refused_now:
-        parts.append(f"NEW refuses {counted(section.refused_now, 'row')} that OLD answers")
+        parts.append(f"NEW refuses {counted(section.refused_now, 'row')} that OLD accepts")
     if section.compared:
         parts.append(_compared_summary(section, "label" if labels else "value"))
     if section.probability:
-        parts.append(f"probabilities by up to {section.probability:.2g}")
-    return "; ".join(parts) or "no row that both answer"
+        parts.append(f"probabilities differ by up to {section.probability:.2g}")
+    return "; ".join(parts) or "no row that both accept"
 
 
 def _compared_summary(section: PredictionSection, what: str) -> str:
-    kind = "made-up " if section.made_up else ""
+    kind = "generated " if section.made_up else ""
     rows = f"{section.compared:,} {kind}row{'' if section.compared == 1 else 's'}"
     if not section.differing:
         how = f" within {section.tolerance:g}" if section.tolerance else ""
-        return f"{rows} answered with the same {what}s{how}"
+        return f"{rows} with the same {what}s{how}"
     by = ""
     if section.absolute is not None and section.relative is not None:
         by = f", by up to {section.absolute:.4g} ({section.relative:.2%})"
-    return f"{section.differing:,} of {rows} with another {what}{by}"
+    return f"{section.differing:,} of {rows} with a different {what}{by}"
 
 
 def _change(row: RowDifference) -> Change:

@@ -31,7 +31,7 @@ def _summary(new: Signature, changes: Sequence[Change]) -> str:
     counts = [counted(len(new.inputs), "input"), counted(len(new.outputs), "output")]
     if new.classes:
         counts.append(counted(len(new.classes), "class", "classes"))
-    return ", ".join(counts) + (": no change for callers" if changes else "")
+    return ", ".join(counts) + (", no change for callers" if changes else "")
 
 
 def _unknown(old: Signature, new: Signature) -> Iterator[str]:
@@ -130,7 +130,7 @@ def _field(old: Field, new: Field) -> Iterator[Change]:
     yield from _categories(old, new)
     bounds = [(field.minimum, field.maximum) for field in (old, new)]
     if bounds[0] != bounds[1]:
-        yield Change("changed", "range", old.name, _range(old), _range(new), note="of training")
+        yield Change("changed", "range", old.name, _range(old), _range(new), note="in training")
 
 
 def _is_wider(old: Field, new: Field) -> bool:
@@ -162,7 +162,7 @@ def _categories(old: Field, new: Field) -> Iterator[Change]:
     if was is None and now is not None:
         yield report.added("categories", old.name, now, "breaking", "other values are unknown")
     elif was is not None and now is None:
-        yield report.removed("categories", old.name, was, "compatible", "any value is taken")
+        yield report.removed("categories", old.name, was, "compatible", "any value is accepted")
     elif was is not None and now is not None:
         if gone := report.only(was, now):
             yield report.removed(

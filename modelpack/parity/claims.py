@@ -28,10 +28,10 @@ class Source:
 SOURCES: Mapping[str, Source] = {
     "expected": Source("what was expected of it", "the expected predictions"),
     "record": Source(
-        "what the model said where it was trained", "what was recorded where the model was trained"
+        "what the model said where it was trained", "the predictions recorded in training"
     ),
     "model": Source(
-        "what the model says without the service", "the model itself, loaded in a sandbox"
+        "what the model says without the service", "the predictions of the model in a sandbox"
     ),
 }
 """By the `source` of a `Reference` and of a `Parity`."""

@@ -137,7 +137,7 @@ def _certificates() -> Finding:
         bundle = environment.index_settings().ca_bundle
     except ModelpackError as error:
         return Finding("CA bundle", False, error.message, error.hint)
-    return Finding("CA bundle", True, bundle or "those of uv and pip")
+    return Finding("CA bundle", True, bundle or "the defaults of uv and pip")
 
 
 def _proxy() -> Finding:

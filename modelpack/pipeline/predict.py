@@ -86,7 +86,7 @@ class _ProgressReader:
         self.run.observer.step(StepEvent(f"{_counted(self.answered)}{share}", "started"))
 
     def _refused(self, event: dict[str, Any]) -> None:
-        self.run.observer.notice(f"no answer: {event['detail']}")
+        self.run.observer.notice(f"no prediction: {event['detail']}")
 
     def _note(self, event: dict[str, Any]) -> None:
         self.run.observer.notice(str(event["detail"]))
@@ -132,7 +132,7 @@ def _files(batch: PredictRequest) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         UsageError: A file cannot be read or written, or stdin is a terminal.
     """
     if batch.rows is None and sys.stdin.isatty():
-        raise UsageError("There are no rows.", hint="modelpack predict TARGET DATA, or < DATA")
+        raise UsageError("No rows are given.", hint="modelpack predict TARGET DATA, or < DATA")
     with _rows(batch.rows) as rows, _answers(batch.answers) as answers:
         yield rows, answers
 
@@ -192,7 +192,7 @@ def _require_done(code: int, message: str) -> None:
 
 
 _HINTS = {
-    _BAD_ROWS: "`modelpack inspect MODEL` shows what a row is; --on-error null goes on without it."
+    _BAD_ROWS: "`modelpack inspect MODEL` lists the inputs. For null in bad rows: --on-error null"
 }
 
 

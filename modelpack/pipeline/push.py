@@ -95,7 +95,7 @@ def _new_name(reference: str) -> ImageReference:
 
 def _summed_up(layers: dict[str, bool]) -> str:
     existing = sum(layers.values())
-    return f"{len(layers)} layers, {existing} of them there already"
+    return f"{len(layers)} layers, {existing} already in the registry"
 
 
 class Attestor:
@@ -123,7 +123,9 @@ class Attestor:
         with run.stage("attest") as summary, registry.open_registry_image(reference) as place:
             has_documents = registry.attach_attestations(place, self._signer)
             attached = (
-                "SBOM and provenance attached" if has_documents else "no SBOM nor provenance in it"
+                "SBOM and provenance attached"
+                if has_documents
+                else "no SBOM or provenance in the image"
             )
             signed = "signed" if self._signer else "not signed: no --key"
             summary.append(f"{attached}; {signed}")

@@ -137,7 +137,7 @@ class Pipeline:
             require_trusted(model, code)
             codes.require_found(model, code)
             count = len(code.files)
-            summary.append(f"{count} file{'' if count == 1 else 's'} of the author")
+            summary.append(f"{count} file{'' if count == 1 else 's'} of user code")
         return codes.with_code_requirements(model, code), code
 
     def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
@@ -154,8 +154,8 @@ class Pipeline:
         self.observer.locked(resolved, model)
         if resolved.sdists:
             self.observer.notice(
-                f"{', '.join(resolved.sdists)}: no wheel fits, so the sdist is built. The compiler"
-                " does not get into the image."
+                f"{', '.join(resolved.sdists)}: no wheel fits, so the sdist is built. The image"
+                " does not contain the compiler."
             )
         return resolved, base
 

@@ -89,7 +89,7 @@ def verify(run: Pipeline, target: Target, key: Path | None = None) -> Verificati
         with run.stage("verify") as summary:
             verdicts = tuple(run_checks(subject))
             count = sum(verdict.state == "holds" for verdict in verdicts)
-            summary.append(f"{count} of {len(verdicts)} hold")
+            summary.append(f"{count} of {len(verdicts)} checks passed")
         digest = subject.attachments.digest if subject.attachments else subject.image.digest
         signed = None if key is None else verdicts[0].state == "holds"
         outcome = Verification(
@@ -161,13 +161,15 @@ def _runnable(run: Pipeline, outcome: Verification) -> Iterator[str]:
 
 def _parity(claim: Parity | None, tested: Parity | None) -> Verdict:
     if claim is None:
-        return Verdict("parity", "unknown", "the image claims none")
+        return Verdict("parity", "unknown", "the image claims no parity")
     if claim.source == UNTESTED.source:
         return Verdict("parity", "unknown", "no prediction was tested, according to the image")
     how = f"within {claim.tolerance:g}" if claim.tolerance else "exact"
-    text = f"claimed: {how}, {claim.rows} rows, by {claim.source}"
+    text = f"claimed: {how}, {claim.rows} rows (source: {claim.source})"
     if tested is None:
         return Verdict("parity", "unknown", f"{text}; no rows to query: --example FILE")
     if not tested.passed:
         return Verdict("parity", "fails", f"{text}; the predictions differ", "See the smoke test.")
-    return Verdict("parity", "holds", f"{text}; tested: {tested.rows} rows, by {tested.source}")
+    return Verdict(
+        "parity", "holds", f"{text}; tested: {tested.rows} rows (source: {tested.source})"
+    )

@@ -13,7 +13,7 @@ REQUEST_SECONDS = 30.0
 
 
 class CheckFailedError(Exception):
-    """Why a check failed: what was seen, and what was expected."""
+    """A failed check; the message compares the result with the expected one."""
 
 
 class CheckNotRunError(Exception):
@@ -97,7 +97,7 @@ class Probe:
             )
         except OSError as error:  # as every exception of requests is
             reason = type(error).__name__
-            raise CheckFailedError(f"{method} {path}: no answer ({reason})") from error
+            raise CheckFailedError(f"{method} {path}: no response ({reason})") from error
         content_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         body = response.json() if content_type.endswith("json") and response.content else None
         seconds = time.perf_counter() - started

@@ -42,9 +42,7 @@ def with_code_hint(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> M
         ways.append(f"{refusal.hint}.")
     if folders:
         options = " ".join(f"--code {folder}" for folder in folders)
-        ways.append(
-            f"Or trust all classes and functions that the code that was found defines: {options}"
-        )
+        ways.append(f"Or trust all classes and functions of the code found: {options}")
     message = " ".join(filter(None, [refusal.message, _missing(spec, code)]))
     return ModelRefusedError(message, hint=" ".join(ways).rstrip("."))
 

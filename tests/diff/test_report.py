@@ -374,7 +374,7 @@ def test_a_row_that_new_refuses_breaks_callers() -> None:
     refusing = ModelAnswers((None, "ValueError: no"), ("a", None))
     found = predictions.compare(queried_rows(2, labels=True), model_answers(["a", "b"]), refusing)
     assert (found.verdict, found.refused_now, found.compared) == ("breaking", 1, 1)
-    assert "NEW refuses 1 row that OLD answers" in found.summary
+    assert "NEW refuses 1 row that OLD accepts" in found.summary
     found = predictions.compare(queried_rows(2, labels=True), refusing, model_answers(["a", "b"]))
     assert (found.verdict, found.answered_now) == ("compatible", 1)
 

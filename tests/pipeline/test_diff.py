@@ -324,7 +324,7 @@ def test_rows_of_a_file_are_asked_of_both(images: Path) -> None:
     found = json.loads(diff(OLD, NEW, "--json", *arguments).stdout)["predictions"]
     assert (found["rows"], found["made_up"]) == (100, False)
     assert 0 < found["differing"] < 100
-    assert f"{found['differing']} of 100 rows with another label" in found["summary"]
+    assert f"{found['differing']} of 100 rows with a different label" in found["summary"]
     shown = diff(OLD, NEW, "--fail-on", "breaking", *arguments, COLUMNS="100")
     assert shown.returncode == 0, shown.stderr
     assert "setosa \u2192 " in shown.stdout or " \u2192 virginica" in shown.stdout
@@ -392,7 +392,7 @@ def test_a_model_that_does_not_load_breaks_callers(images: Path) -> None:
         subprocess.run(["docker", "rmi", "--force", name], check=True, capture_output=True)
     found = json.loads(done.stdout)
     assert (done.returncode, found["breaking"]) == (DIFFERENT, ["predictions"])
-    assert "predictions: NEW does not answer" in done.stderr
+    assert "predictions: NEW returns no predictions" in done.stderr
 
 
 @pytest.mark.engine

@@ -112,7 +112,7 @@ def test_a_row_that_does_not_fit_is_exit_2_and_leaves_the_file_as_it_was(
     assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
     done = predict(*arguments, "--on-error", "null")
     assert done.returncode == 0
-    assert "note: no answer: Row 1 (line 2)" in done.stderr
+    assert "note: no prediction: Row 1 (line 2)" in done.stderr
     assert (tmp_path / "answers.csv").read_text().splitlines()[-1] == '""'
 
 

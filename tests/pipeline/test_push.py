@@ -111,7 +111,7 @@ def test_an_image_is_pushed_by_the_command(image_name, registry, names):
     assert len(pushed["layers"]["pushed"]) == 2
     assert not pushed["layers"]["existing"]
     assert "push" in done.stderr
-    assert "2 layers, 0 of them there already" in done.stderr
+    assert "2 layers, 0 already in the registry" in done.stderr
     with oci.open_image(pushed["reference"]) as image:
         assert image.digest == pushed["digest"]
         assert json.loads(filesystem.read(image, "app/modelpack.json")) == {"schema": 1}

@@ -358,7 +358,7 @@ def test_without_a_network_a_local_process_serves(house, tmp_path, monkeypatch):
         (["--python", "3.11"], 5, "made for Python 3.13 on linux/amd64", "--download"),
         (["--requirement", "pandas"], 5, "pandas was not found", "--download"),
         (["--platform", "linux/arm64"], 5, "made for Python 3.13 on linux/amd64", "linux/arm64"),
-        (["--base-image", "modelpack-test/none:1"], 8, "is not here", "docker pull"),
+        (["--base-image", "modelpack-test/none:1"], 8, "is not available locally", "docker pull"),
     ],
 )
 def test_what_a_wheelhouse_cannot_give_is_told_at_once(house, options, code, message, hint):

@@ -105,14 +105,14 @@ def test_whatever_is_put_on_top_is_found(derived):
     done = scan(bad, PIP_INDEX_URL=f"https://me:{CANARY}@index.test/simple")
     assert done.returncode == 7, done.stderr
     lines = done.stdout.splitlines()
-    holding = [line.split("  ")[0].strip() for line in lines if "  holds " in line]
+    holding = [line.split("  ")[0].strip() for line in lines if "  passed " in line]
     assert holding == []
     for violation in (
         "usr/bin/helper: has the mode 4755",
         "usr/bin/mksh: is a shell",
         "srv/note: contains the password of the index",
         "srv/key: is or contains a key of AWS",
-        "app/model/model.joblib: is not the file with the digest",
+        "app/model/model.joblib: does not have the digest",
     ):
         assert violation in done.stdout
     assert "\u202e" not in done.stdout

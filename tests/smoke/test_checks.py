@@ -247,8 +247,8 @@ def test_a_service_that_behaves_passes_every_check() -> None:
         ("sum of a half", "probabilities", "0.75"),
         ("crashes on bad JSON", "bad input", "status 500 instead of 400"),
         ("empty is fine", "bad input", "no rows: status 200 instead of 422"),
-        ("500 on a word", "bad input", "a word for a number: status 500 instead of 422"),
-        ("get predicts", "bad input", "a wrong method: status 200 instead of 405"),
+        ("500 on a word", "bad input", "text instead of a number: status 500 instead of 422"),
+        ("get predicts", "bad input", "wrong method: status 200 instead of 405"),
         ("html errors", "bad input", "text/html"),
         ("root", "user", "user id 0"),
         ("unhealthy", "health", "unhealthy"),
@@ -280,7 +280,7 @@ def test_a_service_that_says_it_is_not_ready_fails_at_once_with_the_cause() -> N
     with running("not ready") as fake:
         report = smoke(fake, MODEL)
     assert [check.name for check in report.checks if check.status == "failed"] == ["ready"]
-    assert report.checks[0].detail == "/readyz answers 503:\nno example: KeyError: 3"
+    assert report.checks[0].detail == "/readyz returned 503:\nno example: KeyError: 3"
     assert report.checks[0].seconds < 5
 
 
@@ -317,9 +317,7 @@ def test_a_service_whose_rows_are_unknown_is_untested_and_fails_nothing(
     assert reasons == dict.fromkeys(("prediction", "named rows", "probabilities"), reason)
     assert not [check for check in report.checks if check.status == "failed"]
     bad = next(check for check in report.checks if check.name == "bad input")
-    assert bad.detail == (
-        "malformed JSON 400, no rows 422, a wrong method 405, an unknown route 404"
-    )
+    assert bad.detail == ("malformed JSON 400, no rows 422, wrong method 405, unknown route 404")
     assert (report.passed, report.status, report.untested) == (False, "untested", reason)
     assert to_json(report)["status"] == "untested"
 
@@ -478,13 +476,15 @@ def parity(reference: Reference, *faults: str) -> tuple[Check, Parity | None]:
 def test_files_of_pandas_that_were_not_sent_are_told() -> None:
     check, _ = parity(replace(REFERENCE, without_bodies="ValueError: no JSON"))
     assert check.passed
-    assert check.detail.endswith("; not by files of pandas, which failed: 'ValueError: no JSON'")
+    assert check.detail.endswith("; without files of pandas, which failed: 'ValueError: no JSON'")
 
 
 def test_equal_answers_by_every_route_are_parity() -> None:
     check, found = parity(REFERENCE)
     assert check.passed
-    assert check.detail.startswith("2 rows by 5 routes, equal bit for bit to what was recorded")
+    assert check.detail.startswith(
+        "2 rows on 5 routes, equal bit for bit to the predictions recorded"
+    )
     assert found is not None
     assert (found.source, found.rows, found.largest_difference) == ("record", 2, 0.0)
     assert found.routes == (
@@ -527,8 +527,12 @@ def test_a_route_without_probabilities_is_not_asked_for_them() -> None:
 @pytest.mark.parametrize(
     ("reference", "fault", "message"),
     [
-        (replace(REFERENCE, answers=Answers((1, 0))), "", "row 1, prediction: 1, and by what was"),
-        (replace(REFERENCE, answers=Answers(("1", 1))), "", "row 0, prediction: 1, and by"),
+        (
+            replace(REFERENCE, answers=Answers((1, 0))),
+            "",
+            "row 1, prediction: 1 instead of 0 as",
+        ),
+        (replace(REFERENCE, answers=Answers(("1", 1))), "", "row 0, prediction: 1 instead of '1'"),
         (replace(REFERENCE, answers=Answers((1,))), "", "2 prediction for 1 rows"),
         (REFERENCE, "order of names matters", "(POST /predict, rows by name)"),
         (REFERENCE, "one row differs", "(POST /predict, one row)"),

@@ -41,7 +41,7 @@ def check_layers(subject: Subject) -> Verdict:
     layers = subject.image.layers
     size = sum(map(_verify_layer, layers))
     source = "manifest" if subject.image.digest else "configuration"
-    detail = f"{len(layers)} of {size / 1e6:.0f} MB, with the digests of the {source}"
+    detail = f"{len(layers)} layers of {size / 1e6:.0f} MB match the digests of the {source}"
     return Verdict("layers", "holds", detail)
 
 
@@ -91,7 +91,7 @@ def check_labels(subject: Subject) -> Verdict:
                 hint=REBUILD_HINT,
             )
     _require_parity(subject)
-    return Verdict("labels", "holds", f"have the digests of {SBOM} and {PROVENANCE}")
+    return Verdict("labels", "holds", f"match the digests of {SBOM} and {PROVENANCE}")
 
 
 def _require_parity(subject: Subject) -> None:
@@ -131,7 +131,7 @@ def check_content(subject: Subject) -> Verdict:
             f"Files in the image are not in its provenance: {join_first(more)}.",
             hint="Inspect them, or package the model again.",
         )
-    return Verdict("content", "holds", f"the model, its lock and its service: {len(kept)} digests")
+    return Verdict("content", "holds", f"model, lock and service match {len(kept)} digests")
 
 
 def _service_files(subject: Subject) -> list[str]:

@@ -19,10 +19,10 @@ def check_signature(subject: Subject) -> Verdict:
     """The key has signed the image, by the digest of its manifest."""
     documents = subject.attachments
     if documents is None:
-        return Verdict("signature", "unknown", "none: signatures are kept in a registry")
+        return Verdict("signature", "unknown", "only a registry stores signatures")
     count = len(documents.signatures)
     if subject.verifier is None:
-        existing = f"{count} not verified" if count else "none exists"
+        existing = f"{count} not verified" if count else "no signature exists"
         return Verdict(
             "signature", "unknown", f"no key given ({existing}): the author is not known"
         )
@@ -41,7 +41,7 @@ def check_signature(subject: Subject) -> Verdict:
             f" ({count} {'signature' if count == 1 else 'signatures'}).",
             hint=_SIGNATURE_HINT,
         )
-    return Verdict("signature", "holds", f"by this key, for {documents.digest}")
+    return Verdict("signature", "holds", f"made with this key for {documents.digest}")
 
 
 _ATTACHED_HINT = "Attach the documents of the image again: modelpack push REF"
@@ -51,7 +51,7 @@ def check_attached(subject: Subject) -> Verdict:
     """The documents attached in the registry are those in the image."""
     documents = subject.attachments
     if documents is None:
-        return Verdict("attached", "unknown", "nothing: the image is not in a registry")
+        return Verdict("attached", "unknown", "the image is not in a registry")
     if documents.refused:
         raise documents.refused
     expected = {sbom.PREDICATE: subject.sbom, provenance.PREDICATE: subject.provenance["predicate"]}

@@ -60,8 +60,8 @@ class BaseImageSelector:
             name = local_base_reference(local)
             return BaseImage(name, local, "local", image_id=self._host.client.images.get(name).id)
         raise NoEngineError(
-            f"There is no base image: {official} is not here and could not be pulled "
-            f"({error}), and no local one was made.",
+            f"No base image for Python {pythons[0]}: {official} is not available locally and could"
+            f" not be pulled ({error}), and no local base image exists.",
             hint=f"modelpack base build --python {pythons[0]}",
         )
 
@@ -89,7 +89,8 @@ class BaseImageSelector:
         image, error = self._local_or_pulled(reference, _TIMEOUT, pull=pull)
         if image is None:
             raise NoEngineError(
-                f"The base image {reference} is not here and could not be pulled: {error}.",
+                f"The base image {reference} is not available locally and could not be pulled:"
+                f" {error}.",
                 hint=f"docker pull {reference}",
             )
         python = self._python(image)

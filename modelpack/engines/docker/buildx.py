@@ -72,6 +72,6 @@ def _failure(progress: Progress) -> BuildFailedError | NoEngineError:
 
 def _no_buildx(why: str) -> NoEngineError:
     return NoEngineError(
-        f"Images are built by `docker buildx` 0.13 or later, which is not here: {why}.",
+        f"Images are built by `docker buildx` 0.13 or later, which is not available: {why}.",
         hint="Install Docker's buildx plugin; on Debian and Ubuntu: apt-get install docker-buildx",
     )

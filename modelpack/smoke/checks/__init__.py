@@ -21,7 +21,7 @@ class SmokeCheck:
 
     Attributes:
         name: As reports show it.
-        check: Returns what was seen.
+        check: Returns the detail of the report.
         container_only: Left out if the service runs as a local process.
         applies: Whether the model has what is checked.
     """

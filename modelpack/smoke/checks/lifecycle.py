@@ -23,11 +23,11 @@ def check_ready(probe: Probe) -> str:
             raise CheckFailedError(f"the service ended at start:\n{_last_errors(probe)}")
         status = _status(probe)
         if status == 200:
-            return f"/readyz answered after {time.monotonic() - started:.1f} s"
+            return f"/readyz returned 200 after {time.monotonic() - started:.1f} s"
         if status is not None:  # it predicted its example before it started to listen
-            raise CheckFailedError(f"/readyz answers {status}:\n{_last_errors(probe)}")
+            raise CheckFailedError(f"/readyz returned {status}:\n{_last_errors(probe)}")
         time.sleep(POLL_SECONDS)
-    raise CheckFailedError(f"no answer after {READY_SECONDS:.0f} s:\n{_last_errors(probe)}")
+    raise CheckFailedError(f"no response after {READY_SECONDS:.0f} s:\n{_last_errors(probe)}")
 
 
 def _status(probe: Probe) -> int | None:

@@ -40,9 +40,9 @@ def check_parity(probe: Probe) -> str:
         raise CheckFailedError(_first_mismatch(reference, answers))
     how = "bit for bit" if not largest else f"to {largest:.1e}, within {reference.tolerance:g}"
     source = SOURCES[reference.source].detail
-    detail = f"{count} rows by {len(answers)} routes, equal {how} to {source}"
+    detail = f"{count} rows on {len(answers)} routes, equal {how} to {source}"
     if reference.without_bodies:
-        detail += f"; not by files of pandas, which failed: {shorten(reference.without_bodies)}"
+        detail += f"; without files of pandas, which failed: {shorten(reference.without_bodies)}"
     return detail
 
 
@@ -90,8 +90,8 @@ def _first_mismatch(reference: Reference, answers: Sequence[tuple[AnyRoute, Answ
             if row is not None:
                 difference = relative_difference(expected[row], returned[row])
                 return (
-                    f"row {row}, {name}: {shorten(returned[row])}, and by "
-                    f"{SOURCES[reference.source].detail} {shorten(expected[row])}"
+                    f"row {row}, {name}: {shorten(returned[row])} instead of"
+                    f" {shorten(expected[row])} as in {SOURCES[reference.source].detail}"
                     f"{_tolerance_hint(difference)} ({route.name})"
                 )
     raise AssertionError("some row differs")

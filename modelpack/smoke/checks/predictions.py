@@ -128,7 +128,7 @@ def check_bad_input(probe: Probe) -> str:
             raise CheckFailedError(f"{what}: {response.content_type or 'no type'}, not {PROBLEM}")
         seen.append(f"{what} {response.status}")
     if not probe.unknown_row:
-        seen.append(f"an extra input {_extra_input(probe)}")
+        seen.append(f"extra input {_extra_input(probe)}")
         parse_predictions(probe.predict({"instances": [probe.example_row()]}))
     return ", ".join(seen)
 
@@ -141,7 +141,7 @@ def _extra_input(probe: Probe) -> int:
     record = {**probe.example_record(), "no such input": 0}
     response = probe.predict({"instances": [record]})
     if response.status != 422 and "no such input" not in response.headers.get(IGNORED, ""):
-        raise CheckFailedError(f"an extra input: status {response.status}, and no header {IGNORED}")
+        raise CheckFailedError(f"extra input: status {response.status}, and no header {IGNORED}")
     if response.status != 422:
         parse_predictions(response)
     return response.status
@@ -153,26 +153,26 @@ def _cases(probe: Probe) -> Iterator[tuple[str, int, Response]]:
     yield "no rows", 422, probe.predict({"instances": []})
     if not probe.unknown_row:
         yield from _bad_rows(probe)
-    yield "a wrong method", 405, probe.get("/predict")
-    yield "an unknown route", 404, probe.get("/no-such-route")
+    yield "wrong method", 405, probe.get("/predict")
+    yield "unknown route", 404, probe.get("/no-such-route")
 
 
 def _bad_rows(probe: Probe) -> Iterator[tuple[str, int, Response]]:
     """Yield the same for rows with one fault each."""
     row = probe.example_row()
-    yield "a value too many", 422, probe.predict({"instances": [[*row, 0]]})
+    yield "one value too many", 422, probe.predict({"instances": [[*row, 0]]})
     required = probe.required_input()
     if required:
         lacking = {k: v for k, v in probe.example_record().items() if k != required}
-        yield "a missing input", 422, probe.predict({"instances": [lacking]})
+        yield "missing input", 422, probe.predict({"instances": [lacking]})
     numeric = probe.first_input("number", "integer")
     if numeric:
         bad = _with(row, numeric[0], "a word")
-        yield "a word for a number", 422, probe.predict({"instances": [bad]})
+        yield "text instead of a number", 422, probe.predict({"instances": [bad]})
     text = probe.first_input("string")
     if text:
         bad = _with(row, text[0], {})
-        yield "an object for a word", 422, probe.predict({"instances": [bad]})
+        yield "object instead of text", 422, probe.predict({"instances": [bad]})
 
 
 def _with(row: Sequence[object], position: int, value: object) -> list[object]:

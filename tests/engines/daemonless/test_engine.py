@@ -1,4 +1,4 @@
-"""The embedded engine: what it refuses, what it keeps; and its images beside those of Docker."""
+"""The engine `oci`: what it rejects, what it caches, and its images compared with Docker's."""
 
 from __future__ import annotations
 
@@ -279,7 +279,7 @@ def debian_package(house: Path, content: str) -> None:
 
 @pytest.fixture(scope="module", params=["full base", "slim base"])
 def twins(request, engine, embedded, base, index, tmp_path_factory):  # noqa: PLR0917
-    """The same bundle, built out of a wheelhouse by the embedded engine and by Docker."""
+    """The same bundle, built from a wheelhouse by the engine `oci` and by Docker."""
     folder = tmp_path_factory.mktemp("twins")
     bundle = engine_bundles.make(folder / "bundle", base, system_packages=("libshop1",))
     bundle = replace(bundle, slim_base=request.param == "slim base")

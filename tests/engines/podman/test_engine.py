@@ -210,7 +210,7 @@ def test_the_base_is_found_and_one_that_is_not_here_is_not_taken_from_another_pl
     python = podman_base.python
     found = podman.builder.find_base_image([python], podman_base.reference)
     assert (found.reference, found.python, found.digest) == (podman_base.reference, python, None)
-    with pytest.raises(NoEngineError, match=f"The base image python:{python}-slim is not here"):
+    with pytest.raises(NoEngineError, match=f"The base image python:{python}-slim is not"):
         podman.builder.find_base_image([python], f"python:{python}-slim", pull=False)
 
 

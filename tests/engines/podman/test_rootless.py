@@ -62,7 +62,7 @@ def test_a_model_becomes_an_image_without_root(base: BaseImage) -> None:
     assert result["image"]["reference"].startswith("localhost/modelpack-test/rootless")
     checks = {check["name"]: check["detail"] for check in result["smoke"]["checks"]}
     assert checks["health"] == "healthy"
-    assert "loaded in a sandbox" in checks["parity"]
+    assert "of the model in a sandbox" in checks["parity"]
 
 
 def _as_another(
