@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,20 +80,9 @@ def render(  # noqa: PLR0913 - the values of the flow
     _check_replaceable(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        contents = BundleContents(bundle.model, environment, base, code, parity)
         with files.atomic_directory(target, replace=True) as folder:
-            copies = [folder / file.path for file in bundle.model.files]
-            for file, copy in zip(spec.files, copies, strict=True):
-                _copy_model(file, copy)
-            for part in CARRIED:
-                _copy_part(Path(__file__).parents[1] / part, folder / "modelpack" / part)
-            for source in code.files:
-                _copy_code(source, folder / CODE / source.path)
-            contents = BundleContents(bundle.model, environment, base, code, parity)
-            for name, text in _texts(contents).items():
-                (folder / name).write_text(text, "utf-8", newline="\n")
-            attested.write(folder, contents)
-            digests = [file.sha256 for file in spec.files]
-            _normalise(folder, dict(zip(copies, digests, strict=True)))
+            _write_bundle(folder, spec.files, contents)
     except OSError as error:
         raise UsageError(
             f"The bundle of {spec.file.path} cannot be written to {target}: {error.strerror}: "
@@ -101,6 +90,22 @@ def render(  # noqa: PLR0913 - the values of the flow
             hint="Choose another folder with -o.",
         ) from error
     return bundle
+
+
+def _write_bundle(folder: Path, model_files: Sequence[ModelFile], contents: BundleContents) -> None:
+    """Write the files of a bundle to a new folder."""
+    copies = [folder / file.path for file in contents.model.files]
+    for file, copy in zip(model_files, copies, strict=True):
+        _copy_model(file, copy)
+    for part in CARRIED:
+        _copy_part(Path(__file__).parents[1] / part, folder / "modelpack" / part)
+    for source in contents.code.files:
+        _copy_code(source, folder / CODE / source.path)
+    for name, text in _texts(contents).items():
+        (folder / name).write_text(text, "utf-8", newline="\n")
+    attested.write(folder, contents)
+    digests = [file.sha256 for file in model_files]
+    _normalise(folder, dict(zip(copies, digests, strict=True)))
 
 
 def _texts(contents: BundleContents) -> dict[str, str]:

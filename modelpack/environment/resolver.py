@@ -77,11 +77,8 @@ def resolve(
     compatibility.require_loadable(spec, _user_environment(python, platform, required.user))
     day = python_versions.cutoff(spec, required)
     candidates = plans(spec, required, day)
-    for plan in candidates:
-        request = Request(plan.requirements, python, PLATFORMS[platform], index)
-        lock, request = _with_sources(plan, request, day, required)
-        if NO_SOLUTION not in lock.error:
-            break
+    request = Request((), python, PLATFORMS[platform], index)
+    plan, lock, request = _first_solution(candidates, request, day, required)
     if lock.error:
         raise wheelhouse.not_resolved(lock.error, index, python, platform)
     pins = lock.pins()
@@ -110,6 +107,18 @@ def _user_environment(python: str, platform: str, user: Sequence[Requirement]) -
     """Return an environment of the user's pins only, to check these before anything is locked."""
     pins = {canonical(r): p.version for r in user for p in r.specifier if p.operator == "=="}
     return Environment(python, platform, pins, dict.fromkeys(pins, "user"), lock="")
+
+
+def _first_solution(
+    candidates: Sequence[Plan], request: Request, day: date | None, required: RequirementSet
+) -> tuple[Plan, Lock, Request]:
+    """Lock plans in order until one has a solution. Return the last one, its lock and request."""
+    for plan in candidates:
+        request = replace(request, requirements=plan.requirements, sdists=())
+        lock, request = _with_sources(plan, request, day, required)
+        if NO_SOLUTION not in lock.error:
+            break
+    return plan, lock, request
 
 
 def _with_sources(

@@ -68,14 +68,8 @@ def _spec(files: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
     parts = facts_estimators.estimators(trace)
     versions = libraries.recorded_versions(root, trace, parts)
     framework = libraries.framework(root)
-    readers = {
-        "joblib": any(file.is_joblib for file in files),
-        "lz4": any(file.container == "lz4" for file in files),
-        "skops": any(file.container == "zip" for file in files),
-        "pandas": signature.layout == "frame",
-    }
-    used = {name for name in readers if readers[name]} | libraries.containers(parts)
-    required = libraries.requirements(trace, versions, used)
+    readers = _libraries_to_load(files, signature) | libraries.containers(parts)
+    required = libraries.requirements(trace, versions, readers)
     findings = _findings(files, composition)
     return ModelSpec(
         file=first.file,
@@ -108,6 +102,17 @@ def _spec(files: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
         callable_positions=_callables(files),
         own_states=methods.states(trace.objects),
     )
+
+
+def _libraries_to_load(files: list[ParsedFile], signature: Signature) -> set[str]:
+    """Return the libraries that read the files and rows, besides that of the model."""
+    needed = {
+        "joblib": any(file.is_joblib for file in files),
+        "lz4": any(file.container == "lz4" for file in files),
+        "skops": any(file.container == "zip" for file in files),
+        "pandas": signature.layout == "frame",
+    }
+    return {name for name in needed if needed[name]}
 
 
 def _findings(files: list[ParsedFile], composition: Composition) -> list[Finding]:

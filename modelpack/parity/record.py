@@ -72,7 +72,16 @@ def record(
     members = list(model) if isinstance(model, list | tuple) else [model]
     if not training.count(X):
         raise UsageError("There are no rows to record.", hint="Give X with at least one row.")
-    document = {
+    document = _facts(paths, X)
+    if sum(p.stat().st_size for p in paths) <= MAX_COPIED_BYTES:
+        members = [_as_loaded(member) for member in members]
+    target = record_path(paths[-1])
+    atomic_write_text(target, _with_rows(document, members, X, rows) + "\n")
+    return target
+
+
+def _facts(paths: Sequence[Path], X: Any) -> dict[str, Any]:  # noqa: N803 - as in `record`
+    return {
         "schema": SCHEMA,
         "files": [_sha256(p) for p in paths],
         "python": "{}.{}".format(*sys.version_info[:2]),
@@ -81,11 +90,6 @@ def record(
         "layout": training.row_layout(X),
         "fields": [column.to_json() for column in training.columns(X)],
     }
-    if sum(p.stat().st_size for p in paths) <= MAX_COPIED_BYTES:
-        members = [_as_loaded(member) for member in members]
-    target = record_path(paths[-1])
-    atomic_write_text(target, _with_rows(document, members, X, rows) + "\n")
-    return target
 
 
 def _as_loaded(member: Any) -> Any:

@@ -169,14 +169,19 @@ def contained(function: Callable[..., Any], *args: Any) -> Any:
 
 def parts(model: Any) -> Iterator[Any]:
     """Yield `model` and all objects inside its estimators, each once."""
-    waiting, seen = [model], set()
+    return traverse(model, _parts)
+
+
+def traverse(root: Any, children: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
+    """Yield `root` and what is reached through `children`, each object once."""
+    waiting, seen = [root], set()
     while waiting:
         part = waiting.pop()
         if id(part) in seen:
             continue
         seen.add(id(part))
         yield part
-        waiting.extend(_parts(part))
+        waiting.extend(children(part))
 
 
 def _parts(value: Any) -> Iterable[Any]:

@@ -12,6 +12,7 @@ from ..data.columns import FallbackRequiredError, Rows, count, split_rows
 from ..data.frames import numpy_dtype
 from ..manifest import Field, Manifest
 from ..problems import Problem
+from .estimator import traverse
 
 ROWS = 32
 """Rows of each kind: near the example, far from it, and so on."""
@@ -161,24 +162,23 @@ def vocabulary_terms(model: Any) -> list[str]:
 
 
 def _vocabularies(model: Any) -> Iterable[Any]:
-    waiting, seen = [model], set()
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        state = getattr(part, "__dict__", {})
-        vocabulary = state.get("vocabulary_")
+    for part in traverse(model, _members):
+        vocabulary = getattr(part, "__dict__", {}).get("vocabulary_")
         if isinstance(vocabulary, dict):
             yield vocabulary
-        for value in state.values() if hasattr(part, "get_params") or "members" in state else ():
-            waiting += _parts(value)
 
 
-def _parts(value: Any) -> list[Any]:
+def _members(part: Any) -> Iterator[Any]:
+    """Yield the estimators in the attributes of an estimator or a chain."""
+    state = getattr(part, "__dict__", {})
+    for value in state.values() if hasattr(part, "get_params") or "members" in state else ():
+        yield from _estimators(value)
+
+
+def _estimators(value: Any) -> list[Any]:
     """Return the estimators in a parameter or attribute."""
     if isinstance(value, (list, tuple)):
-        return [part for each in value for part in _parts(each)] if len(value) < 1000 else []
+        return [part for each in value for part in _estimators(each)] if len(value) < 1000 else []
     return [value] if hasattr(value, "get_params") else []
 
 
