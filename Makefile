@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types lock allowlist ages frames samples clean settings oracle mutants
+.PHONY: help setup engine demo test lint types lock allowlist ages frames samples screenshots clean settings oracle mutants
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -11,7 +11,7 @@ engine: setup  ## a container engine, and the base images that the tests use
 	@sh scripts/engine.sh start
 	@sh scripts/bases.sh 3.7 3.8 3.9 3.10 3.11 3.12 3.13
 
-demo:  ## package the iris sample, run its container, ask it
+demo:  ## package the iris sample, run its container, query it
 	@sh scripts/setup.sh
 	@sh scripts/demo.sh
 
@@ -35,7 +35,7 @@ allowlist: setup  ## what the inspector knows, from what real releases save; sho
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_interpreted.py
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_methods.py
 
-ages: engine  ## models of nine releases of scikit-learn, packaged and asked; writes the table
+ages: engine  ## models of nine releases of scikit-learn, packaged and queried; writes the table
 	@sh scripts/bases.sh 3.7 3.8 3.9 3.10 3.11 3.12 3.13
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_ages.py --all
 
@@ -53,6 +53,9 @@ mutants: setup  ## bugs planted at random, and whether a test fails; MUTANTS='--
 
 samples: setup  ## train the sample models again
 	PATH="$(CURDIR)/.venv/bin:$$PATH" sh scripts/train_samples.sh
+
+screenshots: engine  ## the pictures of docs/service-playground.md; look at them before a commit
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_screenshots.py
 
 clean:  ## what the commands above made in this folder
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

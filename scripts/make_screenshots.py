@@ -1,9 +1,8 @@
-"""The pictures of docs/service-playground.md: a sample model, packaged, served by its container and
-opened in Chromium.
+"""Take the pictures of docs/service-playground.md: a sample model in its container, in Chromium.
 
     python scripts/make_screenshots.py
 
-Look at them before they are committed: which fonts there are differs between machines.
+Look at them before a commit, because machines have different fonts.
 """
 
 from __future__ import annotations
