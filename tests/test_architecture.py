@@ -221,7 +221,7 @@ def test_console_script_is_callable() -> None:
     assert callable(getattr(import_module(module), function))
 
 
-def test_the_wheel_holds_every_source_file_and_template(wheel: Path) -> None:
+def test_wheel_contains_every_source_file_and_template(wheel: Path) -> None:
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     sources = {
         str(path.relative_to(ROOT))

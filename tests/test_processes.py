@@ -1,4 +1,4 @@
-"""What a killed process leaves is removed, and nothing is when it ends by itself."""
+"""The remains of a killed process are removed; those of a process that ends are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The values survive JSON, and JSON that is none of them is told apart."""
+"""Values survive JSON, and invalid JSON is reported."""
 
 from __future__ import annotations
 

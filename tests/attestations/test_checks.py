@@ -1,4 +1,4 @@
-"""What does not hold is seen: in the image, in its documents, beside it."""
+"""The checks of `verify` fail for a changed image, changed documents or attachments."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def states(subject: Subject) -> dict[str, str]:
     return {verdict.name: verdict.state for verdict in checks.run_checks(subject)}
 
 
-def test_an_image_as_it_was_rendered_holds(rendered: Bundle) -> None:
+def test_unchanged_image_passes_verification(rendered: Bundle) -> None:
     found = states(Subject(build_image(rendered.directory)))
     assert found.pop("signature") == found.pop("attached") == "unknown"
     assert set(found.values()) == {"holds"}
@@ -185,7 +185,7 @@ DAMAGES: list[tuple[str, Change, str]] = [
 
 
 @pytest.mark.parametrize(("name", "change", "check"), DAMAGES)
-def test_documents_that_are_none_of_ours_do_not_hold(
+def test_foreign_documents_fail_verification(
     rendered: Bundle, name: str, change: Change, check: str
 ) -> None:
     content = json.loads((rendered.directory / name).read_bytes())
@@ -204,7 +204,7 @@ def test_hostile_documents_are_refused(rendered: Bundle, text: bytes) -> None:
     assert {"labels", "provenance", "content"} <= set(failures(Subject(image)))
 
 
-def test_an_image_without_documents_is_told_so(rendered: Bundle) -> None:
+def test_image_without_documents_fails_verification(rendered: Bundle) -> None:
     nothing = {"app/sbom.cdx.json": None, "app/provenance.json": None}
     found = failures(Subject(build_image(rendered.directory, nothing)))
     assert "which describes how it was built" in found["provenance"]
@@ -239,7 +239,7 @@ DOCUMENTS = ("sbom.cdx.json", "provenance.json")
 
 
 @pytest.mark.parametrize("kind", ["ec", "ed25519", "rsa"])
-def test_what_was_signed_and_attached_holds(rendered: Bundle, kind: str) -> None:
+def test_signed_and_attached_documents_pass_verification(rendered: Bundle, kind: str) -> None:
     signer = signer_of(kind)
     subject = Subject(
         build_image(rendered.directory), attachments(rendered, signer), signer.verifier
@@ -264,7 +264,7 @@ def test_another_key_has_signed_nothing(rendered: Bundle) -> None:
     assert "No signature of the image is by this key" in found["signature"]
 
 
-def test_without_a_key_nothing_vouches_for_the_image(rendered: Bundle) -> None:
+def test_verification_without_a_key_reports_no_signature(rendered: Bundle) -> None:
     subject = Subject(build_image(rendered.directory), attachments(rendered, signer_of()))
     found = verdict(subject, "signature")
     assert (found.state, "the author is not known" in found.detail) == ("unknown", True)
@@ -281,7 +281,7 @@ def test_an_image_that_nobody_signed_does_not_hold_by_a_key(rendered: Bundle) ->
 
 
 def test_a_signature_of_other_content_is_none(rendered: Bundle) -> None:
-    """As where a name was given to another image."""
+    """The signature was made for another image."""
     signer = signer_of()
     attached = attachments(rendered, signer, digest=f"sha256:{'c' * 64}")
     subject = Subject(build_image(rendered.directory), attached, signer.verifier)
@@ -366,7 +366,7 @@ def outcome_of(state: State, *, passed: bool | None) -> Verification:
     return Verification("a", None, None, (Verdict("layers", state, "told", "do"),), smoke)
 
 
-def test_the_exit_code_tells_what_does_not_hold() -> None:
+def test_exit_code_depends_on_the_failed_check() -> None:
     require_verified(outcome_of("holds", passed=True))
     require_verified(outcome_of("unknown", passed=None))
     with pytest.raises(VerificationError, match="a, layers: told") as refused:

@@ -168,7 +168,7 @@ def by_sha256sum(folder: Path) -> str:
     return done.stdout.split()[0]
 
 
-def test_a_base_of_no_registry_is_told_by_its_image_id(tmp_path: Path) -> None:
+def test_base_without_registry_is_recorded_by_image_id(tmp_path: Path) -> None:
     image_id = "sha256:" + "5" * 64
     base = BaseImage("modelpack.invalid/python:3.11-slim", "3.11", "local", image_id=image_id)
     spec = spec_for(tmp_path, serving_models.iris())
@@ -193,7 +193,7 @@ def test_the_labels_are_the_digests_of_the_documents(rendered: Bundle) -> None:
     assert sha256(rendered.directory / render.SBOM) in dockerfile
 
 
-def test_only_the_line_of_the_labels_is_not_told() -> None:
+def test_only_the_label_line_is_removed() -> None:
     line = labels("a", "b")
     assert unlabelled(f"FROM a\n{line}USER 1\n") == "FROM a\nUSER 1\n"
     for other in (f"RUN {line}", line.replace("\n", " && x\n"), line.replace('"\n', '$(x)"\n')):
@@ -253,7 +253,7 @@ def test_an_edited_bundle_says_so_and_claims_no_parity(
     assert edited == sorted([entry, "gunicorn.conf.py"])
 
 
-def test_another_base_than_the_one_that_was_tested_is_told(rendered: Bundle) -> None:
+def test_changed_base_is_recorded_as_edited(rendered: Bundle) -> None:
     read_back = manifest.read(rendered.path)
     for slim in (True, False):
         assert attestations_bundle.refresh_documents(replace(read_back, slim_base=slim)) == (

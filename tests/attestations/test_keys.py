@@ -154,7 +154,7 @@ def test_damaged_keys_are_usage_errors(tmp_path: Path, body: bytes) -> None:
         lambda: rsa.generate_private_key(65537, 1024),
     ],
 )
-def test_other_algorithms_are_told_apart(tmp_path: Path, make: Callable[[], Any]) -> None:
+def test_key_algorithms_are_distinguished(tmp_path: Path, make: Callable[[], Any]) -> None:
     key = make()
     (tmp_path / "key").write_bytes(key.private_bytes(*PKCS8, serialization.NoEncryption()))
     (tmp_path / "pub").write_bytes(key.public_key().public_bytes(*PUBLIC))

@@ -254,7 +254,7 @@ def layout_path(tmp_path_factory: pytest.TempPathFactory, folder_of_bundle: Path
     return path
 
 
-def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
+def test_index_and_each_platform_image_are_signed(
     registry: str, folder: Path, layout_path: Path, signer: keys.Signer
 ) -> None:
     reference = f"{registry}/team/platforms:1"
@@ -275,7 +275,7 @@ def test_an_image_for_several_platforms_is_vouched_for_as_a_whole_and_each(
     assert cosign_accepts(folder, reference)["signature"]
 
 
-def test_a_layout_is_verified_where_it_lies(layout_path: Path) -> None:
+def test_layout_is_verified_in_place(layout_path: Path) -> None:
     run = Pipeline(Options(smoke=False, platform="linux/arm64"))
     outcome = verify.verify(run, classify(f"oci:{layout_path}", VERIFY))
     assert (outcome.verified, outcome.signed) == (True, None)

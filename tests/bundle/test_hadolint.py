@@ -41,7 +41,7 @@ def test_those_with_all_stages_are_clean(tmp_path: Path, hostile: bool, slim: bo
     assert not [line for line in lines if "#" in line.lstrip()[1:] and line.startswith(" ")]
 
 
-def test_what_is_not_clean_is_told(tmp_path: Path) -> None:
+def test_hadolint_reports_a_bad_dockerfile(tmp_path: Path) -> None:
     """What is ignored is named in the Dockerfile, with the reason in the lines above."""
     lines = (GOLDEN / "iris" / "Dockerfile").read_text().splitlines()
     ignored = next(number for number, line in enumerate(lines) if "hadolint global ignore" in line)

@@ -56,7 +56,7 @@ def test_bundles_are_as_the_golden_ones(tmp_path, name):
     assert "".join(differences(GOLDEN / name, rendered)) == ""
 
 
-def test_where_each_version_comes_from_stands_in_the_readme(spec, tmp_path):
+def test_readme_lists_the_origin_of_each_version(spec, tmp_path):
     environment = replace(
         ENVIRONMENT,
         requirements={"numpy": "1.26.2", "scikit-learn": "1.3.2"},
@@ -227,7 +227,7 @@ def test_a_model_of_several_files_is_copied_whole(tmp_path, spec):
     assert bundle_manifest.read(bundle.path).model == bundle.model
 
 
-def test_serving_is_copied_whole_and_alone(tmp_path, spec):
+def test_serving_is_copied_completely_and_without_modelpack(tmp_path, spec):
     folder = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     ours = Path(render.__file__).parents[1] / "serving"
     copied = folder / "modelpack" / "serving"
@@ -239,7 +239,7 @@ def test_serving_is_copied_whole_and_alone(tmp_path, spec):
     assert not (folder / "modelpack" / "__init__.py").exists()
 
 
-def test_a_bundle_tells_nothing_of_this_machine(tmp_path, spec):
+def test_bundle_contains_no_path_of_this_machine(tmp_path, spec):
     folder = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     for path in folder.rglob("*"):
         if path.is_file():

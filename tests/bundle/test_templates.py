@@ -66,7 +66,7 @@ def test_a_label_is_short_and_says_how_the_text_begins(text):
 
 
 @given(text=TEXT)
-def test_a_code_span_is_fenced_by_more_than_it_holds(text):
+def test_code_span_fence_is_longer_than_its_backticks(text):
     span = templates.markdown(text)
     fence = span[: len(span) - len(span.lstrip("`"))]
     assert span.endswith(fence)

@@ -274,13 +274,13 @@ def no_uv(tmp_path: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
 
 
-def test_doctor_tells_that_uv_is_missing(no_uv: dict[str, str]) -> None:
+def test_doctor_reports_missing_uv(no_uv: dict[str, str]) -> None:
     done = modelpack("doctor", **no_uv)
     assert "Run: pip install --force-reinstall uv" in done.stdout
     assert "bug" not in done.stderr
 
 
-def test_package_tells_that_uv_is_missing(no_uv: dict[str, str], tmp_path: Path) -> None:
+def test_package_reports_missing_uv(no_uv: dict[str, str], tmp_path: Path) -> None:
     done = modelpack("package", str(SVC), "--engine", "process", "-o", str(tmp_path / "b"), **no_uv)
     assert done.returncode == 5, done.stderr
     assert "pip install --force-reinstall uv" in done.stderr

@@ -26,7 +26,7 @@ def test_values_of_each_type_are_read(tmp_path: Path) -> None:
     assert read(tmp_path, text) == expected
 
 
-def test_one_text_stands_for_a_list_of_one(tmp_path: Path) -> None:
+def test_single_string_equals_a_list_of_one(tmp_path: Path) -> None:
     assert read(tmp_path, 'requirement = "click>=8"') == {"requirements": ["click>=8"]}
 
 

@@ -1,4 +1,4 @@
-"""What `modelpack inspect` shows to people."""
+"""The output of `modelpack inspect` for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people see of an environment: where each version came from, and notes."""
+"""The output for people about an environment: the origin of each version, and notes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENVIRONMENT = Environment(
 
 
 @pytest.mark.parametrize("verbose", [True, False])
-def test_notes_are_always_said_and_the_pins_when_asked_for(verbose):
+def test_notes_are_always_printed_and_pins_on_request(verbose):
     spec = replace(SPEC, versions={"numpy": "<2\x1b[31m"})
     with output.err.capture() as captured:
         progress.StageProgress(verbose=verbose).locked(ENVIRONMENT, spec)

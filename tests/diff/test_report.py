@@ -1,4 +1,4 @@
-"""What a difference is, and what it is for callers: on pairs of values, without any engine."""
+"""The differences between pairs of values, and their impact on callers, without an engine."""
 
 from __future__ import annotations
 

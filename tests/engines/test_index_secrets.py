@@ -38,7 +38,7 @@ def test_a_line_break_makes_no_second_setting():
     assert list(read(IndexSettings(index_url="https://a.test\nproxy = b.test"))) == ["index-url"]
 
 
-def test_nothing_secret_stands_on_the_command_line():
+def test_command_line_contains_no_secret():
     proxy = "http://me:canary@proxy.test"
     options, environ = index_secrets.for_build(INDEX, {"https_proxy": proxy, "PATH": "/bin"})
     assert not [option for option in options if "p%40ss" in option or "canary" in option]

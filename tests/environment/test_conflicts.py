@@ -150,7 +150,7 @@ def test_the_way_out_of_a_choice_is_to_override_it(spec_of) -> None:
         ("1.4/boosting.pkl", "1.6", {}, "_loss.__pyx_unpickle_CyHalfSquaredError"),
     ],
 )
-def test_each_kind_is_told_in_its_own_words(
+def test_each_kind_of_conflict_has_its_own_message(
     name: str, loading: str, changes: dict[str, str], message: str, spec_of
 ) -> None:
     assert message in refusal(spec_of(name), environment_of(loading, **changes)).message

@@ -230,7 +230,7 @@ def test_a_wheelhouse_takes_the_place_of_every_setting(home, monkeypatch):
     assert settings == IndexSettings(wheelhouse=str(home / "wheels"))
 
 
-def test_what_is_not_supported_is_told_with_who_set_it(home, monkeypatch):
+def test_unsupported_setting_is_reported_with_its_source(home, monkeypatch):
     assert unsupported_settings() == []
     write(home / ".pip" / "pip.conf", "[install]\nno-index = true\n")
     monkeypatch.setenv("SSL_CLIENT_CERT", "/etc/me.pem")

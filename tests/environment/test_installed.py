@@ -1,4 +1,4 @@
-"""What is installed here counts where it is the environment that saved the model."""
+"""Installed versions are used if this environment saved the model."""
 
 from __future__ import annotations
 

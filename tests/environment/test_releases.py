@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 
-def test_the_script_makes_the_table_and_tells_a_difference(local_index, tmp_path):
+def test_script_writes_the_table_and_reports_differences(local_index, tmp_path):
     """On a copy of the repository's layout, from an index of our own."""
     root = Path(__file__).parents[2]
     script = tmp_path / "scripts" / "update_releases.py"

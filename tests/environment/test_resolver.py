@@ -89,7 +89,7 @@ def test_what_the_training_recorded_is_taken_as_it_is(make_spec, history, dated)
     assert "rich" not in environment.requirements
 
 
-def test_what_was_recorded_and_cannot_be_had_gives_way_and_is_told(make_spec, history):
+def test_unavailable_recorded_version_is_replaced_and_reported(make_spec, history):
     spec = replace(make_spec("1.3.0"), recorded={"numpy": "1.24.9"})
     environment = resolve(spec, "3.11", index=IndexSettings(history.url))
     assert environment.requirements["numpy"] == "1.25.2"
@@ -132,7 +132,7 @@ def test_lightgbm_needs_a_system_package(make_spec, history):
 # --- the lock ------------------------------------------------------------------------------------
 
 
-def test_the_lock_holds_hashes_and_nothing_of_this_machine(make_spec, history):
+def test_lock_contains_hashes_and_no_path_of_this_machine(make_spec, history):
     environment = resolve(make_spec("1.3.0"), "3.11", index=IndexSettings(history.url))
     entries = [line for line in environment.lock.splitlines() if not line.startswith(" ")]
     assert entries == [f"{name}=={version} \\" for name, version in pins(environment).items()]
@@ -190,7 +190,7 @@ def test_credentials_in_netrc_reach_the_index(make_spec, history, tmp_path, monk
 
 
 @pytest.mark.parametrize("secret", ["", "reader:wr0ng@"])
-def test_missing_or_wrong_credentials_are_told_without_them(make_spec, history, secret):
+def test_credential_errors_do_not_contain_the_credentials(make_spec, history, secret):
     history.protect("reader", "s3cret")
     url = history.url.replace("://", f"://{secret}")
     with pytest.raises(EnvironmentNotResolvedError, match="requires credentials") as caught:

@@ -54,7 +54,7 @@ def fill(folder: Path, environment: Environment, index: indexes.Index) -> list[s
     return sorted(path.rpartition("/")[2] for path in index.paths if path.startswith("/files/"))
 
 
-def test_it_holds_the_files_of_the_lock_and_says_what_for(index, locked, tmp_path):
+def test_wheelhouse_contains_the_locked_files_and_their_target(index, locked, tmp_path):
     fill(tmp_path / "house", locked, index)
     house = wheelhouse.read(tmp_path / "house")
     assert (house.python, house.platform) == ("3.11", "linux/amd64")
@@ -150,7 +150,7 @@ def test_a_plain_folder_of_wheels_serves_as_well(index, locked, make_spec, tmp_p
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_no_folder_and_no_wheels_are_told_apart(tmp_path, exists):
+def test_missing_folder_and_missing_wheels_give_different_errors(tmp_path, exists):
     folder = tmp_path / "house"
     if exists:
         folder.mkdir()
@@ -197,7 +197,7 @@ def test_what_the_user_named_may_be_built_and_what_it_depends_on(make_spec, with
 
 
 @pytest.mark.parametrize("named", ["tiny-source", "wrapper"])
-def test_what_the_model_file_alone_names_is_never_built(make_spec, with_source, named):
+def test_sdists_named_only_by_the_model_file_are_never_built(make_spec, with_source, named):
     spec = make_spec(None, **{named: ""})
     with pytest.raises(EnvironmentNotResolvedError, match="tiny-source") as caught:
         resolve(spec, "3.11", index=with_source, requirements=["flask"])

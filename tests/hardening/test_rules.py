@@ -234,7 +234,7 @@ def test_a_layer_can_not_be_slipped_below_the_mark():
     assert set(broken(image)) == {"tools"}
 
 
-def test_what_is_no_image_of_ours_is_told():
+def test_image_not_built_by_modelpack_is_reported():
     image = hard.hardened_image()
     del image.layers[1]["app/modelpack.json"]
     with pytest.raises(UsageError, match="was not created by modelpack"):
@@ -295,7 +295,7 @@ def test_a_secret_across_two_chunks_is_found(before):
         assert secrets._secrets_in_stream(stream, [secret]) == {secret}
 
 
-def test_what_was_kept_tells_no_secret(tmp_path):
+def test_cache_contains_no_secret(tmp_path):
     image = hard.hardened_image()
     image.top["app/notes"] = File(SECRET.encode())
     broken(image, known_secrets(INDEX, {}))

@@ -37,7 +37,7 @@ TWINS = [{"3.8", "3.9"}, {"3.11", "3.12"}]  # whose short code may be the same
 
 
 @pytest.mark.parametrize("python", COUNTS)
-def test_code_tells_the_python_that_wrote_it(python: str) -> None:
+def test_python_version_is_read_from_bytecode(python: str) -> None:
     interpreter = interpreters.find(python)
     if interpreter is None:
         pytest.skip(f"there is no Python {python} here")
@@ -59,11 +59,11 @@ def test_code_tells_the_python_that_wrote_it(python: str) -> None:
         ([0] * 16, ("3.8", "3.9", "3.10")),
     ],
 )
-def test_what_no_python_writes_tells_nothing(arguments, expected) -> None:
+def test_invalid_bytecode_has_no_python_version(arguments, expected) -> None:
     assert machine.pythons(arguments) == expected
 
 
-def test_a_specifier_holds_the_pythons_and_no_others() -> None:
+def test_specifier_matches_exactly_the_python_versions() -> None:
     assert machine.specifier(["3.9"]) == "==3.9.*"
     assert machine.specifier(["3.8", "3.9"]) == ">=3.8,<3.10"
     assert machine.specifier([]) is None

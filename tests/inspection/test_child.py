@@ -224,7 +224,7 @@ def test_what_is_confined_writes_nothing(tmp_path: Path) -> None:
     assert done.stdout == "EFBIG\n", done.stderr
 
 
-def test_nothing_stands_before_the_standard_library(
+def test_no_path_precedes_the_standard_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the folder that one works in, nor that of a distribution the inspector needs."""

@@ -214,7 +214,7 @@ def test_trees_that_see_features_in_another_order_tell_none(tmp_path):
     assert {field.minimum for field in fields} == {None}
 
 
-def test_what_follows_a_scaler_tells_nothing_of_its_input(tmp_path):
+def test_input_ranges_before_a_scaler_stay_unknown(tmp_path):
     model = make_pipeline(PowerTransformer(), DecisionTreeRegressor()).fit(X + 100, X.sum(axis=1))
     fields = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert {field.minimum for field in fields} == {None}

@@ -203,7 +203,7 @@ def test_files_of_a_pipeline_may_end_with_an_encoder(model, scaler, encoder, tmp
     assert (len(spec.members), spec.labels) == (2, ("no", "yes"))
 
 
-def test_an_encoder_alone_is_no_model(encoder, tmp_path):
+def test_single_encoder_is_not_a_model(encoder, tmp_path):
     assert "not rows of a table" in refusal(inspected(encoder, tmp_path)).message
     assert "not rows of a table" in refusal(inspected({"le": encoder}, tmp_path)).message
 

@@ -30,7 +30,7 @@ def implied(*keys: str) -> dict[str, str]:
         ("sklearn.ensemble._gb_losses:BinomialDeviance", "scikit-learn", ">=0.21,<1.4"),
     ],
 )
-def test_a_name_tells_when_it_was_written(key, distribution, specifier):
+def test_name_implies_the_releases_that_have_it(key, distribution, specifier):
     assert implied(key)[distribution] == specifier
 
 

@@ -322,7 +322,7 @@ class TestPaths:
         assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-def test_settling_what_is_vouched_for_is_inspecting_with_trust(tmp_path):
+def test_trusting_names_later_equals_inspecting_with_trust(tmp_path):
     """So the file is read once."""
     path = tmp_path / "m.pkl"
     both = table(a=new("shop:Model", x=b"K\x01"), b=new("__main__:Other", x=b"K\x01"))

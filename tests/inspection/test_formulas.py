@@ -348,7 +348,7 @@ def test_a_category_that_training_never_met_is_an_error_of_the_rows():
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_frame_tells_the_types_of_the_inputs(tmp_path):
+def test_input_types_come_from_the_frame(tmp_path):
     table = TABLE.assign(
         s=TABLE["k"].astype("str"), c=TABLE["k"].astype("category"), f=TABLE["b"] > 0
     )

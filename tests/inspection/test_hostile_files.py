@@ -150,7 +150,7 @@ HOLDS_ITSELF = {
 
 
 @pytest.mark.parametrize("body", HOLDS_ITSELF.values(), ids=HOLDS_ITSELF)
-def test_what_holds_itself_ends(tmp_path, body):
+def test_inspection_of_self_referencing_objects_ends(tmp_path, body):
     path = tmp_path / "model.pkl"
     path.write_bytes(pickled(body))
     assert inspect(path).safety.verdict == "pass"

@@ -79,7 +79,7 @@ def test_what_numpy_writes_passes(tmp_path, value, protocol):
     assert inspect(path).safety.verdict == "pass", inspect(path).safety
 
 
-def test_array_of_objects_that_holds_itself(tmp_path):
+def test_array_of_objects_that_contains_itself(tmp_path):
     value = np.array([None, 1], object)
     value[0] = value
     path = tmp_path / "model.pkl"

@@ -279,7 +279,7 @@ def test_codes_of_an_index(key, tmp_path):
         assert_refused(altered, tmp_path, words, 4)
 
 
-def test_codes_told_twice(tmp_path):
+def test_duplicate_codes(tmp_path):
     codes = [np.array([0, 0], "i1")] * 2
     altered = multi(LEVELS, codes)
     altered.reduced[1][1]["labels"] = codes
@@ -335,7 +335,7 @@ def test_an_array_has_the_attributes_of_one_release(module, name, tmp_path, monk
             assert_refused(instance(cls, {key: form[key]}), tmp_path, MIXED, 4)
 
 
-def test_categories_told_twice(old_categorical, tmp_path):
+def test_duplicate_categories(old_categorical, tmp_path):
     state = {"_codes": CODES, "_categories": pd.Index([1, 2, 3]), **ONE_DTYPE}
     assert_refused(instance(old_categorical, state), tmp_path, MIXED, 4)
 

@@ -188,7 +188,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_lies_outside(name, tmp_path):
+def test_broken_sparse_matrix_is_refused(name, tmp_path):
     make, words = BROKEN[name]
     altered = make()
     assert_refused(altered, tmp_path, words, 5)

@@ -72,7 +72,7 @@ def test_numbers_of_lightgbm_categories(tmp_path):
     assert served(tmp_path / "m", text).signature.inputs[1].categories == (0, 1, 2)
 
 
-def test_categories_that_no_column_is_told_for(tmp_path):
+def test_categories_without_their_columns_are_refused(tmp_path):
     text = (SAMPLES / "lightgbm-text" / "model.txt").read_bytes()
     spec = inspected(tmp_path / "m", text.replace(b"[categorical_feature: 1]", b""))
     with pytest.raises(ModelNotSupportedError, match="the text does not record which") as caught:
@@ -185,7 +185,7 @@ def test_missing_values_that_onnx_replaces(tmp_path):
     assert all(field.nullable for field in served(tmp_path / "m", onnx.imputer()).signature.inputs)
 
 
-def test_a_model_without_inputs_that_are_told(tmp_path):
+def test_model_without_recorded_inputs(tmp_path):
     data = onnx.model(
         [onnx.node("Abs", ["x"], ["y"])],
         [onnx.tensor("x", onnx.FLOAT, [None, None])],
@@ -248,7 +248,7 @@ def test_a_file_that_is_compressed(tmp_path):
     assert (spec.format, spec.file.container) == ("lightgbm", "gzip")
 
 
-def test_a_model_that_stands_alone(tmp_path):
+def test_native_model_takes_no_companion_files_or_selection(tmp_path):
     text, other = SAMPLES / "lightgbm-text" / "model.txt", SAMPLES / "iris" / "model.joblib"
     with pytest.raises(ModelNotSupportedError, match=r"a LightGBM model .* as a single file"):
         require_servable(inspect(other, text))

@@ -157,7 +157,7 @@ def test_json_that_is_nested(deep):
         (b"", "truncated"),
     ],
 )
-def test_ubjson_that_tells_of_what_is_not_there(data, code):
+def test_ubjson_that_claims_missing_content(data, code):
     with pytest.raises(Malformed) as problem:
         ubjson.loads(data)
     assert problem.value.code == code

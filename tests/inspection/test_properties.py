@@ -1,4 +1,4 @@
-"""What holds for every file: nothing is executed, and no file makes the inspector fail."""
+"""Properties of every file: inspection executes nothing and raises only known errors."""
 
 import contextlib
 import pickle

@@ -180,7 +180,7 @@ def test_catboost_takes_text_for_the_name_of_a_file(tmp_path: Path) -> None:
     assert done.stdout.strip() == b"5"
 
 
-def test_joblib_cannot_be_told_which_names_to_load() -> None:
+def test_joblib_has_no_option_to_restrict_names() -> None:
     parameters = set(inspect.signature(joblib.load).parameters)
     assert parameters <= {"filename", "mmap_mode", "ensure_native_byte_order"}
 

@@ -1,4 +1,4 @@
-"""Credentials as `docker login`, `podman login` and the helpers of Docker leave them."""
+"""Credentials stored by `docker login`, `podman login` and credential helpers."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_podmans_entries_for_a_part_of_a_registry(home):
     assert find("b.test", "x") is None
 
 
-def test_the_folder_that_docker_is_told(home, monkeypatch):
+def test_docker_config_folder_is_used(home, monkeypatch):
     (home / "elsewhere").mkdir()
     config = {"auths": {"a.test": encoded("me", "it")}}
     (home / "elsewhere" / "config.json").write_text(json.dumps(config))
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_read_is_told(home, text):
 @pytest.mark.parametrize(
     "config", [[], {"auths": []}, {"auths": {"a.test": 1}}, {"credHelpers": 1}]
 )
-def test_another_form_holds_nothing(home, config):
+def test_file_in_another_format_has_no_credentials(home, config):
     (home / ".docker").mkdir()
     (home / ".docker" / "config.json").write_text(json.dumps(config))
     assert find("a.test") is None

@@ -1,4 +1,4 @@
-"""Images in archives and layouts that real tools have written, and in some that nobody would."""
+"""Images in archives and layouts, written by real tools or damaged on purpose."""
 
 from __future__ import annotations
 
@@ -346,7 +346,7 @@ def test_an_archive_with_all_too_many_members_is_refused(tmp_path, monkeypatch):
         ("ftp:{}", "not a valid image reference"),
     ],
 )
-def test_what_is_no_image_is_told(tmp_path, place, why):
+def test_error_names_a_file_that_is_not_an_image(tmp_path, place, why):
     (tmp_path / "text").write_text("text")
     with pytest.raises(UsageError, match=why):
         content(place.format(tmp_path))

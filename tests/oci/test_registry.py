@@ -1,4 +1,4 @@
-"""The client of registries, with Debian's docker-registry and with servers that mean harm."""
+"""The registry client, with docker-registry and with hostile servers."""
 
 from __future__ import annotations
 
@@ -414,7 +414,7 @@ def test_redirects_without_end(registry):
         repository.manifest()
 
 
-def test_a_certificate_that_nobody_vouches_for(authority, monkeypatch):
+def test_certificate_of_unknown_authority_is_rejected(authority, monkeypatch):
     monkeypatch.setattr(http, "is_loopback", lambda _: False)
     with serving(lambda it: it.answer(200, b"{}"), tls=authority) as (host, _):
         with connect(f"{host}/a") as repository, pytest.raises(UsageError) as caught:
@@ -426,7 +426,7 @@ def test_a_certificate_that_nobody_vouches_for(authority, monkeypatch):
             assert repository.manifest()[1] == b"{}"
 
 
-def test_plain_http_on_another_machine_is_told_and_can_be_wanted(image, registry, monkeypatch):
+def test_plain_http_to_another_machine_needs_an_option(image, registry, monkeypatch):
     monkeypatch.setattr(http, "is_loopback", lambda _: False)
     with pytest.raises(UsageError, match="it does not use TLS") as caught:
         push(image, f"{registry}/a/plain:1")
@@ -491,7 +491,7 @@ def test_an_answer_that_breaks_off():
         repository.manifest()
 
 
-def test_a_registry_that_is_busy_is_asked_again():
+def test_request_to_a_busy_registry_is_retried():
     with serving(
         lambda it: it.answer(200 if len(requests) > 2 else 503, b"{}", Retry_After="0")
     ) as it:

@@ -1,4 +1,4 @@
-"""Layers read from their tars, and laid one over the other."""
+"""The files of one layer, and of layers applied one over the other."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def test_paths_go_through_the_links_below():
     assert listing["usr/lib/b"].path == "usr/lib/b"
 
 
-def test_what_lies_in_a_file_is_refused():
+def test_entry_below_a_file_is_refused():
     with pytest.raises(UsageError, match="is not a directory"):
         paths(layer(file("a")), layer(file("a/b")))
     with pytest.raises(UsageError, match="is not a directory"):
@@ -266,12 +266,12 @@ def test_what_is_no_file_is_not_read(path):
         filesystem.read(built, path)
 
 
-def test_no_more_is_read_than_was_asked_for():
+def test_reads_no_more_bytes_than_requested():
     with pytest.raises(UsageError, match="has 4 bytes, more than 3"):
         filesystem.read(image(layer(file("a", b"1234"))), "a", limit=3)
 
 
-def test_a_layer_that_changes_while_it_is_read_is_told():
+def test_layer_that_changes_during_reading_is_reported():
     built = layer(file("a", b"1"))
     filesystem.layer_listing(built)
     other = tar(file("a", b"2"))

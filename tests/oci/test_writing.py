@@ -1,4 +1,4 @@
-"""Layers, layouts and archives that are written here: always the same, and taken by real tools."""
+"""Layers, layouts and archives are written reproducibly, and other tools read them."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_only_what_has_no_place_elsewhere_is_in_a_pax_header(tmp_path):
         (entry("a", size=1), b"12", "has changed its size"),
     ],
 )
-def test_what_cannot_be_written_is_told(tmp_path, it, data, why):
+def test_invalid_entry_is_reported(tmp_path, it, data, why):
     with pytest.raises(ValueError, match=f"'a' .*{why}"):
         write_layer(tmp_path / "layer", [(it, data)])
 

@@ -1,4 +1,4 @@
-"""Predictions out of a file, however it writes them."""
+"""Expected predictions, read from files of several layouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model itself says in a sandbox is hostile text: its form is checked."""
+"""The response of a model in a sandbox is untrusted text: its format is checked."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_malformed_answer_is_a_problem_not_a_crash(answer: bytes) -> None:
     assert "malformed" in complete_reference(Reference(ROWS), answer).problem
 
 
-def test_what_was_said_is_told_row_by_row() -> None:
+def test_answers_are_returned_row_by_row() -> None:
     errors, answers = parse_response(
         Reference(ROWS), response([None, "ValueError: no", None], [1, 3])
     )

@@ -1,4 +1,4 @@
-"""A container is proven to answer as the author's model does, or gets no name."""
+"""A container gets its tag only if it predicts as the original model does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""modelpack.record() keeps what all rows tell of their columns, whatever they are made of."""
+"""modelpack.record() records the properties of all rows of each column."""
 
 from __future__ import annotations
 

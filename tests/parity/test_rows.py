@@ -1,4 +1,4 @@
-"""Files of rows, as the signature of a model has them."""
+"""Files of rows, read according to the signature of a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same rows for two models: where they come from, and what is said where they do not fit."""
+"""The same rows for two models: their source, and errors if they do not fit."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def golden(name: str, text: str) -> None:
     assert text == (GOLDEN / name).read_text()
 
 
-def test_nothing_is_told_of_what_does_not_differ() -> None:
+def test_equal_parts_are_not_reported() -> None:
     old, _ = sides()
     text = shown(compare(old, old, predictions.not_compared(["nobody asked"])))
     assert text.endswith("nothing differs\n")
@@ -316,7 +316,7 @@ def test_a_retrained_model_differs_in_one_layer_and_in_its_answers(images: Path)
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_rows_of_a_file_are_asked_of_both(images: Path) -> None:
+def test_both_models_predict_the_rows_of_a_file(images: Path) -> None:
     rows = images / "rows.csv"
     iris = load_iris(as_frame=True)
     iris.data.assign(flower=iris.target).to_csv(rows, index=False)

@@ -1,4 +1,4 @@
-"""An image for another platform is built by this machine, which runs nothing of that platform."""
+"""An image for another platform is built without running code of that platform."""
 
 from __future__ import annotations
 

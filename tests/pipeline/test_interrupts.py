@@ -1,4 +1,4 @@
-"""Whatever ends modelpack, in whatever stage: no container, no temporary folder is left."""
+"""An interrupt in any stage leaves no container and no temporary folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job on a real engine: a bare file in, a container out that answers as documented."""
+"""`modelpack package` on a real engine: from a model file to a container that predicts."""
 
 from __future__ import annotations
 

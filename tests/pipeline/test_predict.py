@@ -1,4 +1,4 @@
-"""`modelpack predict`, and what an image does with its arguments: the answers of the service."""
+"""`modelpack predict`, and `predict` in an image: the same predictions as the service."""
 
 from __future__ import annotations
 
@@ -274,7 +274,7 @@ def docker_client() -> Any:
 
 
 @pytest.mark.engine
-def test_an_image_tells_what_it_takes(image: str) -> None:
+def test_image_describes_its_commands(image: str) -> None:
     assert "IMAGE predict < rows" in run(image, "--help").stdout
     done = run(image, "python", "-c", "1")
     assert (done.returncode, done.stdout) == (2, "")

@@ -1,4 +1,4 @@
-"""`modelpack push`: real images of a real engine to real registries."""
+"""`modelpack push` from a real engine to real registries."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ def test_podman_pushes_the_very_image(registry, tmp_path):
         assert json.loads(repository.manifest()[1])["config"]["digest"] == f"sha256:{id_}"
 
 
-def test_podman_and_a_registry_that_asks(tmp_path):
+def test_podman_pushes_to_a_registry_with_login(tmp_path):
     images.require_tool("podman")
     load(tmp_path, name := "localhost/modelpack-test/it:1", {"app/modelpack.json": b"{}"}, "podman")
     (tmp_path / "registry").mkdir()

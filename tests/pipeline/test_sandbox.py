@@ -1,4 +1,4 @@
-"""A model that does whatever it can, loaded where models are loaded: behind each engine's walls."""
+"""A model that tries forbidden actions, loaded in the sandbox of each engine."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def _in_a_plain_container(engine: DockerEngine, image: str) -> list[dict[str, An
 
 
 @pytest.mark.slow
-def test_it_is_told_when_its_memory_was_not_enough(
+def test_out_of_memory_is_reported(
     query: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for module in (sandbox, processes):
@@ -260,7 +260,7 @@ def test_it_is_told_when_its_memory_was_not_enough(
 
 
 @pytest.mark.slow
-def test_it_is_told_when_its_time_was_not_enough(
+def test_timeout_is_reported(
     query: Callable[[int], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox, "SECONDS", 5.0)
@@ -312,7 +312,7 @@ def test_the_walls_of_an_engine_stand_by_themselves(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
 @pytest.mark.parametrize("user", ["root", "nobody"])
-def test_bubblewrap_stands_for_anybody(user: str) -> None:
+def test_bubblewrap_works_for_any_user(user: str) -> None:
     python, folder = Path("/usr/bin/python3"), Path("/usr/lib")
     walls = bubblewrap.bwrap_command([], {"LANG": "C.UTF-8"}, folder, [str(python)])
     assert walls, "bubblewrap is not installed, or may make no namespaces"

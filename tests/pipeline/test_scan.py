@@ -1,4 +1,4 @@
-"""`modelpack scan` on real images: one as it is packaged, and others that were made of it."""
+"""`modelpack scan` on a packaged image and on images derived from it."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_model_that_was_trained_again_does_not_take_the_whole_image(engine, im
         assert all(ruling.passed for ruling in hardening.scan(opened_image))
 
 
-def test_an_image_of_others_is_told(base):
+def test_foreign_image_is_reported(base):
     for _ in range(2):  # the second time all its layers are known
         done = scan(base.reference)
         assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""Without a container engine: the same service as a local process, and modelpack says so."""
+"""The service as a local process, without a container engine."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_bundle_that_was_kept_can_be_judged_again(
     assert json.loads((tmp_path / "report.json").read_text())["passed"] is True
 
 
-def test_a_bundle_that_lies_about_its_model_fails(
+def test_bundle_with_an_altered_model_file_fails(
     packaged: tuple[Path, dict[str, Any], str], tmp_path: Path
 ) -> None:
     folder, _, _ = packaged
@@ -190,7 +190,7 @@ def _status(url: str, headers: dict[str, str]) -> int:
             time.sleep(0.1)
 
 
-def test_a_bundle_is_served_alone() -> None:
+def test_serve_refuses_a_bundle_with_another_model() -> None:
     done = subprocess.run(
         command("serve", IRIS.parent, IRIS / "model.joblib"),
         capture_output=True,

@@ -1,4 +1,4 @@
-"""One image for several platforms, by the command line: made, pushed, signed and verified."""
+"""One image for several platforms: built, pushed, signed and verified."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each command takes its argument for: `targets.json` has a row for each thing on disk."""
+"""The kinds of argument that each command accepts, with a row of `targets.json` for each."""
 
 from __future__ import annotations
 

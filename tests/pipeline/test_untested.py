@@ -1,4 +1,4 @@
-"""A model whose rows are unknown is not accepted as tested, unless its user accepts that."""
+"""A model with unknown rows is accepted as tested only if the user allows that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The author's own code from the command line: served as it was before saving, or refused."""
+"""User code from the command line: served as before saving, or refused."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def _model(folder: Path):
         ("main", ["--code", "project/shop/rates.py"], (2, ["does not define Model"])),
     ],
 )
-def test_code_that_nobody_vouched_for(
+def test_untrusted_user_code(
     trained: Path, model: str, arguments: list[str], expected: tuple[int, list[str]], tmp_path: Path
 ) -> None:
     (tmp_path / "project").symlink_to(trained)
@@ -190,7 +190,7 @@ def test_a_link_out_of_the_folder_stops_the_package(trained: Path, tmp_path: Pat
     assert not (tmp_path / "bundle").exists()
 
 
-def test_inspect_tells_where_the_code_is(trained: Path) -> None:
+def test_inspect_prints_the_location_of_user_code(trained: Path) -> None:
     done = modelpack("inspect", "own.pkl", cwd=trained)
     assert done.returncode == 3
     shown = [line.split() for line in done.stdout.splitlines()]

@@ -109,7 +109,7 @@ def test_cosign_accepts_it(pushed: str, keys: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-def test_without_a_key_it_says_that_nobody_vouches(pushed: str) -> None:
+def test_verify_without_a_key_reports_no_signature(pushed: str) -> None:
     done = modelpack("verify", pushed, "--no-smoke", "--quiet")
     assert done.returncode == 0, done.stderr
     assert "the author is not known" in done.stdout

@@ -1,4 +1,4 @@
-"""What a client sees, over Flask's test client, of models that were trained here."""
+"""Responses to a Flask test client, from models trained here."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def test_many_errors_are_listed_up_to_a_bound(iris):
 @pytest.mark.parametrize(
     "document", [[], {"instances": []}, {"instances": {}}, {"instances": [], "x": 1}, 3, None, "a"]
 )
-def test_what_holds_no_rows_is_refused(iris, document):
+def test_body_without_rows_is_refused(iris, document):
     assert post(iris, document).status_code == 422
 
 

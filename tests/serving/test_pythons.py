@@ -74,7 +74,7 @@ def test_what_is_imported_and_called_was_there_in_the_oldest(folder: Path) -> No
     assert done.returncode == 0, done.stdout
 
 
-def test_a_later_function_would_be_told(tmp_path: Path) -> None:
+def test_function_of_a_newer_python_is_reported(tmp_path: Path) -> None:
     (tmp_path / "new.py").write_text("name = 'a'.removesuffix('b')\n")
     done = vermin(tmp_path)
     assert done.returncode == 1

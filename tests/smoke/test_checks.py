@@ -587,7 +587,7 @@ def test_without_rows_there_is_nothing_to_compare() -> None:
         (-1e308, 1e308, float("inf")),
     ],
 )
-def test_how_far_two_answers_are_apart(expected: object, got: object, apart: float) -> None:
+def test_relative_difference_of_two_answers(expected: object, got: object, apart: float) -> None:
     assert relative_difference(expected, got) == pytest.approx(apart, rel=1e-9, abs=0)
     assert relative_difference(got, expected) == pytest.approx(apart, rel=1e-9, abs=0)
 

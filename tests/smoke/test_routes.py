@@ -1,4 +1,4 @@
-"""Real services, asked by every route of the parity check."""
+"""Real services, queried by every route of the parity check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The author's own code: which files go into the bundle, and which distributions they need."""
+"""User code: the files that go into the bundle, and the distributions that they need."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_file_in_another_encoding_is_read_as_it_says(tmp_path: Path) -> None:
     ("text", "python"),
     [("x = 1", None), ("(y := 1)", ">=3.8"), ("match x:\n    case 1: pass", ">=3.10")],
 )
-def test_syntax_tells_the_oldest_python(tmp_path: Path, text: str, python: str | None) -> None:
+def test_syntax_determines_the_oldest_python(tmp_path: Path, text: str, python: str | None) -> None:
     assert find(tmp_path, {"shop.py": text}, "shop:M").python == python
 
 

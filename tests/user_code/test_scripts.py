@@ -128,7 +128,7 @@ def test_what_the_script_imports_is_followed(tmp_path: Path) -> None:
     assert list(code.requirements) == ["pyyaml"]
 
 
-def test_what_runs_at_the_start_is_told(tmp_path: Path) -> None:
+def test_line_that_runs_at_service_start_is_reported(tmp_path: Path) -> None:
     write(tmp_path, {"helpers.py": ""})
     assert not any("runs when" in note for note in find(tmp_path, "Model").notes)
     notes = [note for note in find(tmp_path, "predict_all").notes if "runs when" in note]

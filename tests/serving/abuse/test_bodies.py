@@ -1,4 +1,4 @@
-"""Bodies that are too large, that lie about it, and that grow when they are read."""
+"""Bodies that are too large, have a wrong length, or grow when they are decoded."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_what_is_too_large_is_refused_before_it_is_sent(iris):
     assert answer.status == 413
 
 
-def test_a_body_that_breaks_off_is_told_so(iris):
+def test_incomplete_body_is_a_400(iris):
     with raw.Client(iris.port) as client:
         client.send(raw.HEAD + b"Content-Length: 100\r\n\r\n" + raw.ROW)
         client.sock.shutdown(1)

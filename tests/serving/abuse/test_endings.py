@@ -1,4 +1,4 @@
-"""Workers that are killed, and services that are told to stop, under load."""
+"""Killed workers and stopped services under load."""
 
 from __future__ import annotations
 

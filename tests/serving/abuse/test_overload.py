@@ -1,4 +1,4 @@
-"""More requests than the model can answer, and predictions that do not end."""
+"""More requests than the model can process, and predictions that do not end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_overload_is_refused_at_once_and_accepted_requests_keep_their_time(patie
     assert refused[len(refused) // 2] < 0.1
 
 
-def test_who_is_refused_is_told_when_to_come_again(patient):
+def test_refused_request_gets_retry_after(patient):
     with ExitStack() as stack:
         clients = [stack.enter_context(raw.Client(patient.port)) for _ in range(9)]
         for client, seconds in zip(clients, [1.0, *[0.0] * 8], strict=True):

@@ -1,4 +1,4 @@
-"""Refusals before a route has seen the request are problems as those of routes are."""
+"""Errors before a route sees the request have the same format as those of routes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that say nothing, that drip, and that do not read."""
+"""Clients that send nothing, send slowly, or do not read."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_others_do_not_notice_slow_clients(iris, figure, what):
 
 
 @pytest.mark.parametrize("what", DRIPS)
-def test_who_drips_is_told_to_go_at_the_deadline(iris, figure, what):
+def test_slow_sender_gets_408_at_the_deadline(iris, figure, what):
     started = time.monotonic()
     assert drip_until_told(iris.port, *DRIPS[what], threading.Event()) == 408
     seconds = time.monotonic() - started

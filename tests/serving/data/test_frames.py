@@ -1,4 +1,4 @@
-"""The estimator gets what its author gave it, to the last bit of its answers."""
+"""The estimator gets the same values as in training, bit for bit."""
 
 from __future__ import annotations
 

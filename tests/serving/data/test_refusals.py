@@ -1,4 +1,4 @@
-"""Which value is told of rows that a model refuses."""
+"""The value that an error names if the model rejects rows."""
 
 from __future__ import annotations
 

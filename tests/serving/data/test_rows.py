@@ -1,4 +1,4 @@
-"""The decoder: its fast way and its exact way must agree, and the fast way must be fast."""
+"""The decoder: its fast path and its exact path agree, and the fast path is fast."""
 
 from __future__ import annotations
 

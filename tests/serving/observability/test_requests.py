@@ -1,4 +1,4 @@
-"""What operators see of requests, and what no client sees: logs, metrics, traces, the token."""
+"""Logs, metrics and traces of requests, the token, and what clients may not see."""
 
 from __future__ import annotations
 

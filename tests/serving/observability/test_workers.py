@@ -1,4 +1,4 @@
-"""What is observed of a real service with two workers: summed, and kept when one is killed."""
+"""Logs and metrics of a service with two workers: summed, and kept when one is killed."""
 
 from __future__ import annotations
 

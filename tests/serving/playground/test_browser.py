@@ -1,4 +1,4 @@
-"""The playground in a real browser, against real gunicorn: what a person sees and does."""
+"""The playground in a real browser, with a real service."""
 
 from __future__ import annotations
 

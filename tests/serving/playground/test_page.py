@@ -1,4 +1,4 @@
-"""What `GET /` answers to whom, and what the page may do."""
+"""The page at `GET /`: the clients that get it, and what it may do."""
 
 from __future__ import annotations
 

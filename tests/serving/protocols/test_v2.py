@@ -1,4 +1,4 @@
-"""What V2 takes and refuses: shapes, sizes, datatypes, headers; and never a 5xx."""
+"""The V2 protocol: shapes, sizes, datatypes and headers of valid and invalid requests."""
 
 from __future__ import annotations
 
@@ -350,7 +350,7 @@ def in_lists(value):
         ({**GOOD, "shape": [], "data": [1]}, 422, "expected the shape [n, 4], got []"),
         ({**GOOD, "shape": [0, 4], "data": []}, 422, "contains no rows"),
         ({**GOOD, "shape": [0, 2**62], "data": []}, 422, "contains no rows"),
-        ({**GOOD, "shape": [10001, 4], "data": [1] * 40004}, 413, "a request takes 10000"),
+        ({**GOOD, "shape": [10001, 4], "data": [1] * 40004}, 413, "at most 10000 rows, got 10001"),
         ({**GOOD, "data": [[1, 2], [3, 4]]}, 400, "expected lists of 4 values"),
         ({**GOOD, "data": [1, [2], 3, 4]}, 422, 'column "x1": expected a finite number of FP64'),
         ({**GOOD, "data": {}}, 400, "expected data, a list, got an object"),
@@ -472,7 +472,7 @@ def test_columns_must_fit_together(clients):
     assert (
         answer.json["error"] == 'Column "visit": expected the name of an input, got an unknown one.'
     )
-    assert ask(clients("iris")).json["error"].startswith("There are no inputs")
+    assert ask(clients("iris")).json["error"].startswith("The request contains no inputs")
 
 
 def test_binary_data_alone_must_be_whole_rows_of_one_input(clients):

@@ -1,4 +1,4 @@
-"""Models of classes that their author wrote, loaded as the service does."""
+"""Models with classes of user code, loaded as the service does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that return something else than one answer for each row."""
+"""Models that do not return one prediction per row."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_classifier_gives_labels_and_probabilities(targets, suffix, tmp_path):
     assert np.array_equal(np.array(rows, np.float32), again.predict_proba(X))
 
 
-def test_booster_alone_gives_what_a_booster_gives(tmp_path):
+def test_bare_booster_predicts_like_the_library(tmp_path):
     parameters = {"objective": "binary:logistic", "nthread": 1}
     model = xgboost.train(parameters, xgboost.DMatrix(X, TWO), 4)
     path = tmp_path / "model.json"

@@ -1,4 +1,4 @@
-"""The inner wall: what a process gives up before it has a model in its hands."""
+"""The restrictions that a process sets on itself before it loads a model."""
 
 from __future__ import annotations
 

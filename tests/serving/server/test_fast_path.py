@@ -1,4 +1,4 @@
-"""Plain requests are answered without Flask, and nobody can tell."""
+"""The fast path responds exactly as Flask does."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_the_response_is_the_one_that_flask_gives(app, desk, service, name):
     assert split_response(response) == split_response(flask_response(app, job.request, body))
 
 
-def test_ids_of_the_client_are_told_back(desk):
+def test_request_id_of_the_client_is_returned(desk):
     body = instances(ROW)
     trace = f"00-{'a' * 32}-{'b' * 16}-01"
     for request_id in ("first", "second"):  # the second head differs in nothing else
@@ -246,7 +246,7 @@ def test_long_texts_are_left_to_the_thread(tmp_path, monkeypatch):
     assert handle_jobs(desk, make_job(desk, instances(["good " * 600]))) == [b""]
 
 
-def test_a_token_is_asked_for(service, monkeypatch):
+def test_token_is_required(service, monkeypatch):
     token = "0123456789abcdef" * 2
     desk = fast_path.FastPath.for_app(application_of(service, monkeypatch, MODELPACK_TOKEN=token))
     body = instances(ROW)
@@ -435,7 +435,7 @@ def test_a_model_that_looks_at_all_rows_is_asked_alone(tmp_path):
     assert not service.runner.can_batch
 
 
-def test_code_of_the_author_is_asked_alone(tmp_path):
+def test_requests_to_user_code_are_not_batched(tmp_path):
     inputs = (Field("seconds", "number", example=0.001),)
     trained = serving_models.Trained(Stubborn(), Signature(inputs, ()), "regressor")
     assert not load_service(trained, tmp_path, "pickle").runner.can_batch
@@ -472,7 +472,7 @@ def metric(server, name: str) -> float:
     return float(re.search(rf"(?m)^{name} (\S+)$", text)[1])
 
 
-def test_the_signature_tells_what_predicts(service, tmp_path):
+def test_signature_describes_what_predicts(service, tmp_path):
     reason = "same bits as the estimator on 86 rows"
     assert runner_facts(service) == {"kind": "plan", "reason": reason, "merges": True}
     neighbours = load_service(regressor(KNeighborsRegressor(3)), tmp_path)

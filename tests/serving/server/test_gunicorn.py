@@ -1,4 +1,4 @@
-"""A bundle under gunicorn, as it is in the image: its own copy of serving, several workers."""
+"""A bundle under gunicorn with several workers, using its own copy of serving."""
 
 from __future__ import annotations
 

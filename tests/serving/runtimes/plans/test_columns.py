@@ -1,4 +1,4 @@
-"""What comes before the final estimator, by its plan: columns scaled, filled, encoded, joined."""
+"""Plans of the steps before the final estimator: scale, impute, encode, join columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Families of estimators behind each other."""
+"""Plans of pipelines of estimators."""
 
 from __future__ import annotations
 

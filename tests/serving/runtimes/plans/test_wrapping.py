@@ -1,4 +1,4 @@
-"""Estimators made of others, side by side, by their plans."""
+"""Plans of meta-estimators."""
 
 from __future__ import annotations
 
