@@ -30,6 +30,7 @@ from modelpack.cli.options import (
     MODEL,
     OUTPUT,
     REPORTS,
+    ROW_FORMATS,
     SLIM,
     TRUST,
     build_options,
@@ -369,7 +370,7 @@ def predict_command(
 @click.option(
     "--example",
     type=FILE,
-    help="Rows to compare (csv, json, jsonl, npy, parquet; default: recorded or generated)",
+    help=f"Rows to compare ({ROW_FORMATS}; default: recorded or generated)",
 )
 @click.option(
     "--tolerance",

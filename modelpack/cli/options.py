@@ -140,11 +140,12 @@ REPORTS = (
     click.option("--report", type=FILE, help="Write the smoke report as JSON to this file"),
     click.option("--junit", type=FILE, help="Write the smoke report as JUnit XML to this file"),
 )
+ROW_FORMATS = "csv, json, jsonl, npy, parquet"  # as parity/row_files.py reads: a test compares
 EXAMPLE = (
     click.option(
         "--example",
         type=FILE,
-        help="Rows to predict (csv, json, jsonl, npy, parquet; default: generated)",
+        help=f"Rows to predict ({ROW_FORMATS}; default: generated)",
     ),
 )
 EXPECTED = (

@@ -61,7 +61,7 @@ class Subject:
 
     @cached_property
     def ours(self) -> Mapping[str, Entry]:
-        """The `files` that are not in the base image."""
+        """The `files` that are not in the base image, or have changed since."""
         return {path: entry for path, entry in self.files.items() if self.base.get(path) != entry}
 
     @cached_property

@@ -58,8 +58,18 @@ def value_positions(table: Table, signature: Signature) -> list[int | None]:
     if width == len(names) and not (signature.named and table.columns is not None):
         return list(range(width))
     if signature.named and table.columns is not None:
-        raise validation_error(f"name none of the model's inputs ({join_names(names)})")
-    raise validation_error(f"have {width} values, but the model takes {len(names)}")
+        problem = f"name none of the model's inputs ({join_names(names)})"
+    else:
+        problem = f"have {width} values, but the model takes {len(names)}"
+    raise validation_error(problem + _header_note(table))
+
+
+def _header_note(table: Table) -> str:
+    """Return what a CSV file with a wrong separator was read as."""
+    if not table.is_text or not table.columns:
+        return ""
+    header = ascii(",".join(table.columns))[:60]
+    return f": the first line was read as column names separated by commas, {header}"
 
 
 def _value(field: Field, cell: Any, row: int, is_text: bool) -> Scalar:

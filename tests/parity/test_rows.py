@@ -13,10 +13,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from modelpack.cli.options import ROW_FORMATS
 from modelpack.errors import UsageError
 from modelpack.parity import rows as parity_rows
 from modelpack.parity.merge import with_examples
-from modelpack.parity.row_files import Table, read_table
+from modelpack.parity.row_files import READERS, Table, read_table
 from modelpack.parity.rows import MAX_ROWS, align
 from modelpack.types import Field, ModelSpec, Signature
 
@@ -107,6 +108,10 @@ def test_a_great_file_is_cut() -> None:
     [
         (Table(("age", "paid"), [[1, True]]), "lack 1 inputs of the model (city)"),
         (Table(("a", "b", "c"), [[1, "Bonn", True]]), "name none of the model's inputs"),
+        (
+            Table(("age;city;paid",), [["1;Bonn;1"]], is_text=True),
+            "the first line was read as column names separated by commas, 'age;city;paid'",
+        ),
         (Table(None, [[1, "Bonn"]]), "have 2 values, but the model takes 3"),
         (Table(None, [["old", "Bonn", True]]), "contain 'old' in row 0, column age"),
         (Table(None, [[1, "Bonn", True], [1, 7, True]]), "contain 7 in row 1, column city"),
@@ -214,3 +219,7 @@ def test_real_rows_come_first():
 def test_no_rows_are_made_up_of_nothing() -> None:
     assert parity_rows.synthetic_rows(signature()) == ()
     assert parity_rows.synthetic_rows(signature(Field("x0", "any"))) == ()
+
+
+def test_help_names_each_format_of_rows() -> None:
+    assert ROW_FORMATS.split(", ") == [suffix.removeprefix(".") for suffix in READERS]

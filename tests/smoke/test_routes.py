@@ -12,8 +12,9 @@ from gunicorn_server import serve
 from serving_models import Trained, build_spec, render_bundle
 
 from modelpack.parity.compare import relative_difference
+from modelpack.serving.media import MEDIA
 from modelpack.smoke.probe import Probe
-from modelpack.smoke.routes import ROUTES, Route
+from modelpack.smoke.routes import ROUTES, BodyRoute, Route
 from modelpack.types import RunningService
 
 ROWS: dict[str, list[list[Any]]] = {
@@ -64,6 +65,27 @@ def test_a_route_gives_what_the_estimator_does(
             )
             == 0.0
         )
+
+
+class RequestSentError(Exception):
+    """The media type of a request that was about to be sent."""
+
+
+def record_media_type(path: str, body: bytes, content_type: str) -> None:
+    raise RequestSentError(content_type.partition(";")[0])
+
+
+def test_each_media_type_is_sent_by_a_route() -> None:
+    signature = serving_models.iris().signature
+    model = SimpleNamespace(signature=signature)
+    probe = cast("Probe", SimpleNamespace(model=model, post_raw=record_media_type))
+    sent = {route.content_type for route in ROUTES if isinstance(route, BodyRoute)}
+    for route in ROUTES:
+        if isinstance(route, Route) and route.name.startswith("POST /predict"):
+            with pytest.raises(RequestSentError) as caught:
+                route.query(probe, ROWS["iris"])
+            sent.add(str(caught.value))
+    assert [medium.TYPES for medium in MEDIA if sent.isdisjoint(medium.TYPES)] == []
 
 
 def estimator_values(trained: Trained, method: str, groups: list[list[list[Any]]]) -> list[Any]:

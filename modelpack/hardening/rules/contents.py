@@ -67,6 +67,7 @@ def _is_same_program(before: Entry | None, now: Entry) -> bool:
 INSTALLERS = re.compile(
     r"opt/venv/.*site-packages/(?P<name>pip|setuptools|wheel|pkg_resources|_distutils_hack)/.*"
 )
+# `.git` breaks the rule `secrets`, because it may hold credentials. One defect breaks one rule.
 LEFTOVERS = {
     r"(.*/)?\.cache/.+": "is part of a cache",
     r"root/.+": "is in the home folder of root",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from modelpack.smoke.routes import pandas, rest, v2
-from modelpack.smoke.routes.pandas import BodyRoute
-from modelpack.smoke.routes.rest import Route
+from modelpack.smoke.routes import dataframes, predict, v2
+from modelpack.smoke.routes.dataframes import BodyRoute
+from modelpack.smoke.routes.route import Route
 
 ROUTES: tuple[Route | BodyRoute, ...] = (
-    *rest.PREDICT_ROUTES,
-    *pandas.ROUTES,
-    *rest.INVOCATION_ROUTES,
-    *rest.V1_ROUTES,
+    *predict.PREDICT_ROUTES,
+    *dataframes.ROUTES,
+    *predict.INVOCATION_ROUTES,
+    *predict.V1_ROUTES,
     *v2.ROUTES,
 )
 

@@ -9,7 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelpack.smoke.probe import CheckFailedError, Probe, Response, shorten
-from modelpack.smoke.routes.rest import Route, Rows, are_floats, input_names, is_numeric, model_path
+from modelpack.smoke.routes.route import (
+    Route,
+    Rows,
+    are_floats,
+    input_names,
+    is_numeric,
+    model_path,
+)
 from modelpack.types import Answers, ModelSpec, Scalar
 
 HEADER = "Inference-Header-Content-Length"

@@ -24,7 +24,7 @@ from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 from modelpack.serving.problems import Problem
 from modelpack.serving.protocols.v2 import datatypes, outputs
 from modelpack.smoke.probe import Response
-from modelpack.smoke.routes import rest, v2
+from modelpack.smoke.routes import predict, v2
 from modelpack.types import Field, Signature
 
 HEADER = "Inference-Header-Content-Length"
@@ -314,7 +314,9 @@ def test_the_routes_of_the_parity_check_read_the_answers(clients, tmp_path, name
     spec = build_spec(tmp_path / "saved", trained)
     model_input = [row[0] for row in rows] if name == "texts" else np.array(rows, object)
     predictions = getattr(trained.model, trained.method)(model_input).tolist()
-    usable = [r for r in (*rest.V1_ROUTES, *v2.ROUTES) if r.supports(spec) and r.can_encode(rows)]
+    usable = [
+        r for r in (*predict.V1_ROUTES, *v2.ROUTES) if r.supports(spec) and r.can_encode(rows)
+    ]
     assert len(usable) == routes
     for route in usable:
         got = route.query(AsProbe(clients(name), spec), rows)

@@ -17,7 +17,7 @@ from serving_models import Trained, build_spec, people, render_bundle
 from tritonclient.utils import InferenceServerException
 
 from modelpack.smoke.probe import Probe
-from modelpack.smoke.routes import rest, v2
+from modelpack.smoke.routes import predict, v2
 
 ROWS = np.array([[5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0], [0.1 + 0.2, 1 / 3, 1e-9, 7.0]])
 
@@ -226,7 +226,7 @@ def test_the_routes_of_the_parity_check_agree_with_the_model(name, request):
     else:
         answers = (expected.predict(rows), expected.predict_proba(rows))
     probe = Probe(AtAddress(f"http://{served.address}"), served.spec)
-    routes = [route for route in (*rest.V1_ROUTES, *v2.ROUTES) if route.supports(served.spec)]
+    routes = [route for route in (*predict.V1_ROUTES, *v2.ROUTES) if route.supports(served.spec)]
     assert len(routes) == (4 if name == "iris" else 2)
     for route in routes:
         got = route.query(probe, rows)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from modelpack.smoke.routes.rest import parse_answers, post_rows
+from modelpack.smoke.routes.route import parse_answers, post_rows
 
 if TYPE_CHECKING:
     from modelpack.smoke.probe import Probe
-    from modelpack.smoke.routes.rest import Rows
+    from modelpack.smoke.routes.route import Rows
     from modelpack.types import Answers, Body, ModelSpec, Reference
 
 
