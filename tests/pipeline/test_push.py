@@ -278,15 +278,25 @@ def test_an_interrupt_ends_it_at_once(image_name, names):
 @pytest.mark.parametrize(
     ("engine_message", "kind", "why", "hint"),
     [
-        ("http: server gave HTTP response to HTTPS client", UsageError, "no TLS", "insecure-reg"),
+        (
+            "http: server gave HTTP response to HTTPS client",
+            UsageError,
+            "does not use TLS",
+            "insecure-reg",
+        ),
         (
             "tls: x509: certificate signed by unknown",
             UsageError,
-            "vouches",
+            "trusted authority",
             "/certs.d/a.test/ca.crt",
         ),
         ("denied: requested access to x is denied", UsageError, "denies", "docker login a.test as"),
-        ("unauthorized: authentication required", UsageError, "who you are", "docker login a.test"),
+        (
+            "unauthorized: authentication required",
+            UsageError,
+            "requires a login",
+            "docker login a.test",
+        ),
         ("net/http: TLS handshake timeout", UsageError, "in time", "later"),
         ("received unexpected HTTP status: 413", BuildFailedError, "too large", "limit"),
         ("received unexpected HTTP status: 500", BuildFailedError, "500", "Try again"),
