@@ -1,8 +1,10 @@
 """Frames, indexes and arrays of pandas whose parts do not fit each other are refused unloaded."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
+import opcodes
 import pandas as pd
 import pytest
 from altered_models import (
@@ -368,3 +370,25 @@ def test_frames_of_all_releases_pass(path):
     safety = inspect(OLD / path).safety
     assert [f.message for f in safety.findings if f.code != "not-a-model"] == []
     assert safety.verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"cpandas.arrays\nDatetimeArray\n", b"cnumpy\nndarray\n"),
+        (b"cpandas.arrays\nDatetimeArray\n", b"cpandas.core.frame\nDataFrame\n"),
+        (b"N\x87", b"]\x87"),
+    ],
+    ids=["class of numpy", "frame", "state as an argument"],
+)
+def test_arrays_of_pandas_are_built_with_their_own_class(tmp_path, old, new):
+    data = pickle.dumps(pd.array(pd.to_datetime(["2020-01-01"])), 2)
+    assert inspect_array(tmp_path, data) == "pass"
+    assert data.count(old) >= 1
+    assert inspect_array(tmp_path, data.replace(old, new, 1)) == "refuse"
+
+
+def inspect_array(folder, data: bytes) -> str:
+    path = folder / "model.pkl"
+    path.write_bytes(opcodes.pickled(opcodes.new(opcodes.SCALER, mean_=data[2:-1]), 2))
+    return inspect(path).safety.verdict
