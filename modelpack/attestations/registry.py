@@ -72,15 +72,15 @@ def attach_attestations(target: RegistryImage, signer: Signer | None = None) -> 
     Raises:
         ModelpackError: The registry refuses, or the image is damaged.
     """
-    named, data = target.repository.manifest()
+    top, data = target.repository.manifest()
     if signer:
-        _sign(target, named.digest, signer)
+        _sign(target, top.digest, signer)
     index = oci_image.parse_json(data)
     if "manifests" not in index:
-        return _attach(target, named, signer)
+        return _attach_documents(target, top, signer)
     listed = oci_image.descriptors(index, "manifests")
     images = [entry for entry in listed if not entry.platform.startswith("unknown/")]
-    results = [_attach(target, entry, signer) for entry in images]
+    results = [_attach_documents(target, entry, signer) for entry in images]
     return all(results)
 
 
@@ -94,23 +94,23 @@ def find_attestations(
     Raises:
         ModelpackError: The image cannot be read, or does not exist for the platform.
     """
-    named, _ = target.repository.manifest()
-    image = oci_image.image(target.store, named, platform)
-    return image, _attached_documents(target, named.digest, image.digest or named.digest)
+    top, _ = target.repository.manifest()
+    image = oci_image.image(target.store, top, platform)
+    return image, _attached_documents(target, top.digest, image.digest or top.digest)
 
 
-def _attached_documents(target: RegistryImage, named: str, digest: str) -> AttachedDocuments:
-    """Read signatures of the `named` index or image, and documents of the image with `digest`."""
-    documents = AttachedDocuments(named)
+def _attached_documents(target: RegistryImage, top_digest: str, digest: str) -> AttachedDocuments:
+    """Read the signatures of an index or image, and the documents of one image by its `digest`."""
+    documents = AttachedDocuments(top_digest)
     try:
-        documents = replace(documents, signatures=_parts(target, named, "sig"))
+        documents = replace(documents, signatures=_parts(target, top_digest, "sig"))
         documents = replace(documents, attestations=_parts(target, digest, "att"))
         return replace(documents, attached=_referring_documents(target, digest))
     except ModelpackError as error:
         return replace(documents, refused=error)
 
 
-def _attach(target: RegistryImage, descriptor: Descriptor, signer: Signer | None) -> bool:
+def _attach_documents(target: RegistryImage, descriptor: Descriptor, signer: Signer | None) -> bool:
     image = oci_image.image(target.store, descriptor)
     if signer:
         _sign(target, descriptor.digest, signer)
@@ -126,7 +126,7 @@ def _attach(target: RegistryImage, descriptor: Descriptor, signer: Signer | None
         referrers.attach(target.repository, descriptor, kind, [blob_from_bytes(text, kind)])
     if signer:
         predicates = {sbom.PREDICATE: oci_image.parse_json(bom), provenance.PREDICATE: predicate}
-        _attest(target, descriptor.digest, predicates, signer)
+        _sign_predicates(target, descriptor.digest, predicates, signer)
     return True
 
 
@@ -153,7 +153,7 @@ def _sign(target: RegistryImage, digest: str, signer: Signer) -> None:
         )
 
 
-def _attest(
+def _sign_predicates(
     target: RegistryImage, digest: str, predicates: Mapping[str, Any], signer: Signer
 ) -> None:
     """Sign these predicates, by type, unless they are signed already."""

@@ -114,7 +114,8 @@ def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment, Co
     return model, environment, from_json(Code, document.get("code", {}))
 
 
-def _manifest(contents: BundleContents) -> str:
+def create_manifest(contents: BundleContents) -> str:
+    """Return the text of modelpack.json."""
     described = to_json(contents.environment)
     del described["lock"], described["build_lock"]
     document: Mapping[str, Any] = {

@@ -1,4 +1,4 @@
-"""Renders a bundle atomically."""
+"""Write the folder of a bundle: Dockerfile, lock, model, service."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from modelpack.bundle.manifest import (
     LOCALES,
     LOCK,
     MANIFEST,
-    _manifest,
+    create_manifest,
     example,
 )
 from modelpack.bundle.templates import TEMPLATES, render_template
@@ -47,13 +47,13 @@ MODEL_FILES = {
     "catboost": "model/model.cbm",
     "onnx": "model/model.onnx",
 }
-KINDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}
+TASK_WORDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}
 CODE = "code"  # folder of the author's modules
 PARTS = {name for _, name in TEMPLATES} | {
     MANIFEST, LOCK, BUILD_LOCK, SBOM, PROVENANCE, CODE, "model", "modelpack", "__pycache__"
 }  # fmt: skip
-CARRIED = ("assembly", "serving")  # parts of this package that are copied into a bundle
-COPIED = {".py", ".html", ".css", ".js"}  # suffixes of their files
+COPIED_PARTS = ("assembly", "serving")  # parts of this package that are copied into a bundle
+COPIED_SUFFIXES = {".py", ".html", ".css", ".js"}  # suffixes of their files
 
 _NO_CODE = Code()
 
@@ -76,7 +76,7 @@ def render(  # noqa: PLR0913 - the values of the flow
         ModelRefusedError: The model or the author's code has changed since the inspection.
     """
     target = Path(directory).resolve()
-    bundle = Bundle(str(target), _packed(spec), environment, code, base.slim)
+    bundle = Bundle(str(target), _with_bundle_paths(spec), environment, code, base.slim)
     _check_replaceable(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def _write_bundle(folder: Path, model_files: Sequence[ModelFile], contents: Bund
     copies = [folder / file.path for file in contents.model.files]
     for file, copy in zip(model_files, copies, strict=True):
         _copy_model(file, copy)
-    for part in CARRIED:
+    for part in COPIED_PARTS:
         _copy_part(Path(__file__).parents[1] / part, folder / "modelpack" / part)
     for source in contents.code.files:
         _copy_code(source, folder / CODE / source.path)
@@ -112,7 +112,7 @@ def _texts(contents: BundleContents) -> dict[str, str]:
     spec, environment, code = contents.model, contents.environment, contents.code
     context = {
         "spec": spec,
-        "kind": KINDS.get(spec.task, f"A {spec.task}"),
+        "kind": TASK_WORDS.get(spec.task, f"A {spec.task}"),
         "environment": environment,
         "compiler": COMPILER,
         "locales": LOCALES,
@@ -129,7 +129,7 @@ def _texts(contents: BundleContents) -> dict[str, str]:
     rendered = {name: render_template(source, **context) for source, name in TEMPLATES}
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
     written = {name: text for name, text in locks.items() if text or name == LOCK}
-    return {**rendered, **written, MANIFEST: _manifest(contents)}
+    return {**rendered, **written, MANIFEST: create_manifest(contents)}
 
 
 def _check_replaceable(target: Path) -> None:
@@ -144,7 +144,7 @@ def _check_replaceable(target: Path) -> None:
         )
 
 
-def _packed(spec: ModelSpec) -> ModelSpec:
+def _with_bundle_paths(spec: ModelSpec) -> ModelSpec:
     """Return the spec with the paths of its files in the bundle."""
     first, *more = (MODEL_FILES[file.format] for file in spec.files)
     named = [path.replace(".", f"-{number}.") for number, path in enumerate(more, start=2)]
@@ -182,7 +182,7 @@ def _copy_code(file: CodeFile, target: Path) -> None:
 
 
 def _copy_part(part: Path, target: Path) -> None:
-    for source in sorted(path for path in part.rglob("*") if path.suffix in COPIED):
+    for source in sorted(path for path in part.rglob("*") if path.suffix in COPIED_SUFFIXES):
         copy = target / source.relative_to(part)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, copy)
@@ -195,16 +195,16 @@ def _normalise(folder: Path, digests: Mapping[Path, str]) -> None:
     path, size and time, so with one time for all it would miss a retrained model.
     """
     for path in sorted([folder, *folder.rglob("*")], reverse=True):
-        time = MTIME if path.is_dir() else MTIME + _number(digests.get(path) or _sha256(path))
+        seconds = 0 if path.is_dir() else _seconds_of_digest(digests.get(path) or _sha256(path))
         mode = 0o755 if path.is_dir() else 0o444 if path.parent == folder / "model" else 0o644
         path.chmod(mode)
-        os.utime(path, (time, time))
+        os.utime(path, (MTIME + seconds, MTIME + seconds))
 
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _number(sha256: str) -> int:
+def _seconds_of_digest(sha256: str) -> int:
     """Return a number of seconds below 2**30, which is 34 years."""
     return int(sha256[:8], 16) >> 2

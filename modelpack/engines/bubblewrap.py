@@ -1,4 +1,4 @@
-"""Namespaces by bubblewrap.
+"""A sandbox for a local process: the `bwrap` command.
 
 Any user can create them if the kernel allows it. See bwrap(1).
 """
@@ -28,7 +28,7 @@ _MOUNTS = (
     *(arg for path in _SYSTEM for arg in ("--ro-bind-try", path, path)),
     *("--dev", "/dev", "--proc", "/proc", "--size", _TMP_BYTES, "--tmpfs", "/tmp"),  # noqa: S108
 )
-CLOSED = ("--remount-ro", "/dev", "--remount-ro", "/", "--disable-userns")
+LOCK_DOWN = ("--remount-ro", "/dev", "--remount-ro", "/", "--disable-userns")
 
 
 def bwrap_command(
@@ -44,13 +44,16 @@ def bwrap_command(
         readable: Paths that the command may read, in addition to the system.
         variables: The environment of the command.
         directory: The working directory.
-        python: Command of an interpreter. If it does not run in the sandbox, the result is empty.
+        python: Command of an interpreter. It is run in the sandbox once, as a test.
         writable: Paths that the command may write.
+
+    Returns:
+        The arguments before the command; empty if this machine allows no sandbox.
     """
     read = [arg for path in readable for arg in ("--ro-bind", str(path), str(path))]
     write = [arg for path in writable for arg in ("--bind", str(path), str(path))]
     environment = [arg for pair in variables.items() for arg in ("--setenv", *pair)]
-    start = (*UNSHARE_OPTIONS, *_MOUNTS, *read, *environment, *CLOSED)
+    start = (*UNSHARE_OPTIONS, *_MOUNTS, *read, *environment, *LOCK_DOWN)
     if not is_available((*start, *python)):
         return ()
     return (
@@ -59,7 +62,7 @@ def bwrap_command(
         *read,
         *write,
         *environment,
-        *CLOSED,
+        *LOCK_DOWN,
         "--chdir",
         str(directory),
     )

@@ -21,6 +21,7 @@ from modelpack.oci.reference import local_base_reference
 from modelpack.types import BaseImage
 
 HOSTS = {"docker": connection.connect_host, "podman": service.start}
+"""The engines that can build a base image, and the functions that connect to them."""
 
 _DOCKERFILE = """\
 FROM scratch
@@ -104,6 +105,7 @@ def _full_version(interpreter: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+# The service needs none of these. Distributions of this machine would hide those of the lock.
 _UNWANTED_STDLIB = re.compile(
     r"site-packages|__pycache__|pkgconfig|tests?|idlelib|idle_test|turtledemo|tkinter|"
     r".*\.a|.*\.pyc|(_tkinter|nis|_?test\w*|_xx\w+|xx\w+|_ctypes_test)\.cpython-.*\.so"
@@ -158,6 +160,7 @@ def _copy_readable(source: str | Path, target: str | Path) -> None:
 
 
 _ALWAYS = ("ca-certificates", "libcrypt1", "netbase", "tzdata")
+# Folders of /usr/share that only people read; without them the image is smaller.
 _UNWANTED_FILES = ("doc", "man", "info", "locale", "lintian", "bash-completion")
 _NO_SETUID = 'find "$1" -xdev -type f -perm /6000 -exec chmod a-s {} +'
 

@@ -21,7 +21,7 @@ from .methods import replaced, reserved_by_import
 from .nodes import DictNode, Global, Malformed, Node, ObjectNode, children
 from .pickle.machine import Trace
 from .pickle.ndarrays import WRAPPERS
-from .posing import interfaces, posing
+from .posing import memory_interfaces, poses_as
 from .sharing import Walk
 
 UNKNOWN = "unknown-global"
@@ -58,7 +58,7 @@ def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
     findings += interpreted.check(trace.objects)
     findings += formulas.check(trace.objects)
     findings += callables.check(trace.objects)
-    findings += interfaces(nodes)
+    findings += memory_interfaces(nodes)
     return [*findings, *_wrappers(trace), *_references(root, nodes, trace)]
 
 
@@ -153,7 +153,7 @@ def _bad_state(node: ObjectNode) -> str | None:
     return None
 
 
-_STATES = (("bad-state", _bad_state), ("replaced-method", replaced), ("posing", posing))
+_STATES = (("bad-state", _bad_state), ("replaced-method", replaced), ("posing", poses_as))
 """Checks of the states of an object. The last one also checks its items."""
 
 

@@ -28,7 +28,7 @@ _KINDS = {"DataFrame": "dataframe", "Series": "series"}
 _PAIR = 2
 
 
-def posing(node: ObjectNode) -> str | None:
+def poses_as(node: ObjectNode) -> str | None:
     """Return what is wrong if a library would mistake an object of a known class for another."""
     key = class_key(node)
     if not is_known(key):
@@ -39,26 +39,27 @@ def posing(node: ObjectNode) -> str | None:
         for part in state if isinstance(state, tuple) else (state,):
             if any(value != own for value in _values(part, _KIND)):
                 return "its state sets _typ, by which pandas recognises its classes"
-    if module != "collections" and any(map(_is_looked_up, _items(node))):
+    if module != "collections" and any(map(_is_special_name, _item_names(node))):
         return "its items have names that libraries look up in objects"
     return None
 
 
-def interfaces(nodes: Iterable[Node]) -> Iterator[Finding]:
+def memory_interfaces(nodes: Iterable[Node]) -> Iterator[Finding]:
     """Find dicts that describe memory to numpy, and time zones that are paths, once each."""
     messages: dict[str, str] = {}
     seen: set[int] = set()  # lists that several dicts share are visited once
     for node in nodes:
-        values = _values(node, _INTERFACE) if isinstance(node, DictNode) else _second(node)
-        if any(map(_is_type, values)):
+        values = _values(node, _INTERFACE) if isinstance(node, DictNode) else _pair_value(node)
+        if any(map(_may_be_type, values)):
             messages["array-interface"] = "a dict describes the memory of an array to numpy"
-        if isinstance(node, DictNode) and any(_opens(value, seen) for value in _zones(node)):
+        zones = _time_zones(node) if isinstance(node, DictNode) else ()
+        if any(_has_zone_path(value, seen) for value in zones):
             messages["bad-text"] = "a time zone is the path of a file"
     for code, message in messages.items():
         yield Finding(code, message)
 
 
-def _items(node: ObjectNode) -> Iterator[Node]:
+def _item_names(node: ObjectNode) -> Iterator[Node]:
     """Yield the keys of an object that is a dict."""
     old = node.args[-1] if constructed_class(node) is not node.cls else None  # of protocols 0 and 1
     for part in (node.pairs, old):
@@ -66,7 +67,7 @@ def _items(node: ObjectNode) -> Iterator[Node]:
             yield from map(_plain, part.keys)
 
 
-def _is_looked_up(name: Node) -> bool:
+def _is_special_name(name: Node) -> bool:
     is_special = isinstance(name, str) and name.startswith("__") and name.endswith("__")
     return is_special or name == _KIND
 
@@ -81,19 +82,19 @@ def _values(node: Node, name: str) -> Iterator[Node]:
                 yield value
 
 
-def _second(node: Node) -> Iterator[Node]:
+def _pair_value(node: Node) -> Iterator[Node]:
     """Yield the second value of a pair: Python 2 pickles an OrderedDict as pairs."""
     if isinstance(node, list | tuple) and len(node) == _PAIR and _plain(node[0]) == _INTERFACE:
         yield node[1]
 
 
-def _zones(node: DictNode) -> Iterator[Node]:
+def _time_zones(node: DictNode) -> Iterator[Node]:
     for key, value in zip(node.keys, node.values, strict=True):
         if type(key) is str and type(value) in _HOLDING and "dtype" in key:
             yield value
 
 
-def _opens(node: Node, seen: set[int]) -> bool:
+def _has_zone_path(node: Node, seen: set[int]) -> bool:
     """Return whether a string, or one in a list, has a path as its time zone."""
     if not isinstance(node, list | tuple):
         return is_zone_path(node)
@@ -102,7 +103,7 @@ def _opens(node: Node, seen: set[int]) -> bool:
     return any(map(is_zone_path, texts))
 
 
-def _is_type(node: Node) -> bool:
+def _may_be_type(node: Node) -> bool:
     """Return whether numpy may parse it as a type. Words of a vocabulary have numbers."""
     return not isinstance(_plain(node), int | float)
 

@@ -28,7 +28,7 @@ from modelpack.oci.tar import Entry
 _MEMBERS = 10_000
 
 
-def image(path: Path, name: str = "", platform: str | None = None) -> Image:
+def read_image(path: Path, name: str = "", platform: str | None = None) -> Image:
     """Return an image of an archive. The file must stay: layers are read from it when opened.
 
     `name` selects an image, if the archive contains several.
@@ -83,7 +83,7 @@ def _files(folder: Path) -> Iterator[layer_writer.Member]:
 def _list(folder: Path) -> layer_writer.Member:
     """Return Docker's list of the images in an archive."""
     pointer = layout.find_manifest((folder / "index.json").read_bytes(), "")
-    store = layout.Folder(folder)
+    store = layout.LayoutStore(folder)
     names = [pointer.annotations[layout.DOCKER_NAME]] if pointer.annotations else None
     manifest = oci_image.parse_json(store.manifest(pointer))
     if "manifests" in manifest:

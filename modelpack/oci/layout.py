@@ -21,11 +21,11 @@ from modelpack.oci import streams
 from modelpack.oci.image import LAYER_GZIP, Blob, Descriptor, Image, Layer
 from modelpack.oci.streams import HashingReader, damaged_layer
 
-NAME = "org.opencontainers.image.ref.name"
+REF_NAME = "org.opencontainers.image.ref.name"
 DOCKER_NAME = "io.containerd.image.name"  # the full name, which Docker adds to the tag
 
 
-class Folder:
+class LayoutStore:
     """A layout as a `Store`."""
 
     def __init__(self, path: Path) -> None:
@@ -44,7 +44,7 @@ class Folder:
             yield stream
 
 
-def image(path: Path, tag: str = "", platform: str | None = None) -> Image:
+def read_image(path: Path, tag: str = "", platform: str | None = None) -> Image:
     """Return an image of a layout. The directory must stay: layers are read when opened.
 
     Raises:
@@ -57,10 +57,10 @@ def image(path: Path, tag: str = "", platform: str | None = None) -> Image:
             f"{str(path)!r} is not an OCI layout: it has no readable index.json.",
             hint="Give a folder as `skopeo copy ... oci:DIR` writes it.",
         ) from error
-    return oci_image.image(Folder(path), find_manifest(text, tag), platform)
+    return oci_image.image(LayoutStore(path), find_manifest(text, tag), platform)
 
 
-def write(path: Path, images: Sequence[Image], name: str = "") -> Descriptor:
+def write_layout(path: Path, images: Sequence[Image], name: str = "") -> Descriptor:
     """Write a new layout of one image, or of an index of images for several platforms.
 
     `name`, such as "iris:1", is its name for engines.
@@ -104,7 +104,7 @@ def _index(blobs: Blobs, manifests: Sequence[Descriptor]) -> Descriptor:
 
 def _annotations(name: str) -> dict[str, str]:
     """Return the annotations of Docker: podman and skopeo read the first, containerd the second."""
-    return {NAME: name.rpartition(":")[2], DOCKER_NAME: name}
+    return {REF_NAME: name.rpartition(":")[2], DOCKER_NAME: name}
 
 
 def find_manifest(index: bytes, tag: str) -> Descriptor:
@@ -124,7 +124,7 @@ def find_manifest(index: bytes, tag: str) -> Descriptor:
 
 
 def _names(entry: Descriptor) -> set[str]:
-    found = (entry.annotations.get(NAME, ""), entry.annotations.get(DOCKER_NAME, ""))
+    found = (entry.annotations.get(REF_NAME, ""), entry.annotations.get(DOCKER_NAME, ""))
     return {name for name in found if name}
 
 
@@ -213,7 +213,7 @@ def to_docker_media_types(folder: Path) -> Descriptor:
 
 
 def _docker_manifest(folder: Path, pointer: Descriptor) -> Descriptor:
-    manifest = oci_image.parse_json(Folder(folder).manifest(pointer))
+    manifest = oci_image.parse_json(LayoutStore(folder).manifest(pointer))
     converted: dict[str, Any] = {"schemaVersion": 2, "mediaType": _docker(pointer.media_type)}
     if "manifests" in manifest:
         each = oci_image.descriptors(manifest, "manifests")

@@ -17,9 +17,9 @@ from modelpack.oci.image import Image
 Reader = Callable[[Path, str, "str | None"], Image]
 
 LOCATION_READERS: dict[str, Reader] = {
-    "oci": layout.image,
-    "oci-archive": archive.image,
-    "docker-archive": archive.image,
+    "oci": layout.read_image,
+    "oci-archive": archive.read_image,
+    "docker-archive": archive.read_image,
 }
 
 

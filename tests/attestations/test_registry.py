@@ -250,7 +250,7 @@ def layout_path(tmp_path_factory: pytest.TempPathFactory, folder_of_bundle: Path
     """A layout with an image for two platforms."""
     images = [platform_of(folder_of_bundle, name) for name in ("amd64", "arm64")]
     path = tmp_path_factory.mktemp("laid") / "layout"
-    layout.write(path, images, "iris:1")
+    layout.write_layout(path, images, "iris:1")
     return path
 
 
@@ -260,7 +260,7 @@ def test_index_and_each_platform_image_are_signed(
     reference = f"{registry}/team/platforms:1"
     with connect(reference) as repository:
         top = layout.find_manifest((layout_path / "index.json").read_bytes(), "")
-        push.push(layout.Folder(layout_path), top, repository, lambda *_: None)
+        push.push(layout.LayoutStore(layout_path), top, repository, lambda *_: None)
     with attestations_registry.open_registry_image(reference) as place:
         attestations_registry.attach_attestations(place, signer)
     verifier = keys.verifier(folder / "cosign.pub")

@@ -67,7 +67,7 @@ def test_items_of_an_object_are_no_protocols(name, how, tmp_path, monkeypatch):
     assert found.safety.verdict == "refuse"
     assert "posing" in codes(found)
     monkeypatch.setattr(policy, "_STATES", policy._STATES[:-1])
-    monkeypatch.setattr(policy, "interfaces", lambda _: ())
+    monkeypatch.setattr(policy, "memory_interfaces", lambda _: ())
     assert saved(altered, tmp_path / "again", how).safety.verdict == "pass"
 
 
@@ -225,5 +225,6 @@ def test_lists_that_dicts_share_cost_once(monkeypatch):
 
     monkeypatch.setattr(posing, "_plain", counted)
     shared = ["a"] * 1_000
-    assert list(posing.interfaces([posing.DictNode(["dtype"], [shared]) for _ in range(100)])) == []
+    dicts = [posing.DictNode(["dtype"], [shared]) for _ in range(100)]
+    assert list(posing.memory_interfaces(dicts)) == []
     assert looked["values"] < 2_000

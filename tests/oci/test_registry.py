@@ -59,8 +59,8 @@ def image(tmp_path):
     ]
     rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
     config = {"os": "linux", "architecture": "amd64", "rootfs": rootfs}
-    top = layout.write(tmp_path / "layout", [oci.Image(config, tuple(layers))])
-    return layout.Folder(tmp_path / "layout"), top
+    top = layout.write_layout(tmp_path / "layout", [oci.Image(config, tuple(layers))])
+    return layout.LayoutStore(tmp_path / "layout"), top
 
 
 def push(image, name: str, **options) -> list[tuple[str, int, int]]:
@@ -118,8 +118,8 @@ def test_images_for_several_platforms(tmp_path, registry):
             "rootfs": {"diff_ids": [layer.diff_id]},
         }
         built.append(oci.Image(config, (layer,)))
-    top = layout.write(tmp_path / "layout", built)
-    push((layout.Folder(tmp_path / "layout"), top), f"{registry}/a/both:1")
+    top = layout.write_layout(tmp_path / "layout", built)
+    push((layout.LayoutStore(tmp_path / "layout"), top), f"{registry}/a/both:1")
     assert small(f"{registry}/a/both:1", platform="linux/arm64") == b"arm64"
 
 

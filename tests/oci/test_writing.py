@@ -124,7 +124,7 @@ def test_invalid_entry_is_reported(tmp_path, it, data, why):
 
 
 def test_a_layout_is_read_as_it_was_written(tmp_path):
-    pointer = layout.write(tmp_path / "layout", [image(tmp_path / "layer")], "a/b:1")
+    pointer = layout.write_layout(tmp_path / "layout", [image(tmp_path / "layer")], "a/b:1")
     with oci.open_image(f"oci:{tmp_path}/layout:1") as found:
         assert found.digest == pointer.digest
         assert found.config["config"] == CONFIG["config"]
@@ -133,7 +133,7 @@ def test_a_layout_is_read_as_it_was_written(tmp_path):
 
 def test_what_is_written_twice_has_the_same_bytes(tmp_path):
     for name in ("one", "two"):
-        layout.write(tmp_path / name, [image(tmp_path / f"{name}.layer")], "a/b:1")
+        layout.write_layout(tmp_path / name, [image(tmp_path / f"{name}.layer")], "a/b:1")
         archive.write(tmp_path / f"{name}.tar", tmp_path / name)
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
 
@@ -141,10 +141,10 @@ def test_what_is_written_twice_has_the_same_bytes(tmp_path):
 def test_layers_are_copied_as_they_are_or_else_compressed(tmp_path):
     plain = images.layer(images.file("a", b"1" * 5000))
     config = {**CONFIG, "rootfs": {"diff_ids": [plain.diff_id]}}
-    layout.write(tmp_path / "one", [oci.Image(config, (plain,))])
+    layout.write_layout(tmp_path / "one", [oci.Image(config, (plain,))])
     with oci.open_image(f"oci:{tmp_path}/one") as one:
         assert one.layers[0].blob.size < 1000
-        layout.write(tmp_path / "two", [one])
+        layout.write_layout(tmp_path / "two", [one])
     with oci.open_image(f"oci:{tmp_path}/two") as two:
         assert two.layers[0].blob.digest == one.layers[0].blob.digest
         assert two.digest == one.digest
@@ -155,18 +155,18 @@ def test_a_layer_that_is_damaged_is_not_copied_and_nothing_is_left(tmp_path):
     it = image(tmp_path / "other")
     (tmp_path / "other").write_bytes((tmp_path / "layer").read_bytes() + b"1")
     with pytest.raises(UsageError, match="A layer of the image is damaged"):
-        layout.write(tmp_path / "layout", [it])
+        layout.write_layout(tmp_path / "layout", [it])
     plain = replace(it.layers[0], blob=None, diff_id=images.digest(b""))
     with pytest.raises(UsageError, match="A layer of the image is damaged"):
-        layout.write(tmp_path / "layout", [replace(it, layers=(plain,))])
+        layout.write_layout(tmp_path / "layout", [replace(it, layers=(plain,))])
     assert {path.name for path in tmp_path.iterdir()} == {"layer", "other"}
 
 
 def test_nothing_is_overwritten(tmp_path):
     it = image(tmp_path / "layer")
-    layout.write(tmp_path / "layout", [it])
+    layout.write_layout(tmp_path / "layout", [it])
     with pytest.raises(UsageError, match="already exists"):
-        layout.write(tmp_path / "layout", [it])
+        layout.write_layout(tmp_path / "layout", [it])
     with pytest.raises(UsageError, match="already exists"):
         archive.write(tmp_path / "layer", tmp_path / "layout")
 
@@ -174,7 +174,7 @@ def test_nothing_is_overwritten(tmp_path):
 def test_images_for_several_platforms_have_an_index(tmp_path):
     one = image(tmp_path / "one")
     two = replace(one, config={**one.config, "architecture": "arm64", "variant": "v8"})
-    pointer = layout.write(tmp_path / "layout", [one, two], "a/b:1")
+    pointer = layout.write_layout(tmp_path / "layout", [one, two], "a/b:1")
     assert pointer.media_type == oci_image.INDEX
     archive.write(tmp_path / "archive", tmp_path / "layout")
     for place in (f"oci:{tmp_path}/layout", f"oci-archive:{tmp_path}/archive"):
@@ -188,7 +188,7 @@ def test_images_for_several_platforms_have_an_index(tmp_path):
 @pytest.fixture
 def written(tmp_path):
     name = f"modelpack-test/oci:{secrets.token_hex(6)}"
-    layout.write(tmp_path / "layout", [image(tmp_path / "layer")], name)
+    layout.write_layout(tmp_path / "layout", [image(tmp_path / "layer")], name)
     archive.write(tmp_path / "archive", tmp_path / "layout")
     return name
 

@@ -48,7 +48,9 @@ def load(folder, name: str, files: dict[str, bytes], engine: str = "docker") -> 
     layers = [images.layer(images.file(path, data)) for path, data in files.items()]
     config = {"os": "linux", "architecture": "amd64", "config": CONFIG}
     rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
-    layout.write(folder / "layout", [oci.Image({**config, "rootfs": rootfs}, tuple(layers))], name)
+    layout.write_layout(
+        folder / "layout", [oci.Image({**config, "rootfs": rootfs}, tuple(layers))], name
+    )
     archive.write(folder / "archive", folder / "layout")
     command = [engine, "load", "-qi", folder / "archive"]
     subprocess.run(command, check=True, capture_output=True)

@@ -50,7 +50,7 @@ def bases(engine, tmp_path_factory):
     with oci.open_image(f"docker-archive:{folder / 'base.tar'}") as image:
         for each, libraries in (("whole", LIBRARIES), ("lacking", LIBRARIES[1:])):
             pair = [image, foreign(folder, base.python, libraries)]
-            oci.layout.write(folder / each, pair, name)
+            oci.layout.write_layout(folder / each, pair, name)
     (folder / "base.tar").unlink()
     return f"oci:{folder}"
 

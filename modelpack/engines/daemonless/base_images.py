@@ -293,7 +293,7 @@ def _names(path: Path, typed: str) -> list[str]:
             return [str(name) for entry in entries for name in entry.get("RepoTags") or ()]
         index = members.document("index.json")
     annotations = layout.find_manifest(index, typed).annotations
-    return [annotations[key] for key in (layout.DOCKER_NAME, layout.NAME) if key in annotations]
+    return [annotations[key] for key in (layout.DOCKER_NAME, layout.REF_NAME) if key in annotations]
 
 
 def _is_name(text: str) -> bool:

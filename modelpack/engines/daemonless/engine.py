@@ -219,7 +219,8 @@ class DaemonlessStore:
         ):
             index = oci_image.parse_json((path / "index.json").read_bytes())
             (pointer,) = oci_image.descriptors(index, "manifests")
-            return registry_push.push(layout.Folder(path), pointer, repository, on_progress).digest
+            store = layout.LayoutStore(path)
+            return registry_push.push(store, pointer, repository, on_progress).digest
 
     def remove_untagged(self, image: Image) -> None:
         """Close the runner of an image. Remove the image if it has no tag."""

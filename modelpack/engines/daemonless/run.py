@@ -20,7 +20,7 @@ from typing import IO, Any
 from modelpack import oci
 from modelpack import processes as modelpack_processes
 from modelpack.engines import bubblewrap, sandbox
-from modelpack.engines.bubblewrap import CLOSED, UNSHARE_OPTIONS
+from modelpack.engines.bubblewrap import LOCK_DOWN, UNSHARE_OPTIONS
 from modelpack.engines.daemonless import config as daemonless_config
 from modelpack.engines.daemonless import rootfs
 from modelpack.engines.docker.engine import DockerEngine
@@ -117,7 +117,8 @@ class BubblewrapRunner:
     def _command(self, variables: dict[str, str]) -> list[str]:
         environ = {**daemonless_config.variables(self._config), **variables}
         setenv = [word for name, value in environ.items() for word in ("--setenv", name, value)]
-        command = [*UNSHARE_OPTIONS, "--ro-bind", str(self._root), "/", *_MOUNTS, *setenv, *CLOSED]
+        mounts = ("--ro-bind", str(self._root), "/", *_MOUNTS)
+        command = [*UNSHARE_OPTIONS, *mounts, *setenv, *LOCK_DOWN]
         return [*command, "--chdir", self._config.get("WorkingDir") or "/"]
 
     def require_available(self) -> None:

@@ -81,7 +81,7 @@ class Store:
             UsageError: It does not exist, or not for the platform.
         """
         pointer = oci_image.descriptor_of(descriptor)
-        return oci_image.image(layout.Folder(self.path), pointer, platform)
+        return oci_image.image(layout.LayoutStore(self.path), pointer, platform)
 
     def document(self, descriptor: Mapping[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._place(descriptor["digest"]).read_bytes())
@@ -185,11 +185,11 @@ def _index(entries: Sequence[Mapping[str, Any]]) -> Descriptor:
 
 
 def _named(descriptor: Mapping[str, Any], name: str) -> Descriptor:
-    return {**descriptor, "annotations": {layout.NAME: name, layout.DOCKER_NAME: name}}
+    return {**descriptor, "annotations": {layout.REF_NAME: name, layout.DOCKER_NAME: name}}
 
 
 def _name(entry: Mapping[str, Any]) -> str:
-    name: str = (entry.get("annotations") or {}).get(layout.NAME, "")
+    name: str = (entry.get("annotations") or {}).get(layout.REF_NAME, "")
     return name
 
 

@@ -135,7 +135,7 @@ class _Layers:
         """
         with self._lock:
             if self._image is None:
-                self._image = archive.image(self._saved())
+                self._image = archive.read_image(self._saved())
             return self._image
 
     def _saved(self) -> Path:

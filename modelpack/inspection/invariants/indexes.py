@@ -47,10 +47,10 @@ these forms: a state with two could contain one array for these checks and anoth
 
 def index(node: ObjectNode) -> Iterator[Scan]:
     """`_new_Index(class, keywords)`: a MultiIndex has one code for each level and entry."""
-    facts = _facts(node)
-    if "levels" not in facts and not _is_multiple(node):
+    keywords = _keywords(node)
+    if "levels" not in keywords and not _is_multi_index(node):
         return
-    levels, codes = facts.get("levels"), _codes_of(facts)
+    levels, codes = keywords.get("levels"), _codes_of(keywords)
     if not isinstance(levels, list) or len(levels) != len(codes):
         raise InvariantError(
             "an index of several levels does not have one list of codes for each level"
@@ -159,16 +159,16 @@ def array_shape(node: Node, level: int = 0) -> tuple[int, ...] | None:
 
 
 def _shape_of_index(node: ObjectNode, level: int) -> tuple[int, ...] | None:
-    facts = _facts(node)
-    if _is_multiple(node):
-        codes = _codes_of(facts)
+    keywords = _keywords(node)
+    if _is_multi_index(node):
+        codes = _codes_of(keywords)
         require(bool(codes), "an index of several levels has no levels")
         return stored_array(codes[0], "the codes of an index").shape
-    if "data" in facts:
-        return array_shape(facts["data"], level + 1)
-    if "left" in facts:
-        return array_shape(facts["left"], level + 1)
-    start, stop, step = (integer(facts.get(name)) for name in ("start", "stop", "step"))
+    if "data" in keywords:
+        return array_shape(keywords["data"], level + 1)
+    if "left" in keywords:
+        return array_shape(keywords["left"], level + 1)
+    start, stop, step = (integer(keywords.get(name)) for name in ("start", "stop", "step"))
     if start is None or stop is None or not step:
         raise InvariantError("the length of an index is missing")
     return (max(0, -((start - stop) // step)),)  # as len(range(start, stop, step))
@@ -217,17 +217,17 @@ def _is_array(node: Node) -> bool:
     )
 
 
-def _is_multiple(node: ObjectNode) -> bool:
+def _is_multi_index(node: ObjectNode) -> bool:
     return array_class_key(node).endswith(":MultiIndex")
 
 
-def _facts(node: ObjectNode) -> dict[str, Node]:
+def _keywords(node: ObjectNode) -> dict[str, Node]:
     keywords = node.args[1] if len(node.args) == 2 else None
     return named_attributes(keywords, "the state of an index")
 
 
-def _codes_of(facts: dict[str, Node]) -> list[Node]:
-    found = [facts[name] for name in ("codes", "labels") if name in facts]
+def _codes_of(keywords: dict[str, Node]) -> list[Node]:
+    found = [keywords[name] for name in ("codes", "labels") if name in keywords]
     require(len(found) == 1, "an index of several levels has no codes")
     require(isinstance(found[0], list), "an index of several levels has no codes")
     return list(found[0])

@@ -1,4 +1,4 @@
-"""Rows from columns and matrices.
+"""Decode and validate rows that come as columns or as a matrix.
 
 A column is an array (n_rows,) of numbers, booleans, dates, texts or objects, or a list of values as
 in JSON. The rules of `validation` apply as for rows of JSON.
@@ -85,14 +85,14 @@ def rows_from_columns(
     if decoder.layout == "dicts":
         return _dicts(decoder, names, columns)
     arranged = _arrange(decoder, names, columns, length)
-    if decoder.numeric and all(_is_array(column, decoder.array_kinds) for column in arranged):
+    if decoder.numeric and all(_is_numeric_array(each, decoder.array_kinds) for each in arranged):
         numbers = _to_float64(np.column_stack(arranged))
         if _are_valid(decoder, numbers):
             return numbers
     try:
-        arrays = [_array(field, column) for field, column in zip(decoder.fields, arranged)]
+        arrays = list(map(_column_to_array, decoder.fields, arranged))
     except FallbackRequiredError:
-        arrays = _build_strict(decoder, arranged)
+        arrays = _build_checked(decoder, arranged)
     if decoder.numeric and all(array.dtype.kind in "if" for array in arrays):
         return np.column_stack(arrays).astype(np.float64, copy=False)
     return arrays
@@ -160,7 +160,7 @@ def _dicts(decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Colu
     return decoder.explain([dict(zip(names, row)) for row in zip(*map(_to_list, columns))])
 
 
-def _is_array(column: Column, kinds: str) -> bool:
+def _is_numeric_array(column: Column, kinds: str) -> bool:
     return isinstance(column, np.ndarray) and column.dtype.kind in kinds
 
 
@@ -178,7 +178,7 @@ def _are_in_range(decoder: Decoder, numbers: np.ndarray) -> bool:
     return not (np.abs(numbers[:, decoder.integers]) >= BEYOND).any()
 
 
-def _array(field: Field, column: Column) -> np.ndarray:
+def _column_to_array(field: Field, column: Column) -> np.ndarray:
     """Return the array of a valid column.
 
     Raises:
@@ -197,7 +197,7 @@ def _array(field: Field, column: Column) -> np.ndarray:
 
 
 def _numbers(field: Field, column: np.ndarray) -> np.ndarray:
-    """Right numbers and booleans as int64 or float64; booleans of any type as they are."""
+    """Return valid numbers as int64 or float64; booleans of any type stay booleans."""
     if column.dtype.kind == "b" and field.type == "any":
         return column
     if field.type == "number" or column.dtype.kind == "f":
@@ -248,7 +248,7 @@ def _wrong_values(field: Field, column: np.ndarray) -> np.ndarray:
     return np.asarray(wrong)
 
 
-def _build_strict(decoder: Decoder, columns: Sequence[Column]) -> list[np.ndarray]:
+def _build_checked(decoder: Decoder, columns: Sequence[Column]) -> list[np.ndarray]:
     """Return the arrays of columns, checked value by value.
 
     Raises:

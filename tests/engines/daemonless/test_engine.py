@@ -516,7 +516,7 @@ def foreign_base(folder: Path, version: str) -> str:
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
     }
     image = oci.Image(config, (oci.Layer(diff_id, in_file(layer)),))
-    oci.layout.write(folder / "layout", [image], "modelpack.invalid/python:test")
+    oci.layout.write_layout(folder / "layout", [image], "modelpack.invalid/python:test")
     return f"oci:{folder / 'layout'}"
 
 

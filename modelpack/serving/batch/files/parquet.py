@@ -16,6 +16,7 @@ START = b"PAR1"
 
 
 def read(stream: BinaryIO, max_rows: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
+    """Read rows. The file contains the names of its columns, so `header` is not used."""
     pa = arrow.library()
     from pyarrow import parquet  # noqa: PLC0415
 

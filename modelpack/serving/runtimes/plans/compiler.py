@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Sequence
 
 from ..estimator import Chain
-from .dtypes import other_floats
+from .dtypes import first_unsupported_attribute
 from .parameters import unknown_parameter
 
 Part = Dict[str, Callable[[Any], Any]]
@@ -93,7 +93,7 @@ def _require_known(estimator: Any) -> None:
     unknown = unknown_parameter(estimator)
     if unknown is not None:
         raise UnplannedError(f"{name} has an unknown parameter {unknown}")
-    other = other_floats(estimator)
+    other = first_unsupported_attribute(estimator)
     if other is not None:
         raise UnplannedError(f"{name} has {other} that is not float64")
 

@@ -13,7 +13,7 @@ WIDENED = tuple(
 float64 first, in a plan as in the estimator."""
 
 
-def other_floats(estimator: Any) -> str | None:
+def first_unsupported_attribute(estimator: Any) -> str | None:
     """Return the first fitted attribute whose results differ from those of float64, or None.
 
     These are float16, long doubles, complex numbers and, in most classes, float32.
