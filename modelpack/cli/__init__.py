@@ -27,15 +27,15 @@ def run() -> NoReturn:
         problem.show()
         sys.exit(problem.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        output.interrupted()
+        output.print_interrupted()
         sys.exit(INTERRUPTED)
     except ModelpackError as problem:
-        output.error(problem)
+        output.print_error(problem)
         sys.exit(problem.exit_code)
     except Exception as problem:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
-        output.error(_as_bug(problem))
+        output.print_error(_as_bug(problem))
         sys.exit(ModelpackError.exit_code)
     sys.exit(0)
 

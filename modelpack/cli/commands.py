@@ -85,7 +85,7 @@ def inspect_command(
     if as_json:
         cli_output.print_json(to_json(spec))
     else:
-        cli_output.model(spec, found)
+        cli_output.print_model(spec, found)
     if problem:
         raise problem
 
@@ -109,7 +109,7 @@ def bundle_command(
     if as_json:
         cli_output.print_json(to_json(bundle))
     else:
-        cli_output.result(str(output))
+        cli_output.print_result(str(output))
 
 
 @main.command("lock")
@@ -136,7 +136,7 @@ def lock_command(
     if as_json:
         cli_output.print_json(to_json(environment))
     elif output is None and download is None:
-        cli_output.lock(environment.lock)
+        cli_output.print_lock(environment.lock)
 
 
 @main.command("build")
@@ -150,7 +150,7 @@ def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **giv
     if as_json:
         cli_output.print_json(to_json(image))
     else:
-        cli_output.image(image)
+        cli_output.print_image(image)
 
 
 @main.command("smoke")
@@ -176,7 +176,7 @@ def smoke_command(
     if as_json:
         cli_output.print_json(to_json(outcome))
     else:
-        cli_output.smoke(outcome)
+        cli_output.print_smoke_report(outcome)
     _conclude(outcome, run.options, report, junit)
 
 
@@ -195,7 +195,7 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
     if as_json:
         cli_output.print_json(scan.scan_report(target, rulings))
     else:
-        cli_output.rulings(rulings)
+        cli_output.print_rulings(rulings)
     scan.require_passed_rules(rulings)
 
 
@@ -221,7 +221,7 @@ def package_command(
         cli_output.print_json(result.to_json())
     else:
         accepted = not result.smoke or options.accepts(result.smoke)
-        cli_output.package(result, accepted=accepted)
+        cli_output.print_package(result, accepted=accepted)
     if result.smoke:
         _conclude(result.smoke, options, report, junit)
 
@@ -237,7 +237,7 @@ def export_command(reference: str, target: Path, **_: bool) -> None:
     of an OCI layout.
     """
     build.export(reference, target)
-    cli_output.result(str(target))
+    cli_output.print_result(str(target))
 
 
 @main.command("push")
@@ -271,7 +271,7 @@ def push_command(
     if as_json:
         cli_output.print_json(pushed.to_json())
     else:
-        cli_output.result(pushed.reference)
+        cli_output.print_result(pushed.reference)
 
 
 @main.command("verify")
@@ -303,7 +303,7 @@ def verify_command(
     if as_json:
         cli_output.print_json(outcome.to_json())
     else:
-        cli_output.verification(outcome)
+        cli_output.print_verification(outcome)
     verify.require_verified(outcome)
 
 
@@ -408,11 +408,11 @@ def diff_command(
     run = Pipeline(build_options(**given), _observer(quiet, verbose))
     found = diff.diff(run, classify(old, DIFF), classify(new, DIFF))
     if markdown:
-        cli_output.diff_markdown(found, markdown)
+        cli_output.write_diff(found, markdown)
     if as_json:
         cli_output.print_json(found.to_json())
     else:
-        cli_output.diff(found)
+        cli_output.print_diff(found)
     diff.require_no_difference(found, fail_on)
 
 
@@ -426,7 +426,7 @@ def doctor_command(as_json: bool) -> None:
     if as_json:
         cli_output.print_json([vars(finding) for finding in findings])
     else:
-        cli_output.doctor(findings)
+        cli_output.print_findings(findings)
 
 
 @main.group("base")
@@ -453,7 +453,7 @@ def base_build_command(python: str, engine: str, as_json: bool, quiet: bool, ver
     if as_json:
         cli_output.print_json(to_json(base))
     else:
-        cli_output.result(base.reference)
+        cli_output.print_result(base.reference)
 
 
 def _conclude(

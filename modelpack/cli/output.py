@@ -82,7 +82,7 @@ STAGE_MARKS: dict[CheckStatus, tuple[str, str]] = {
 # --- results -------------------------------------------------------------------------------------
 
 
-def error(problem: ModelpackError) -> None:
+def print_error(problem: ModelpackError) -> None:
     print_message(Text.assemble(("error: ", "bold red"), lines(problem.message)))
     if problem.hint:
         print_message(Text.assemble(("hint: ", "bold cyan"), lines(problem.hint)))
@@ -93,26 +93,26 @@ def print_message(text: Text) -> None:
     err.print(text, soft_wrap=not err.is_terminal)
 
 
-def model(spec: ModelSpec, code: Code) -> None:
+def print_model(spec: ModelSpec, code: Code) -> None:
     """Print the result of `modelpack inspect`."""
     out.print(model_view.view(spec, code))
 
 
-def diff(difference: Difference) -> None:
+def print_diff(difference: Difference) -> None:
     """Print the result of `modelpack diff`."""
     from . import diff_view  # noqa: PLC0415 - loads modelpack.diff, which no other command needs
 
     out.print(diff_view.view_diff(difference))
 
 
-def diff_markdown(difference: Difference, path: Path) -> None:
+def write_diff(difference: Difference, path: Path) -> None:
     """Write the result of `modelpack diff` for a pull request, or raise UsageError."""
     from . import diff_view  # noqa: PLC0415 - as above
 
     diff_view.write_markdown(difference, path)
 
 
-def report(smoke: SmokeReport) -> Table:
+def report_table(smoke: SmokeReport) -> Table:
     table = Table("check", "status", "seconds", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
     table.columns[2].justify = "right"
     styles = {"passed": "green", "failed": "bold red", "not run": "yellow"}
@@ -123,7 +123,7 @@ def report(smoke: SmokeReport) -> Table:
     return table
 
 
-def verification(outcome: Verification) -> None:
+def print_verification(outcome: Verification) -> None:
     """Print the result of `modelpack verify`."""
     marks = {
         "holds": Text("holds", "green"),
@@ -145,7 +145,7 @@ def verification(outcome: Verification) -> None:
     out.print(table)
 
 
-def pins(environment: Environment, spec: ModelSpec) -> Table:
+def pins_table(environment: Environment, spec: ModelSpec) -> Table:
     """Return a table of the locked versions, their origins and the versions in the file."""
     table = Table(
         "distribution", "version", "source", "in the file", box=box.SIMPLE_HEAD, pad_edge=False
@@ -156,13 +156,13 @@ def pins(environment: Environment, spec: ModelSpec) -> Table:
     return table
 
 
-def smoke(outcome: SmokeReport) -> None:
+def print_smoke_report(outcome: SmokeReport) -> None:
     """Print the result of `modelpack smoke`."""
-    out.print(report(outcome))
+    out.print(report_table(outcome))
     err.print(_figures(outcome))
 
 
-def rulings(outcomes: Iterable[Ruling]) -> None:
+def print_rulings(outcomes: Iterable[Ruling]) -> None:
     """Print the result of `modelpack scan`."""
     table = Table("rule", "status", "source", "finding", box=box.SIMPLE_HEAD, pad_edge=False)
     for ruling in outcomes:
@@ -172,7 +172,7 @@ def rulings(outcomes: Iterable[Ruling]) -> None:
     out.print(table)
 
 
-def doctor(findings: Iterable[Finding]) -> None:
+def print_findings(findings: Iterable[Finding]) -> None:
     """Print the result of `modelpack doctor`."""
     table = Table("", "check", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
     for finding in findings:
@@ -195,35 +195,35 @@ def print_json(value: object) -> None:
         out.on_broken_pipe()
 
 
-def result(text: str) -> None:
+def print_result(text: str) -> None:
     out.print(printable(text), soft_wrap=True)
 
 
-def lock(text: str) -> None:
+def print_lock(text: str) -> None:
     """Print the result of `modelpack lock`."""
     out.print(lines(text), soft_wrap=True)
 
 
-def interrupted() -> None:
+def print_interrupted() -> None:
     err.print(Text("interrupted", "yellow"))
 
 
-def image(built: Image) -> None:
-    result(f"{built.reference}  {built.id}  {built.size_bytes / 1e6:.0f} MB")
+def print_image(built: Image) -> None:
+    print_result(f"{built.reference}  {built.id}  {built.size_bytes / 1e6:.0f} MB")
 
 
-def package(packaged: PackageResult, *, accepted: bool) -> None:
+def print_package(packaged: PackageResult, *, accepted: bool) -> None:
     """Print the result of `modelpack package`: what was tested, and how to use it."""
     if packaged.smoke:
-        err.print(report(packaged.smoke))
+        err.print(report_table(packaged.smoke))
         err.print(_figures(packaged.smoke))
     if not accepted:
         return
     if packaged.image:
-        image(packaged.image)
+        print_image(packaged.image)
         err.print(_usage(packaged.engine, packaged.image.reference, packaged.model), soft_wrap=True)
     else:
-        result(str(packaged.bundle))
+        print_result(str(packaged.bundle))
 
 
 def _figures(smoke: SmokeReport) -> Text:

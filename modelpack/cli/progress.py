@@ -7,7 +7,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.status import Status
 from rich.text import Text
 
-from modelpack.cli.output import STAGE_MARKS, err, pins, print_message
+from modelpack.cli.output import STAGE_MARKS, err, pins_table, print_message
 from modelpack.engines import StepEvent
 from modelpack.pipeline.options import Observer
 from modelpack.types import Check, CheckStatus, Environment, ModelSpec
@@ -85,7 +85,7 @@ class StageProgress(Observer):
 
     def locked(self, environment: Environment, model: ModelSpec) -> None:
         if self._verbose:
-            err.print(pins(environment, model))
+            err.print(pins_table(environment, model))
         for warning in environment.warnings:
             self.notice(warning)
 

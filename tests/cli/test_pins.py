@@ -36,7 +36,8 @@ def test_a_variant_is_told_by_what_the_file_says_of_the_other():
     environment = replace(ENVIRONMENT, requirements={"xgboost-cpu": "2.1.1"},
                           origins={"xgboost-cpu": "file"})  # fmt: skip
     with output.err.capture() as captured:
-        output.err.print(output.pins(environment, replace(SPEC, versions={"xgboost": "2.1.1"})))
+        spec = replace(SPEC, versions={"xgboost": "2.1.1"})
+        output.err.print(output.pins_table(environment, spec))
     rows = [line.split() for line in captured.get().splitlines()]
     assert ["xgboost-cpu", "2.1.1", "file", "2.1.1"] in rows
 
