@@ -112,7 +112,7 @@ def test_predictions_are_those_from_before_saving(
     assert [file["path"] for file in result["code"]["files"]] == [*copied, *shop]
     assert "inflection" in result["code"]["requirements"]
     assert (" not run" in done.stderr) == (model == "ratio")
-    for notice in [*(f"code/{path} is " for path in [*copied, *shop]), "inflection is required: "]:
+    for notice in [*(f"code/{path} " for path in [*copied, *shop]), "inflection is required: "]:
         assert done.stderr.index(f"note: {notice}") < done.stderr.index("environment")
     assert files(tmp_path / "bundle" / "code") == [*copied, *shop]
     with LocalRunner().run(str(tmp_path / "bundle")) as service:
@@ -132,7 +132,7 @@ def _model(folder: Path):
     ("model", "arguments", "expected"),
     [
         ("own", [], (3, ["--trust shop.models:Model", "--code project"])),
-        ("own", ["--code", "nowhere"], (2, ["nowhere, given as --code, is not there"])),
+        ("own", ["--code", "nowhere"], (2, ["The path nowhere of --code does not exist"])),
         ("own", ["--code", "project/train.py"], (3, ["--trust shop.models:Model"])),
         ("main", [], (3, ["needs Model of `__main__`", "--code train.py"])),
         ("main", ["--code", "project"], (3, ["needs Model of `__main__`", "--code train.py"])),
@@ -160,7 +160,7 @@ def test_a_module_that_is_missing(
     done = modelpack("bundle", "own.pkl", "-o", "bundle", *arguments, cwd=tmp_path)
     assert done.returncode == code
     assert "The model needs the module shop.models, found neither next to the model" in done.stderr
-    assert "name the folder in which shop lies: --code PATH" in done.stderr
+    assert "name its folder: --code PATH" in done.stderr
     assert "--requirement NAME==VERSION" in done.stderr
     assert files(tmp_path) == ["own.pkl"]
 
