@@ -72,3 +72,13 @@ def test_a_text_of_what_is_no_character_is_refused(mixed, point, order):
     body[-4:] = np.array(point, f"{order}u4").tobytes()
     answer = mixed.post("/predict", data=bytes(body), content_type="application/x-npy")
     assert (answer.status_code, answer.json["detail"]) == (400, NO_CHARACTER)
+
+
+@pytest.mark.parametrize("value", [2**63, 2**64, -(2**64), 1e300])
+@pytest.mark.parametrize("path", ["/predict", "/v1/models/model:predict"])
+def test_numbers_beyond_64_bits_are_no_integer_categories(tmp_path, path, value):
+    client = client_for(serving_models.coded(), tmp_path)
+    answer = client.post(path, json={"instances": [["a", value]]})
+    assert (answer.status_code, answer.json["errors"][0]["column"]) == (422, "x1")
+    for valid in (2**62, -(2**63), 1.0, 0.5):
+        assert client.post(path, json={"instances": [["a", valid]]}).status_code == 200

@@ -168,7 +168,7 @@ def test_nesting_is_counted_exactly(document):
         with pytest.raises(Problem, match="deeper"):
             json_body.check_nesting(body, settings.Limits(json_depth=depth - 1))
     if rows:
-        with pytest.raises(Problem, match="More lists"):
+        with pytest.raises(Problem, match="more lists"):
             json_body.check_nesting(body, settings.Limits(rows=rows - 1, json_depth=1000))
 
 

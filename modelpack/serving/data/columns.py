@@ -70,9 +70,10 @@ def fast_array(field: Field, values: Sequence[Any]) -> np.ndarray:
         raise FallbackRequiredError from error
     if array.dtype.kind == "M" and not field.nullable and np.isnat(array).any():
         raise FallbackRequiredError
-    if array.dtype.kind == "f" and field.type == "integer":
+    if array.dtype.kind == "f" and field.type != "number" and number_type(field) == "integer":
         check_range(array)
-        check_integral(array)
+        if field.type == "integer":
+            check_integral(array)
     return array
 
 

@@ -13,7 +13,7 @@ import orjson
 from ..manifest import Field
 from ..problems import Problem
 from . import cells, dates
-from .columns import BEYOND, KINDS, NUMBER, Rows
+from .columns import BEYOND, KINDS, NUMBER, Rows, number_type
 
 EXPECTED = {
     "number": "a finite number",
@@ -89,6 +89,8 @@ def fits(field: Field, value: Any) -> bool:
         kind = type(value)
     if kind not in KINDS[field.type]:
         return False
+    if field.type == "any" and kind in NUMBER and number_type(field) == "integer":
+        return bool(-BEYOND <= value < BEYOND)  # the column becomes 64-bit integers
     return RULES.get(field.type, _is_finite)(value)
 
 

@@ -83,4 +83,4 @@ def test_labels_and_what_was_wrong(iris, tmp_path):
     first, second = infer(iris, tmp_path, [good, bad])
     assert first["id"] == "mine"
     assert first["outputs"][0]["data"] == ["setosa"]
-    assert "The outputs are predict, predict_proba" in second["error"]["msg"]
+    assert "one of the outputs predict, predict_proba" in second["error"]["msg"]

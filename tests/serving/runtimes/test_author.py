@@ -123,7 +123,7 @@ def test_code_that_changed_meanwhile_is_refused(folder: Path, tmp_path: Path) ->
     write(copy, {"train.py": SCRIPT})
     code = find_code(spec, CodeOptions(paths=(copy / "train.py",)))
     (copy / "shop" / "prices.py").write_text("def twice(x): return 3")
-    with pytest.raises(bundles.ModelRefusedError, match=r"prices\.py was changed"):
+    with pytest.raises(bundles.ModelRefusedError, match=r"prices\.py has changed"):
         bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
     assert not (tmp_path / "bundle").exists()
 
