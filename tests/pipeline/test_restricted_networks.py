@@ -355,9 +355,9 @@ def test_without_a_network_a_local_process_serves(house, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "code", "message", "hint"),
     [
-        (["--python", "3.11"], 5, "made for Python 3.13 on linux/amd64", "--download"),
+        (["--python", "3.11"], 5, "is for Python 3.13 on linux/amd64", "--download"),
         (["--requirement", "pandas"], 5, "pandas was not found", "--download"),
-        (["--platform", "linux/arm64"], 5, "made for Python 3.13 on linux/amd64", "linux/arm64"),
+        (["--platform", "linux/arm64"], 5, "is for Python 3.13 on linux/amd64", "linux/arm64"),
         (["--base-image", "modelpack-test/none:1"], 8, "is not available locally", "docker pull"),
     ],
 )

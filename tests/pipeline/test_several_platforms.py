@@ -139,4 +139,4 @@ def test_one_that_does_not_hold_keeps_all_from_their_name(packaged, bases):
     assert "error: The image failed static checks: libraries." in done.stderr
     assert "libz.so.1" in done.stderr
     assert done.stdout == ""
-    assert "keeps no image" in modelpack("scan", name).stderr
+    assert "has no image" in modelpack("scan", name).stderr
