@@ -111,8 +111,9 @@ def _outcome(reader: int, child: int, seconds: float) -> tuple[bytes, int | None
 
 def _beyond(usage: Any) -> int:
     """Return the bytes that a child had beyond those of this process."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return max(0, usage.ru_maxrss - own) * 1024
+    # ru_maxrss of this process would count the process that started it, too.
+    own = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    return int(max(0, usage.ru_maxrss * 1024 - own))
 
 
 def _run(job: dict[str, Any], writer: int, errors: Any) -> None:
