@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
+import indexes
 import pytest
 
 from modelpack.environment import resolve, wheelhouse
@@ -14,9 +14,6 @@ from modelpack.environment.artifacts import artifacts_from_directory
 from modelpack.environment.uv import Request
 from modelpack.errors import EnvironmentNotResolvedError, UsageError
 from modelpack.types import BaseImage, Environment, IndexSettings
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import indexes
 
 BASE = BaseImage("python:3.11-slim", "3.11", "registry", f"sha256:{'0' * 64}")
 
