@@ -122,7 +122,7 @@ def parse(text: str) -> Iterator[Instruction]:
 
 
 def base_image(path: Path) -> str:
-    """Return the image that the stage `base` is built on, or "" if there is none.
+    """Return the image that the stage `base` is built on, or "" if no such stage exists.
 
     The user may have edited the rest of the file for a container engine, so it may contain
     anything.

@@ -225,7 +225,7 @@ def test_without_a_history_all_files_are_held_to_what_is_asked_of_ours():
 
 
 def test_a_layer_can_not_be_slipped_below_the_mark():
-    """A second mark is the word of whoever wrote it."""
+    """A second mark is not taken as proof: anybody can write it."""
     image = hard.hardened_image()
     image.top["usr/bin/bash"] = program()
     image.config["history"].insert(

@@ -22,10 +22,10 @@ class Run:
         self, service: Service, data: bytes, to: str | None, options: BatchOptions
     ) -> None:
         kind = files.format_from_content(data)
-        self.told: list[tuple[str, dict]] = []
+        self.events: list[tuple[str, dict]] = []
         self.out = io.BytesIO()
         reporter = progress.Reporter()
-        reporter.report = lambda event, **facts: self.told.append((event, facts))  # type: ignore[method-assign]
+        reporter.report = lambda event, **facts: self.events.append((event, facts))  # type: ignore[method-assign]
         batch = batch_predict.Batch(
             BatchPredictor(service, options), FORMATS[to or kind].Writer, reporter, None
         )
@@ -48,7 +48,7 @@ class Run:
 
     @property
     def refused(self) -> list[dict]:
-        return [facts for event, facts in self.told if event == "refused"]
+        return [facts for event, facts in self.events if event == "refused"]
 
 
 def environ(**more: str) -> dict[str, str]:

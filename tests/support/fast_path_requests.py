@@ -55,7 +55,7 @@ def flask_response(app, raw: bytes, body: bytes) -> bytes:
 
 def split_response(response: bytes) -> tuple[list[str], bytes]:
     """The head of a response as lines, and its body; ids and dates, which differ, as one word. The
-    name of the server is not told where gunicorn has the hooks of the service.
+    name of the server is left out if gunicorn has the hooks of the service.
     """
     top, _, body = response.partition(b"\r\n\r\n")
     lines = top.decode("latin-1").split("\r\n")

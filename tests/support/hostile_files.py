@@ -445,9 +445,9 @@ FALSE_CLAIMS = {
         record(("a", OBJECT, 0), ("b", dtype("u4"), 4), size=8), "bad-arguments"),
     "object in four bytes": (record(("a", dtype("O4"), 0), size=4), "bad-arguments"),
     "objects that numpy would not clear at first": (dtype("O8", flags=3), "bad-arguments"),
-    "numbers of which there are fewer than told": (array(dtype("f8"), 4, raw(bytes(8))),
+    "fewer numbers than stated": (array(dtype("f8"), 4, raw(bytes(8))),
                                                    "broken-array"),
-    "numbers told by a list": (array(dtype("f8"), 1, sequence(NONE)), "broken-array"),
+    "number stated as a list": (array(dtype("f8"), 1, sequence(NONE)), "broken-array"),
     "more numbers than can be counted": (
         RECONSTRUCT + many(number(1), many(b"\x8a\x05\0\0\0\0\1", b"\x8a\x05\0\0\0\0\1"),
                            dtype("i1"), FALSE, text("")) + BUILD, "broken-array"),
@@ -478,7 +478,7 @@ FALSE_CLAIMS = {
     "position in a state of old numpy": (
         call("numpy.random:__RandomState_ctor")
         + many(text("MT19937"), NONE, number(625), number(0)) + BUILD, "bad-arguments"),
-    "position told by a key that is no string": (
+    "position with a key that is not a string": (
         call("numpy.random._pickle:__randomstate_ctor", text("MT19937"))
         + EMPTY_DICT + NONE + NONE + SETITEM + BUILD, "bad-state"),
     "position in the buffer of Philox": (
@@ -498,7 +498,7 @@ FALSE_CLAIMS = {
     "vectorizer that opens what a row names": (
         new("sklearn.feature_extraction.text:CountVectorizer", input=text("filename")),
         "bad-arguments"),
-    "vectorizer, told by a string of numpy": (
+    "vectorizer, named by a string of numpy": (
         new("sklearn.feature_extraction.text:CountVectorizer", input=call(
             "numpy._core.multiarray:scalar", dtype("U8", size=32, flags=8),
             raw("filename".encode("utf-32-le")))), "bad-arguments"),

@@ -49,7 +49,7 @@ def chained(module, *attributes):
 
 
 # fmt: off
-# family -> (where it was told, [files])
+# family -> (source, [files])
 FAMILIES = {
     "memo written by PUT and by MEMOIZE": ("mmaitre314/picklescan#14", [
         pickled(text("posix") + binput(0) + text("system") + binput(1)

@@ -341,17 +341,17 @@ if True:
 NAMES = {"Model", "Model.Inner", "function", "system", "alias", "Later", "absent"}
 
 
-@pytest.mark.parametrize("vouched", [True, False])
-def test_code_vouches_for_what_it_defines(tmp_path: Path, vouched: bool) -> None:
+@pytest.mark.parametrize("trusted", [True, False])
+def test_code_trusts_what_it_defines(tmp_path: Path, trusted: bool) -> None:
     """Not for what it imports: `shop:system` in a file of a stranger is still `os.system`."""
     keys = [f"shop:{name}" for name in NAMES]
     write(tmp_path, {"mine/shop.py": DEFINES, "mine/b.py": DEFINES})
     for path in ("mine", "mine/shop.py"):
-        options = CodeOptions((tmp_path / path,), vouched)
+        options = CodeOptions((tmp_path / path,), trusted)
         code = find(tmp_path, {}, *keys, "b:Model", options=options)
         defined = {key.partition(":")[2] for key in code.defined if key.startswith("shop:")}
-        assert defined == ({"Model", "Model.Inner", "function", "Later"} if vouched else set())
-        assert ("b:Model" in code.defined) == (vouched and path == "mine")
+        assert defined == ({"Model", "Model.Inner", "function", "Later"} if trusted else set())
+        assert ("b:Model" in code.defined) == (trusted and path == "mine")
 
 
 def test_code_beside_the_model_vouches_for_nothing(tmp_path: Path) -> None:

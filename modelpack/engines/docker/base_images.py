@@ -40,7 +40,7 @@ class BaseImageSelector:
         """Find a base image for the platform of the engine.
 
         Without `reference`, this is the official slim image of the first version, local or pulled.
-        If there is none, it is the first image of `modelpack base build` for any of the versions.
+        Otherwise it is the first image of `modelpack base build` for any of the versions.
 
         Raises:
             UsageError: `reference` is invalid, or the image has none of the versions.

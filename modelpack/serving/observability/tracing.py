@@ -144,7 +144,7 @@ def model_span(parent: Any, method: str, rows: int) -> Iterator[None]:
 
 
 def _parent(context: TraceContext) -> Any:
-    """Return OpenTelemetry's context with the span of the caller, empty if there is none."""
+    """Return OpenTelemetry's context with the span of the caller, empty if it sent no span."""
     from opentelemetry import trace  # noqa: PLC0415 - as in `begin`
     from opentelemetry.context import Context  # noqa: PLC0415
     from opentelemetry.trace.span import TraceState  # noqa: PLC0415

@@ -37,7 +37,7 @@ class Job:
         queued: The time at which the request was complete.
         started: The time at which the prediction began, or None.
         given_up: The client no longer waits for the response.
-        response: The bytes of the response, empty while there is none.
+        response: The bytes of the response, empty until the job is answered.
         closes: The connection is closed after the response.
     """
 

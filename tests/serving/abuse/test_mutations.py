@@ -74,7 +74,7 @@ def test_any_bytes_are_answered_below_500_or_not_at_all(iris, data):
 
 
 def test_no_bytes_leave_a_traceback(iris):
-    """The log is one JSON object a line, and none tells of a failure, of the test above neither."""
+    """Each line of the log is a JSON object. None reports a failure, also of the test above."""
     before = len(iris.lines)
     answered = 0
     for number, word in enumerate(WORDS):

@@ -311,16 +311,16 @@ def test_batch_names_them_once(folders: dict[str, Path], kind: str) -> None:
     table = pd.concat([MORE] * 3)
     runs = [Run(service, write(t), "csv", BatchOptions()) for t in (table, table[list(GOOD)])]
     assert runs[0].text == runs[1].text
-    notes = [facts["detail"] for event, facts in runs[0].told if event == "note"]
+    notes = [facts["detail"] for event, facts in runs[0].events if event == "note"]
     assert notes == ["ignored, as the model has no such inputs: 'id', 'größe'"]
-    assert [event for event, _ in runs[1].told if event == "note"] == []
+    assert [event for event, _ in runs[1].events if event == "note"] == []
 
 
 def test_batch_keeps_what_the_model_does_not_get(folders: dict[str, Path]) -> None:
     service = command.load_service(folders["mixed"], 2)
     run = Run(service, MORE.to_csv(index=False).encode(), None, BatchOptions(keep=["id"]))
     assert run.text.splitlines()[0] == "id,prediction"
-    assert [facts["detail"] for event, facts in run.told if event == "note"] == [
+    assert [facts["detail"] for event, facts in run.events if event == "note"] == [
         "ignored, as the model has no such inputs: 'größe'"
     ]
     everything = Run(service, MORE.to_csv(index=False).encode(), None, BatchOptions(keep=None))
@@ -342,7 +342,7 @@ def test_names_are_told_when_the_rows_fail(folders: dict[str, Path]) -> None:
     run = Run(service, b"vists,member,city\n1,true,a\n", None, BatchOptions())
     assert run.ended is not None
     assert run.ended.detail.startswith('Column "visits": expected this column, got nothing.')
-    assert run.told[0][1]["detail"].endswith("'vists'")
+    assert run.events[0][1]["detail"].endswith("'vists'")
 
 
 def test_dicts_lose_what_is_no_input() -> None:
