@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -455,15 +456,22 @@ def test_requests_that_wait_are_answered_by_one_call_of_the_model(tmp_path):
 
         with ThreadPoolExecutor(16) as pool:
             answers = [document["predictions"] for _, document in pool.map(ask, range(64))]
-        calls, row_count = (
-            metric(server, f"modelpack_batch_rows_{name}") for name in ("count", "sum")
-        )
+        calls, row_count = rows_of_batches(server, 64)
         lines = [line for line in server.lines if line.get("route") == "/predict"]
     assert answers == [slow.predict(rows[n : n + 1]).tolist() for n in range(64)]
     assert row_count == 64
     assert calls < 32
     assert len(lines) == 64
     assert min(line["ms"] for line in lines) > 1  # from the last byte of the request
+
+
+def rows_of_batches(server, least: int) -> tuple[float, float]:
+    """Batches and their rows, once as many are counted: after the responses are sent."""
+    deadline = time.monotonic() + 20
+    while (row_count := metric(server, "modelpack_batch_rows_sum")) < least:
+        assert time.monotonic() < deadline, row_count
+        time.sleep(0.02)
+    return metric(server, "modelpack_batch_rows_count"), row_count
 
 
 def metric(server, name: str) -> float:
