@@ -43,18 +43,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", choices=("engine", "others"), help="see scripts/test.sh")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the tests of one part: files that need an engine and long files, or all others."""
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Collect one part: files with a test that needs an engine and long files, or all others."""
     part = config.getoption("--part")
-    if part is None:
-        return
-    first = {item.path for item in items if item.get_closest_marker("engine")}
-    first |= {item.path for item in items if item.path.name in LONG}
-    parts: dict[bool, list[pytest.Item]] = {True: [], False: []}
-    for item in items:
-        parts[(item.path in first) == (part == "engine")].append(item)
-    items[:] = parts[True]
-    config.hook.pytest_deselected(items=parts[False])
+    if part is None or collection_path.suffix != ".py":
+        return None
+    engine = collection_path.name in LONG or "mark.engine" in collection_path.read_text()
+    return None if engine == (part == "engine") else True
 
 
 @pytest.fixture(scope="session")

@@ -245,7 +245,11 @@ def test_a_damaged_layout_is_refused(layout, why):
         content(f"oci:{layout.path}")
 
 
-@pytest.mark.parametrize("data", [gzip.compress(ONE)[:-20], gzip.compress(ONE)[:20] + b"x" * 99])
+@pytest.mark.parametrize(
+    "data",
+    [gzip.compress(ONE)[:-20], gzip.compress(ONE)[:20] + b"x" * 99],
+    ids=["cut off", "overwritten"],
+)
 def test_a_layer_whose_compression_is_damaged_is_refused(layout, data):
     config = layout.blob({"rootfs": {"diff_ids": [digest(ONE)]}})
     layout.index(manifest(layout, config=config, layers=[layout.blob(data)]))
