@@ -69,7 +69,7 @@ def environment(tmp_path_factory) -> tuple[Path, dict[str, tuple]]:
     return folder, assemble(folder / "root", folder / "wheels", {}, 0o022)
 
 
-def test_the_files_tell_nothing_of_where_they_were_made(environment) -> None:
+def test_files_do_not_depend_on_the_build_directory(environment) -> None:
     folder, files = environment
     elsewhere = folder / "numpy" / "core" / "_m" / "shop"
     assert assemble(elsewhere, folder / "wheels", ELSEWHERE, 0o077) == files
@@ -78,7 +78,7 @@ def test_the_files_tell_nothing_of_where_they_were_made(environment) -> None:
     assert modes == {0o755, 0o644}
 
 
-def test_an_environment_holds_what_the_wheels_hold_and_no_notes_of_an_installer(
+def test_environment_contains_the_wheels_without_installer_metadata(
     environment,
 ) -> None:
     _, files = environment
@@ -101,7 +101,7 @@ def test_an_environment_holds_what_the_wheels_hold_and_no_notes_of_an_installer(
     assert b"home = /usr/local/bin\n" in files["opt/venv/pyvenv.cfg"][2]
 
 
-def test_byte_code_is_taken_for_what_it_is_made_of(environment) -> None:
+def test_byte_code_is_valid_for_its_source(environment) -> None:
     folder, _ = environment
     path = next((folder / "root").rglob("shop/__pycache__/__init__.*.pyc"))
     content = path.read_bytes()
@@ -112,7 +112,7 @@ def test_byte_code_is_taken_for_what_it_is_made_of(environment) -> None:
     assert str(folder).encode() not in content
 
 
-def test_without_a_fixed_hash_no_byte_code_is_made(tmp_path) -> None:
+def test_no_byte_code_is_compiled_without_a_fixed_hash(tmp_path) -> None:
     code = "from modelpack.assembly.python import compile_below as c; c('/none', '/none')"
     environ = {**os.environ, "PYTHONHASHSEED": "random"}
     done = subprocess.run(
@@ -172,7 +172,7 @@ def test_links_are_followed_as_in_the_image(tmp_path) -> None:
     assert tree.trail("/loop") == tree.trail("/none") == []
 
 
-def test_a_program_tells_its_libraries_and_its_loader() -> None:
+def test_libraries_and_loader_of_a_program_are_read() -> None:
     interpreter = elf.read_elf(os.path.realpath(sys.executable))
     assert interpreter is not None
     assert any(name.startswith("libc.so") for name in interpreter.libraries)
@@ -180,7 +180,7 @@ def test_a_program_tells_its_libraries_and_its_loader() -> None:
     assert elf.read_elf(__file__) is None
 
 
-def test_nothing_of_pip_is_a_part_of_the_standard_library() -> None:
+def test_pip_is_not_part_of_the_standard_library() -> None:
     left_out = ("/site-packages/pip/x.py", "/ensurepip/__init__.py", "/config-3.11-x86/Makefile")
     assert all(slim._NOT_LIBRARY.search(f"/usr/local/lib/python3.11{name}") for name in left_out)
     assert not slim._NOT_LIBRARY.search("/usr/local/lib/python3.11/venv/__init__.py")
@@ -263,7 +263,7 @@ def test_pip_gets_lock_and_ca_of_the_build(  # noqa: PLR0917
     assert variable in environ
 
 
-def test_packages_come_from_the_wheelhouse_if_it_has_them(
+def test_packages_are_taken_from_a_wheelhouse_that_contains_them(
     commands: list[tuple[list[str], dict[str, str]]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -280,7 +280,7 @@ def test_packages_come_from_the_wheelhouse_if_it_has_them(
     assert commands == [(["dpkg", "--install", *map(str, folder.iterdir())], {})]
 
 
-def test_packages_come_from_the_mirrors_else(
+def test_packages_are_taken_from_the_mirrors_without_a_wheelhouse(
     commands: list[tuple[list[str], dict[str, str]]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

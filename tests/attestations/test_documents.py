@@ -60,7 +60,7 @@ def test_a_bill_of_materials_is_valid(name: str) -> None:
     assert problems((GOLDEN / name / render.SBOM).read_text()) == []
 
 
-def test_the_validator_would_find_something() -> None:
+def test_the_validator_reports_an_invalid_document() -> None:
     sbom = json.loads((GOLDEN / "iris" / render.SBOM).read_text())
     sbom["components"][0]["hashes"][0]["content"] = "00"
     assert problems(json.dumps(sbom))
@@ -128,7 +128,7 @@ def test_purls_of_images(base: tuple[str, str | None], purl: str) -> None:
     assert image_purl(BaseImage(reference, "3.11", "user", digest)) == purl
 
 
-def test_purls_are_what_the_library_of_packageurl_makes_of_them() -> None:
+def test_purls_equal_those_of_the_packageurl_library() -> None:
     for purl in (pypi_purl("Scikit_Learn", "1.0+cpu"), image_purl(BASE)):
         assert PackageURL.from_string(purl).name in {"scikit-learn", "python"}
     assert PackageURL.from_string(pypi_purl("a", "1.0+cpu")).version == "1.0+cpu"
@@ -138,7 +138,7 @@ def test_purls_are_what_the_library_of_packageurl_makes_of_them() -> None:
 # --- provenance ----------------------------------------------------------------------------------
 
 
-def test_the_provenance_names_what_the_image_is_built_of(rendered: Bundle) -> None:
+def test_the_provenance_names_the_materials_of_the_image(rendered: Bundle) -> None:
     provenance = read(rendered, render.PROVENANCE)
     assert provenance["_type"] == "https://in-toto.io/Statement/v1"
     assert provenance["predicateType"] == "https://slsa.dev/provenance/v1"
@@ -209,7 +209,7 @@ def test_a_digest_of_a_tree_depends_on_names_and_contents() -> None:
 # --- bundles that were edited --------------------------------------------------------------------
 
 
-def test_nothing_is_restated_of_a_bundle_as_it_was_rendered(rendered: Bundle) -> None:
+def test_documents_do_not_depend_on_readme_and_byte_code(rendered: Bundle) -> None:
     (rendered.directory / "README.md").write_text("mine")
     (rendered.directory / "modelpack" / "serving" / "__pycache__").mkdir()
     (rendered.directory / "modelpack" / "serving" / "__pycache__" / "a.pyc").write_text("x")
@@ -232,7 +232,7 @@ def append(path: Path) -> None:
         ("requirements.lock", "requirements.lock"),
     ],
 )
-def test_an_edited_bundle_says_so_and_claims_no_parity(
+def test_edited_bundle_is_recorded_as_edited_without_a_parity_claim(
     rendered: Bundle, name: str, entry: str
 ) -> None:
     append(rendered.directory / name)
@@ -267,7 +267,7 @@ def test_changed_base_is_recorded_as_edited(rendered: Bundle) -> None:
 
 
 @pytest.mark.parametrize("name", [render.SBOM, render.PROVENANCE])
-def test_a_document_that_was_edited_is_written_anew(rendered: Bundle, name: str) -> None:
+def test_edited_document_is_written_again(rendered: Bundle, name: str) -> None:
     before = read(rendered, render.SBOM)
     path = rendered.directory / name
     path.write_text(path.read_text() + " ")
@@ -283,6 +283,6 @@ def test_a_provenance_that_cannot_be_read_is_a_usage_error(rendered: Bundle, con
         attestations_bundle.refresh_documents(rendered)
 
 
-def test_a_bundle_of_an_older_version_has_nothing_to_restate(rendered: Bundle) -> None:
+def test_bundle_of_an_older_version_has_no_documents_to_refresh(rendered: Bundle) -> None:
     (rendered.directory / render.PROVENANCE).unlink()
     assert attestations_bundle.refresh_documents(replace(rendered, code=Code())) == ()

@@ -41,7 +41,7 @@ def cosign(folder: Path, *arguments: str, fails: bool = False) -> None:
     assert (done.returncode != 0) == fails, done.stderr
 
 
-def test_what_a_key_of_cosign_signs_both_verify(folder: Path) -> None:
+def test_signature_by_a_cosign_key_is_verified_by_both_programs(folder: Path) -> None:
     signer = keys.signer(folder / "cosign.key", lambda: PASSWORD)
     verifier = keys.verifier(folder / "cosign.pub")
     (folder / "blob").write_bytes(b"text")
@@ -55,7 +55,7 @@ def test_what_a_key_of_cosign_signs_both_verify(folder: Path) -> None:
     cosign(folder, *options, "other", fails=True)
 
 
-def test_what_cosign_signs_is_verified(folder: Path) -> None:
+def test_signature_by_cosign_is_verified(folder: Path) -> None:
     (folder / "blob").write_bytes(b"text")
     options = ("sign-blob", "-y", "--key=cosign.key", "--tlog-upload=false")
     cosign(folder, *options, "--output-signature=theirs", "blob")
@@ -63,7 +63,7 @@ def test_what_cosign_signs_is_verified(folder: Path) -> None:
     assert keys.verifier(folder / "cosign.pub").accepts(b"text", signature)
 
 
-def test_the_older_name_of_a_sealed_key_is_known(folder: Path, tmp_path: Path) -> None:
+def test_the_older_name_of_an_encrypted_key_is_accepted(folder: Path, tmp_path: Path) -> None:
     text = (folder / "cosign.key").read_text()
     assert "ENCRYPTED SIGSTORE PRIVATE KEY" in text
     (tmp_path / "old.key").write_text(text.replace("SIGSTORE", "COSIGN"))
@@ -82,7 +82,7 @@ PUBLIC = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKe
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("password", ["", PASSWORD])
-def test_other_keys_in_pem_sign_what_cosign_verifies(
+def test_cosign_verifies_signatures_by_other_pem_keys(
     tmp_path: Path, kind: str, password: str, cosign_command: str
 ) -> None:
     key = KINDS[kind]()
@@ -123,7 +123,7 @@ def sealed_with(folder: Path, **parameters: Any) -> str:
 @pytest.mark.parametrize(
     "parameters", [{"N": 2**40}, {"N": 3}, {"r": 2**30}, {"p": -1}, {"N": "x"}, {"N": None}]
 )
-def test_a_sealed_key_cannot_ask_for_any_work(
+def test_scrypt_cost_of_an_encrypted_key_is_limited(
     folder: Path, tmp_path: Path, parameters: dict[str, Any]
 ) -> None:
     (tmp_path / "key").write_text(sealed_with(folder, **parameters))
@@ -174,7 +174,7 @@ def test_a_private_key_does_not_verify(folder: Path) -> None:
     assert "cosign public-key" in refused.value.hint
 
 
-def test_a_key_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+def test_missing_key_is_a_usage_error(tmp_path: Path) -> None:
     for read in (keys.verifier, lambda path: keys.signer(path, never)):
         with pytest.raises(UsageError, match="No such file"):
             read(tmp_path / "nowhere")

@@ -141,7 +141,7 @@ ALL = {"signature": True, "slsaprovenance1": True, "cyclonedx": True}
 NONE = dict.fromkeys(ALL, False)
 
 
-def test_what_modelpack_signs_both_verify(pushed: Pushed, folder: Path) -> None:
+def test_signature_by_modelpack_is_verified_by_both_programs(pushed: Pushed, folder: Path) -> None:
     assert cosign_accepts(folder, pushed.reference) == ALL
     assert failures(folder, pushed.reference) == failures(folder, pushed.pinned) == set()
 
@@ -170,7 +170,9 @@ def test_both_documents_refer_to_the_image(pushed: Pushed) -> None:
     }
 
 
-def test_vouching_once_more_adds_nothing(pushed: Pushed, signer: keys.Signer) -> None:
+def test_second_attestation_by_the_same_key_adds_nothing(
+    pushed: Pushed, signer: keys.Signer
+) -> None:
     def signatures_in_registry() -> list[Any]:
         with connect(pushed.reference) as repository:
             tags = (cosign.tag(pushed.digest, kind) for kind in ("sig", "att"))
@@ -189,7 +191,7 @@ def test_two_keys_may_sign(pushed: Pushed, folder: Path) -> None:
         assert failures(folder, pushed.reference, key) == set()
 
 
-def test_what_cosign_signs_modelpack_verifies(
+def test_modelpack_verifies_a_signature_by_cosign(
     registry: str, folder: Path, folder_of_bundle: Path
 ) -> None:
     image = Pushed(registry, "theirs", folder_of_bundle)
@@ -215,7 +217,7 @@ def test_what_cosign_signs_modelpack_verifies(
 
 
 @pytest.mark.engine
-def test_an_image_is_with_the_engine_for_the_block_only(
+def test_pulled_image_is_removed_from_the_engine_after_the_block(
     pushed: Pushed, engine: DockerEngine
 ) -> None:
     with engine.images.pull_temporarily(pushed.pinned) as name:
@@ -286,12 +288,12 @@ def test_layout_is_verified_in_place(layout_path: Path) -> None:
 # --- what somebody changed -----------------------------------------------------------------------
 
 
-def test_another_key_is_seen(pushed: Pushed, folder: Path) -> None:
+def test_signature_of_another_key_is_reported(pushed: Pushed, folder: Path) -> None:
     assert cosign_accepts(folder, pushed.reference, "other.pub") == NONE
     assert failures(folder, pushed.reference, "other.pub") == {"signature", "attached"}
 
 
-def test_a_name_that_was_given_to_another_image_is_seen(
+def test_tag_moved_to_another_image_is_reported(
     pushed: Pushed, folder: Path, folder_of_bundle: Path
 ) -> None:
     with connect(pushed.reference) as repository:
@@ -300,7 +302,7 @@ def test_a_name_that_was_given_to_another_image_is_seen(
     assert failures(folder, pushed.reference) == {"signature", "content"}
 
 
-def test_a_signature_that_was_put_beside_another_image_is_seen(
+def test_signature_attached_to_another_image_is_reported(
     pushed: Pushed, folder: Path, folder_of_bundle: Path
 ) -> None:
     with connect(pushed.reference) as repository:
@@ -334,7 +336,7 @@ def own_registry(tmp_path: Path, registry: str) -> Iterator[str]:
         yield host
 
 
-def test_flipped_bytes_in_the_registry_are_seen(
+def test_flipped_bytes_in_the_registry_are_reported(
     own_registry: str, tmp_path: Path, folder: Path, folder_of_bundle: Path, signer: keys.Signer
 ) -> None:
     image = Pushed(own_registry, "flipped", folder_of_bundle)
@@ -356,7 +358,7 @@ def test_flipped_bytes_in_the_registry_are_seen(
 @pytest.mark.parametrize(
     "kind", [attestations_registry.SBOM_TYPE, attestations_registry.STATEMENT_TYPE]
 )
-def test_an_attached_document_that_was_replaced_is_seen(
+def test_replaced_attached_document_is_reported(
     registry: str, folder: Path, folder_of_bundle: Path, kind: str
 ) -> None:
     name = "replaced-" + kind.partition(".")[2].partition("+")[0].replace("-", "")

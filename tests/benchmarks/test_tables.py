@@ -27,12 +27,12 @@ Transfer/sec:    824.58KB
 """
 
 
-def test_what_wrk_says_is_read() -> None:
+def test_output_of_wrk_is_parsed() -> None:
     answers = wrk.parsed(WRK)
     assert answers == wrk.Answers(16236, 3.000335, 10.31, 112.88, refused=7, broken=3)
 
 
-def test_without_wrk_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_wrk_is_an_error_with_an_installation_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(SystemExit, match="apt install wrk"):
         wrk.require()
@@ -82,7 +82,7 @@ def test_the_best_peer_is_one_without_errors(results: Results) -> None:
     assert results.best(("bentoml",), "iris", CROWD, p99) is None
 
 
-def test_claims_are_judged_by_the_median_ratio(results: Results) -> None:
+def test_claims_are_checked_by_the_median_ratio(results: Results) -> None:
     found = {
         (each.claim.load, each.claim.value is p99, each.against): (each.ratio.median, each.holds)
         for each in verdicts(results)
@@ -96,14 +96,14 @@ def test_claims_are_judged_by_the_median_ratio(results: Results) -> None:
     }
 
 
-def test_a_service_that_errs_bears_out_nothing(results: Results) -> None:
+def test_claims_about_a_service_with_errors_are_not_met(results: Results) -> None:
     wrong = measured(OURS, CROWD, (9000, 9000, 9000), errors=1)
     kept = [m for m in results.measurements if (m.server, m.load) != (OURS, CROWD.name)]
     erring = Results(results.machine, results.how, results.versions, (*kept, *wrong), ())
     assert not any(v.holds for v in verdicts(erring) if v.claim.load == CROWD)
 
 
-def test_what_is_kept_is_read_again(results: Results, tmp_path: Path) -> None:
+def test_saved_results_are_read_back(results: Results, tmp_path: Path) -> None:
     (tmp_path / "kept.json").write_text(results.json())
     assert Results.read(tmp_path / "kept.json") == results
 

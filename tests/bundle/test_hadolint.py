@@ -23,13 +23,13 @@ def complaints(dockerfile: Path) -> str:
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("*/Dockerfile")), ids=lambda p: p.parent.name)
-def test_golden_ones_are_clean(path: Path) -> None:
+def test_golden_dockerfiles_are_clean(path: Path) -> None:
     assert complaints(path) == ""
 
 
 @pytest.mark.parametrize("hostile", [False, True])
 @pytest.mark.parametrize("slim", [False, True])
-def test_those_with_all_stages_are_clean(tmp_path: Path, hostile: bool, slim: bool) -> None:
+def test_dockerfiles_with_all_stages_are_clean(tmp_path: Path, hostile: bool, slim: bool) -> None:
     spec = hostile_spec(tmp_path) if hostile else spec_for(tmp_path, serving_models.iris())
     environment = replace(
         ENVIRONMENT, system_packages=("libgomp1",), sdists=("shop",), build_lock="x==1"

@@ -40,7 +40,7 @@ def spec(tmp_path) -> ModelSpec:
 
 
 @pytest.mark.parametrize("name", ["iris", "mixed", "author", "hostile"])
-def test_bundles_are_as_the_golden_ones(tmp_path, name):
+def test_bundles_equal_the_golden_files(tmp_path, name):
     makers = dict.fromkeys(("iris", "author"), serving_models.iris)
     makers["mixed"] = serving_models.mixed
     code = user_code() if name == "author" else Code()
@@ -135,7 +135,7 @@ def test_hostile_names_survive_in_the_manifest(tmp_path):
 # --- what a bundle is ----------------------------------------------------------------------------
 
 
-def test_a_locale_is_made_in_a_stage_of_its_own(tmp_path, spec):
+def test_locale_is_generated_in_a_separate_stage(tmp_path, spec):
     """And no package of it reaches the image."""
     spec = replace(spec, locales=("en_US.UTF-8",))
     rendered = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
@@ -165,7 +165,7 @@ def contents(folder: Path) -> dict[str, tuple]:
         ("unknown", "A model", "served over HTTP."),
     ],
 )
-def test_the_bundle_is_described_in_plain_words(tmp_path, spec, task, kind, served):
+def test_bundle_describes_its_task_in_app_and_readme(tmp_path, spec, task, kind, served):
     count = 1 if "per row" in served else 0
     signature = replace(spec.signature, inputs=spec.signature.inputs[:count])
     described = render.render(
@@ -199,7 +199,7 @@ def test_two_renders_are_identical(tmp_path, spec):
     assert contents(first) == contents(second)
 
 
-def test_modes(tmp_path, spec):
+def test_file_modes_are_set(tmp_path, spec):
     folder = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     for path in [folder, *folder.rglob("*")]:
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -249,7 +249,7 @@ def test_bundle_contains_no_path_of_this_machine(tmp_path, spec):
     )
 
 
-def test_what_was_rendered_is_what_is_read(tmp_path, spec):
+def test_rendered_bundle_reads_back(tmp_path, spec):
     written = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle")
     assert bundle_manifest.read(tmp_path / "bundle") == written
     assert written.environment == ENVIRONMENT
@@ -263,7 +263,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_an_older_bundle_is_replaced_and_nothing_left(tmp_path, spec):
+def test_older_bundle_is_replaced_completely(tmp_path, spec):
     target = tmp_path / "bundle"
     render.render(spec, ENVIRONMENT, BASE, target)
     (target / "app.py").write_text("old")
@@ -280,7 +280,7 @@ def test_an_empty_folder_is_filled(tmp_path, spec):
 
 
 @pytest.mark.parametrize("foreign", ["notes.txt", ".git/config", "app.py"])
-def test_what_is_no_bundle_is_not_touched(tmp_path, spec, foreign):
+def test_directory_without_a_bundle_is_not_changed(tmp_path, spec, foreign):
     path = tmp_path / "mine" / foreign
     path.parent.mkdir(parents=True)
     path.write_text("precious")
@@ -289,7 +289,7 @@ def test_what_is_no_bundle_is_not_touched(tmp_path, spec, foreign):
     assert path.read_text() == "precious"
 
 
-def test_a_bundle_with_more_in_it_is_not_replaced(tmp_path, spec):
+def test_bundle_with_additional_files_is_not_replaced(tmp_path, spec):
     target = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     (target / "notebook.ipynb").write_text("precious")
     with pytest.raises(UsageError, match=re.escape("'notebook.ipynb'")):
@@ -331,9 +331,7 @@ def test_an_interrupt_leaves_nothing(tmp_path, spec, monkeypatch):
     assert names(tmp_path) == {"model.joblib"}
 
 
-def test_an_old_bundle_is_put_back_if_the_new_one_cannot_take_its_place(
-    tmp_path, spec, monkeypatch
-):
+def test_old_bundle_is_restored_if_the_replacement_fails(tmp_path, spec, monkeypatch):
     target = render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
     before = contents(target)
     rename = Path.rename

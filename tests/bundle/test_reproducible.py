@@ -73,7 +73,7 @@ def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
 
 
-def test_a_slim_image_has_nothing_to_run_but_the_interpreter(slim: str) -> None:
+def test_interpreter_is_the_only_program_in_a_slim_image(slim: str) -> None:
     done = run("--entrypoint=python", slim, "-", stdin=LEFT)
     assert done.returncode == 0, done.stderr
     left = {Path(line).name for line in done.stdout.splitlines()} - {".dockerenv"}

@@ -47,7 +47,7 @@ def test_a_shell_word_is_one_argument(text):
 
 
 @given(text=TEXT)
-def test_a_dockerfile_value_ends_where_it_ends(text):
+def test_dockerfile_value_cannot_add_an_instruction(text):
     quoted = templates.dq(text)
     inside = quoted[1:-1].replace("\\\\", "").replace('\\"', "").replace("\\$", "")
     assert (quoted[0], quoted[-1]) == ('"', '"')
@@ -58,7 +58,7 @@ def test_a_dockerfile_value_ends_where_it_ends(text):
 
 
 @given(text=TEXT | st.text(min_size=300))
-def test_a_label_is_short_and_says_how_the_text_begins(text):
+def test_long_label_is_cut_to_the_beginning_of_its_text(text):
     quoted = templates.label(text)
     assert len(quoted) <= 6 * templates.LONGEST_LABEL
     assert quoted.isprintable()
@@ -84,7 +84,7 @@ def test_code_span_fence_is_longer_than_its_backticks(text):
         ("{{ (value ~ '') | dq }}", True),
     ],
 )
-def test_no_value_gets_by_the_filters(template, lets_by):
+def test_value_without_a_filter_is_an_error(template, lets_by):
     jinja = jinja2.Environment(finalize=templates.checked)
     jinja.filters.update(templates.FILTERS)
     if lets_by:

@@ -129,7 +129,7 @@ def test_inspect_json_of_many_inputs_costs_little(tmp_path: Path) -> None:
     assert memory < 150 * 1024
 
 
-def test_inspect_json_answers_on_a_refused_file_too(tmp_path: Path) -> None:
+def test_inspect_json_prints_the_result_of_a_refused_file(tmp_path: Path) -> None:
     done = modelpack("inspect", bad_file("os.system", tmp_path), "--json")
     safety = json.loads(done.stdout)["safety"]
     assert done.returncode == 3
@@ -140,7 +140,7 @@ def test_inspect_json_answers_on_a_refused_file_too(tmp_path: Path) -> None:
     assert not (tmp_path / "executed").exists()
 
 
-def test_inspect_shows_people_the_tree_and_the_signature() -> None:
+def test_inspect_prints_the_tree_and_the_signature() -> None:
     done = modelpack("inspect", SAMPLES / "kserve-mixedtype" / "model.joblib", COLUMNS="120")
     assert done.returncode == 0
     for text in ("ColumnTransformer", "SGDRegressor", "MSZoning", "scikit-learn", "pass"):
@@ -186,13 +186,13 @@ def test_wrong_usage_is_exit_2(arguments: tuple[str, ...]) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_push_with_an_engine_that_has_no_images() -> None:
+def test_push_fails_for_an_engine_without_images() -> None:
     done = modelpack("push", "a.test/iris", "--engine", "process")
     assert done.returncode == 8
     assert "a.test/iris cannot be pushed: the engine `process` has no images." in done.stderr
 
 
-def test_every_command_of_the_contract_so_far_has_help() -> None:
+def test_every_command_has_help() -> None:
     for command in ("inspect", "bundle", "build", "smoke", "package", "push", "serve", "doctor"):
         done = modelpack(command, "--help")
         assert done.returncode == 0
@@ -202,7 +202,7 @@ def test_every_command_of_the_contract_so_far_has_help() -> None:
 # --- modelpack.toml ------------------------------------------------------------------------------
 
 
-def test_options_stand_in_a_file_beside_the_model(tmp_path: Path) -> None:
+def test_options_are_read_from_a_file_next_to_the_model(tmp_path: Path) -> None:
     (tmp_path / "model.joblib").write_bytes(SVC.read_bytes())
     (tmp_path / "modelpack.toml").write_text('python = "3.99"\nengine = "process"\n')
     done = modelpack("package", tmp_path / "model.joblib")
@@ -237,7 +237,7 @@ def test_hostile_names_reach_the_terminal_as_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", ["", "--json"])
 @pytest.mark.parametrize("stream", [">&-", "2>&-", "| true", "2>&1 >/dev/null | true"])
-def test_nobody_has_to_listen(options: str, stream: str) -> None:
+def test_closed_output_is_not_an_error(options: str, stream: str) -> None:
     command = f"set -o pipefail; {sys.executable} -m modelpack inspect {SVC} {options} {stream}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -57,7 +57,7 @@ def test_a_value_of_a_wrong_type_is_named(text: str, tmp_path: Path) -> None:
         read(tmp_path, text)
 
 
-def test_a_model_path_through_a_file_leaves_the_complaint_to_the_inspection(tmp_path: Path) -> None:
+def test_model_path_through_a_file_is_reported_by_the_inspection(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert config.read(tmp_path / "file" / "model.joblib", OPTIONS) == {}
 

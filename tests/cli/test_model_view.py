@@ -41,7 +41,7 @@ def test_the_estimator_is_a_tree(spec):
     ]
 
 
-def test_requirements_say_where_they_come_from(spec):
+def test_requirements_are_listed_with_their_origin(spec):
     reasons = {"scikit-learn": "recorded in the file"}
     (line,) = [
         line for line in shown(replace(spec, reasons=reasons)).splitlines() if "==1.7.2" in line
@@ -57,7 +57,7 @@ def test_the_verdict_has_a_colour_on_a_terminal_only(spec, verdict, colour):
     assert "byte 1,234" in shown(with_verdict)
 
 
-def test_very_many_inputs_are_cut(spec):
+def test_list_of_many_inputs_is_cut(spec):
     inputs = tuple(Field(f"x{i}", "number", example=0.5) for i in range(1_000))
     many = replace(spec, signature=replace(spec.signature, inputs=inputs))
     assert "... and 960 more" in shown(many)
@@ -101,13 +101,13 @@ def test_text_of_the_file_can_neither_move_the_cursor_nor_style_itself(spec, hos
         (b"cown\nModel\n.rest", "safety refuse  it must not be loaded"),
     ],
 )
-def test_only_what_is_dangerous_is_called_so(data, words, tmp_path):
+def test_only_dangerous_findings_are_called_dangerous(data, words, tmp_path):
     path = tmp_path / "model.pkl"
     path.write_bytes(data)
     assert words in shown(inspect(path))
 
 
-def test_each_file_is_told(spec):
+def test_each_file_of_the_model_is_listed(spec):
     second = replace(spec.file, path="second.pkl", sha256="ab" * 32)
     text = shown(replace(spec, more_files=(second,)))
     assert text.count("sha256") == 2

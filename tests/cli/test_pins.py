@@ -32,7 +32,7 @@ def test_notes_are_always_printed_and_pins_on_request(verbose):
     assert "note: Python 3.11 is used; 3.12 is likelier." in captured.get().splitlines()
 
 
-def test_a_variant_is_told_by_what_the_file_says_of_the_other():
+def test_variant_is_listed_with_the_recorded_version_of_the_other_distribution():
     environment = replace(ENVIRONMENT, requirements={"xgboost-cpu": "2.1.1"},
                           origins={"xgboost-cpu": "file"})  # fmt: skip
     with output.err.capture() as captured:
@@ -42,7 +42,7 @@ def test_a_variant_is_told_by_what_the_file_says_of_the_other():
     assert ["xgboost-cpu", "2.1.1", "file", "2.1.1"] in rows
 
 
-def test_an_environment_in_a_few_words():
+def test_environment_summary_is_short():
     summary = (
         "Python 3.11, 3 distributions, 1 as recorded in the file, 1 as installed on this machine"
     )

@@ -74,9 +74,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_layers_that_both_stand_on_are_read_where_they_tell_something(
-    case: str, layers: Layers
-) -> None:
+def test_shared_layers_are_read_only_where_they_matter(case: str, layers: Layers) -> None:
     old, new, layers_read = CASES[case]
     base = layers.layer("base", a="1", b="2")
     images = [
@@ -90,20 +88,20 @@ def test_the_layers_that_both_stand_on_are_read_where_they_tell_something(
     assert {c.name for c in found.changes} == {c.name for c in expected.changes}
 
 
-def test_nothing_is_read_where_the_layers_are_the_same(layers: Layers) -> None:
+def test_no_layer_is_read_if_all_are_shared(layers: Layers) -> None:
     one = oci.Image({}, (layers.layer("base", a="1"),))
     assert compared(sides(one, one)).image.verdict == "same"
     assert layers.opened == []
 
 
-def test_a_layer_may_come_twice(layers: Layers) -> None:
+def test_layer_may_occur_twice(layers: Layers) -> None:
     base, other = layers.layer("base", a="1"), layers.layer("other", a="2")
     images = [oci.Image({}, (base, other)), oci.Image({}, (base, other, base))]
     found = compared(sides(*images)).image
     assert [c.name for c in found.changes if c.what == "file"] == ["a"]
 
 
-def test_a_damaged_layer_is_told_and_the_rest_is_compared(layers: Layers) -> None:
+def test_damaged_layer_is_reported_and_the_rest_is_compared(layers: Layers) -> None:
     good, bad = layers.layer("good", a="1"), layers.layer("bad", a="2")
     bad = replace(bad, diff_id="sha256:" + "0" * 64)
     found = compared(sides(oci.Image({}, (good,)), oci.Image({}, (bad,)))).image

@@ -110,7 +110,7 @@ def change_tuples(old: Signature, new: Signature) -> list[tuple[str, str, str, s
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_each_change_of_a_signature_is_judged_as_callers_see_it(
+def test_signature_changes_are_classified_by_their_effect_on_callers(
     new: Signature, change: tuple[str, str, str, str]
 ) -> None:
     assert change_tuples(PLAIN, new) == [change]
@@ -118,7 +118,7 @@ def test_each_change_of_a_signature_is_judged_as_callers_see_it(
     assert signature.compare_signatures(PLAIN, new).verdict == verdict
 
 
-def test_the_other_way_round_what_was_compatible_breaks() -> None:
+def test_compatible_changes_are_breaking_in_the_other_direction() -> None:
     nullable = inputs(replace(AGE, nullable=True), replace(CITY, categories=None))
     assert {impact for *_, impact in change_tuples(PLAIN, nullable)} == {"compatible"}
     assert {impact for *_, impact in change_tuples(nullable, PLAIN)} == {"breaking"}
@@ -129,7 +129,7 @@ def test_an_integer_is_a_number() -> None:
     assert change_tuples(integer, PLAIN) == [("changed", "type", "age", "compatible")]
 
 
-def test_names_that_nobody_gave_tell_nothing() -> None:
+def test_change_of_generated_input_names_is_compatible() -> None:
     old = inputs(Field("x0", "number"), Field("x1", "number"), named=False)
     new = inputs(Field("x0", "number"), named=False)
     assert change_tuples(old, new) == [("removed", "input", "x1", "breaking")]
@@ -137,7 +137,7 @@ def test_names_that_nobody_gave_tell_nothing() -> None:
     assert change_tuples(old, named) == [("renamed", "inputs", "", "compatible")]
 
 
-def test_classes_are_told_by_their_type_too() -> None:
+def test_classes_of_different_types_differ() -> None:
     old, new = (replace(PLAIN, classes=classes) for classes in ((0, 1), (False, True)))
     assert [change[:2] for change in change_tuples(old, new)] == [
         ("removed", "class"),
@@ -145,7 +145,7 @@ def test_classes_are_told_by_their_type_too() -> None:
     ]
 
 
-def test_what_one_side_does_not_tell_is_said_so() -> None:
+def test_value_missing_on_one_side_is_reported_as_unknown() -> None:
     found = signature.compare_signatures(PLAIN, replace(PLAIN, inputs=(), classes=None))
     assert found.verdict == "unknown"
     assert found.unknown == (
@@ -175,17 +175,17 @@ def model_side(**changes: Any) -> Side:
     ],
     ids=lambda value: " ".join(value).strip() if isinstance(value, tuple) else "",
 )
-def test_what_differs_of_a_model_is_told_once(new: Side, what: tuple[str, str, str]) -> None:
+def test_each_model_difference_is_reported_once(new: Side, what: tuple[str, str, str]) -> None:
     (change,) = model.compare_models(side(), new).changes
     assert (change.kind, change.what, change.name) == what
 
 
-def test_the_path_of_a_file_is_no_matter_of_the_model() -> None:
+def test_file_path_is_not_a_model_difference() -> None:
     elsewhere = model_side(file=replace(SPEC.file, path="elsewhere.pkl"))
     assert model.compare_models(side(), elsewhere).verdict == "same"
 
 
-def test_steps_are_told_by_their_paths_and_order() -> None:
+def test_steps_are_compared_by_path_and_order() -> None:
     inner = Estimator("prepare", "a.Union", steps=(Estimator("scale", "a.Scaler", columns=("a",)),))
     old = model_side(steps=(inner, Estimator("fit", "a.Fit")))
     deep = replace(inner, steps=(Estimator("scale", "a.Scaler", columns=("a", "b")),))
@@ -221,7 +221,7 @@ def test_steps_are_told_by_their_paths_and_order() -> None:
         (">=2", "1.0", "changed", ""),
     ],
 )
-def test_how_far_a_version_moved(old: str, new: str, kind: str, step: str) -> None:
+def test_version_changes_are_classified_by_size(old: str, new: str, kind: str, step: str) -> None:
     assert moved(old, new) == (kind, step)
 
 
@@ -229,7 +229,7 @@ def locked(requirements: dict[str, str], **changes: Any) -> Side:
     return side(environment=replace(ENVIRONMENT, requirements=requirements, **changes))
 
 
-def test_every_distribution_is_told_by_what_became_of_it() -> None:
+def test_each_distribution_change_is_reported() -> None:
     old = locked({"kept": "1", "gone": "1", "up": "1.0", "down": "2.0"})
     new = locked({"kept": "1", "come": "1", "up": "2.0", "down": "1.9"}, python="3.12")
     found = model.compare_versions(old, new)
@@ -243,14 +243,14 @@ def test_every_distribution_is_told_by_what_became_of_it() -> None:
     assert found.summary == "Python, 1 added, 1 down (1 major), 1 removed, 1 up (1 major)"
 
 
-def test_the_same_versions_of_other_files_are_told() -> None:
+def test_different_files_of_the_same_version_are_reported() -> None:
     found = model.compare_versions(
         side(), side(environment=replace(ENVIRONMENT, lock="numpy --hash"))
     )
     assert [(c.what, c.name) for c in found.changes] == [("lock", "requirements.lock")]
 
 
-def test_a_base_image_counts_where_both_sides_tell_it() -> None:
+def test_base_images_are_compared_if_both_are_recorded() -> None:
     old, new = (
         side(base=Base("python:3.11", "sha256:1")),
         side(base=Base("python:3.11", "sha256:2")),
@@ -278,7 +278,7 @@ def compared(old: Side, new: Side) -> Difference:
     return compare(old, new, NOT_QUERIED)
 
 
-def test_whoever_has_old_pulls_the_layers_that_are_new() -> None:
+def test_layers_to_pull_are_those_that_the_old_image_lacks() -> None:
     found = compared(image([], "a", "b", "c"), image([], "a", "c", "d", "e")).image
     assert found.layers is not None
     assert vars(found.layers) == {
@@ -291,7 +291,7 @@ def test_whoever_has_old_pulls_the_layers_that_are_new() -> None:
     assert found.summary == "2 of 4 layers new, 2.0 kB uncompressed to pull"
 
 
-def test_files_are_told_by_how_they_differ() -> None:
+def test_file_differences_are_listed_by_kind() -> None:
     same, gone = replace(FILE, path="same"), replace(FILE, path="gone")
     content, mode = replace(FILE, path="content"), replace(FILE, path="mode")
     time, folder = replace(FILE, path="time"), Entry("folder", "directory", 0o755, 0, 0, 0, 0)
@@ -318,7 +318,7 @@ def test_files_are_told_by_how_they_differ() -> None:
     ]
 
 
-def test_the_configuration_is_told_by_its_parts() -> None:
+def test_configuration_differences_are_listed_by_member() -> None:
     old = image([], "a", User="1", Env=["A=1", "B=2"], Labels={"x": "1"})
     new = image([], "a", User="2", Env=["A=1", "C=3"], Labels={"x": "2"}, Entrypoint=["python"])
     changes = compared(old, new).image.changes
@@ -331,7 +331,7 @@ def test_the_configuration_is_told_by_its_parts() -> None:
     ]
 
 
-def test_what_is_no_image_is_said_so() -> None:
+def test_comparison_without_an_image_is_reported() -> None:
     assert compared(side(), image([], "a")).image.unknown == ("OLD is not an image",)
     assert compared(side(), side()).image.unknown == ("OLD and NEW are not images",)
 
@@ -339,7 +339,7 @@ def test_what_is_no_image_is_said_so() -> None:
 # --- predictions ---------------------------------------------------------------------------------
 
 
-def test_labels_that_changed_are_counted_whatever_the_tolerance() -> None:
+def test_changed_labels_are_counted_for_any_tolerance() -> None:
     found = predictions.compare(
         queried_rows(3, labels=True, tolerance=0.9),
         model_answers(["a", "b", 1]),
@@ -370,7 +370,7 @@ def test_probabilities_are_compared_class_by_class() -> None:
     assert found.verdict == "changed"
 
 
-def test_a_row_that_new_refuses_breaks_callers() -> None:
+def test_row_refused_by_the_new_model_breaks_callers() -> None:
     refusing = ModelAnswers((None, "ValueError: no"), ("a", None))
     found = predictions.compare(queried_rows(2, labels=True), model_answers(["a", "b"]), refusing)
     assert (found.verdict, found.refused_now, found.compared) == ("breaking", 1, 1)
@@ -379,17 +379,17 @@ def test_a_row_that_new_refuses_breaks_callers() -> None:
     assert (found.verdict, found.answered_now) == ("compatible", 1)
 
 
-def test_nothing_that_both_answer_is_no_agreement() -> None:
+def test_predictions_do_not_agree_if_no_row_is_answered_by_both() -> None:
     refusing = ModelAnswers(("no",), (None,))
     assert predictions.compare(queried_rows(1), refusing, refusing).verdict == "unknown"
 
 
-def test_a_model_that_does_not_answer_at_all_breaks_callers() -> None:
+def test_model_without_predictions_breaks_callers() -> None:
     assert predictions.one_side_failed("NEW", "exit code 1").verdict == "breaking"
     assert predictions.one_side_failed("OLD", "exit code 1").verdict == "compatible"
 
 
-def test_what_is_missing_is_a_value_and_nan_is_itself() -> None:
+def test_missing_values_and_nan_are_compared_as_values() -> None:
     values = [float("nan"), None, [1.0, 2.0]]
     assert (
         predictions.compare(queried_rows(3), model_answers(values), model_answers(values)).verdict
