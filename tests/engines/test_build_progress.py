@@ -32,7 +32,7 @@ def read(*documents: object, indent: int | None = None, tail: str = "") -> tuple
 
 
 @pytest.mark.parametrize("indent", [None, 2])
-def test_steps_are_told_once_a_state_with_their_time(indent):
+def test_steps_are_reported_once_per_state_with_their_time(indent):
     _, events = read(
         {"vertexes": [{"digest": "sha256:aa", "name": NAME}]},
         {"vertexes": [STARTED]},
@@ -45,11 +45,11 @@ def test_steps_are_told_once_a_state_with_their_time(indent):
     assert events == [StepEvent(title, "started"), StepEvent(title, "done", 2.5)]
 
 
-def test_a_step_out_of_the_cache_is_told_as_cached():
+def test_cached_step_is_reported_as_cached():
     assert read({"vertexes": [{**DONE, "cached": True}]})[1][0].state == "cached"
 
 
-def test_a_step_that_anothers_failure_stopped_has_not_failed():
+def test_step_stopped_by_another_failure_is_not_reported_as_failed():
     progress, events = read({"vertexes": [{**DONE, "error": "context canceled"}]})
     assert (events, progress.failed_step) == ([], "")
 
@@ -72,7 +72,7 @@ def test_output_cannot_steer_the_terminal():
     assert progress.output == ["red 2Jb"]
 
 
-def test_what_is_no_json_is_the_builds_own_output():
+def test_lines_without_json_are_output_of_the_build():
     assert read(tail="ERROR: unable to read context\n")[0].output == [
         "ERROR: unable to read context"
     ]

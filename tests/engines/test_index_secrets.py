@@ -22,7 +22,7 @@ def read(index: IndexSettings) -> dict[str, str]:
     return dict(parser["global"])
 
 
-def test_pip_reads_back_what_the_settings_say():
+def test_pip_reads_back_the_settings():
     assert read(INDEX) == {
         "index-url": "https://user:p%40ss;word@index.test/simple",
         "extra-index-url": "https://a.test/simple https://b.test/simple",
@@ -30,7 +30,7 @@ def test_pip_reads_back_what_the_settings_say():
     }
 
 
-def test_without_settings_pip_keeps_its_own():
+def test_pip_keeps_its_configuration_without_settings():
     assert read(IndexSettings()) == {}
 
 
@@ -61,11 +61,11 @@ def test_uv_gets_these_settings_and_no_others():
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "NETRC"])
-def test_without_a_setting_uv_keeps_the_users_own(name):
+def test_uv_keeps_the_users_configuration_without_a_setting(name):
     assert index_secrets.for_uv(IndexSettings(), {name: "/mine"})[name] == "/mine"
 
 
-def test_a_wheelhouse_is_all_that_a_build_gets():
+def test_build_with_a_wheelhouse_gets_no_index():
     environ = {"https_proxy": "http://me:canary@proxy.test", "PATH": "/bin"}
     options, variables = index_secrets.for_build(IndexSettings(wheelhouse="/srv/wheels"), environ)
     assert options == [
@@ -89,7 +89,7 @@ def test_a_wheelhouse_is_all_that_a_build_gets():
         (None, "", False),
     ],
 )
-def test_the_network_is_shared_only_for_what_listens_on_the_loopback(index, proxy, shared):
+def test_host_network_is_shared_only_for_an_index_on_the_loopback(index, proxy, shared):
     environ = {"HTTPS_PROXY": proxy, "NO_PROXY": "localhost"}
     options, _ = index_secrets.for_build(IndexSettings(index), environ)
     assert ("--network=host" in options) == shared

@@ -17,7 +17,7 @@ from modelpack.errors import NoEngineError
 VERSION = "{}.{}".format(*sys.version_info)
 
 
-def test_the_interpreter_found_is_the_installations_own_not_an_environments():
+def test_interpreter_of_the_installation_is_used_instead_of_an_environment():
     path = interpreters.find(VERSION)
     assert path.name == f"python{VERSION}"
     question = "import sys; print(sys.version_info[:2], sys.prefix == sys.base_prefix)"
@@ -57,7 +57,7 @@ def shim(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("script", ["exit 127", "echo cpython 3.98 /usr", "echo pypy 3.99 /usr"])
-def test_a_name_on_path_is_not_believed(shim, script):
+def test_python_version_is_not_derived_from_the_name_on_path(shim, script):
     shim("python3.99", script)
     assert interpreters.find("3.99") is None
 
@@ -97,7 +97,7 @@ def own_cache(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError])
-def test_nothing_half_made_is_left_in_the_cache(own_cache, interruption):
+def test_failed_build_leaves_nothing_in_the_cache(own_cache, interruption):
     def make() -> None:
         with files.atomic_directory(files.cache_directory("things") / "one") as path:
             path.mkdir()
@@ -108,7 +108,7 @@ def test_nothing_half_made_is_left_in_the_cache(own_cache, interruption):
     assert not list((own_cache / "things").iterdir())
 
 
-def test_of_two_that_make_the_same_the_first_one_wins(own_cache):
+def test_first_of_two_concurrent_builds_is_kept(own_cache):
     place = files.cache_directory("things") / "one"
     with files.atomic_directory(place) as late:
         late.mkdir()
@@ -135,7 +135,7 @@ def apt(tmp_path, monkeypatch, own_cache):
     return answer
 
 
-def test_only_this_releases_mirrors_on_the_network_are_used(apt):
+def test_only_network_mirrors_of_this_release_are_used(apt):
     apt(
         "http://mirror.test/debian/ RELEASE main /usr/share/keyrings/a.gpg",
         "https://mirror.test/security/ RELEASE-security main $(SIGNED_BY)",
@@ -157,7 +157,7 @@ def test_a_missing_mmdebstrap_is_named(apt):
     assert caught.value.hint == "apt-get install mmdebstrap"
 
 
-def test_mmdebstraps_own_words_are_told_and_nothing_is_kept(apt, tmp_path, own_cache):
+def test_error_of_mmdebstrap_is_reported_and_nothing_is_cached(apt, tmp_path, own_cache):
     apt("http://mirror.test/debian/ RELEASE main $(SIGNED_BY)")
     script = tmp_path / "bin" / "mmdebstrap"
     script.write_text("#!/bin/sh\necho 'E: mirror.test does not resolve' >&2; exit 1\n")
@@ -168,7 +168,7 @@ def test_mmdebstraps_own_words_are_told_and_nothing_is_kept(apt, tmp_path, own_c
 
 
 @pytest.mark.engine
-def test_no_interpreter_to_make_a_base_of():
+def test_missing_interpreter_for_a_base_is_an_error():
     with pytest.raises(NoEngineError, match=r"no CPython 3\.99") as caught:
         build_base("3.99", on_step=print)
     assert "3.99" in caught.value.hint
@@ -198,7 +198,7 @@ def test_a_base_runs_python_with_pip_and_nothing_else(engine):
 
 @pytest.mark.engine
 @pytest.mark.parametrize("command", ["start", "stop"])
-def test_the_script_leaves_an_engine_that_answers_alone(tmp_path, command):
+def test_script_does_not_restart_a_running_engine(tmp_path, command):
     script = Path(__file__).parents[2] / "scripts" / "engine.sh"
     result = subprocess.run([script, command, str(tmp_path)], capture_output=True, check=True)
     assert result.stderr == b""

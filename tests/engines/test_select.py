@@ -13,18 +13,18 @@ def no_docker(monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
 
 
-def test_auto_takes_podman_where_no_docker_answers(no_docker, podman):
+def test_auto_selects_podman_without_docker(no_docker, podman):
     assert select_engine("auto").name == select_engine(IMAGE_ENGINES).name == "podman"
 
 
-def test_auto_falls_back_to_processes_where_no_engine_is(no_docker, tmp_path, monkeypatch):
+def test_auto_selects_local_processes_without_an_engine(no_docker, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert select_engine("auto").name == "process"
     with pytest.raises(NoEngineError, match="`podman` is not installed"):
         select_engine(IMAGE_ENGINES)
 
 
-def test_docker_by_name_says_where_none_answers_and_what_to_do(no_docker, tmp_path):
+def test_unavailable_docker_is_an_error_with_address_and_hint(no_docker, tmp_path):
     with pytest.raises(NoEngineError, match=f"answers at unix://{tmp_path}") as caught:
         select_engine("docker")
     assert "--engine process" in caught.value.hint

@@ -69,13 +69,13 @@ def verdict(spec: ModelSpec, environment: Environment) -> str:
         return "refused"
 
 
-def test_the_truth_has_failures_of_every_kind() -> None:
+def test_measured_results_contain_every_kind_of_failure() -> None:
     counts = [outcome for _, _, outcome in rows()]
     assert len(counts) > 5_000
     assert min(counts.count(kind) for kind in "xpd=") > 40
 
 
-def test_it_refuses_exactly_what_really_fails_to_load(spec_of) -> None:
+def test_combinations_that_fail_to_load_are_refused_and_no_others(spec_of) -> None:
     specs = {name: spec_of(name) for name in TRUTH["files"]}
     wrong = [
         (loading, name, outcome)
@@ -85,7 +85,7 @@ def test_it_refuses_exactly_what_really_fails_to_load(spec_of) -> None:
     assert wrong == []
 
 
-def test_it_warns_of_all_that_loads_and_then_fails_or_answers_differently(spec_of) -> None:
+def test_combinations_that_fail_or_differ_after_loading_have_a_warning(spec_of) -> None:
     specs = {name: spec_of(name) for name in TRUTH["files"]}
     wrong = []
     for loading, name, outcome in rows():
@@ -111,14 +111,14 @@ def refusal(spec: ModelSpec, environment: Environment) -> EnvironmentNotResolved
     return caught.value
 
 
-def test_a_prerelease_reads_what_its_release_reads(spec_of) -> None:
+def test_prerelease_reads_the_files_of_its_release(spec_of) -> None:
     spec = spec_of("1.3/svc.joblib")
     compatibility.require_loadable(spec, environment_of("1.3", joblib="1.5.0rc1"))
     with pytest.raises(EnvironmentNotResolvedError, match=r"joblib 1\.1\.0rc1 cannot read"):
         compatibility.require_loadable(spec, environment_of("1.3", joblib="1.1.0rc1"))
 
 
-def test_the_way_out_of_an_override_is_to_leave_it_out(spec_of) -> None:
+def test_hint_for_a_conflicting_override_is_to_remove_it(spec_of) -> None:
     error = refusal(spec_of("0.20/svc.pkl"), environment_of("1.9"))
     assert error.message == (
         "scikit-learn 1.9.1 has no sklearn.svm.classes.SVC, which the model file needs: "
@@ -129,7 +129,7 @@ def test_the_way_out_of_an_override_is_to_leave_it_out(spec_of) -> None:
     )
 
 
-def test_the_way_out_of_a_choice_is_to_override_it(spec_of) -> None:
+def test_hint_for_a_conflicting_default_is_an_override(spec_of) -> None:
     environment = environment_of("1.1")
     environment = replace(environment, origins=dict.fromkeys(environment.requirements, "resolver"))
     error = refusal(spec_of("1.9/svc.pkl"), environment)
@@ -167,7 +167,7 @@ def test_a_release_between_those_known_is_refused_only_if_both_lack_the_name(spe
     )
 
 
-def test_what_the_user_asks_for_is_judged_before_anything_is_locked(spec_of) -> None:
+def test_requirements_of_the_user_are_checked_before_locking(spec_of) -> None:
     """By itself: with the rest it may not resolve, for reasons that tell nothing of the file."""
     nowhere = IndexSettings(index_url="http://127.0.0.1:9/simple")
     with pytest.raises(EnvironmentNotResolvedError, match=r"has no sklearn\.svm\.classes"):

@@ -32,7 +32,7 @@ def recorded(make_spec, version, specifier=None, **changes):
     return replace(spec, requirements={"scikit-learn": specifier}) if specifier else spec
 
 
-def test_what_is_as_recorded_needs_no_words(make_spec, index):
+def test_recorded_versions_have_no_warning(make_spec, index):
     assert warnings(recorded(make_spec, "1.3.2"), "3.11", index) == ()
 
 
@@ -71,6 +71,6 @@ def test_another_python(make_spec, index):
     assert warning.startswith("Python 3.9 is used, although 3.11 more likely saved the model")
 
 
-def test_a_bound_is_no_version_to_differ_from(make_spec, index):
+def test_bounds_are_not_compared_with_versions(make_spec, index):
     spec = replace(make_spec("1.3.2", lightgbm=">=4"), versions={"lightgbm": ">=4"})
     assert warnings(spec, "3.11", index) == ()

@@ -45,7 +45,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_where_nothing_is_set_the_public_index_is_used():
+def test_public_index_is_the_default():
     assert index_settings() == IndexSettings()
 
 
@@ -94,7 +94,7 @@ def test_the_section_of_pip_install_goes_before_global(home):
     assert index_settings().index_url == "https://install.example"
 
 
-def test_pips_files_can_be_left_aside(home, monkeypatch):
+def test_pip_files_can_be_ignored(home, monkeypatch):
     write(home / ".pip" / "pip.conf", "malformed")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     assert index_settings() == IndexSettings()
@@ -149,7 +149,7 @@ def test_indexes_in_the_table_form_of_uv_toml(home):
     )
 
 
-def test_the_ca_bundle_comes_from_the_first_that_names_one(home, monkeypatch):
+def test_first_source_with_a_ca_bundle_wins(home, monkeypatch):
     bundles = [write(home / f"{name}.pem", Path(CA).read_text()) for name in "abcd"]
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundles[0]))
     assert index_settings().ca_bundle == str(bundles[0])
@@ -170,7 +170,7 @@ def test_the_netrc_file_is_named_only_where_there_is_one(home, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [None, "no certificate"])
-def test_a_ca_bundle_that_is_none_names_who_set_it(home, monkeypatch, content):
+def test_invalid_ca_bundle_is_reported_with_its_source(home, monkeypatch, content):
     path = home / "ca.pem"
     if content:
         path.write_text(content)
@@ -216,14 +216,14 @@ def test_redacted_hides_the_credentials_of_every_url():
     assert redacted(text) == "https://***@a.example/simple, then http://***@b.example (c@d.example)"
 
 
-def test_the_proxy_is_pips_else_uvs(home):
+def test_proxy_of_pip_precedes_that_of_uv(home):
     write(home / ".config" / "uv" / "uv.toml", 'https-proxy = "http://uv.example:3128"')
     assert index_settings().proxy == "http://uv.example:3128"
     write(home / ".pip" / "pip.conf", "[global]\nproxy = http://me:pw@pip.example:3128")
     assert index_settings().proxy == "http://me:pw@pip.example:3128"
 
 
-def test_a_wheelhouse_takes_the_place_of_every_setting(home, monkeypatch):
+def test_wheelhouse_replaces_every_setting(home, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "https://index.example/simple")
     monkeypatch.setenv("PIP_CERT", "/nowhere.pem")
     settings = index_settings(wheelhouse=home / "wheels")
@@ -240,7 +240,7 @@ def test_unsupported_setting_is_reported_with_its_source(home, monkeypatch):
     assert "--offline" in no_index
 
 
-def test_a_keyring_that_knows_nothing_changes_nothing(home, monkeypatch):
+def test_keyring_without_credentials_changes_nothing(home, monkeypatch):
     url = "https://me@index.example/simple"
     monkeypatch.setenv("UV_KEYRING_PROVIDER", "subprocess")
     monkeypatch.setenv("PATH", str(home))

@@ -47,7 +47,7 @@ def find(spec, *requirements):
     return installed.find_training_environment(spec, collect_requirements(spec, requirements))
 
 
-def test_it_gives_the_python_and_the_versions_that_nobody_else_decides(make_spec, training, index):
+def test_training_environment_decides_python_and_open_versions(make_spec, training, index):
     training("helper", "1.0")
     training("flask", "1.0")
     spec = make_spec("1.3.0")
@@ -61,7 +61,7 @@ def test_it_gives_the_python_and_the_versions_that_nobody_else_decides(make_spec
     assert environment.warnings == ()
 
 
-def test_the_user_decides_before_it(make_spec, training, index):
+def test_options_of_the_user_precede_the_training_environment(make_spec, training, index):
     environment = resolve(make_spec("1.3.0"), "3.10", index=index, requirements=["numpy==1.25.2"])
     assert environment.requirements["numpy"] == "1.25.2"
     assert environment.origins["numpy"] == "user"
@@ -87,7 +87,7 @@ def test_another_version_of_the_framework_is_another_environment(make_spec, trai
         {"python": "==3.9.*"},
     ],
 )
-def test_what_the_file_speaks_against_is_not_the_one(make_spec, training, changes):
+def test_environment_that_contradicts_the_file_is_not_used(make_spec, training, changes):
     assert find(make_spec("1.3.0")) is not None
     assert find(replace(make_spec("1.3.0"), **changes)) is None
 
@@ -110,7 +110,9 @@ def test_builds_that_no_index_has_are_not_pinned(make_spec, training):
     assert set(names) == {"scikit-learn", "numpy"}
 
 
-def test_what_cannot_be_locked_gives_way_to_dates_and_says_so(make_spec, training, index):
+def test_versions_that_cannot_be_locked_are_replaced_by_dated_ones_with_a_note(
+    make_spec, training, index
+):
     training("helper", "0.9")  # which the index does not have
     environment = resolve(make_spec("1.3.0"), "3.10", index=index)
     assert environment.requirements["numpy"] == "1.25.2"
@@ -120,7 +122,7 @@ def test_what_cannot_be_locked_gives_way_to_dates_and_says_so(make_spec, trainin
     assert "of the model's time" in warning
 
 
-def test_the_environment_that_runs_modelpack_counts_too(make_spec, monkeypatch):
+def test_environment_of_modelpack_is_considered(make_spec, monkeypatch):
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     monkeypatch.delenv("CONDA_PREFIX", raising=False)
     spec = make_spec(version("scikit-learn"))

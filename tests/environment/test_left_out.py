@@ -37,45 +37,43 @@ def locked(spec, index, *requirements):
     return resolve(spec, "3.11", index=IndexSettings(index.url), requirements=requirements)
 
 
-def test_the_same_version_for_processors_only_takes_its_place(make_spec, index):
+def test_xgboost_is_replaced_by_the_same_version_of_xgboost_cpu(make_spec, index):
     environment = locked(model(make_spec, "2.1.1"), with_variant(index))
     assert environment.requirements["xgboost-cpu"] == "2.1.1"
     assert environment.origins["xgboost-cpu"] == "file"
     assert not {"xgboost", "nvidia-nccl-cu12"} & environment.requirements.keys()
 
 
-def test_the_users_version_too(make_spec, index):
+def test_version_of_the_user_is_replaced_by_xgboost_cpu(make_spec, index):
     environment = locked(model(make_spec, "2.1.0"), with_variant(index), "xgboost==3.0.0")
     assert environment.requirements["xgboost-cpu"] == "3.0.0"
     assert environment.origins["xgboost-cpu"] == "user"
 
 
-def test_a_user_who_names_it_gets_no_second_one(make_spec, index):
+def test_xgboost_is_not_added_if_the_user_requires_xgboost_cpu(make_spec, index):
     environment = locked(model(make_spec, "2.1.1"), with_variant(index), "xgboost-cpu==3.0.0")
     assert environment.requirements["xgboost-cpu"] == "3.0.0"
     assert "xgboost" not in environment.requirements
 
 
-def test_a_version_without_it_goes_without_the_library_between_graphics_processors(
-    make_spec, index
-):
+def test_nccl_is_left_out_of_versions_without_xgboost_cpu(make_spec, index):
     environment = locked(model(make_spec, "2.1.0"), with_variant(index))
     assert environment.requirements["xgboost"] == "2.1.0"
     assert "nvidia-nccl-cu12" not in environment.requirements
 
 
-def test_an_index_without_it_gives_xgboost_itself(make_spec, index):
+def test_xgboost_is_used_if_the_index_lacks_xgboost_cpu(make_spec, index):
     environment = locked(model(make_spec, "2.1.1"), index)
     assert environment.requirements["xgboost"] == "2.1.1"
     assert "nvidia-nccl-cu12" not in environment.requirements
 
 
-def test_other_libraries_keep_what_they_require(make_spec, index):
+def test_requirements_of_other_libraries_are_kept(make_spec, index):
     spec = model(make_spec, "2.1.0", torch="==2.3.0")
     assert {"xgboost", "nvidia-nccl-cu12"} <= locked(spec, index).requirements.keys()
 
 
-def test_catboost_goes_without_what_it_draws_with(make_spec, index):
+def test_plotting_libraries_of_catboost_are_left_out(make_spec, index):
     index.add("catboost", "1.2.5", "numpy", "plotly", "matplotlib", "graphviz", day="2024-04-18")
     spec = replace(make_spec(None), framework="catboost", requirements={"catboost": "==1.2.5"})
     assert "catboost" in locked(spec, index).requirements  # the index has no plotly
@@ -87,7 +85,7 @@ def test_old_releases_need_the_systems_openmp(make_spec, index):
     assert locked(model(make_spec, "2.1.0"), index).system_packages == ()
 
 
-def test_a_release_that_imports_what_it_does_not_require_gets_it(make_spec, index):
+def test_undeclared_imports_of_a_release_are_added(make_spec, index):
     """xgboost 1.4 to 1.6 look for dask with pkg_resources, which is setuptools'."""
     index.add("xgboost", "1.6.2", day="2022-08-23")
     index.add("setuptools", "65.0", day="2022-08-15")
@@ -95,7 +93,7 @@ def test_a_release_that_imports_what_it_does_not_require_gets_it(make_spec, inde
     assert "setuptools" not in locked(model(make_spec, "2.1.0"), index).requirements
 
 
-def test_pyarrow_is_one_that_runs_with_numpy(make_spec, index):
+def test_pyarrow_is_compatible_with_numpy(make_spec, index):
     """Neither says in its metadata that they refuse each other."""
     index.add("scikit-learn", "1.4.2", "numpy", day="2024-04-09")
     index.add("numpy", "2.2.0", day="2024-12-08")

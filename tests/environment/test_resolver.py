@@ -36,7 +36,7 @@ def pins(environment: Environment) -> dict[str, str]:
 # --- the versions of the time --------------------------------------------------------------------
 
 
-def test_libraries_are_of_the_models_time_and_the_serving_stack_of_today(make_spec, history):
+def test_libraries_date_from_the_model_and_the_serving_stack_is_current(make_spec, history):
     environment = resolve(make_spec("1.3.0"), "3.11", index=IndexSettings(history.url))
     assert pins(environment) == {
         "flask": "9.9",
@@ -48,7 +48,7 @@ def test_libraries_are_of_the_models_time_and_the_serving_stack_of_today(make_sp
     }
 
 
-def test_what_sends_traces_is_of_today_too(make_spec, history):
+def test_tracing_libraries_are_current(make_spec, history):
     exporter = "opentelemetry-exporter-otlp-proto-http"
     for name in (exporter, "protobuf"):
         history.add(name, "1.0", day="2020-01-01")
@@ -76,7 +76,7 @@ def test_without_a_version_all_are_current(make_spec, history):
 
 
 @pytest.mark.parametrize("dated", [True, False])
-def test_what_the_training_recorded_is_taken_as_it_is(make_spec, history, dated):
+def test_recorded_versions_are_used_unchanged(make_spec, history, dated):
     """Also a numpy that came later; not a Flask that happened to be there."""
     if not dated:
         history.days.clear()
@@ -110,7 +110,7 @@ def test_a_newer_library_in_the_file_moves_the_time(make_spec, history, dated):
 
 
 @pytest.mark.parametrize("dated", [True, False])
-def test_what_file_or_user_name_exactly_is_not_dated(make_spec, history, dated):
+def test_exact_versions_are_not_dated(make_spec, history, dated):
     if not dated:
         history.days.clear()
     index = IndexSettings(history.url)
@@ -294,7 +294,7 @@ def test_versions_of_the_time_on_the_real_index(make_spec, real_index, version, 
 
 
 @pytest.mark.slow
-def test_the_table_of_the_documentation_is_true(make_spec, real_index):
+def test_table_in_the_documentation_is_correct(make_spec, real_index):
     text = (Path(__file__).parents[2] / "docs" / "environment.md").read_text()
     rows = re.findall(
         r"^\| ([\d.]+) \| ([\d.]+) \| (.+?) \| (.+?) \| (.+?) \|$", text, re.MULTILINE

@@ -124,7 +124,7 @@ def test_a_model_is_small(model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ALONE, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_model_gives_its_response_in_the_environment_of_its_time(model, interpreter):
+def test_model_returns_its_response_in_its_dated_environment(model, interpreter):
     """Exactly, and without scikit-learn's warning that a model is of another version."""
     name = model.parent.name
     libraries = ["pandas"] if name in NEED_PANDAS else []

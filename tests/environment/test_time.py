@@ -59,7 +59,7 @@ def test_an_inner_version_dates_a_wrapper_without_one(make_spec):
     assert candidate_pythons(spec)[0] == "3.9"
 
 
-def test_without_a_version_the_first_release_that_was_not_there_yet_dates(make_spec):
+def test_model_without_a_version_is_dated_by_the_first_later_release(make_spec):
     spec = model(make_spec, "lightgbm", {"lightgbm": ">=2.3,<4", "numpy": "<2"})
     assert day(spec) == day_of("lightgbm", "4.0.0")
     spec = model(make_spec, "scikit-learn", {"scikit-learn": "<0.22", "numpy": "<2"})
@@ -72,7 +72,7 @@ def test_a_lower_bound_moves_the_day_beyond_an_upper_one(make_spec):
     assert day(spec) == day_of("scikit-learn", "1.6.0") + GRACE
 
 
-def test_with_no_upper_bound_all_is_current(make_spec):
+def test_everything_is_current_without_an_upper_bound(make_spec):
     assert day(model(make_spec, "lightgbm", {"lightgbm": ">=4", "numpy": ">=2"})) is None
 
 
@@ -80,7 +80,7 @@ def test_a_version_newer_than_the_table_is_current(make_spec):
     assert day(make_spec("99.0")) is None
 
 
-def test_the_python_that_saved_is_evidence_and_preferred(make_spec):
+def test_python_that_saved_the_model_is_preferred(make_spec):
     spec = replace(make_spec("1.1.3"), trained_on="3.11")
     assert day(spec) == date.fromisoformat("2022-10-26") + GRACE  # of 1.1.3, two days younger
     assert candidate_pythons(replace(make_spec("1.3.2"), trained_on="3.9"))[0] == "3.9"
@@ -104,7 +104,7 @@ def test_the_newest_framework_that_the_user_allows_dates_a_model(make_spec):
     assert day(spec, "scikit-learn<1.3") == newest.day + GRACE
 
 
-def test_what_the_user_adds_does_not_date_a_model(make_spec):
+def test_added_requirements_do_not_date_a_model(make_spec):
     spec = model(make_spec, "lightgbm", {"lightgbm": ">=4", "numpy": ">=2"})
     assert day(spec, "six==1.16.0") is None
     assert day(spec, "lightgbm==4.1.0") == day_of("numpy", "2.0.0") + GRACE
@@ -114,7 +114,7 @@ def test_what_the_user_adds_does_not_date_a_model(make_spec):
 # --- Python --------------------------------------------------------------------------------------
 
 
-def test_python_has_wheels_for_all_that_is_pinned(make_spec):
+def test_python_has_wheels_for_all_pinned_versions(make_spec):
     spec = model(make_spec, "xgboost", {"xgboost": "==2.0.3", "scikit-learn": "==1.3.0"})
     assert candidate_pythons(spec) == ("3.11", "3.10", "3.9", "3.8")
     numpy = candidate_pythons(make_spec("1.3.2"), ["numpy==1.24.4"])

@@ -21,13 +21,11 @@ from modelpack.errors import EnvironmentNotResolvedError, UsageError
         ("1.7.2", ("3.13", "3.12", "3.14", "3.11", "3.10")),
     ],
 )
-def test_the_settled_python_of_the_time_comes_first_and_the_nearest_next(
-    make_spec, version, expected
-):
+def test_established_python_comes_first_and_the_nearest_next(make_spec, version, expected):
     assert candidate_pythons(make_spec(version)) == expected
 
 
-def test_what_the_file_implies_of_python_bounds_the_choice(make_spec):
+def test_python_evidence_in_the_file_limits_the_choice(make_spec):
     assert candidate_pythons(make_spec("1.3.2", python="<3.11")) == ("3.10", "3.9", "3.8")
     assert candidate_pythons(make_spec("1.3.2", python="==3.12.*")) == ("3.12",)
 
@@ -38,12 +36,12 @@ def test_without_a_version_the_current_release_counts(make_spec):
     assert newest == candidate_pythons(make_spec("99.0"))
 
 
-def test_an_unknown_version_is_taken_for_the_release_before_it(make_spec):
+def test_unknown_version_is_dated_like_the_release_before_it(make_spec):
     assert candidate_pythons(make_spec("1.3.99")) == candidate_pythons(make_spec("1.3.2"))
 
 
 @pytest.mark.parametrize("specifier", ["==0.20.3", "<0.21", "==0.20.*", ">=0.20,<0.21"])
-def test_the_users_version_takes_the_place_of_the_files(make_spec, specifier):
+def test_version_of_the_user_replaces_that_of_the_file(make_spec, specifier):
     assert candidate_pythons(make_spec("1.3.2"), [f"scikit-learn{specifier}"]) == ("3.7",)
 
 
@@ -54,17 +52,17 @@ def test_no_python_is_an_error_that_names_those_with_wheels(make_spec, version, 
     assert "--requirement scikit-learn==VERSION" in caught.value.hint
 
 
-def test_a_recorded_version_that_is_none_is_an_error(make_spec):
+def test_invalid_recorded_version_is_an_error(make_spec):
     with pytest.raises(EnvironmentNotResolvedError, match="not a distribution with a version"):
         candidate_pythons(make_spec("1.9.1 --index-url http://evil.example"))
 
 
-def test_a_users_requirement_that_is_none_is_an_error(make_spec):
+def test_invalid_requirement_of_the_user_is_an_error(make_spec):
     with pytest.raises(UsageError):
         candidate_pythons(make_spec("1.3.2"), ["-r other.txt"])
 
 
-def test_bounds_keep_out_what_was_not_there_yet(make_spec):
+def test_bounds_exclude_later_releases(make_spec):
     spec = make_spec("1.3.0")
     day = cutoff(spec, collect_requirements(spec))
     names = ["numpy", "pandas", "scipy", "unheard-of"]

@@ -66,7 +66,7 @@ def test_wheelhouse_contains_the_locked_files_and_their_target(index, locked, tm
     }
 
 
-def test_what_is_there_is_not_fetched_again(index, locked, tmp_path):
+def test_present_files_are_not_downloaded_again(index, locked, tmp_path):
     folder = tmp_path / "house"
     assert len(fill(folder, locked, index)) == 5
     assert fill(folder, locked, index) == []
@@ -78,7 +78,7 @@ def test_what_is_there_is_not_fetched_again(index, locked, tmp_path):
     ]
 
 
-def test_what_was_begun_is_no_wheelhouse_yet_and_goes_on(index, locked, tmp_path):
+def test_interrupted_wheelhouse_is_incomplete_and_continues(index, locked, tmp_path):
     folder, wheel = tmp_path / "house", "scikit_learn-1.0-py3-none-any.whl"
     index.swapped[wheel] = b"another one"
     with pytest.raises(EnvironmentNotResolvedError, match="is not the locked file"):
@@ -92,7 +92,7 @@ def test_what_was_begun_is_no_wheelhouse_yet_and_goes_on(index, locked, tmp_path
     assert wheelhouse.read(folder).complete
 
 
-def test_another_lock_leaves_nothing_of_the_first(index, locked, make_spec, tmp_path):
+def test_another_lock_replaces_all_files(index, locked, make_spec, tmp_path):
     folder = tmp_path / "house"
     fill(folder, locked, index)
     index.add(indexes.wheel("scikit-learn", "2.0"))
@@ -103,14 +103,14 @@ def test_another_lock_leaves_nothing_of_the_first(index, locked, make_spec, tmp_
     assert found == {f"scikit_learn-{newer.requirements['scikit-learn']}-py3-none-any.whl"}
 
 
-def test_a_folder_of_other_things_is_left_alone(index, locked, tmp_path):
+def test_directory_with_other_files_is_not_changed(index, locked, tmp_path):
     (tmp_path / "thesis.tex").write_text("...")
     with pytest.raises(UsageError, match="neither empty nor a wheelhouse"):
         fill(tmp_path, locked, index)
     assert (tmp_path / "thesis.tex").exists()
 
 
-def test_a_changed_file_is_seen(index, locked, tmp_path):
+def test_changed_file_is_reported(index, locked, tmp_path):
     folder = tmp_path / "house"
     fill(folder, locked, index)
     (folder / "flask-1.0-py3-none-any.whl").write_bytes(b"another one")
@@ -121,7 +121,7 @@ def test_a_changed_file_is_seen(index, locked, tmp_path):
 @pytest.mark.parametrize(
     "change", [{"schema": 9}, {"files": {"../../etc/passwd": "0"}}, {"files": 3}, {"extra": 1}]
 )
-def test_a_manifest_of_someone_else_is_not_followed(index, locked, tmp_path, change):
+def test_foreign_manifest_is_not_used(index, locked, tmp_path, change):
     folder = tmp_path / "house"
     fill(folder, locked, index)
     manifest = folder / "wheelhouse.json"
@@ -130,7 +130,7 @@ def test_a_manifest_of_someone_else_is_not_followed(index, locked, tmp_path, cha
         wheelhouse.read(folder)
 
 
-def test_a_plain_folder_of_wheels_serves_as_well(index, locked, make_spec, tmp_path):
+def test_directory_of_wheels_is_accepted(index, locked, make_spec, tmp_path):
     """As `pip download` makes one."""
     for name, content in index.files.items():
         (tmp_path / name).write_bytes(content)
@@ -186,7 +186,9 @@ def with_source(index) -> IndexSettings:
 
 
 @pytest.mark.parametrize("named", ["tiny-source", "wrapper"])
-def test_what_the_user_named_may_be_built_and_what_it_depends_on(make_spec, with_source, named):
+def test_requirements_of_the_user_and_their_dependencies_may_be_built(
+    make_spec, with_source, named
+):
     environment = resolve(make_spec(None), "3.11", index=with_source, requirements=[named])
     assert environment.sdists == ("tiny-source",)
     assert "setuptools==1.0" in environment.build_lock
@@ -201,9 +203,7 @@ def test_sdists_named_only_by_the_model_file_are_never_built(make_spec, with_sou
     assert "--requirement" in caught.value.hint
 
 
-def test_a_source_goes_into_the_wheelhouse_with_what_builds_it(
-    index, make_spec, with_source, tmp_path
-):
+def test_sdist_is_collected_with_its_build_requirements(index, make_spec, with_source, tmp_path):
     spec = make_spec(None)
     online = resolve(spec, "3.11", index=with_source, requirements=["wrapper"])
     fill(tmp_path / "house", online, index)

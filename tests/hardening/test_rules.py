@@ -198,7 +198,7 @@ def test_a_good_image_breaks_no_rule():
 
 
 @pytest.mark.parametrize(("rule", "spoil"), CASES)
-def test_what_is_spoilt_is_found(rule, spoil):
+def test_each_violation_is_found(rule, spoil):
     image = hard.hardened_image()
     spoil(image)
     assert set(broken(image)) == {rule}
@@ -218,13 +218,13 @@ def test_the_document_has_a_line_a_rule():
     assert documented == [[rule.name, ", ".join(rule.sources)] for rule in rules.RULES]
 
 
-def test_without_a_history_all_files_are_held_to_what_is_asked_of_ours():
+def test_all_files_follow_the_rules_of_our_layers_without_a_history():
     image = hard.hardened_image()
     image.config["history"] = []
     assert broken(image)["tools"] == ["bin/sh", "usr/bin/apt"]
 
 
-def test_a_layer_can_not_be_slipped_below_the_mark():
+def test_layer_cannot_be_inserted_below_the_base_mark():
     """A second mark is not taken as proof: anybody can write it."""
     image = hard.hardened_image()
     image.top["usr/bin/bash"] = program()
@@ -278,7 +278,7 @@ BASIC = base64.b64encode(f"me:{SECRET}".encode())
         ),
     ],
 )
-def test_a_secret_of_the_build_is_found_wherever_it_is(spoil):
+def test_build_secret_is_found_in_every_location(spoil):
     image = hard.hardened_image()
     secrets = known_secrets(INDEX, {})
     assert broken(image, secrets) == {}
@@ -304,12 +304,12 @@ def test_cache_contains_no_secret(tmp_path):
     assert not [content for content in kept if SECRET.encode() in content or BASIC in content]
 
 
-def test_a_secret_that_is_word_for_word_in_a_wheel_was_there_before():
+def test_secret_that_a_wheel_contains_is_not_a_leak():
     secrets = known_secrets(IndexSettings(index_url="https://me:example@index.test/simple"), {})
     assert broken(hard.hardened_image(), secrets) == {}
 
 
-def test_all_that_a_build_is_given_is_looked_for(tmp_path):
+def test_all_secrets_of_a_build_are_searched(tmp_path):
     (tmp_path / "netrc").write_text("machine a.test login me password from-netrc\n")
     (tmp_path / "ca.pem").write_text("of the company\n" * 9)
     index = IndexSettings(
@@ -339,7 +339,7 @@ def test_all_that_a_build_is_given_is_looked_for(tmp_path):
     assert broken(image, found) == {"build secrets": ["srv/authorities"]}
 
 
-def test_a_word_that_any_text_may_have_is_looked_for_with_its_user_only():
+def test_common_word_as_password_is_searched_with_its_user_only():
     found = known_secrets(IndexSettings(index_url="https://me:password@index.test"), {})
     assert {needle.content for needle in found} == {
         b"me:password@",
@@ -367,7 +367,7 @@ def test_a_word_that_any_text_may_have_is_looked_for_with_its_user_only():
         "https://__token__:abc123@index.example.com/simple",
     ],
 )
-def test_what_looks_like_a_secret(text):
+def test_text_like_a_secret_is_found(text):
     assert list(secrets.secret_patterns(f'x = "{text}"'.encode()))
 
 
@@ -384,5 +384,5 @@ def test_what_looks_like_a_secret(text):
         "xox and AIza and ghp_short",
     ],
 )
-def test_what_only_speaks_of_one(text):
+def test_mention_of_a_secret_is_not_reported(text):
     assert not list(secrets.secret_patterns(text.encode()))

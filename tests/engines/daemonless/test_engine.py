@@ -53,7 +53,7 @@ def read(tmp_path: Path, text: str, **arguments: str) -> tuple[dockerfile.Stage,
     return dockerfile.read(tmp_path / "Dockerfile", arguments)
 
 
-def test_comments_and_ends_of_lines_within_an_instruction_are_none_of_it(tmp_path):
+def test_comments_and_line_ends_are_not_part_of_an_instruction(tmp_path):
     (stage,) = read(tmp_path, "FROM a AS B\n# c\nRUN --mount=x y \\\n  # no\n\n  && z\n")
     assert (stage.name, stage.base) == ("b", "a")
     assert stage.instructions == (Instruction("RUN", ("mount=x",), "y && z", 3),)
@@ -76,12 +76,12 @@ def test_the_base_is_chosen_by_an_argument(tmp_path):
         "",
     ],
 )
-def test_what_is_not_understood_is_refused(tmp_path, text):
+def test_unsupported_instruction_is_refused(tmp_path, text):
     with pytest.raises(BuildFailedError):
         dockerfile.external_image(read(tmp_path, text))
 
 
-def test_words_are_those_of_a_dockerfile():
+def test_instruction_is_split_into_words_as_in_docker():
     text = r"""A="x y" B=a\ b C='$P' D="${P}/\"q\" \$P" E= F=$P$Q"""
     found = modelpack_dockerfile.split_words(text, {"P": "/bin"})
     assert found == ["A=x y", "B=a b", "C=$P", 'D=/bin/"q" $P', "E=", "F=/bin"]
@@ -90,7 +90,7 @@ def test_words_are_those_of_a_dockerfile():
             modelpack_dockerfile.split_words(wrong, {})
 
 
-def test_metadata_is_what_docker_makes_of_it():
+def test_metadata_equals_that_of_docker():
     config = daemonless_config.inherit_config(
         {"Env": ["PATH=/bin"], "Cmd": ["sh"], "OnBuild": ["RUN x"]}
     )
@@ -121,13 +121,13 @@ def test_metadata_is_what_docker_makes_of_it():
 
 
 @pytest.mark.parametrize("line", ["ENV a", "CMD python x", "EXPOSE http", "HEALTHCHECK NONE"])
-def test_metadata_in_a_form_that_is_not_known_is_refused(line):
+def test_metadata_in_an_unknown_form_is_refused(line):
     name, _, text = line.partition(" ")
     with pytest.raises(BuildFailedError, match="line 7"):
         daemonless_config.apply_instruction({}, Instruction(name, (), text, 7))
 
 
-def test_a_context_is_without_what_dockerignore_leaves_out(tmp_path):
+def test_context_excludes_files_in_dockerignore(tmp_path):
     for name in ("app.py", "secret", "code/a.py", "code/__pycache__/a.pyc", "other/x"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -139,7 +139,7 @@ def test_a_context_is_without_what_dockerignore_leaves_out(tmp_path):
 
 
 @pytest.mark.parametrize(("source", "mode"), [("no-such", None), ("folder", 0o644)])
-def test_a_copy_that_is_not_understood_is_refused(tmp_path, source, mode):
+def test_unsupported_copy_is_refused(tmp_path, source, mode):
     (tmp_path / "folder").mkdir()
     command = Copy(Instruction("COPY", (), f"{source} /app", 7), (source,), "/app", mode=mode)
     with pytest.raises(BuildFailedError, match="line 7"):
@@ -177,7 +177,7 @@ def test_links_lead_nowhere_out_of_the_folder(tmp_path):
     assert (root / "etc" / "passwd").read_bytes() == b"x"
 
 
-def test_devices_and_what_raises_privileges_are_not_unpacked(tmp_path):
+def test_devices_and_privileged_files_are_not_unpacked(tmp_path):
     root = unpacked(
         tmp_path,
         images.layer(
@@ -354,7 +354,7 @@ def test_two_builds_with_nothing_in_the_cache_give_one_digest(  # noqa: PLR0917
 
 
 @pytest.mark.engine
-def test_docker_podman_and_skopeo_take_what_is_exported(embedded, built, tmp_path):
+def test_docker_podman_and_skopeo_read_an_exported_image(embedded, built, tmp_path):
     file, folder = tmp_path / "image.tar", tmp_path / "layout"
     embedded.images.export(built.reference, file)
     embedded.images.export(built.reference, folder)
@@ -379,7 +379,7 @@ def test_docker_podman_and_skopeo_take_what_is_exported(embedded, built, tmp_pat
 
 
 @pytest.mark.engine
-def test_it_is_run_by_docker_and_behind_walls(embedded, built, monkeypatch, tmp_path):
+def test_image_runs_in_docker_and_in_bubblewrap(embedded, built, monkeypatch, tmp_path):
     from waiting import get_when_ready  # noqa: PLC0415
 
     for engine in ("docker", "bubblewrap"):
@@ -394,7 +394,7 @@ def test_it_is_run_by_docker_and_behind_walls(embedded, built, monkeypatch, tmp_
 
 
 @pytest.mark.engine
-def test_layers_are_shared_and_what_no_name_leads_to_is_removed(
+def test_layers_are_shared_and_unreferenced_ones_are_removed(
     embedded, built, base, index, tmp_path
 ):
     blobs = embedded.images.state.store.path / "blobs" / "sha256"
@@ -474,7 +474,7 @@ def other(unpacked_base, tmp_path):
 
 
 @pytest.mark.engine
-def test_what_no_key_of_the_base_has_signed_is_not_fetched(other, index, tmp_path):
+def test_unsigned_packages_are_not_fetched(other, index, tmp_path):
     for name in ("usr/share/keyrings", "etc/apt/trusted.gpg.d"):
         for path in (other.root / name).iterdir():
             path.unlink()
@@ -521,7 +521,7 @@ def foreign_base(folder: Path, version: str) -> str:
 
 
 @pytest.mark.engine
-def test_an_image_for_another_platform_is_made_and_read(home, base, index, tmp_path):
+def test_image_for_another_platform_is_built_and_checked_statically(home, base, index, tmp_path):
     from modelpack.engines import interpreters  # noqa: PLC0415
     from modelpack.smoke import static  # noqa: PLC0415
 

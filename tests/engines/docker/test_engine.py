@@ -126,7 +126,7 @@ def config(client, image):
     return client.api.inspect_image(image.id)["Config"]
 
 
-def test_the_image_is_described_as_it_is(image, client, reference, bundle):
+def test_image_description_equals_that_of_docker(image, client, reference, bundle):
     assert image.reference == reference
     assert client.images.get(reference).id == image.id
     assert image.size_bytes == client.images.get(reference).attrs["Size"]
@@ -149,7 +149,7 @@ def test_it_starts_without_a_shell_and_ends_by_sigterm(config):
     assert list(config["ExposedPorts"]) == ["8080/tcp"]
 
 
-def test_it_tells_what_it_serves(image, base):
+def test_labels_describe_the_served_model(image, base):
     assert image.labels["org.opencontainers.image.title"] == "SVC"
     assert image.labels["org.opencontainers.image.base.name"] == base.reference
     assert image.labels["dev.modelpack.framework"] == "scikit-learn 1.3.2"
@@ -181,7 +181,7 @@ def test_no_secret_is_in_any_layer_nor_in_the_history(client, image):
     assert not [c[:200] for c in contents if CANARY.encode() in c]
 
 
-def test_the_rules_find_no_secret_either(engine, image, secrets):
+def test_hardening_scan_finds_no_secret(engine, image, secrets):
     """They are looked for as the build was given them: test_scan.py shows that some are found."""
     known = known_secrets(secrets, {})
     assert {CANARY.encode(), Path(secrets.ca_bundle).read_bytes()} <= {n.content for n in known}
@@ -197,7 +197,7 @@ def run_in(client, image, code: str) -> str:
     ).decode()
 
 
-def test_the_environment_holds_what_is_locked_and_nothing_else(client, image, bundle):
+def test_environment_contains_exactly_the_locked_distributions(client, image, bundle):
     listing = "import importlib.metadata as m; print(*[d.name.lower() for d in m.distributions()])"
     locked = [line.split("==")[0] for line in bundle.environment.lock.splitlines() if "==" in line]
     assert sorted(run_in(client, image, listing).split()) == sorted(locked)
@@ -225,7 +225,7 @@ def test_files_belong_to_root_and_the_model_can_only_be_read(client, image):
     ]  # fmt: skip
 
 
-def test_nothing_is_setuid_nor_writable_but_the_places_for_it(client, image):
+def test_no_file_is_setuid_or_writable_outside_of_temporary_directories(client, image):
     code = (
         "import os, stat\n"
         "for folder, _, names in os.walk('/'):\n"
@@ -238,14 +238,14 @@ def test_nothing_is_setuid_nor_writable_but_the_places_for_it(client, image):
     assert set(run_in(client, image, code).split()) <= {"/tmp", "/var/tmp", "/run/lock"}
 
 
-def test_a_second_build_comes_out_of_the_cache(engine, bundle, image, secrets):
+def test_second_build_is_cached(engine, bundle, image, secrets):
     events = []
     again = engine.builder.build(bundle, secrets, events.append)
     assert again.id == image.id
     assert any("assembly.wheels" in event.name and event.state == "cached" for event in events)
 
 
-def test_another_model_changes_nothing_but_the_last_layer(engine, bundle, image, index, client):
+def test_another_model_changes_only_the_last_layer(engine, bundle, image, index, client):
     model = bundle.directory / "model" / "model.pkl"
     before = model.read_bytes()
     model.write_bytes(b"another")
@@ -259,7 +259,7 @@ def test_another_model_changes_nothing_but_the_last_layer(engine, bundle, image,
     assert one[-1] != other[-1]
 
 
-def test_an_image_that_somebody_else_has_a_container_of_is_left_to_them(engine, image, client):
+def test_image_used_by_another_container_is_not_removed(engine, image, client):
     """As where the same bundle is packaged twice at a time."""
     base = client.containers.create(image.id, command=["-"])
     nameless = base.commit(changes=["LABEL another=1"])
@@ -275,7 +275,7 @@ def test_an_image_that_somebody_else_has_a_container_of_is_left_to_them(engine, 
         client.images.get(nameless.id)
 
 
-def test_an_image_without_a_name_is_discarded_and_one_with_a_name_is_not(engine, image, client):
+def test_only_untagged_images_are_removed(engine, image, client):
     engine.images.remove_untagged(image)
     assert client.images.get(image.id).id == image.id
     engine.images.remove_untagged(dataclasses.replace(image, id="sha256:" + "0" * 64))
@@ -359,7 +359,7 @@ def test_the_manifest_is_read_out_of_the_image(engine, image, client, bundle):
     assert not containers(client, image)
 
 
-def test_an_image_of_someone_else_is_named_as_such(engine, base):
+def test_image_not_built_by_modelpack_is_a_usage_error(engine, base):
     with pytest.raises(UsageError, match="was not created by modelpack"):
         engine.runner.read_manifest(base.reference)
 
@@ -374,13 +374,13 @@ def test_an_image_of_someone_else_is_named_as_such(engine, base):
         lambda engine: nullcontext(engine.runner.read_manifest("UPPER")),
     ],
 )
-def test_a_name_that_no_image_can_have_is_a_usage_error(engine, use):
+def test_invalid_image_reference_is_a_usage_error(engine, use):
     with pytest.raises(UsageError, match="'UPPER' is not a valid image reference"), use(engine):
         pass
 
 
 @pytest.mark.parametrize("use", ["run", "manifest"])
-def test_an_image_that_is_not_here_is_a_usage_error(engine, use):
+def test_missing_image_is_a_usage_error(engine, use):
     with pytest.raises(UsageError, match="no image modelpack-test/none:1"):  # noqa: PT012
         if use == "manifest":
             engine.runner.read_manifest("modelpack-test/none:1")
@@ -388,7 +388,7 @@ def test_an_image_that_is_not_here_is_a_usage_error(engine, use):
             pass
 
 
-def test_a_package_that_is_not_the_locked_one_fails_the_build(engine, base, tmp_path, index):
+def test_build_fails_if_a_package_differs_from_the_lock(engine, base, tmp_path, index):
     lock = f"itsdangerous==2.2.0 --hash=sha256:{'0' * 64}\n"
     bundle = engine_bundles.make(tmp_path / "bundle", base, lock=lock)
     events = []
@@ -399,7 +399,7 @@ def test_a_package_that_is_not_the_locked_one_fails_the_build(engine, base, tmp_
     assert events[-1].state == "failed"
 
 
-def test_a_container_that_cannot_start_is_told_with_its_reason(engine, base, tmp_path, client):
+def test_error_of_a_container_that_cannot_start_contains_the_reason(engine, base, tmp_path, client):
     (tmp_path / "Dockerfile").write_text(f'FROM {base.reference}\nENTRYPOINT ["/none"]\n')
     name = "modelpack-test/no-entrypoint:1"
     subprocess.run(["docker", "build", "-q", "-t", name, str(tmp_path)], check=True)
@@ -408,7 +408,7 @@ def test_a_container_that_cannot_start_is_told_with_its_reason(engine, base, tmp
     client.images.remove(name)
 
 
-def test_a_container_that_ended_at_once_is_told_with_its_last_lines(base, client):
+def test_error_of_a_container_that_ended_contains_its_last_lines(base, client):
     ended = client.containers.create(
         base.reference, ["python", "-c", "raise SystemExit('because')"]
     )
@@ -421,7 +421,7 @@ def test_a_container_that_ended_at_once_is_told_with_its_last_lines(base, client
         ended.remove(force=True)
 
 
-def test_a_base_that_is_here_is_taken_as_it_is(engine, base):
+def test_local_base_image_is_not_pulled(engine, base):
     found = engine.builder.find_base_image([base.python], reference=base.reference)
     assert (found.reference, found.python, found.origin) == (base.reference, base.python, "user")
 
@@ -431,7 +431,7 @@ def test_a_base_with_another_python_is_a_usage_error(engine, base):
         engine.builder.find_base_image(["3.6"], reference=base.reference)
 
 
-def test_a_base_that_cannot_be_pulled_is_told_and_not_asked_for_again(engine):
+def test_failed_pull_of_a_base_image_is_reported_and_not_repeated(engine):
     reference = "registry.invalid/python:3.11"
     with pytest.raises(NoEngineError, match=r"registry\.invalid"):
         engine.builder.find_base_image(["3.11"], reference=reference)
@@ -441,7 +441,7 @@ def test_a_base_that_cannot_be_pulled_is_told_and_not_asked_for_again(engine):
     assert time.perf_counter() - began < 0.05
 
 
-def test_a_registry_that_does_not_answer_is_not_waited_for(engine, monkeypatch):
+def test_pull_from_an_unresponsive_registry_times_out(engine, monkeypatch):
     monkeypatch.setattr(base_images, "_TIMEOUT", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         reference = f"127.0.0.1:{silent.getsockname()[1]}/python:3.11"
@@ -451,7 +451,7 @@ def test_a_registry_that_does_not_answer_is_not_waited_for(engine, monkeypatch):
     assert time.perf_counter() - began < 60
 
 
-def test_no_base_at_all_says_how_to_make_one(engine):
+def test_missing_base_image_is_an_error_with_the_command_to_build_one(engine):
     with pytest.raises(NoEngineError, match=r"python:3\.99-slim") as caught:
         engine.builder.find_base_image(["3.99"])
     assert caught.value.hint == "modelpack base build --python 3.99"

@@ -68,19 +68,19 @@ def test_a_bundle_runs_and_ends_well(process_engine, built):
         assert service.user_id() is None
 
 
-def test_the_service_is_given_no_variable_of_ours(process_engine, built, monkeypatch):
+def test_service_does_not_inherit_variables_of_modelpack(process_engine, built, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
     with process_engine.runner.run(built.path) as service:
         assert b"canary" not in get_when_ready(f"{service.url}/process")
 
 
-def test_the_environment_is_made_once(process_engine, built, index):
+def test_environment_is_created_once(process_engine, built, index):
     states = []
     process_engine.builder.build(built, index, lambda event: states.append(event.state))
     assert states == ["cached"]
 
 
-def test_the_environment_has_what_is_locked_and_nothing_else(built, process_engine):
+def test_environment_contains_exactly_the_locked_distributions(built, process_engine):
     [environment] = (Path(os.environ["XDG_CACHE_HOME"]) / "modelpack/environments").iterdir()
     installed = {path.name.split("-")[0] for path in environment.rglob("*.dist-info")}
     assert installed >= {"flask", "gunicorn"}
@@ -218,7 +218,7 @@ def unused_port():
         return listener.getsockname()[1]
 
 
-def test_a_package_that_is_not_the_locked_one_is_refused(process_engine, tmp_path, index, cache):
+def test_package_that_differs_from_the_lock_is_refused(process_engine, tmp_path, index, cache):
     base = process_engine.builder.find_base_image(PYTHONS)
     lock = f"itsdangerous==2.2.0 --hash=sha256:{'0' * 64}\n"
     bundle = engine_bundles.make(tmp_path / "bundle", base, lock=lock)
@@ -228,7 +228,7 @@ def test_a_package_that_is_not_the_locked_one_is_refused(process_engine, tmp_pat
     assert not list((cache / "modelpack" / "environments").glob(".*"))
 
 
-def test_two_that_make_the_same_environment_at_once_both_get_it(index, tmp_path, monkeypatch):
+def test_two_processes_can_create_the_same_environment_at_once(index, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with ThreadPoolExecutor() as pool:
         lock = "itsdangerous==2.2.0 " + (
@@ -251,7 +251,7 @@ def test_a_bundle_must_be_built_before_it_runs(process_engine, tmp_path):
         process_engine.runner.run(bundle.path)
 
 
-def test_a_folder_that_is_no_bundle_is_a_usage_error(process_engine, tmp_path):
+def test_directory_without_a_bundle_is_a_usage_error(process_engine, tmp_path):
     with pytest.raises(UsageError, match=r"not a bundle.*modelpack\.json"):
         process_engine.runner.run(str(tmp_path))
 

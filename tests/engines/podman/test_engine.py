@@ -190,7 +190,7 @@ def _services(parent: int) -> list[int]:
     ]
 
 
-def test_names_are_of_this_machine_and_never_a_part_of_others(
+def test_references_are_local_and_match_completely(
     podman: DockerEngine, image: Image, bundle: Bundle
 ) -> None:
     """Podman itself would take "podman-7:1" for any "HOST/modelpack-test/podman-7:1"."""
@@ -204,7 +204,7 @@ def test_names_are_of_this_machine_and_never_a_part_of_others(
         podman.images.tag(image, "No/Such")
 
 
-def test_the_base_is_found_and_one_that_is_not_here_is_not_taken_from_another_place(
+def test_base_image_is_not_taken_from_another_registry(
     podman: DockerEngine, podman_base: BaseImage
 ) -> None:
     python = podman_base.python
@@ -214,7 +214,7 @@ def test_the_base_is_found_and_one_that_is_not_here_is_not_taken_from_another_pl
         podman.builder.find_base_image([python], f"python:{python}-slim", pull=False)
 
 
-def test_the_image_is_described_as_docker_would(image: Image, podman_base: BaseImage) -> None:
+def test_image_description_equals_that_of_docker(image: Image, podman_base: BaseImage) -> None:
     assert image.labels["org.opencontainers.image.base.name"] == podman_base.reference
     assert image.size_bytes > 10_000_000
     assert image.layers[-1].created_by.startswith("/bin/sh -c #(nop) COPY")
@@ -251,7 +251,7 @@ def test_a_second_build_is_the_same_image_and_runs_nothing(
     assert {*steps.values()} == {"cached"}
 
 
-def test_a_package_that_is_not_the_locked_one_fails_the_build(
+def test_build_fails_if_a_package_differs_from_the_lock(
     podman: DockerEngine, podman_base: BaseImage, tmp_path: Path, index: IndexSettings
 ) -> None:
     lock = f"itsdangerous==2.2.0 --hash=sha256:{'0' * 64}\n"
@@ -286,7 +286,7 @@ def test_a_build_that_is_interrupted_leaves_nothing(
     assert b"\nsleep 20" not in commands
 
 
-def test_a_nameless_image_is_discarded_and_what_it_was_built_from_is_kept(
+def test_untagged_image_is_removed_without_its_base(
     podman: DockerEngine, image: Image, client: docker.DockerClient
 ) -> None:
     podman.images.remove_untagged(image)
@@ -310,7 +310,7 @@ def test_an_image_is_pushed_as_it_is(podman: DockerEngine, image: Image, registr
 
 
 @pytest.mark.slow
-def test_a_local_base_is_made(podman: DockerEngine, podman_base: BaseImage) -> None:
+def test_local_base_image_is_built(podman: DockerEngine, podman_base: BaseImage) -> None:
     name = f"localhost/{NAME.replace('podman-', 'podman-base-')}"
     base = build_base(podman_base.python, reference=name, engine="podman", on_step=lambda _: None)
     try:
@@ -335,7 +335,7 @@ Error: building at STEP "RUN pip install x": while running runtime: exit status 
 """
 
 
-def test_progress_is_read_as_the_builder_tells_it() -> None:
+def test_progress_of_the_builder_is_parsed() -> None:
     events: list[StepEvent] = []
     progress = build.Progress(events.append)
     progress.read(SAID.splitlines(keepends=True))
@@ -361,7 +361,7 @@ def test_progress_is_read_as_the_builder_tells_it() -> None:
         ("0000000000000000", -1, ""),
     ],
 )
-def test_limits_are_told_to_podman_where_they_cannot_be_raised(
+def test_limits_are_passed_to_podman_if_they_cannot_be_raised(
     capabilities: str, limit: int, limits: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "status").write_text(f"Name:\tx\nCapEff:\t{capabilities}\n")
@@ -373,7 +373,7 @@ def test_limits_are_told_to_podman_where_they_cannot_be_raised(
     assert limits in text
 
 
-def test_the_runtime_is_another_one_where_podmans_own_would_refuse(
+def test_runtime_is_replaced_if_the_default_of_podman_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, runtime_name in (("podman", "crun"), ("runc", "")):
@@ -393,7 +393,7 @@ def test_the_users_own_settings_win(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert "NETAVARK_FW" not in podman_service.podman_variables({"NETAVARK_FW": "none"})
 
 
-def test_a_podman_that_does_not_start_says_why(
+def test_error_of_podman_at_start_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "podman").write_text("#!/bin/sh\necho 'Error: no storage here' >&2; exit 125\n")
