@@ -93,7 +93,7 @@ def test_there_is_a_file_of_each_kind():
     }  # fmt: skip
 
 
-def test_what_the_files_need():
+def test_requirements_of_the_files():
     needs = inspect(DATA / "pipeline-dill-0.4.1.pkl").requirements
     assert needs == {"dill": "", "numpy": ">=2", "scikit-learn": "==1.9.1"}
     needs = inspect(DATA / "sklearn-crfsuite-0.5.0.pkl").requirements
@@ -172,7 +172,7 @@ CACHES = {
 
 
 @pytest.mark.parametrize(("body", "code"), CACHES.values(), ids=CACHES)
-def test_caches_that_do_more(tmp_path, body, code):
+def test_caches_with_other_calls_are_refused(tmp_path, body, code):
     assert code in codes(tmp_path, pickled(body))
 
 
@@ -226,7 +226,7 @@ PARTIALS = {
 
 
 @pytest.mark.parametrize(("built", "code"), PARTIALS.values(), ids=PARTIALS)
-def test_partials_that_are_no_block(tmp_path, built, code):
+def test_partials_that_are_not_a_block_are_refused(tmp_path, built, code):
     assert code in codes(tmp_path, pickled(placed(built)))
 
 
@@ -297,11 +297,11 @@ DILL = {
 
 
 @pytest.mark.parametrize(("body", "code"), DILL.values(), ids=DILL)
-def test_helpers_of_dill_that_do_more(tmp_path, body, code):
+def test_dill_helpers_with_other_calls_are_refused(tmp_path, body, code):
     assert code in codes(tmp_path, pickled(body))
 
 
-def test_helpers_of_dill_that_stand_for_values(tmp_path):
+def test_dill_helpers_for_values_are_accepted(tmp_path):
     array = call(CREATE, name(MAKER), EMPTY, VALUES, NONE)
     place = call(LOAD, text("slice")) + many(number(0), number(1), NONE) + REDUCE
     assert codes(tmp_path, pickled(array)) == {"not-a-model"}
@@ -381,7 +381,7 @@ def test_callbacks_of_xgboost(tmp_path):
         assert save_and_inspect(model, tmp_path / "model.pkl", how).safety.verdict == "pass"
 
 
-def test_callbacks_that_do_more(tmp_path):
+def test_callbacks_with_other_calls_are_refused(tmp_path):
     stop, shown = "xgboost.callback:EarlyStopping", "xgboost.callback:EvaluationMonitor"
     assert "replaced-method" in codes(tmp_path, pickled(new(stop, after_iteration=NONE)))
     body = new(shown, _logger=name("numpy:savetxt"))
@@ -455,7 +455,7 @@ HARMLESS = {
 
 
 @pytest.mark.parametrize(("data", "format_"), HARMLESS.values(), ids=HARMLESS)
-def test_harmless_files_are_not_accused(tmp_path, data, format_):
+def test_harmless_files_are_not_reported_as_dangerous(tmp_path, data, format_):
     path = tmp_path / "model.pkl"
     path.write_bytes(data)
     assert inspect(path).format in {format_, "unknown"}
@@ -480,7 +480,7 @@ HARMFUL = {
 
 
 @pytest.mark.parametrize("data", HARMFUL.values(), ids=HARMFUL)
-def test_attacks_are_named_as_such(tmp_path, data):
+def test_attacks_are_reported_as_dangerous(tmp_path, data):
     path = tmp_path / "model.pkl"
     path.write_bytes(data)
     assert "do not load this file" in hint(path)

@@ -162,14 +162,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("key", "args"), [(k, a) for k, *a in BROKEN.values()], ids=BROKEN)
-def test_contracts_refuse_what_picklers_do_not_write(tmp_path, key, args):
+def test_contracts_refuse_arguments_that_picklers_do_not_write(tmp_path, key, args):
     assert "call" in TABLE[key]["roles"]
     safety = findings(tmp_path, pickled(call(key, *args)))
     assert safety.verdict == "refuse"
     assert ("bad-arguments", key) in {(f.code, f.global_) for f in safety.findings}
 
 
-def test_estimators_are_made_without_arguments(tmp_path):
+def test_estimators_are_constructed_without_arguments(tmp_path):
     broken = name(SCALER) + many(number(1)) + NEWOBJ
     assert {f.code for f in findings(tmp_path, pickled(broken)).findings} == {"bad-arguments"}
     broken = name(SCALER) + EMPTY_TUPLE + table(copy=NONE) + NEWOBJ_EX
@@ -177,7 +177,7 @@ def test_estimators_are_made_without_arguments(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["numpy:log1p", "builtins:int", "pandas:DataFrame"])
-def test_no_values_are_appended_to_or_set_in_what_takes_none(tmp_path, key):
+def test_values_are_appended_and_set_only_in_containers(tmp_path, key):
     safety = findings(tmp_path, pickled(new(key) + b"(" + number(1) + b"e"))
     assert safety.verdict == "refuse"
 
@@ -210,7 +210,7 @@ def test_matrices_are_refused_with_a_reason(tmp_path, protocol):
     assert (safety.verdict, {f.code for f in safety.findings}) == ("refuse", {"numpy-matrix"})
 
 
-def test_array_that_is_neither_of_c_nor_of_fortran(tmp_path):
+def test_array_in_neither_c_nor_fortran_order(tmp_path):
     data = pickle.dumps(np.zeros((2, 3, 4)).transpose(1, 0, 2), 5)
     assert b"K" in data
     assert {f.code for f in findings(tmp_path, data).findings} == {"not-a-model"}
@@ -303,7 +303,7 @@ def saved():
 
 
 @pytest.mark.parametrize("model", ["forest", "boosted", "neighbours", "descent", "beside"])
-def test_less_that_is_known_never_makes_a_file_safer(tmp_path, monkeypatch, saved, model):
+def test_smaller_allowlist_never_makes_a_file_safer(tmp_path, monkeypatch, saved, model):
     """Without any one entry, what was refused is not let pass, and what passed is not any more."""
     good = tmp_path / "good.pkl"
     good.write_bytes(saved[model])
@@ -323,7 +323,7 @@ def test_less_that_is_known_never_makes_a_file_safer(tmp_path, monkeypatch, save
     allowlist.standing.cache_clear()
 
 
-def test_generator_tells_of_code_that_nobody_has_read(tmp_path):
+def test_generator_lists_code_without_a_review(tmp_path):
     """The audit's own script finds what unpickling would run, by class and by role."""
     module = tmp_path / "probe.py"
     module.write_text(
@@ -350,7 +350,7 @@ def generator(monkeypatch):
     return importlib.import_module("make_allowlist")
 
 
-def test_generator_fails_on_code_that_nobody_has_read(monkeypatch, generator):
+def test_generator_fails_on_code_without_a_review(monkeypatch, generator):
     audit, release = generator.audit, generator.RELEASES[0]
     found = {release: generator.evidence.Evidence({"some:Class": {"new"}})}
     entries = {"some:Class": {"roles": ["new"]}}
@@ -363,7 +363,7 @@ def test_generator_fails_on_code_that_nobody_has_read(monkeypatch, generator):
     assert not list(audit.problems(found, entries))
 
 
-def test_generator_tells_the_releases_in_short(generator):
+def test_generator_shortens_the_list_of_releases(generator):
     assert generator.ranges(["0.20", "0.21", "0.22", "1.9"]) == "0.20-0.22, 1.9"
     assert generator.ranges(["1.2", "libraries"]) == "1.2"
     assert generator.ranges(["libraries-2023", "libraries"]) == "libraries-2023, libraries"

@@ -106,5 +106,5 @@ def test_texts_outside_of_their_bytes_are_refused(tmp_path, body):
 
 
 @pytest.mark.parametrize("body", UNFIT.values(), ids=UNFIT)
-def test_what_pandas_does_not_write_is_refused(tmp_path, body):
+def test_forms_that_pandas_does_not_write_are_refused(tmp_path, body):
     assert safety(tmp_path, body).verdict == "refuse"

@@ -280,7 +280,7 @@ PARAMETERS = {
 
 @pytest.mark.parametrize("value", PARAMETERS.values(), ids=PARAMETERS)
 @pytest.mark.parametrize("how", [0, 1, 2, 4, None])
-def test_what_people_hand_to_estimators(tmp_path, value, how):
+def test_common_arguments_of_estimators_are_accepted(tmp_path, value, how):
     model = GridSearchCV(Ridge(), {"alpha": [1, 2]}, cv=2).fit(X, Y)
     model.param_grid = {"alpha": value}
     assert save_and_inspect(model, tmp_path / "m", how).safety.findings == ()
@@ -299,7 +299,7 @@ def test_text_that_would_break_others_stays_data(tmp_path):
     assert [field.name for field in spec.signature.inputs] == evil
 
 
-def test_a_version_that_is_an_option_is_dropped(tmp_path):
+def test_version_that_looks_like_an_option_is_dropped(tmp_path):
     model = GaussianNB().fit(X, Y)
     data = pickle.dumps(model, 4)
     import sklearn  # noqa: PLC0415

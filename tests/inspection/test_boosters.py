@@ -85,7 +85,7 @@ def test_text_of_an_old_release_of_xgboost():
         ("catboost", b"CBM1....    Summary: CatBoost Release 1.2.7. e8fed8\n", "1.2.7"),
     ],
 )
-def test_the_form_tells_the_version_where_none_is_recorded(library, data, version):
+def test_unrecorded_version_is_derived_from_the_format(library, data, version):
     assert booster(part(library, data)).version == version
 
 
@@ -103,7 +103,7 @@ def test_values_of_ubjson():
         assert ubjson.numbers(cut, "n") is None or end > data.index(_key(b"m")) - 1
 
 
-def test_a_table_that_points_out_of_its_data():
+def test_table_with_offsets_outside_of_its_data():
     for word in (0, 4, 8, 2**31 - 1, 2**32 - 1):
         data = struct.pack("<IiHHHH", 4, -4, word & 0xFFFF, 8, 4, 4) + struct.pack("<I", word)
         with pytest.raises(struct.error):

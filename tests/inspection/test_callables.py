@@ -257,7 +257,7 @@ def test_no_class_makes_arrays_of_rows(kind, tmp_path):
     assert saved(Own(kind), tmp_path / "m", 5).verdict == "refuse"
 
 
-def test_functions_of_the_author_may_stand_anywhere(tmp_path):
+def test_functions_of_the_user_are_accepted_in_every_position(tmp_path):
     steps = FunctionTransformer(Own.transform), CountVectorizer(tokenizer=Own.transform)
     assert saved(steps, tmp_path / "m", 5).verdict == "trust"
 
@@ -349,7 +349,7 @@ def installed():
             yield key, value
 
 
-def test_roles_are_what_the_libraries_have():
+def test_roles_exist_in_the_libraries():
     """Types are no functions, and a ufunc is never called with two arrays."""
     counts = collections.Counter()
     for key, value in installed():
@@ -469,7 +469,7 @@ def test_each_callable_is_listed_with_its_position_and_role(how, tmp_path):
     ]  # fmt: skip
 
 
-def test_types_at_the_side_are_listed(tmp_path):
+def test_types_in_other_positions_are_listed(tmp_path):
     found = listed({"types": (dict, np.ndarray)}, tmp_path / "m", 5)
     assert [role for _, _, role in found] == ["constructor", "constructor"]
     assert [position for position, _, _ in found] == ["['types'][0]", "['types'][1]"]
@@ -484,7 +484,7 @@ def test_callables_of_the_author_and_methods_are_listed(tmp_path):
     ]
 
 
-def test_what_is_refused_is_listed(tmp_path):
+def test_refused_callables_are_listed(tmp_path):
     assert listed(FIRST, tmp_path / "m") == [("steps[0][1].func", "numpy:ndarray", "constructor")]
 
 
@@ -497,7 +497,7 @@ class Lookup:
 
 
 @pytest.mark.parametrize("holder", [1, "text", (), None])
-def test_a_lookup_in_what_is_no_object_is_refused_and_not_listed(holder, tmp_path):
+def test_lookup_in_a_value_without_attributes_is_refused_and_not_listed(holder, tmp_path):
     path = tmp_path / "m"
     path.write_bytes(pickle.dumps(Lookup(holder, "real")))
     spec = inspect(path)

@@ -52,7 +52,7 @@ def test_pickled_boosters_have_the_categories_of_training(library, how, tmp_path
     assert spec.reasons["pandas"] == "its rows are a DataFrame"
 
 
-def test_a_booster_of_lightgbm_alone_has_them_too(tmp_path):
+def test_lightgbm_booster_without_a_wrapper_has_categories(tmp_path):
     rank = save_and_inspect(fitted("lightgbm").booster_, tmp_path / "m", 4).signature.inputs[0]
     assert (rank.dtype, rank.categories) == ("category", (1, 2, 3))
 
@@ -70,7 +70,7 @@ def test_boosters_are_kept_whole_where_other_values_are_cut(library, tmp_path, m
 
 
 @pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
-def test_numbers_alone_need_no_frame(library, tmp_path):
+def test_numeric_inputs_need_no_frame(library, tmp_path):
     spec = save_and_inspect(fitted(library, PLAIN[["rank", "fare", "alone"]]), tmp_path / "m", 4)
     assert (spec.signature.layout, spec.signature.named) == ("array", True)
     assert "pandas" not in spec.requirements

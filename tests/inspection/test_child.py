@@ -75,7 +75,7 @@ def test_an_error_keeps_its_kind_and_its_hint(name: str, tmp_path: Path) -> None
     )
 
 
-def test_a_name_that_is_no_text_is_found(tmp_path: Path) -> None:
+def test_file_name_that_is_not_utf_8_is_found(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"\xff.pkl")
     path.write_bytes((SAMPLES / "iris" / "model.joblib").read_bytes())
     assert inspection.inspect(path).safety.verdict == "pass"
@@ -128,7 +128,7 @@ def test_a_child_that_dies_refuses_the_file(
     assert words in reason(inspection.inspect(hostile))
 
 
-def test_a_traceback_is_a_bug_and_no_verdict(hostile: Path, interpreter: Path) -> None:
+def test_traceback_of_the_child_is_reported_as_a_bug(hostile: Path, interpreter: Path) -> None:
     interpreter.write_text("#!/bin/sh\nprintf 'Traceback:\\nKeyError: \\033x\\n' >&2; exit 1\n")
     with pytest.raises(isolation.InspectorError, match=r"^KeyError: \?x$") as raised:
         inspection.inspect(hostile)
@@ -202,14 +202,14 @@ def test_the_child_is_limited_and_knows_nothing_of_its_surroundings(slow: Path) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_whatever_ends_modelpack_ends_the_child(number: signal.Signals, slow: Path) -> None:
+def test_child_ends_with_modelpack(number: signal.Signals, slow: Path) -> None:
     with inspecting(slow) as (process, reader):
         process.send_signal(number)
         assert process.wait(timeout=5) == (-number if number == signal.SIGKILL else 130)
         assert ended(reader)
 
 
-def test_what_is_confined_writes_nothing(tmp_path: Path) -> None:
+def test_confined_child_cannot_write(tmp_path: Path) -> None:
     program = (
         "from modelpack.inspection.worker import confine; import errno\n"
         "confine()\n"

@@ -187,7 +187,7 @@ def test_steps_that_keep_the_bounds_of_training(step, how, tmp_path):
      GradientBoostingRegressor(), DecisionTreeRegressor(), XGBRegressor(n_estimators=30)],
     ids=lambda model: type(model).__name__,
 )  # fmt: skip
-def test_thresholds_of_trees_lie_within_what_training_met(model, tmp_path):
+def test_thresholds_of_trees_are_within_the_training_range(model, tmp_path):
     model.set_params(random_state=0)
     model.fit(X, Y if hasattr(model, "predict_proba") else X.sum(axis=1))
     fields, *others = (
@@ -208,7 +208,7 @@ def test_few_thresholds_make_no_range(tmp_path):
     assert field.example == pytest.approx(model.tree_.threshold[0])
 
 
-def test_trees_that_see_features_in_another_order_tell_none(tmp_path):
+def test_trees_on_reordered_features_give_no_ranges(tmp_path):
     model = BaggingRegressor(DecisionTreeRegressor(), 3, max_features=0.5).fit(X, X.sum(axis=1))
     fields = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert {field.minimum for field in fields} == {None}
@@ -245,7 +245,7 @@ def test_missing_values_are_taken_where_the_model_takes_them(model, tmp_path):
 
 
 @pytest.mark.parametrize("how", [0, 2, 4, None, ("zlib", 3)])
-def test_the_first_row_of_more_than_is_kept(how, tmp_path):
+def test_first_row_is_the_example_of_a_larger_sample(how, tmp_path):
     rows = np.random.default_rng(0).normal(size=(50_000, 5))
     model = KNeighborsRegressor().fit(rows, rows[:, 0])
     fields = save_and_inspect(model, tmp_path / "m", how).signature.inputs

@@ -57,7 +57,7 @@ def test_hint_selects_the_whole_pipeline_in_order(model, scaler, encoder, tmp_pa
     assert refusal(spec).hint.endswith("--select scaler --select model")
 
 
-def test_hint_leaves_out_what_does_not_fit(model, tmp_path):
+def test_hint_omits_models_that_do_not_fit(model, tmp_path):
     other = StandardScaler().fit(np.c_[X, X])
     spec = inspected({"scaler": other, "note": "", "clf": model}, tmp_path)
     assert spec.suggestion == ("clf",)
@@ -173,7 +173,7 @@ def test_nested_encoders_are_those_of_inputs(model, nested, named, tmp_path):
 
 
 @pytest.mark.parametrize("key", ["target", "label_encoder", "y_encoder"])
-def test_a_nested_encoder_may_be_called_that_of_the_target(model, encoder, key, tmp_path):
+def test_nested_encoder_named_as_that_of_the_target_decodes(model, encoder, key, tmp_path):
     of_input = LabelEncoder().fit(["female", "male"])
     saved = {"model": model, "encoders": {"gender": of_input, key: encoder}}
     assert inspected(saved, tmp_path).labels == ("no", "yes")
@@ -244,7 +244,7 @@ def test_record_of_the_bare_model_is_compared_by_labels(bundle, tmp_path):
     assert reference.alone.predictions == ("no", "yes", "yes")
 
 
-def test_people_see_what_is_decoded(bundle):
+def test_text_output_shows_the_decoded_labels(bundle):
     console = Console(width=200, record=True)
     console.print(view(bundle[0]))
     assert "Predictions are decoded to the labels of 'label_encoder'" in console.export_text()

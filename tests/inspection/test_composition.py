@@ -77,14 +77,14 @@ def test_files_in_the_wrong_order(files):
     assert "in the order" in error.value.hint
 
 
-def test_files_that_do_not_belong_together(files, tmp_path):
+def test_unrelated_files_are_refused(files, tmp_path):
     other = tmp_path / "other.joblib"
     joblib.dump(GaussianNB().fit(X, Y), other)
     with pytest.raises(ModelNotSupportedError, match=r"returns 8 values per row, .* takes 2"):
         require_servable(inspect(files[0], other))
 
 
-def test_each_file_is_judged(files, tmp_path):
+def test_each_file_has_its_verdict(files, tmp_path):
     evil = tmp_path / "evil.pkl"
     evil.write_bytes(pickled(SYSTEM))
     spec = inspect(files[0], evil)
@@ -159,7 +159,7 @@ def test_select_several_for_a_pipeline(tmp_path, scaler, model):
     assert [step.name for step in spec.steps] == ["scaler", "model"]
 
 
-def test_select_of_what_is_not_there(tmp_path, model, files):
+def test_missing_selection_is_an_error(tmp_path, model, files):
     joblib.dump({"a": model, "b": model}, tmp_path / "m")
     with pytest.raises(UsageError, match="no estimator at 'c'") as error:
         inspect(tmp_path / "m", select=["c"])
@@ -185,7 +185,7 @@ def test_frames_go_through_the_first(tmp_path):
     assert [field.name for field in spec.signature.inputs] == ["city", "size"]
 
 
-def test_a_collection_of_hostile_names_is_told_harmlessly(tmp_path, model):
+def test_hostile_names_in_a_collection_are_escaped(tmp_path, model):
     spec = save_and_inspect({"\x1b[2Ja'; rm -rf": model, "b": model}, tmp_path / "m", 5)
     with pytest.raises(ModelNotSupportedError) as error:
         require_servable(spec)

@@ -54,7 +54,7 @@ def test_time_grows_with_the_size_and_no_faster(attack, tmp_path: Path) -> None:
         ("skops_types", "malformed"),
     ],
 )
-def test_what_no_model_has_is_refused(name: str, code: str, tmp_path: Path) -> None:
+def test_sizes_beyond_those_of_models_are_refused(name: str, code: str, tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(ATTACKS[name](60_000))
     spec = inspect(path)
@@ -109,7 +109,7 @@ def test_a_loop_in_c_ends_with_the_quota() -> None:
     assert confined("sum(iter(int, 1))").returncode == -signal.SIGXCPU
 
 
-def test_the_quota_grows_with_what_is_read() -> None:
+def test_quota_grows_with_the_bytes_read() -> None:
     script = (
         "limits.OWN.add(2 * limits.MIB)\n"
         "print(resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_AS))"
@@ -120,6 +120,6 @@ def test_the_quota_grows_with_what_is_read() -> None:
     assert confined(more).stdout == f"(4, 4) {(4 * limits.GIB, 4 * limits.GIB)}\n"
 
 
-def test_memory_beyond_the_quota_is_not_had() -> None:
+def test_memory_beyond_the_quota_is_not_allocated() -> None:
     assert "MemoryError" in confined("bytes(256 * limits.MIB)").stderr
     assert confined("limits.OWN.add(4 * limits.MIB); bytes(256 * limits.MIB)").returncode == 0

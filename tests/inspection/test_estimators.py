@@ -130,7 +130,7 @@ def test_labels_of_a_classifier_that_kept_only_its_binarizer(tmp_path):
     assert save_and_inspect(model, tmp_path / "m", 4).signature.classes == labels
 
 
-def test_what_a_later_release_can_do_does_not_count(tmp_path, monkeypatch):
+def test_capabilities_of_later_releases_do_not_count(tmp_path, monkeypatch):
     model = fitted_model("NearestCentroid")
     assert save_and_inspect(model, tmp_path / "m", 4).signature.probabilities
     monkeypatch.setattr(sklearn.base, "__version__", "1.5.2")

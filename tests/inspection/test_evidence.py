@@ -34,22 +34,22 @@ def test_name_implies_the_releases_that_have_it(key, distribution, specifier):
     assert implied(key)[distribution] == specifier
 
 
-def test_several_names_tell_together():
+def test_evidence_of_several_names_is_combined():
     found = implied("sklearn.svm._classes:SVC", "sklearn._loss.glm_distribution:GammaDistribution")
     assert found["scikit-learn"] == ">=0.23,<1.1"
     both = implied("numpy.core.multiarray:scalar", "numpy.random._pickle:__randomstate_ctor")
     assert both["numpy"] == ">=1.17,<2"
 
 
-def test_names_that_never_lived_together_tell_nothing():
+def test_names_without_a_common_release_are_no_evidence():
     assert implied("sklearn.svm.classes:SVC", "sklearn.calibration:_TemperatureScaling") == {}
 
 
-def test_names_of_all_releases_tell_nothing():
+def test_names_in_all_releases_are_no_evidence():
     assert implied("sklearn.pipeline:Pipeline", "collections:OrderedDict") == {}
 
 
-def test_the_reason_is_a_name_that_tells():
+def test_evidence_names_a_distinguishing_global():
     keys = ["numpy:dtype", "numpy._core.multiarray:scalar"]
     assert version_evidence("numpy", keys) == "numpy._core.multiarray:scalar"
     assert version_evidence("scipy", keys) is None

@@ -35,7 +35,7 @@ def shout(texts):
     return texts
 
 
-def test_each_requirement_tells_why(tmp_path):
+def test_each_requirement_has_a_reason(tmp_path):
     scaler = ColumnTransformer([("s", StandardScaler(), ["sepal length"])])
     model = make_sampling_pipeline(SMOTE(), scaler, LogisticRegression()).fit(FLOWERS, Y)
     spec = save_and_inspect(model, tmp_path / "m", ("lz4", 3))
@@ -78,9 +78,7 @@ def test_the_version_of_the_root_counts(tmp_path, monkeypatch):
         ("0.22.2.post1", "==0.22.2.post1"),
     ],
 )
-def test_a_version_that_no_index_has_asks_for_what_it_became(
-    tmp_path, monkeypatch, version, specifier
-):
+def test_unavailable_version_is_replaced_by_its_release(tmp_path, monkeypatch, version, specifier):
     monkeypatch.setattr("sklearn.base.__version__", version)
     spec = save_and_inspect(Ridge().fit(X, Y), tmp_path / "m", 4)
     assert spec.versions["scikit-learn"] == version
@@ -184,7 +182,7 @@ class Stateless:
         return np.hstack([rows, rows])
 
 
-def test_what_goes_into_a_step_of_the_author_is_not_guessed(tmp_path):
+def test_inputs_of_a_user_step_are_not_guessed(tmp_path):
     """The next step tells what comes out of it."""
     model = make_pipeline(Stateless(), Ridge()).fit([[1.0], [2.0]], [1, 2])
     spec = save_and_inspect(model, tmp_path / "m", 4)

@@ -188,7 +188,7 @@ def test_facts_do_not_depend_on_how_the_model_is_saved(name, how, tmp_path):
     assert spec.framework_version == plain.framework_version
 
 
-def test_lightgbm_tells_the_range_of_each_feature(tmp_path):
+def test_lightgbm_records_the_range_of_each_feature(tmp_path):
     fields = save_and_inspect(model_of("lightgbm"), tmp_path / "m", 4).signature.inputs
     assert [field.minimum for field in fields] == pytest.approx(X.min(axis=0), rel=1e-3)
     assert [field.maximum for field in fields] == pytest.approx(X.max(axis=0), rel=1e-3)
@@ -242,7 +242,7 @@ def test_a_booster_of_xgboost_that_takes_no_rows(tmp_path):
     assert [field.name for field in spec.signature.inputs] == list(FLOWERS.columns)
 
 
-def test_catboost_tells_texts_from_numbers(tmp_path):
+def test_catboost_distinguishes_text_from_numbers(tmp_path):
     fields = save_and_inspect(
         model_of("catboost of mixed columns"), tmp_path / "m", 4
     ).signature.inputs

@@ -101,7 +101,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("data", "format_"), BROKEN.values(), ids=BROKEN)
-def test_what_begins_like_a_model_of_another_library_is_refused(tmp_path, data, format_):
+def test_malformed_files_of_other_libraries_are_refused(tmp_path, data, format_):
     path = tmp_path / "model.pkl"
     path.write_bytes(data)
     spec = inspect(path)
@@ -136,7 +136,7 @@ NO_MODELS = {
 
 @pytest.mark.parametrize(("value", "words"), NO_MODELS.values(), ids=NO_MODELS)
 @pytest.mark.parametrize("protocol", [2, 5])
-def test_what_is_no_model_is_described(tmp_path, value, words, protocol):
+def test_content_that_is_not_a_model_is_described(tmp_path, value, words, protocol):
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps(value, protocol))
     spec = inspect(path)
@@ -147,7 +147,7 @@ def test_what_is_no_model_is_described(tmp_path, value, words, protocol):
     assert f"contains {words}, but no estimator" in error.value.message
 
 
-def test_an_explainer_is_no_model_whoever_is_trusted(tmp_path, monkeypatch):
+def test_explainer_is_not_a_model_even_if_trusted(tmp_path, monkeypatch):
     module = types.ModuleType("shap")
     module.Explainer = type("Explainer", (), {"__module__": "shap"})
     monkeypatch.setitem(sys.modules, "shap", module)
@@ -178,7 +178,7 @@ def named(model, *names):
         (named(GaussianNB().fit(X, [0, 1, 1]), "age", "age"), "repeated-name"),
     ],
 )
-def test_models_that_cannot_answer(tmp_path, model, code):
+def test_models_that_cannot_predict_are_not_supported(tmp_path, model, code):
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps(model))
     spec = inspect(path)
@@ -200,7 +200,7 @@ def test_a_model_of_texts_that_would_open_files_is_not_served(tmp_path):
     assert inspect(path).safety.verdict == "refuse"
 
 
-def test_a_file_beyond_all_measure_is_not_read(tmp_path):
+def test_too_large_file_is_not_read(tmp_path):
     path = tmp_path / "model.pkl"
     with path.open("wb") as file:
         file.truncate(2**40)  # sparse: takes no space
@@ -219,7 +219,7 @@ def test_lz4_that_is_not_installed(tmp_path, monkeypatch):
     assert error.value.hint == "Run: pip install 'modelpack[lz4]'"
 
 
-def test_bulk_is_not_kept(tmp_path):
+def test_large_values_are_not_kept(tmp_path):
     path = tmp_path / "model.joblib"
     joblib.dump({"a": np.zeros(8_000_000), "b": b"x" * 20_000_000}, path)
     tracemalloc.start()
@@ -237,7 +237,7 @@ def test_text_of_python_2(tmp_path):
         require_servable(inspect(path))
 
 
-def test_name_of_a_file_that_is_no_text(tmp_path):
+def test_file_name_that_is_not_utf_8(tmp_path):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/m\xff.pkl")
     Path(path).write_bytes(b"")
     assert json.dumps(inspect(path).file.path, ensure_ascii=False).encode()

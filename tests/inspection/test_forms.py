@@ -188,7 +188,7 @@ union = FeatureUnion([("lengths", Lengths()), ("words", TfidfVectorizer())])
 pickle.dump(union.fit(["one two", "three"]), open(sys.argv[1], "wb"))
 """
 
-    def test_texts_reach_a_vectorizer_beside_a_class_of_a_script(self, tmp_path):
+    def test_texts_reach_a_vectorizer_next_to_a_class_of_a_script(self, tmp_path):
         path = tmp_path / "m.pkl"
         subprocess.run([sys.executable, "-c", self.UNION, path], check=True)
         spec = inspect(path, trust=["__main__:Lengths"])
@@ -224,7 +224,7 @@ def test_files_for_memory_maps(tmp_path):
     assert inspect(path).safety.verdict == "pass"
 
 
-def test_wrapper_that_nothing_follows_is_cut(tmp_path):
+def test_wrapper_without_content_is_truncated(tmp_path):
     data = pickled(new("joblib.numpy_pickle:NumpyArrayWrapper", subclass=name("numpy:ndarray"),
                        shape=number(3) + TUPLE1, order=text("C"), dtype=dtype("f8")))  # fmt: skip
     assert inspected(tmp_path, data).safety.verdict == "refuse"

@@ -118,7 +118,7 @@ def _is_closed(code):
     return len(attributes) <= len(calls)
 
 
-def test_patsy_sees_nothing_else_in_what_passes():
+def test_accepted_formulas_contain_no_code_for_patsy():
     """Formulas are changed at random; of those that pass, patsy's own pieces are read as Python."""
     chance = random.Random(0)
     pieces = [
@@ -262,7 +262,7 @@ EVALUATED = {
 
 
 @pytest.mark.parametrize("body", EVALUATED.values(), ids=EVALUATED)
-def test_what_would_be_evaluated_is_refused(tmp_path, body):
+def test_code_in_formulas_is_refused(tmp_path, body):
     verdict, found = codes(tmp_path, body)
     assert verdict == "refuse"
     assert "formula" in found
@@ -283,7 +283,7 @@ BANNED = [
 
 
 @pytest.mark.parametrize("key", BANNED)
-def test_what_evaluates_or_loads_cannot_be_trusted(tmp_path, key):
+def test_evaluating_and_loading_functions_cannot_be_trusted(tmp_path, key):
     (tmp_path / "m.pkl").write_bytes(op.pickled(op.new("mine:Wrapper", inner=op.new(key))))
     assert inspect(tmp_path / "m.pkl", trust=[key, "mine:Wrapper"]).safety.verdict == "refuse"
 
@@ -373,7 +373,7 @@ def test_formulas_of_older_releases_pass(release):
     assert spec.requirements["statsmodels"] == "<0.15"
 
 
-def test_a_model_that_is_no_results_is_named(tmp_path):
+def test_statsmodels_model_without_results_is_reported(tmp_path):
     spec = save_and_inspect(smf.ols("y ~ x", TABLE), tmp_path / "m", 4)
     assert [finding.code for finding in spec.safety.findings] == ["no-prediction"]
 
@@ -388,7 +388,7 @@ TIME_SERIES = {
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("how", ["save", "pickle"])
 @pytest.mark.parametrize("kind", TIME_SERIES)
-def test_models_of_time_series_are_refused_without_an_accusation(tmp_path, kind, how):
+def test_time_series_models_are_not_supported_but_not_dangerous(tmp_path, kind, how):
     results = TIME_SERIES[kind]().fit()
     results.save(str(tmp_path / "m")) if how == "save" else save_and_inspect(
         results, tmp_path / "m", 4
@@ -400,7 +400,7 @@ def test_models_of_time_series_are_refused_without_an_accusation(tmp_path, kind,
     assert "do not load" not in str(raised.value.hint)
 
 
-def test_a_hostile_file_of_a_time_series_is_refused_as_such(tmp_path):
+def test_hostile_time_series_file_is_refused_as_dangerous(tmp_path):
     key = "statsmodels.tsa.arima.model:ARIMAResultsWrapper"
     for inner in (op.call("posix:system", op.text("true")), op.new("patsy.eval:EvalFactor")):
         verdict, found = codes(tmp_path, op.new(key, _results=inner))
@@ -410,7 +410,7 @@ def test_a_hostile_file_of_a_time_series_is_refused_as_such(tmp_path):
 
 
 @pytest.mark.parametrize("how", [0, 4, 5, "joblib"])
-def test_what_loads_models_binds_no_name_of_formulas(tmp_path, monkeypatch, how):
+def test_service_binds_no_name_that_formulas_use(tmp_path, monkeypatch, how):
     """Names of formulas are looked up in the frames of the code that loads a file, and then in
     patsy: a variable `C` there would take the place of patsy's.
     """

@@ -68,7 +68,7 @@ def test_bytes_of_an_array_may_look_like_opcodes(tmp_path):
     assert "posix:system" not in spec.globals
 
 
-def test_finding_says_where(tmp_path):
+def test_finding_contains_the_position(tmp_path):
     path = tmp_path / "model.pkl"
     path.write_bytes(pickled(number(1) + SYSTEM + TUPLE2))
     finding = inspect(path).safety.findings[0]

@@ -89,9 +89,7 @@ def test_a_file_that_changes_after_inspection_is_not_packaged(tmp_path):
     assert not (tmp_path / "bundle").exists()
 
 
-def test_a_file_that_changes_while_it_is_read_has_the_digest_of_what_was_read(
-    tmp_path, monkeypatch
-):
+def test_digest_is_that_of_the_bytes_read_from_a_changing_file(tmp_path, monkeypatch):
     """99: what is judged and what is hashed are the same bytes, read once."""
     path = tmp_path / "model.pkl"
     path.write_bytes(BENIGN)
@@ -175,7 +173,7 @@ def test_a_million_names_cost_little(tmp_path):
     assert time.process_time() - start < 2
 
 
-def test_a_name_of_a_megabyte_is_refused_in_few_words(tmp_path):
+def test_name_of_a_megabyte_is_refused_with_a_short_message(tmp_path):
     """100"""
     path = tmp_path / "model.pkl"
     path.write_bytes(pickled(b"X" + (2**20).to_bytes(4, "little") + b"a" * 2**20 + b"\x8c\1b\x93"))
@@ -237,7 +235,7 @@ VERSIONS = [
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_version_that_is_none_asks_for_no_package(tmp_path, version):
+def test_invalid_version_adds_no_requirement(tmp_path, version):
     """102: the recorded version goes to a package installer."""
     path = tmp_path / "model.pkl"
     path.write_bytes(pickled(new("sklearn.naive_bayes:GaussianNB", _sklearn_version=text(version))))
@@ -249,7 +247,7 @@ def test_a_version_that_is_none_asks_for_no_package(tmp_path, version):
 # --- parameters: rows 103 and 104 ----------------------------------------------------------------
 
 
-def test_parameters_that_ask_for_much_or_write_are_harmless(tmp_path):
+def test_costly_and_writing_parameters_are_harmless(tmp_path):
     """103: a folder for a cache, all CPUs, and words on the screen."""
     cache = tmp_path / "cache"
     model = Pipeline(

@@ -73,7 +73,7 @@ HONEST = {
 
 @pytest.mark.parametrize("value", HONEST.values(), ids=HONEST)
 @pytest.mark.parametrize("protocol", range(6))
-def test_what_numpy_writes_passes(tmp_path, value, protocol):
+def test_files_of_numpy_pass(tmp_path, value, protocol):
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps(value, protocol))
     assert inspect(path).safety.verdict == "pass", inspect(path).safety
@@ -87,7 +87,7 @@ def test_array_of_objects_that_contains_itself(tmp_path):
     assert inspect(path).safety.verdict == "pass"
 
 
-def test_fixtures_are_what_they_say():
+def test_fixtures_without_their_fault_pass():
     """The honest version of a fixture passes: it is refused for its lie alone."""
     assert pickle.loads(pickled(array(dtype("f8"), 1, raw(bytes(8))))).tolist() == [0.0]
     assert pickle.loads(pickled(array(OBJECT, 2, sequence(NONE, TRUE)))).tolist() == [None, True]

@@ -308,7 +308,7 @@ def test_text_is_checked_in_slots(tmp_path):
     assert inspect(path, trust={"mine:Stack"}).safety.verdict == "refuse"
 
 
-def test_members_of_classes_that_are_trusted_are_theirs(tmp_path):
+def test_members_of_trusted_classes_are_not_checked(tmp_path):
     path = tmp_path / "m.pkl"
     path.write_bytes(op.pickled(op.new("mine:Stack", estimators_=NORMAL)))
     assert inspect(path, trust={"mine:Stack"}).safety.verdict == "pass"
@@ -374,7 +374,7 @@ def reviewed():
     return json.loads((SCRIPTS / "allowlist" / "reviewed_interpreted.json").read_text())
 
 
-def test_each_place_has_a_decision(script):
+def test_each_position_has_a_decision(script):
     assert list(script.problems(reviewed())) == []
     assert len(reviewed()) > 150
 
@@ -387,7 +387,7 @@ def test_each_decision_for_the_inspector_is_in_its_table():
             assert attribute in tables[entry["decision"]], place
 
 
-def test_a_new_place_is_a_problem(script):
+def test_new_position_is_a_problem(script):
     found = {place: entry["seen"] for place, entry in reviewed().items()}
     table = script.reviews.merged({**found, "sklearn:New.way_ getattr": "2.0"}, reviewed())
     assert list(script.problems(table)) == ["sklearn:New.way_ getattr (in 2.0) was never reviewed"]
@@ -417,7 +417,7 @@ def lookup(estimator, names):
 """
 
 
-def test_values_are_followed_to_where_they_are_interpreted(script, tmp_path):
+def test_values_are_followed_to_their_interpretation(script, tmp_path):
     package = tmp_path / "some"
     (package / "tests").mkdir(parents=True)
     (package / "base.py").write_text(SOURCE)
@@ -432,7 +432,7 @@ def test_values_are_followed_to_where_they_are_interpreted(script, tmp_path):
     ]
 
 
-def test_the_installed_scikit_learn_has_no_place_that_was_not_reviewed(script):
+def test_all_positions_in_the_installed_scikit_learn_are_reviewed(script):
     folder = Path(importlib.util.find_spec("sklearn").origin).parent
     assert set(script.interpreted.read(folder)) - reviewed().keys() == set()
 

@@ -301,13 +301,13 @@ def test_boosting_with_more_trees_than_classes(tmp_path):
     assert_refused(boosting, tmp_path, "classes")
 
 
-def test_boosting_that_begins_with_other_classes(tmp_path):
+def test_boosting_with_an_initial_estimator_of_other_classes(tmp_path):
     boosting = model("boosting")
     boosting.init_.classes_ = boosting.init_.classes_[:2]
     assert_refused(boosting, tmp_path, "classes")
 
 
-def test_isolation_forest_deeper_than_it_says(tmp_path):
+def test_isolation_forest_deeper_than_recorded(tmp_path):
     """Its trees are asked for paths, whatever their size."""
     reductions = as_pickled(
         lambda args, state: (args, state | {"max_depth": state["max_depth"] - 1})

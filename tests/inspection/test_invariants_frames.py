@@ -51,7 +51,7 @@ SOUND = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", SOUND)
-def test_sound_places_pass(name, form, tmp_path):
+def test_valid_placements_pass(name, form, tmp_path):
     assert findings(frame(FORMS[form](SOUND[name], axes(3))), tmp_path, 4) == []
 
 
@@ -116,7 +116,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", BROKEN)
-def test_places(name, form, tmp_path):
+def test_placements_outside_of_the_axis(name, form, tmp_path):
     blocks, words = BROKEN[name]
     found = assert_refused(frame(FORMS[form](blocks, axes(3))), tmp_path, words, 4)
     assert found.global_ == "pandas.core.internals.managers:BlockManager"
@@ -128,7 +128,7 @@ def test_frame_inside_an_estimator(tmp_path):
     assert_refused(scaler, tmp_path, "position 9 of 3", 4)
 
 
-def test_places_that_are_too_many_to_keep(tmp_path):
+def test_placements_too_large_to_keep(tmp_path):
     count = limits.KEPT_BYTES // 8 + 9
     places = np.arange(count)[::-1].copy()
     sound = frame(block_manager([block(np.ones((count, 1), "i1"), places)], axes(count, 1)))
@@ -139,7 +139,7 @@ def test_places_that_are_too_many_to_keep(tmp_path):
     assert_refused(sound, tmp_path, "same position", 4)
 
 
-def test_more_places_than_the_file_is_long(tmp_path):
+def test_more_placements_than_bytes_in_the_file(tmp_path):
     """Marking them all would take more memory than there is."""
     blocks = [block(np.ones((2**40, 0)), slice(0, 2**40, 1))]
     assert_refused(

@@ -98,7 +98,7 @@ CHAINS = {
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_chains_that_lack_a_place(name, tmp_path):
+def test_chains_that_lack_a_position(name, tmp_path):
     altered = CHAINS[name]()
     kind = type(altered.order_)
     assert findings(altered, tmp_path, 5) == skops_findings(altered, tmp_path) == []

@@ -116,7 +116,7 @@ def test_selected_features_keep_their_own_thresholds(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["texts", "set_output", "function", "dtype"])
-def test_what_could_tell_a_frame_from_an_array_gets_a_frame(how, tmp_path):
+def test_steps_that_can_distinguish_frames_from_arrays_get_frames(how, tmp_path):
     model = {
         "texts": make_pipeline(OneHotEncoder(), LogisticRegression()),
         "set_output": make_pipeline(
@@ -185,7 +185,7 @@ class Wrapper(BaseEstimator):
         return self.estimator_.predict(frame[["fare"]])
 
 
-def test_inputs_of_what_is_inside_a_class_of_the_author_are_not_its_own(tmp_path):
+def test_inputs_of_members_of_a_user_class_are_not_those_of_the_class(tmp_path):
     signature = save_and_inspect(Wrapper().fit(NUMBERS, Y), tmp_path / "m", 4).signature
     assert signature.inputs == ()
     assert signature.layout == "frame"
@@ -257,7 +257,7 @@ def test_columns_are_followed_by_name_through_frames(tmp_path):
     assert (fields["town"].type, fields["town"].categories) == ("string", ("Bern", "Rome"))
 
 
-def test_histograms_are_known_for_the_columns_beside_categories(tmp_path):
+def test_histograms_are_known_for_columns_next_to_categories(tmp_path):
     frame = FRAME.astype({"town": "category", "rank": "category"})
     model = HistGradientBoostingClassifier(max_iter=3, categorical_features="from_dtype")
     spec = save_and_inspect(model.fit(frame, Y), tmp_path / "m", 4)

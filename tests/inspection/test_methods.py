@@ -227,7 +227,7 @@ def instance(key, *states):
         ("sklearn.cluster._agglomerative:FeatureAgglomeration", "pooling_func"),
     ],
 )
-def test_what_some_release_keeps_in_objects_is_no_method(key, attribute):
+def test_attributes_that_a_release_stores_are_not_methods(key, attribute):
     assert allowlist.is_known(key)
     assert attribute not in methods.reserved_names(key)
 
@@ -239,7 +239,7 @@ def test_old_names_of_a_class_are_known():
     assert "_dense_predict" in methods.reserved_names("sklearn.svm.classes:SVC")
 
 
-def test_every_class_that_is_made_has_methods():
+def test_every_constructed_class_has_methods():
     table = json.loads((Path(allowlist.__file__).parent / "allowlist.json").read_text())
     made_ = {key for key, entry in table.items() if "new" in entry["roles"]}
     without = {key for key in made_ if not methods.reserved_names(key)}

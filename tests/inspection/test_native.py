@@ -168,7 +168,7 @@ def test_a_tensor_of_onnx():
     assert (signature.named, signature.layout, signature.classes) == (False, "array", (0, 1, 2))
 
 
-def test_texts_and_the_locale_that_onnx_asks_for(tmp_path):
+def test_texts_and_locale_of_onnx(tmp_path):
     spec = served(tmp_path / "m", onnx.lowercase())
     assert spec.locales == ("en_US.UTF-8",)
     assert spec.signature.layout == "text"
@@ -218,7 +218,7 @@ def test_model_without_recorded_inputs(tmp_path):
         ),
     ],
 )
-def test_what_onnx_has_beyond_tables_is_not_served(tmp_path, data, reason):
+def test_onnx_inputs_other_than_tables_are_not_supported(tmp_path, data, reason):
     spec = inspected(tmp_path / "m", data)
     assert spec.safety.verdict == "pass"
     assert spec.locales == ()
@@ -256,7 +256,7 @@ def test_native_model_takes_no_companion_files_or_selection(tmp_path):
         inspect(text, select=["model"])
 
 
-def test_texts_of_catboost_are_named_as_what_is_not_read(tmp_path):
+def test_catboost_text_features_are_reported_as_not_supported(tmp_path):
     """Their dictionaries follow the trees in place of counters, in a part of their own."""
     rows = [[n / 20, ("good film", "bad film")[n % 2]] for n in range(20)]
     model = catboost.CatBoostClassifier(

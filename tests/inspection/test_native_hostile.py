@@ -48,7 +48,7 @@ def read(reader, data):
 
 
 @pytest.mark.parametrize(("reader", "data"), FILES.values(), ids=FILES)
-def test_what_is_cut_is_refused_or_whole(reader, data):
+def test_truncated_files_are_refused_or_complete(reader, data):
     """The parameters of LightGBM's training come after its end, and need not be there."""
     assert read(reader, data) is None
     ends = sorted(
@@ -61,7 +61,7 @@ def test_what_is_cut_is_refused_or_whole(reader, data):
 
 
 @pytest.mark.parametrize(("reader", "data"), FILES.values(), ids=FILES)
-def test_what_is_changed_at_random_is_no_bug(reader, data):
+def test_random_changes_cause_no_bug(reader, data):
     chance = random.Random(4)
     codes = [read(reader, mutant) for mutant in islice(mutants(data, chance), MUTANTS)]
     assert sum(code is not None for code in codes) > len(codes) / 20
@@ -113,7 +113,7 @@ TREE = (*MODEL, "trees", 0)
         (("version",), 2),
     ],
 )
-def test_documents_that_xgboost_would_believe(path, value):
+def test_inconsistent_xgboost_documents_are_refused(path, value):
     assert read("xgboost", changed(path, value)) in {"malformed", "broken-invariant"}
 
 
@@ -163,7 +163,7 @@ def test_ubjson_that_claims_missing_content(data, code):
     assert problem.value.code == code
 
 
-def test_ubjson_is_what_xgboost_writes():
+def test_ubjson_equals_the_output_of_xgboost():
     """The same model, once as JSON and once as UBJSON."""
     one, other = json.loads(XGBOOST), ubjson.loads(FILES["xgboost ubjson"][1])
     trees = [m["learner"]["gradient_booster"]["model"]["trees"] for m in (one, other)]
@@ -198,7 +198,7 @@ FIRST_NODE = TREES + 160 + 148
         (24, "<I", 7),  # the version
     ],
 )
-def test_binaries_that_xgboost_would_believe(place, code, value):
+def test_inconsistent_xgboost_binaries_are_refused(place, code, value):
     assert read("xgboost-binary", BINARY) is None
     assert read("xgboost-binary", patched(BINARY, place, code, value)) is not None
 
@@ -239,7 +239,7 @@ def test_dart_has_one_weight_per_tree(excess, result):
         (b"[num_leaves: 8]", b"[num_leaves"),
     ],
 )
-def test_texts_that_lightgbm_would_believe(old, new):
+def test_inconsistent_lightgbm_texts_are_refused(old, new):
     assert old in TEXT
     assert read("lightgbm", TEXT.replace(old, new, 1)) in {"malformed", "broken-invariant"}
 
@@ -361,7 +361,7 @@ def vector(number):
         (vector(17), "<H", 500),  # the feature of the first bin
     ],
 )
-def test_files_that_catboost_would_believe(place, code, value):
+def test_inconsistent_catboost_files_are_refused(place, code, value):
     assert read("catboost", CATBOOST) is None
     assert read("catboost", patched(CATBOOST, place, code, value)) in {
         "malformed", "broken-invariant", "truncated"}  # fmt: skip
@@ -376,7 +376,7 @@ def counters():
     return start + place, size // 12
 
 
-def test_counters_that_catboost_would_believe():
+def test_inconsistent_catboost_counters_are_refused():
     place, count = counters()
     assert count & (count - 1) == 0
     buckets = [place + 12 * index for index in range(count)]
@@ -443,7 +443,7 @@ def test_features_of_trees_behind_other_operators(nodes, width):
 
 
 @pytest.mark.parametrize("nodes", [joined(axis(0)), joined(), joined(axis(2))])
-def test_what_is_joined_otherwise_has_no_known_width(nodes):
+def test_other_joins_have_no_known_width(nodes):
     assert read("onnx", onnx.forest([99_999, 0, 0], nodes, "Z")) is None
 
 
@@ -546,7 +546,7 @@ def test_deep_trees_of_xgboost():
     assert read("xgboost", deep(300_000)) == "limit"
 
 
-def test_values_of_onnx_that_come_of_each_other_cost_little(tmp_path):
+def test_chained_onnx_values_cost_little(tmp_path):
     """Concatenated again and again they would be endless."""
     nodes = [onnx.node("Concat", [f"v{i}"] * 3, [f"v{i + 1}"]) for i in range(200)]
     nodes += [onnx.node("Concat", ["b", "b"], ["a"]), onnx.node("Concat", ["a", "a"], ["b"])]

@@ -102,7 +102,7 @@ FAULTS = {
 @pytest.mark.parametrize("how", [2, 5, "raw"])
 @pytest.mark.parametrize("holder", HOLDERS)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_an_own_class_holds_is_checked(fault, holder, how, tmp_path):
+def test_content_of_a_user_class_is_checked(fault, holder, how, tmp_path):
     found = findings(HOLDERS[holder](FAULTS[fault]()), tmp_path, how)
     own = {each.global_ for each in found if each.code == "unknown-global"}
     assert any(key.startswith(__name__) for key in own)
@@ -113,7 +113,7 @@ def test_what_an_own_class_holds_is_checked(fault, holder, how, tmp_path):
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
-def test_what_is_sound_is_trusted(holder, tmp_path):
+def test_valid_content_of_a_user_class_is_trusted(holder, tmp_path):
     found = findings(HOLDERS[holder](model("tree")), tmp_path, 5)
     own = {each.global_ for each in found}
     assert {each.code for each in found} == {"unknown-global"}

@@ -86,14 +86,14 @@ def test_dicts_of_python_2_are_looked_at(tmp_path):
     assert "array-interface" in codes(inspect(tmp_path / "m"))
 
 
-def test_a_vocabulary_may_have_the_word(tmp_path):
+def test_vocabulary_may_contain_the_name_of_an_attribute(tmp_path):
     for value in (1, 1.5, np.int64(1)):
         found = saved(scaler({"typestr": value}), tmp_path / "m", 5)
         assert found.safety.findings == ()
 
 
 @pytest.mark.parametrize("how", [0, 2, 5, "joblib", "skops"])
-def test_only_pandas_tells_a_kind(how, tmp_path):
+def test_only_pandas_determines_the_kind(how, tmp_path):
     altered = scaler(np.ones(4))
     altered._typ = "series"
     assert codes(saved(altered, tmp_path / "m", how)) == {"posing"}

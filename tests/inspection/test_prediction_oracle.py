@@ -230,9 +230,7 @@ def test_changes_of_native_files_depend_on_the_seed_alone(running: ModuleType) -
 
 
 @pytest.mark.parametrize("encoding", ["xgboost ubj", "onnx"])
-def test_what_is_read_and_written_again_is_the_same_file(
-    running: ModuleType, encoding: str
-) -> None:
+def test_parsed_file_is_written_back_unchanged(running: ModuleType, encoding: str) -> None:
     from oracle import natives, protobufs  # noqa: PLC0415 - found by the fixture
 
     for data in [natives.original(n) for n, (e, _) in natives.FILES.items() if e == encoding]:

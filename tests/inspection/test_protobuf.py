@@ -229,7 +229,7 @@ def read(data):
 
 
 @pytest.mark.parametrize("data", HARMLESS.values(), ids=HARMLESS)
-def test_files_that_are_clear_pass(data):
+def test_unambiguous_files_pass(data):
     assert read(data) is None
 
 
@@ -263,14 +263,14 @@ MUTANTS = 5_000
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_parsers_agree_on_what_is_changed_at_random(seed):
+def test_parsers_agree_on_random_changes(seed):
     chance = random.Random(seed)
     files = [*HARMLESS.values(), *HARMFUL.values(), onnx.forest([2, 0, 0]), onnx.lowercase()]
     changed = [mutants(data, chance) for data in files]
     assert sum(agree(next(chance.choice(changed))) for _ in range(MUTANTS)) > MUTANTS / 200
 
 
-def test_the_other_parser_finds_what_is_hidden():
+def test_other_parser_finds_hidden_content():
     """Otherwise that parsers agree would mean nothing."""
     for name in ("an unknown field", "a number where a text belongs"):
         assert len(UnknownFieldSet(parsed(HARMFUL[name])))

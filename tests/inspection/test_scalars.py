@@ -62,7 +62,9 @@ def pickled(value: object, protocol: int, in_python: bool) -> bytes:
 
 @settings(max_examples=100, deadline=None)
 @given(VALUES, st.integers(0, 5), st.booleans(), st.integers(17, 600))
-def test_what_picklers_write(value: object, protocol: int, in_python: bool, chunk: int) -> None:
+def test_values_of_picklers_are_read(
+    value: object, protocol: int, in_python: bool, chunk: int
+) -> None:
     data = pickled(value, protocol, in_python)
     found = read(data, chunk)
     assert found == read_by_handlers(data, chunk)
@@ -71,7 +73,7 @@ def test_what_picklers_write(value: object, protocol: int, in_python: bool, chun
 
 @settings(max_examples=200, deadline=None)
 @given(VALUES, st.integers(2, 5), CHANGES, st.integers(17, 600), st.integers(0, 40))
-def test_what_no_pickler_writes(
+def test_values_that_no_pickler_writes_are_refused(
     value: object, protocol: int, changes: list[tuple[int, int]], chunk: int, cut: int
 ) -> None:
     data = bytearray(pickle.dumps(value, protocol))

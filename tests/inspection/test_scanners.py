@@ -41,7 +41,7 @@ def honest():
     return files
 
 
-def test_what_passes_is_dangerous_to_no_scanner_without_a_reason(tmp_path):
+def test_each_scanner_alarm_on_an_accepted_file_has_a_reason(tmp_path):
     path = tmp_path / "m"
     for data in honest():
         path.write_bytes(data)
@@ -50,7 +50,7 @@ def test_what_passes_is_dangerous_to_no_scanner_without_a_reason(tmp_path):
         assert dangerous <= REASONS.keys()
 
 
-def test_the_oracles_do_see():
+def test_scanners_report_dangerous_files():
     data = FAMILIES["another extension"][1][0]
     assert scanners.picklescan(data) == {"posix:system"}
     assert scanners.fickling_imports(data) == {"posix:system"}

@@ -101,7 +101,7 @@ def dotted(spec):
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES.keys() - REFUSED_BY_SKOPS))
-def test_facts_of_every_estimator_are_those_of_its_other_file(name, tmp_path):
+def test_facts_of_every_estimator_equal_those_of_its_pickle(name, tmp_path):
     model = fitted(name, CLASSES[name])
     spec, other = both(model, tmp_path)
     assert spec.safety.verdict == "pass"
@@ -130,7 +130,7 @@ def test_facts_of_models(model, compression, tmp_path):
     assert from_json(ModelSpec, to_json(spec)) == spec
 
 
-def test_what_the_file_is(tmp_path):
+def test_format_of_the_file_is_detected(tmp_path):
     path = tmp_path / "model.pkl"  # told by its content, never by its name
     skops.io.dump(GaussianNB().fit(X, Y), path)
     spec = inspect(path)
@@ -187,7 +187,7 @@ def test_values_that_no_model_holds(held, tmp_path):
 
 
 @pytest.mark.parametrize("version", ["1 --index-url x", "x", None, 3])
-def test_a_version_that_is_none_is_dropped(version, tmp_path):
+def test_invalid_version_is_dropped(version, tmp_path):
     skops.io.dump(GaussianNB().fit(X, Y), tmp_path / "m")
     with zipfile.ZipFile(tmp_path / "m") as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
@@ -206,13 +206,13 @@ def served(path):
         return LOADERS["skops"](stream, frozenset(inspect(path).globals))
 
 
-def test_the_service_loads_what_was_inspected(model, tmp_path):
+def test_service_loads_the_inspected_model(model, tmp_path):
     skops.io.dump(model, tmp_path / "m")
     rows = next(rows for found, rows, _ in MODELS.values() if found is model)
     assert served(tmp_path / "m").predict(rows).tolist() == model.predict(rows).tolist()
 
 
-def test_the_service_loads_nothing_else(tmp_path):
+def test_service_loads_no_other_types(tmp_path):
     skops.io.dump(RandomForestClassifier(2).fit(X, Y), tmp_path / "m")
     names = set(inspect(tmp_path / "m").globals) - {"sklearn.tree._tree:Tree"}
     with (tmp_path / "m").open("rb") as stream, pytest.raises(UntrustedTypesFoundException):

@@ -45,7 +45,7 @@ def docker(home, **config) -> None:
     (home / ".docker" / "config.json").write_text(json.dumps(config))
 
 
-def test_nobody_has_logged_in():
+def test_no_credentials_without_a_login():
     assert find("a.test") is None
 
 
@@ -80,7 +80,7 @@ def test_identity_tokens_and_plain_entries(home):
     assert find("c.test") is None
 
 
-def test_helpers_are_asked_first_and_files_where_they_know_nothing(home):
+def test_helpers_precede_files(home):
     helpers = {"helped.test": "test", "gone.test": "not-there", "bad.test": "../bin/x"}
     auths = {host: encoded("me", "it") for host in ("other.test", "gone.test", "bad.test")}
     docker(home, credsStore="test", credHelpers=helpers, auths=auths)
@@ -125,7 +125,7 @@ def test_docker_config_folder_is_used(home, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["{", '{"auths": {"a.test": {"auth": "%%%"}}}', "\udcff"])
-def test_a_file_that_cannot_be_read_is_told(home, text):
+def test_unreadable_file_is_reported(home, text):
     (home / ".docker").mkdir()
     (home / ".docker" / "config.json").write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(UsageError, match=r"config\.json cannot be read"):

@@ -148,7 +148,7 @@ def content(place: str, platform: str | None = None) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["docker-archive", "oci-archive"])
-def test_what_podman_saves(kind, layout, tmp_path):
+def test_archive_of_podman_is_read(kind, layout, tmp_path):
     require_tool("podman")
     layout.index(layout.manifest(ONE, **CONFIG))
     store = f"--root={tmp_path}/root --runroot={tmp_path}/run --storage-driver=vfs".split()
@@ -258,7 +258,7 @@ def test_a_layer_whose_compression_is_damaged_is_refused(layout, data):
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="which has zstd")
-def test_zstd_is_told_where_it_cannot_be_read(layout):
+def test_missing_zstd_support_is_reported(layout):
     config = layout.blob({"rootfs": {"diff_ids": [digest(ONE)]}})
     zstd = layout.blob(bytes.fromhex("28b52ffd2000010000"))
     layout.index(manifest(layout, config=config, layers=[zstd]))

@@ -120,7 +120,7 @@ def test_a_digest_or_an_id_cannot_name_a_new_image(text):
         *("--x", "../a", "a" * 256, "http://a.test/b", "python@sha256:0"),
     ],
 )
-def test_what_no_image_can_be_called_is_a_usage_error(parse, text):
+def test_invalid_reference_is_a_usage_error(parse, text):
     with pytest.raises(UsageError, match="not a valid image reference"):
         parse(text)
 
@@ -129,7 +129,7 @@ def test_what_no_image_can_be_called_is_a_usage_error(parse, text):
     "text",
     ["python:3.13-slim", f"a.test:5000/b:1@sha256:{'0' * 64}", f"sha256:{'0' * 64}", "0" * 64],
 )
-def test_an_image_is_called_by_name_digest_or_id(text):
+def test_image_is_referenced_by_name_digest_or_id(text):
     assert str(ImageReference.parse(text)) == text
 
 
@@ -141,7 +141,7 @@ def test_an_image_is_called_by_name_digest_or_id(text):
         (f"a.test:5000/b:1@sha256:{'0' * 64}", "a.test:5000", f"sha256:{'0' * 64}"),
     ],
 )
-def test_what_a_registry_is_asked_for(text, registry_host, reference):
+def test_registry_host_and_reference_of_a_request(text, registry_host, reference):
     parsed = ImageReference.parse(text)
     assert (parsed.registry_host, parsed.reference) == (registry_host, reference)
 
@@ -158,5 +158,5 @@ def test_what_a_registry_is_asked_for(text, registry_host, reference):
         ("127.0.0.1.test:1", False),
     ],
 )
-def test_which_hosts_are_this_machine(host, expected):
+def test_loopback_hosts_are_recognized(host, expected):
     assert is_loopback(host) is expected

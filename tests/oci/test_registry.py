@@ -92,7 +92,7 @@ def test_an_image_is_pushed_and_pulled_with_the_same_digest(image, registry):
     assert all(done == total for _, done, total in push(image, f"{registry}/a/b:2"))
 
 
-def test_real_tools_read_what_was_pushed(image, registry):
+def test_real_tools_read_a_pushed_image(image, registry):
     images.require_tool("skopeo")
     push(image, f"{registry}/a/tools:1")
     command = ["skopeo", "inspect", "--tls-verify=false", f"docker://{registry}/a/tools:1"]
@@ -123,7 +123,7 @@ def test_images_for_several_platforms(tmp_path, registry):
     assert small(f"{registry}/a/both:1", platform="linux/arm64") == b"arm64"
 
 
-def test_what_is_not_there(registry):
+def test_missing_images_are_reported(registry):
     with pytest.raises(UsageError, match="has no a/none:1"):
         small(f"{registry}/a/none:1")
     with connect(f"{registry}/a/none") as repository:
@@ -134,7 +134,7 @@ def test_what_is_not_there(registry):
 # --- referrers
 
 
-def test_referrers_by_a_tag_where_the_registry_keeps_no_list(image, registry):
+def test_referrers_are_stored_by_tag_without_the_referrers_api(image, registry):
     push(image, f"{registry}/a/referred:1")
     with connect(f"{registry}/a/referred:1") as repository:
         subject, _ = repository.manifest()
@@ -240,7 +240,7 @@ def test_a_pull_goes_on_where_a_connection_broke(image, registry):
 # --- who asks
 
 
-def test_a_password_is_given_where_it_is_asked_for(image, tmp_path):
+def test_password_is_sent_on_a_challenge(image, tmp_path):
     images.require_tool("docker-registry")
     folder = tmp_path / "registry"
     folder.mkdir()
@@ -334,7 +334,7 @@ def token(authority, handler: Handler) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_a_token_is_fetched_for_what_is_asked(image, tmp_path, authority, method):
+def test_token_is_requested_for_the_challenged_scope(image, tmp_path, authority, method):
     images.require_tool("docker-registry")
     folder = tmp_path / "registry"
     folder.mkdir()
@@ -363,7 +363,7 @@ def test_a_token_is_fetched_for_what_is_asked(image, tmp_path, authority, method
 # --- servers that mean harm, or fail
 
 
-def test_credentials_do_not_go_where_a_registry_redirects_to(tmp_path, monkeypatch):
+def test_credentials_are_not_sent_to_redirect_targets(tmp_path, monkeypatch):
     (tmp_path / ".netrc").write_text(f"machine 127.0.0.1 login me password {PASSWORD}\n")
     elsewhere = serving(lambda it: it.answer(200, b"{}"))
     with elsewhere as (other, reached):
@@ -460,7 +460,7 @@ def test_a_registry_of_this_machine_that_speaks_tls(image, tmp_path, authority, 
         (503, BuildFailedError, "responds with status 503: DENIED: no"),
     ],
 )
-def test_what_a_registry_answers_in_the_users_words(image, status, kind, why):
+def test_error_of_a_registry_is_explained(image, status, kind, why):
     body = json.dumps(
         {"errors": [{"code": "DENIED", "message": "no\n\x1b[0m" + "x" * 999}]}
     ).encode()
@@ -514,7 +514,7 @@ def test_no_registry_makes_modelpack_wait_for_hours(monkeypatch):
     assert pauses == [30.0, 20.0, 0.01, 0.01]
 
 
-def test_a_manifest_that_is_another_one():
+def test_manifest_with_another_digest_is_refused():
     with (
         serving(lambda it: it.answer(200, b"{}")) as (host, _),
         connect(f"{host}/a") as repository,
@@ -524,7 +524,7 @@ def test_a_manifest_that_is_another_one():
 
 
 @pytest.mark.parametrize("body", [b"22", b"1", b"1" * 99])
-def test_a_blob_that_is_another_one(body, tmp_path):
+def test_blob_with_another_digest_is_refused(body, tmp_path):
     blob = Descriptor("text/plain", images.digest(b"11"), 2)
     with (
         serving(lambda it: it.answer(200, body)) as (host, _),
@@ -536,6 +536,6 @@ def test_a_blob_that_is_another_one(body, tmp_path):
     assert not list(tmp_path.glob("*.partial"))
 
 
-def test_a_host_that_is_none():
+def test_unknown_host_is_an_error():
     with pytest.raises(UsageError, match="the host does not exist"):
         small("registry.invalid/a:1")

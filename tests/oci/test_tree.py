@@ -33,7 +33,7 @@ def unreadable() -> None:
 # --- listings
 
 
-def test_an_entry_tells_all_that_matters_of_a_member():
+def test_entry_contains_every_relevant_property_of_a_member():
     info, data = file("./opt/a", b"hello", mode=0o104755, uid=7, gid=8, mtime=9)
     info.pax_headers = {"SCHILY.xattr.security.capability": "x"}
     assert filesystem.layer_listing(layer((info, data))) == (
@@ -79,7 +79,7 @@ def test_a_listing_is_kept_and_the_layer_not_opened_again():
 @pytest.mark.parametrize(
     "kept", ["", "{}", "[1]", "[[]]", '[["a","file"]]', '[["a","x",0,0,0,0,0,"","",false]]', "null"]
 )
-def test_what_is_kept_in_another_form_is_read_anew(kept):
+def test_listing_in_another_format_is_replaced(kept):
     built = layer(file("a", b"1"))
     listing = filesystem.layer_listing(built)
     (path,) = files.cache_directory("layers").iterdir()
@@ -98,7 +98,7 @@ def test_the_oldest_listings_go(monkeypatch):
     assert len(list(files.cache_directory("layers").iterdir())) == 1
 
 
-def test_where_nothing_can_be_kept_it_is_read_each_time(monkeypatch, tmp_path):
+def test_layer_is_read_each_time_without_a_writable_cache(monkeypatch, tmp_path):
     (tmp_path / "none").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "none"))
     assert [entry.path for entry in filesystem.layer_listing(layer(file("a")))] == ["a"]
@@ -107,7 +107,7 @@ def test_where_nothing_can_be_kept_it_is_read_each_time(monkeypatch, tmp_path):
 # --- layers that nobody should trust
 
 
-def test_a_layer_that_is_another_one_is_refused_and_not_kept():
+def test_layer_with_another_digest_is_refused_and_not_cached():
     built = replace(layer(file("a")), diff_id=digest(b""))
     for _ in range(2):
         with pytest.raises(UsageError, match="but its configuration says"):
@@ -153,7 +153,7 @@ def chained(count: int) -> bytes:
         (tar(file("a"))[:512] + b"\1" * 512 + bytes(1024), "something follows its end"),
     ],
 )
-def test_what_no_layer_has_is_refused(data, why):
+def test_unsupported_entries_are_refused(data, why):
     with pytest.raises(UsageError, match=why):
         filesystem.layer_listing(layer(data=data))
 
@@ -173,7 +173,7 @@ def test_bounds_of_a_layer(monkeypatch):
 # --- one over the other
 
 
-def test_marks_remove_what_is_below_them_and_nothing_of_their_own_layer():
+def test_whiteouts_apply_to_lower_layers_only():
     below = layer(folder("a"), file("a/x"), file("a/y"), folder("b"), file("b/x"), file("c"))
     above = layer(
         folder("a"),
@@ -186,13 +186,13 @@ def test_marks_remove_what_is_below_them_and_nothing_of_their_own_layer():
     assert paths(below, above) == ["a", "a/y", "b", "b/new", "c"]
 
 
-def test_a_file_in_the_place_of_a_folder_and_the_other_way_round():
+def test_files_and_directories_replace_each_other():
     below = layer(folder("a"), file("a/x"), file("b"))
     above = layer(file("a"), folder("b"), file("b/x"))
     assert paths(below, above) == ["a", "b", "b/x"]
 
 
-def test_a_folder_that_comes_again_keeps_what_is_in_it():
+def test_repeated_directory_keeps_its_content():
     both = layer(folder("a"), file("a/x")), layer(folder("a", uid=5))
     listing = filesystem.merge_layers(map(filesystem.layer_listing, both))
     assert list(listing) == ["a", "a/x"]
@@ -216,7 +216,7 @@ def test_entry_below_a_file_is_refused():
         paths(layer(link("a", "b"), link("b", "a"), file("a/c")))
 
 
-def test_folders_that_nobody_lists_are_not_made_without_end(monkeypatch):
+def test_number_of_implied_directories_is_limited(monkeypatch):
     monkeypatch.setattr(streams, "TREE", 5)
     assert paths(layer(file("a/b/c/d"))) == ["a/b/c/d"]
     with pytest.raises(UsageError, match="more than 5 files"):
@@ -251,7 +251,7 @@ def test_links_are_followed():
 
 
 @pytest.mark.parametrize("path", ["", "none", "folder", "loop", "hardloop", "gone", "pipe", "a/b"])
-def test_what_is_no_file_is_not_read(path):
+def test_only_regular_files_are_read(path):
     built = image(
         layer(file("gone"), file("a")),
         layer(

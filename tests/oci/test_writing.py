@@ -62,7 +62,7 @@ def image(path, **changes) -> oci.Image:
 # --- layers
 
 
-def test_a_layer_holds_what_it_was_given_sorted(tmp_path):
+def test_layer_contains_its_entries_sorted(tmp_path):
     listing = filesystem.layer_listing(write_layer(tmp_path / "layer"))
     expected = [
         replace(it, sha256=images.digest(data)[7:] if data is not None else "")
@@ -101,7 +101,7 @@ def test_other_programs_read_it(tmp_path):
     assert "-r-Sr--r-- 2147483649/65532" in listed
 
 
-def test_only_what_has_no_place_elsewhere_is_in_a_pax_header(tmp_path):
+def test_pax_headers_contain_only_values_without_a_tar_field(tmp_path):
     write_layer(tmp_path / "layer", MEMBERS[1:2] + MEMBERS[4:5])
     assert b"PaxHeader" not in gzip.decompress((tmp_path / "layer").read_bytes())
 
@@ -131,14 +131,14 @@ def test_a_layout_is_read_as_it_was_written(tmp_path):
         assert filesystem.read(found, "opt/x") == b"hello"
 
 
-def test_what_is_written_twice_has_the_same_bytes(tmp_path):
+def test_repeated_writes_have_the_same_bytes(tmp_path):
     for name in ("one", "two"):
         layout.write_layout(tmp_path / name, [image(tmp_path / f"{name}.layer")], "a/b:1")
         archive.write(tmp_path / f"{name}.tar", tmp_path / name)
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
 
 
-def test_layers_are_copied_as_they_are_or_else_compressed(tmp_path):
+def test_compressed_layers_are_copied_and_others_compressed(tmp_path):
     plain = images.layer(images.file("a", b"1" * 5000))
     config = {**CONFIG, "rootfs": {"diff_ids": [plain.diff_id]}}
     layout.write_layout(tmp_path / "one", [oci.Image(config, (plain,))])

@@ -54,7 +54,7 @@ def test_a_file_gives_the_answers(
     assert read_expected(path, signature, 2, 2) == answers
 
 
-def test_only_the_rows_that_are_asked_for_count(tmp_path: Path) -> None:
+def test_only_requested_rows_are_used(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("".join(f"{n}\n" for n in range(500)))
     assert read_expected(tmp_path / "x.csv", REGRESSION, 3, 500) == Answers((0, 1, 2))
 

@@ -93,7 +93,7 @@ def test_text_formats_are_read_as_pandas_reads_them(
     assert spec.signature.samples[0][:3] == (True, 1, 0.5)
 
 
-def test_what_the_file_calls_a_text_is_no_number(tmp_path: Path, make_spec: MakeSpec) -> None:
+def test_text_column_of_the_file_is_not_a_number(tmp_path: Path, make_spec: MakeSpec) -> None:
     table = written(tmp_path, "x.csv", FRAME[["code", "day"]])
     spec = make_spec(Field("code", "string"), Field("day", "string"), named=True)
     found = with_examples(spec, table)

@@ -22,7 +22,7 @@ def response(errors: list[str | None], predictions: list[Any], **changes: Any) -
     return json.dumps({"together": answers, "alone": answers, "errors": errors, **changes}).encode()
 
 
-def test_the_question_is_the_rows() -> None:
+def test_request_contains_the_rows() -> None:
     rows = [[1.0, "a"], [2.0, None], [3.0, "c"]]
     assert json.loads(build_request(Reference(ROWS))) == {"rows": rows, "bodies": False}
     assert json.loads(build_request(Reference(ROWS), bodies=True))["bodies"] is True
@@ -37,18 +37,18 @@ def test_the_answers_are_kept() -> None:
     )
 
 
-def test_bodies_come_with_answers_of_their_own() -> None:
+def test_each_body_has_its_answers() -> None:
     more = [{**CSV, "name": "of a newer image"}, CSV]
     reference = complete_reference(Reference(ROWS), response([None] * 3, [1, 2, 3], bodies=more))
     assert reference.bodies == (Body("csv", b"a,b\n", Answers((4,))),)
 
 
-def test_the_reason_for_no_bodies_is_kept() -> None:
+def test_reason_for_missing_bodies_is_kept() -> None:
     answer = response([None] * 3, [1, 2, 3], bodies=[], without_bodies="ValueError: no")
     assert complete_reference(Reference(ROWS), answer).without_bodies == "ValueError: no"
 
 
-def test_answers_that_are_known_stay_and_get_bodies() -> None:
+def test_known_answers_are_kept_and_get_bodies() -> None:
     known = Reference(ROWS, Answers((7, 8, 9)), source="record")
     reference = complete_reference(
         known, response(["ValueError: no", None, None], [1, 2], bodies=[CSV])
@@ -56,7 +56,7 @@ def test_answers_that_are_known_stay_and_get_bodies() -> None:
     assert reference == replace(known, bodies=(Body("csv", b"a,b\n", Answers((4,))),))
 
 
-def test_a_row_that_was_made_up_and_is_refused_is_left_out() -> None:
+def test_refused_synthetic_row_is_left_out() -> None:
     reference = complete_reference(
         Reference(ROWS, made_up=True), response([None, "ValueError: no", None], [1, 3])
     )
@@ -68,7 +68,7 @@ def test_a_row_that_was_made_up_and_is_refused_is_left_out() -> None:
     [Reference(ROWS), Reference(ROWS[:1], made_up=True)],
     ids=["the user's", "the last one"],
 )
-def test_other_rows_that_are_refused_are_told(reference: Reference) -> None:
+def test_other_refused_rows_are_an_error(reference: Reference) -> None:
     errors = ["ValueError: no", *[None] * (len(reference.rows) - 1)]
     reference = complete_reference(reference, response(errors, [1] * (len(errors) - 1)))
     assert reference.problem == "the model itself refuses row 0: ValueError: no"
@@ -106,7 +106,7 @@ def test_answers_are_returned_row_by_row() -> None:
     ["[1, 2]", "1", "[NaN]", "[1e999]", f"[1{'0' * 30}]", "[" * 9 + "]" * 9, "[" * 10**5, "{"],
     ids=lambda text: text[:12],
 )
-def test_what_no_service_would_say_is_malformed(predictions: str) -> None:
+def test_answer_that_no_service_can_send_is_malformed(predictions: str) -> None:
     answers = f'{{"predictions": {predictions}, "probabilities": null}}'
     document = f'{{"errors": [null], "together": {answers}, "alone": {answers}}}'
     with pytest.raises(ValueError, match=r"."):

@@ -71,7 +71,7 @@ def parity_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_the_container_answers_as_was_recorded_and_its_labels_say_so(
+def test_container_returns_the_recorded_answers_and_labels_record_it(
     trained: Path, client: docker.DockerClient
 ) -> None:
     done = package(trained / "model.joblib", "-t", TAG)
@@ -118,7 +118,7 @@ def test_predictions_that_differ_fail_the_package_and_leave_no_image(
 
 @pytest.mark.engine
 @pytest.mark.slow
-def test_floats_may_differ_by_no_more_than_is_asked_for(
+def test_floats_may_differ_by_the_requested_tolerance(
     trained: Path, client: docker.DockerClient
 ) -> None:
     nearly = ["--example", trained / "rows.csv", "--expected", trained / "nearly.npy"]
@@ -167,7 +167,7 @@ class Builder:
 
 
 @pytest.mark.parametrize(("compared", "passed", "again"), [(2, 1, 0), (1, 1, 1), (2, 0, 1)])
-def test_a_bundle_is_rendered_again_if_it_claims_what_was_not_found(
+def test_bundle_is_rendered_again_if_its_claim_is_not_met(
     tmp_path: Path, compared: int, passed: int, again: int
 ) -> None:
     """The model may refuse rows that were made up, of which it then is not told."""
@@ -218,7 +218,7 @@ def answer_of(command: list[str], document: bytes = b"") -> bytes:
         ("while True: print('x' * 1000)", "it wrote more than"),
     ],
 )
-def test_a_model_that_gives_no_answer_is_told(
+def test_model_without_an_answer_is_reported(
     code: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox, "SECONDS", 1.0)
@@ -227,6 +227,6 @@ def test_a_model_that_gives_no_answer_is_told(
     assert message in caught.value.message
 
 
-def test_the_question_reaches_the_model_and_its_prints_do_not_reach_us() -> None:
+def test_output_of_the_model_does_not_disturb_its_answers() -> None:
     code = "import sys; print(sys.stdin.read()[::-1]); print('noise', file=sys.stderr)"
     assert answer_of([sys.executable, "-c", code], b"abc") == b"cba\n"

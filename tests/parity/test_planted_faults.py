@@ -234,7 +234,7 @@ def test_a_planted_fault_fails_the_check(fault, packed, tmp_path):
 
 
 @pytest.mark.slow
-def test_only_a_body_of_pandas_shows_what_pandas_alone_writes(packed, tmp_path):
+def test_fault_in_pandas_forms_is_found_only_by_pandas_bodies(packed, tmp_path):
     """Booleans are `True` there, and `true` in the CSV that modelpack writes."""
     bundle, reference = bundle_of(packed("mixed")[0], tmp_path)
     source = bundle.directory / "modelpack" / "serving" / "data" / "cells.py"

@@ -72,7 +72,7 @@ def test_a_model_that_cannot_be_pickled_is_recorded_as_it_is(tmp_path: Path) -> 
     assert document["together"]["predictions"][1] == [FRAME["size"][1] * 2]
 
 
-def test_what_a_model_answers_is_there_again_to_the_last_bit(tmp_path: Path) -> None:
+def test_recorded_answers_read_back_to_the_last_bit(tmp_path: Path) -> None:
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(FRAME[["size"]], LABELS)
     path = saved(model, tmp_path)
     assert modelpack.record(model, FRAME[["size"]], path) == Path(f"{path}.record.json")
@@ -132,7 +132,7 @@ def test_several_outputs_have_a_list_of_probabilities_a_row(tmp_path: Path) -> N
     assert np.shape(document["together"]["predictions"]) == (20, 2)
 
 
-def test_a_transformer_is_recorded_by_what_it_makes(tmp_path: Path) -> None:
+def test_output_of_a_transformer_is_recorded(tmp_path: Path) -> None:
     model = TfidfVectorizer().fit(["one text", "two texts"])
     document = json.loads(modelpack.record(model, ["one text"], saved(model, tmp_path)).read_text())
     assert document["together"]["predictions"] == model.transform(["one text"]).toarray().tolist()
@@ -165,14 +165,14 @@ def test_a_model_that_was_saved_again_is_not_compared_with_an_old_record(tmp_pat
 
 
 @pytest.mark.parametrize("change", ["{", '{"schema": 9}', '{"schema": 1}', "[]"])
-def test_a_malformed_record_is_told(change: str, tmp_path: Path) -> None:
+def test_malformed_record_is_reported(change: str, tmp_path: Path) -> None:
     path = saved(LinearRegression().fit([[1.0]], [1.0]), tmp_path)
     Path(f"{path}.record.json").write_text(change)
     with pytest.raises(UsageError, match="not a valid record"):
         prepared(path)
 
 
-def test_there_must_be_a_file_and_a_row(tmp_path: Path) -> None:
+def test_record_needs_a_file_and_a_row(tmp_path: Path) -> None:
     model = OrdinalEncoder().fit(FRAME[["kind"]])
     with pytest.raises(UsageError, match=r"The model file .* cannot be read"):
         modelpack.record(model, FRAME[["kind"]], tmp_path / "model.joblib")
@@ -180,7 +180,7 @@ def test_there_must_be_a_file_and_a_row(tmp_path: Path) -> None:
         modelpack.record(model, FRAME[["kind"]].head(0), saved(model, tmp_path))
 
 
-def test_what_json_cannot_hold_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+def test_values_outside_of_json_are_an_error_and_leave_no_file(tmp_path: Path) -> None:
     class Echo:
         def predict(self, X: pd.DataFrame) -> np.ndarray:
             return np.zeros(len(X))
@@ -195,9 +195,7 @@ def test_what_json_cannot_hold_is_told_and_nothing_is_left(tmp_path: Path) -> No
     assert [field["type"] for field in document["fields"]] == ["number", "any"]
 
 
-def test_given_files_go_before_a_record(
-    tmp_path: Path, make_spec: Callable[..., ModelSpec]
-) -> None:
+def test_row_files_precede_a_record(tmp_path: Path, make_spec: Callable[..., ModelSpec]) -> None:
     model = LinearRegression().fit(FRAME[["size"]], FRAME["size"])
     path = saved(model, tmp_path)
     modelpack.record(model, FRAME[["size"]], path)

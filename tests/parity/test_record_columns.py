@@ -70,7 +70,7 @@ def recorded(data: Any, folder: Path, **options: Any) -> dict[str, Any]:
     return document
 
 
-def test_every_dtype_is_recorded_with_all_that_its_rows_tell(tmp_path: Path) -> None:
+def test_every_dtype_is_recorded_with_the_statistics_of_its_rows(tmp_path: Path) -> None:
     document = recorded(EVERY, tmp_path)
     fields = {field["name"]: field for field in document["fields"]}
     dtypes = {name: (field["type"], field["dtype"]) for name, field in fields.items()}
@@ -203,7 +203,7 @@ def test_the_signature_gets_types_ranges_categories_and_samples(tmp_path: Path) 
     assert reference.rows[0] == (20, True, "Bonn")
 
 
-def test_a_record_without_rows_gives_ranges_and_made_up_rows(tmp_path: Path) -> None:
+def test_record_without_rows_gives_ranges_and_synthetic_rows(tmp_path: Path) -> None:
     model = LinearRegression().fit(FRAME[["age"]], [1.0, 2.0, 3.0, 4.0])
     spec, reference = prepared(model, FRAME[["age"]], tmp_path, rows=0)
     assert (reference.made_up, reference.answers) == (True, None)
@@ -219,7 +219,7 @@ def test_a_model_that_kept_no_names_gets_those_of_its_frame(tmp_path: Path) -> N
     assert (spec.signature.named, fields_of(spec)["age"].maximum) == (True, 50)
 
 
-def test_a_record_of_before_is_still_read(tmp_path: Path) -> None:
+def test_older_record_is_read(tmp_path: Path) -> None:
     model = LinearRegression().fit(FRAME[["age"]], [1.0, 2.0, 3.0, 4.0])
     path = tmp_path / "model.joblib"
     joblib.dump(model, path)
@@ -264,7 +264,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
         {"alone": {"predictions": [float("nan")] * 4, "probabilities": None}},
     ],
 )
-def test_a_malformed_record_is_an_error_of_its_user(change: dict[str, Any], tmp_path: Path) -> None:
+def test_malformed_record_is_a_usage_error(change: dict[str, Any], tmp_path: Path) -> None:
     model = LinearRegression().fit(FRAME[["age"]], [1.0, 2.0, 3.0, 4.0])
     path = tmp_path / "model.joblib"
     joblib.dump(model, path)
@@ -284,7 +284,7 @@ def test_a_pipe_in_place_of_a_record_is_not_waited_for(tmp_path: Path) -> None:
         prepare(inspect(str(path)), ReferenceSources((path,)))
 
 
-def test_the_answers_are_those_of_a_frame_as_the_service_makes_it(tmp_path: Path) -> None:
+def test_answers_equal_those_for_the_frame_of_the_service(tmp_path: Path) -> None:
     """BLAS adds up a C-ordered matrix otherwise than the columns that a service puts together."""
     frame, target = load_diabetes(return_X_y=True, as_frame=True)  # C-ordered
     model = LinearRegression().fit(frame, target)

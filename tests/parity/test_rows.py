@@ -90,7 +90,7 @@ def test_a_text_is_a_row() -> None:
     )
 
 
-def test_dicts_may_lack_what_they_do_not_have() -> None:
+def test_dicts_may_lack_missing_values() -> None:
     fields = [Field(name, "number", nullable=True) for name in ("a", "b", "c")]
     table = Table(("c", "a"), [[1, 2]])
     assert align(table, signature(*fields, layout="dicts", named=True)) == ((2, None, 1),)
@@ -118,7 +118,7 @@ def test_a_great_file_is_cut() -> None:
         (Table(None, [[1, "Bonn", object()]]), "contain a object"),
     ],
 )
-def test_rows_that_do_not_fit_say_where(table: Table, message: str) -> None:
+def test_error_of_a_mismatched_row_contains_its_position(table: Table, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         align(table, signature(AGE, CITY, PAID, named=True))
     assert message in caught.value.message
@@ -141,7 +141,7 @@ def test_rows_that_do_not_fit_say_where(table: Table, message: str) -> None:
         ("x.parquet", b"PAR1", "cannot be read as rows"),
     ],
 )
-def test_a_bad_file_says_what_is_wrong(
+def test_error_of_a_malformed_file_contains_the_reason(
     name: str, content: bytes | None, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
@@ -170,7 +170,7 @@ def test_the_first_row_becomes_the_example(make_spec: Callable[..., ModelSpec]) 
     assert [field.example for field in spec.signature.inputs] == [2.5, "Köln"]
 
 
-def test_a_model_that_tells_no_inputs_gets_them_from_the_rows(
+def test_unknown_inputs_are_derived_from_the_rows(
     make_spec: Callable[..., ModelSpec],
 ) -> None:
     table = Table(("a", "b", "c"), [["1", "x", ""], ["2.5", "y", "3"]], is_text=True)
@@ -183,7 +183,7 @@ def test_a_model_that_tells_no_inputs_gets_them_from_the_rows(
     assert signature.named
 
 
-def test_rows_that_are_made_up_are_plausible_and_the_same_each_time() -> None:
+def test_synthetic_rows_are_plausible_and_reproducible() -> None:
     count = Field("count", "integer", minimum=0.0, maximum=4.0, example=2)
     rows = parity_rows.synthetic_rows(signature(AGE, CITY, PAID, count))
     assert rows == parity_rows.synthetic_rows(signature(AGE, CITY, PAID, count))
@@ -199,7 +199,7 @@ def test_rows_that_are_made_up_are_plausible_and_the_same_each_time() -> None:
 
 @pytest.mark.parametrize("nullable", [True, False])
 @pytest.mark.parametrize("count", [3, 6, 7, 40, 98, 99, 1000])
-def test_made_up_rows_have_every_category_that_fits_with_first_and_last(count, nullable):
+def test_synthetic_rows_contain_as_many_categories_as_possible_with_first_and_last(count, nullable):
     categories = tuple(range(1000, 1000 + count))
     code = Field("c", "integer", categories=categories, nullable=nullable, example=1000)
     rows = parity_rows.synthetic_rows(signature(AGE, code, PAID, code))
@@ -216,7 +216,7 @@ def test_real_rows_come_first():
     assert rows[:3] == ((7.25, False), (None, True), (2.5, True))
 
 
-def test_no_rows_are_made_up_of_nothing() -> None:
+def test_no_synthetic_rows_without_known_inputs() -> None:
     assert parity_rows.synthetic_rows(signature()) == ()
     assert parity_rows.synthetic_rows(signature(Field("x0", "any"))) == ()
 

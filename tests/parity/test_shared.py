@@ -24,7 +24,7 @@ def rows(shared: Reference | RowsUnavailable) -> tuple[tuple[object, ...], ...]:
     return shared.rows
 
 
-def test_rows_are_made_of_the_first_model_and_put_in_order_for_the_second(make_spec: Make) -> None:
+def test_synthetic_rows_of_the_first_model_are_reordered_for_the_second(make_spec: Make) -> None:
     old, new = make_spec(AGE, CITY, named=True), make_spec(CITY, NICK, AGE, named=True)
     mine, other = shared_rows((old, new), NO_FILES)
     assert rows(other) == tuple((city, None, age) for age, city in rows(mine))
@@ -32,7 +32,7 @@ def test_rows_are_made_of_the_first_model_and_put_in_order_for_the_second(make_s
     assert mine.made_up
 
 
-def test_names_that_nobody_gave_are_positions(make_spec: Make) -> None:
+def test_generated_names_are_positions(make_spec: Make) -> None:
     old = make_spec(AGE, CITY, named=True)
     new = make_spec(*(Field(f"x{n}", "any", example=1) for n in range(2)), NICK, named=False)
     mine, other = shared_rows((old, new), NO_FILES)
@@ -46,13 +46,13 @@ def test_values_stay_as_they_are(make_spec: Make) -> None:
     assert rows(mine) == rows(other) == (("",),)
 
 
-def test_an_input_that_only_the_second_has_is_told(make_spec: Make) -> None:
+def test_input_of_the_second_model_alone_is_reported(make_spec: Make) -> None:
     old, new = make_spec(AGE, named=True), make_spec(AGE, CITY, named=True)
     _, other = shared_rows((old, new), NO_FILES)
     assert other == RowsUnavailable("the rows of OLD lack inputs of this model: city")
 
 
-def test_a_model_that_tells_no_inputs_has_no_rows(make_spec: Make) -> None:
+def test_model_with_unknown_inputs_has_no_rows(make_spec: Make) -> None:
     mine, other = shared_rows((make_spec(), make_spec(AGE)), NO_FILES)
     assert isinstance(mine, RowsUnavailable)
     assert "--example" in mine.why
