@@ -44,7 +44,7 @@ def test_json_is_no_binary_data(iris):
     assert answer.status_code == 400
 
 
-def test_as_many_rows_as_are_taken_fit_into_mlflows_largest_form(iris):
+def test_maximum_number_of_rows_fits_into_the_largest_mlflow_form(iris):
     split = {"columns": [f"x{i}" for i in range(4)], "index": [0], "data": [ROW] * 10_000}
     document = {"dataframe_split": split, "params": {}}
     assert iris.post("/invocations", json=document).status_code == 200
@@ -57,7 +57,7 @@ def test_an_integer_beyond_64_bits_is_refused_in_columns_too(mixed, value):
     assert (answer.status_code, answer.json["errors"][0]["column"]) == (422, "visits")
 
 
-def test_no_body_is_no_empty_text(tmp_path):
+def test_missing_body_is_not_an_empty_text(tmp_path):
     client = client_for(serving_models.texts(), tmp_path, "pickle")
     headers = {"Inference-Header-Content-Length": "0"}
     assert client.post("/v2/models/model/infer", headers=headers).status_code == 422
@@ -65,7 +65,7 @@ def test_no_body_is_no_empty_text(tmp_path):
 
 @pytest.mark.parametrize("order", "<>")
 @pytest.mark.parametrize("point", [0x1D000000, 0x110000, 0xD800, 0xDFFF])
-def test_a_text_of_what_is_no_character_is_refused(mixed, point, order):
+def test_text_with_invalid_characters_is_refused(mixed, point, order):
     file = io.BytesIO()
     np.save(file, np.array([["3", "Rome", "3", "True"]], f"{order}U4"))
     body = bytearray(file.getvalue())

@@ -114,7 +114,7 @@ def asked_directly(trained, rows):
 @pytest.mark.parametrize("name", ROWS)
 @fuzzed
 @given(data=st.data())
-def test_right_rows_get_what_the_estimator_says(clients, trained, name, data):
+def test_valid_rows_get_the_predictions_of_the_estimator(clients, trained, name, data):
     rows = data.draw(rows_of(trained[name]))
     instances = data.draw(written(trained[name], rows))
     expected = asked_directly(trained[name], rows)
@@ -216,7 +216,7 @@ def body_validator(client, path: str) -> jsonschema_rs.Validator:
 
 @pytest.mark.parametrize("path", ["/predict", "/invocations", "/v1/models/{name}:predict"])
 @pytest.mark.parametrize("name", FUZZED)
-def test_json_is_answered_if_and_only_if_the_document_says_so(clients, trained, name, path):
+def test_json_is_accepted_exactly_as_documented(clients, trained, name, path):
     schema = body_validator(clients[name], path)
     url = path.replace("{name}", "model")
 
@@ -306,7 +306,7 @@ def _url(path: str, tail: str, query: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", FUZZED)
-def test_no_request_gets_a_5xx_or_learns_of_the_inside(clients, trained, name):
+def test_no_response_is_a_5xx_or_contains_internals(clients, trained, name):
     client, signature = clients[name], trained[name].signature
     bodies = [*example_bodies(signature).values(), *example_documents(signature)]
 

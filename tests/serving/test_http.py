@@ -92,7 +92,7 @@ def test_a_frame_model_gets_its_columns_and_types(clients):
     assert list(answer["probabilities"][0]) == ["0", "1"]
 
 
-def test_what_may_be_missing_may_be_left_out_or_null_or_nan(clients):
+def test_nullable_value_may_be_absent_null_or_nan(clients):
     whole = {"age": None, "city": None, "visits": 2, "member": False}
     short = {"visits": 2, "member": False}
     as_list = [None, None, 2.0, False]
@@ -157,7 +157,7 @@ def misfits(answer):
     ['"true"', '"1.5"', "null", "NaN", "Infinity", "-Infinity", "1e400", "[]", "{}", "9" * 310,
      "9" * 5000, "-" + "9" * 5000],
 )  # fmt: skip
-def test_what_is_no_number_is_refused_with_its_place(iris, value):
+def test_non_number_is_refused_with_its_position(iris, value):
     body = f'{{"instances": [[1, 2, 3, 4], [1, 2, {value}, 4]]}}'.encode()
     answer = post(iris, body)
     assert misfits(answer) == [(1, "x2")]
@@ -181,7 +181,7 @@ def test_what_is_no_number_is_refused_with_its_place(iris, value):
         ({"vists": 2, "menber": True}, ["vists", "menber", "visits", "member"]),
     ],
 )
-def test_each_type_is_asked_for(clients, row, places):
+def test_value_of_a_wrong_type_or_name_is_refused(clients, row, places):
     assert misfits(post(clients["mixed"], [row])) == [(0, place) for place in places]
 
 
@@ -327,7 +327,7 @@ def test_unknown_routes_and_methods_are_problems(iris):
     assert "POST" in wrong.headers["Allow"]
 
 
-def test_probabilities_of_a_model_without_any_are_400(clients):
+def test_probabilities_of_a_model_without_them_are_400(clients):
     answer = post(clients["forest"], [[0, 0, 0]], "/predict?probabilities=true")
     assert (answer.status_code, answer.json["detail"]) == (
         400,
@@ -360,7 +360,7 @@ def test_a_number_beyond_the_32_bits_of_a_tree_is_named(clients):
     )
 
 
-def test_a_failing_model_is_500_and_tells_the_client_nothing(clients, caplog):
+def test_failing_model_is_500_without_details(clients, caplog):
     answer = post(clients["stubborn"], [[13]])
     assert answer.status_code == 500
     for secret in ("thirteens", "secret", "RuntimeError", "Traceback", "Stubborn"):
@@ -371,7 +371,7 @@ def test_a_failing_model_is_500_and_tells_the_client_nothing(clients, caplog):
     assert "no thirteens" in str(record.exc_info[1])
 
 
-def test_a_bug_in_a_route_is_500_and_tells_the_client_nothing(caplog):
+def test_bug_in_a_route_is_500_without_details(caplog):
     app = serving_app.empty_app()
 
     @app.get("/bug")
@@ -390,7 +390,7 @@ def test_a_bug_in_a_route_is_500_and_tells_the_client_nothing(caplog):
 @pytest.mark.parametrize(
     ("given_id", "kept"), [("abc-1_2", True), ("a" * 65, False), ("a b", False), ("é", False)]
 )
-def test_a_plain_request_id_is_kept(iris, given_id, kept):
+def test_valid_request_id_is_kept(iris, given_id, kept):
     answer = iris.get("/healthz", headers={"X-Request-Id": given_id})
     assert (answer.headers["X-Request-Id"] == given_id) == kept
 
@@ -420,7 +420,7 @@ def test_the_signature_names_inputs_classes_and_model(iris):
     assert document["model"]["task"] == "classifier"
 
 
-def test_the_summary_lists_what_answers(iris):
+def test_summary_lists_the_routes(iris):
     summary = iris.get("/").json
     assert post(iris, summary["example"]).status_code == 200
     for route in summary["routes"]:

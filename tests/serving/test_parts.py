@@ -110,7 +110,7 @@ def test_log_lines_are_json_with_the_cause():
     assert "ValueError: why" in line["cause"]
 
 
-def test_labels_that_json_does_not_know_are_written_as_text():
+def test_labels_outside_of_json_are_written_as_text():
     labels = np.array([np.float32(0.5), datetime.timedelta(days=1), None], object)
     assert results.dump(results.to_dense(labels, 10).tolist()) == b'[0.5,"1 day, 0:00:00",null]'
 

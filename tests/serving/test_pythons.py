@@ -57,7 +57,7 @@ def interpreter_of(python: str) -> Path:
 @pytest.mark.parametrize(
     "path", sorted([*SERVING.rglob("*.py"), *ASSEMBLY.rglob("*.py")]), ids=lambda p: p.stem
 )
-def test_the_syntax_is_that_of_the_oldest(path: Path) -> None:
+def test_syntax_is_valid_in_the_oldest_python(path: Path) -> None:
     major, minor = map(int, OLDEST.split("."))
     ast.parse(path.read_text(), feature_version=(major, minor))
 
@@ -69,7 +69,7 @@ def vermin(folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("folder", [SERVING, ASSEMBLY], ids=lambda p: p.name)
-def test_what_is_imported_and_called_was_there_in_the_oldest(folder: Path) -> None:
+def test_imports_and_calls_exist_in_the_oldest_python(folder: Path) -> None:
     done = vermin(folder)
     assert done.returncode == 0, done.stdout
 
@@ -157,7 +157,7 @@ def newest() -> str:
 
 
 @pytest.mark.slow
-def test_it_serves_on_the_oldest(tmp_path: Path) -> None:
+def test_service_runs_on_the_oldest_python(tmp_path: Path) -> None:
     model = ROOT / "tests" / "data" / "old" / "boosting-0.20.4.pkl"
     with served(model, OLDEST, tmp_path) as service:
         rows = [[0.1, 0.5, 0.5, 0.5], [0.9, 0.5, 0.5, 0.5]]
@@ -191,7 +191,7 @@ def answered(folder: Path, rows: str, *arguments: str) -> str:
 
 
 @pytest.mark.slow
-def test_it_serves_on_the_newest(tmp_path: Path) -> None:
+def test_service_runs_on_the_newest_python(tmp_path: Path) -> None:
     sample = ROOT / "sample_models" / "mixed-columns"
     request = json.loads((sample / "request.json").read_text())
     with served(sample / "model.joblib", newest(), tmp_path) as service:

@@ -85,7 +85,7 @@ def test_a_native_file_answers_as_its_estimator_does(
     )
 
 
-def test_bodies_are_what_pandas_writes_of_the_frame(tmp_path: Path) -> None:
+def test_bodies_equal_those_that_pandas_writes(tmp_path: Path) -> None:
     lightgbm(tmp_path / "m.txt")
     reference, rows = reference_of(tmp_path / "m.txt", tmp_path)
     frame = pd.DataFrame(rows, columns=list(FRAME.columns)).astype(FRAME.dtypes)
@@ -97,7 +97,7 @@ def test_bodies_are_what_pandas_writes_of_the_frame(tmp_path: Path) -> None:
     assert all(body["predictions"] for body in found)
 
 
-def test_a_frame_that_pandas_cannot_write_is_told(
+def test_frame_that_pandas_cannot_write_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:

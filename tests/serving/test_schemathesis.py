@@ -82,12 +82,12 @@ def test_schemathesis_finds_nothing(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS + MORE if LONG else OTHERS)
-def test_schemathesis_finds_nothing_in_what_takes_rows(tmp_path, name):
+def test_schemathesis_finds_nothing_in_prediction_routes(tmp_path, name):
     run(name, tmp_path, "--include-method", "POST", "--phases", PHASES)
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_nothing_that_is_open_without_the_token(tmp_path):
+def test_schemathesis_finds_no_route_open_without_the_token(tmp_path):
     header = f"Authorization: Bearer {TOKEN}"
     options = ("--include-method", "GET", "--header", header)
     run("iris", tmp_path, *options, MODELPACK_TOKEN=TOKEN)

@@ -18,7 +18,7 @@ def test_a_body_of_the_limit_is_read_and_one_byte_more_is_not(iris, wire, more, 
     assert raw.request(iris.port, wire(raw.ROW.ljust(BODY_BYTES + more))).status == status
 
 
-def test_what_is_too_large_is_refused_before_it_is_sent(iris):
+def test_too_large_body_is_refused_before_it_is_sent(iris):
     answer = raw.request(iris.port, raw.HEAD + b"Content-Length: %d\r\n\r\n" % (BODY_BYTES + 1))
     assert answer.status == 413
     assert answer.problem["detail"] == f"The body is larger than {BODY_BYTES} bytes."
@@ -35,7 +35,7 @@ def test_incomplete_body_is_a_400(iris):
         assert client.answer().status == 400
 
 
-def test_a_body_longer_than_it_says_begins_a_request_that_is_malformed(iris):
+def test_body_beyond_its_length_is_a_malformed_request(iris):
     with raw.Client(iris.port) as client:
         client.send(raw.HEAD + b"Content-Length: 22\r\n\r\n" + raw.ROW + b"smuggled\r\n\r\n")
         assert [client.answer().status, client.answer().status] == [200, 400]

@@ -22,7 +22,7 @@ def test_empty_lines_before_a_request_are_ignored(iris, lines, data):
 
 
 @pytest.mark.parametrize("lines", LINES, ids=repr)
-def test_they_are_ignored_in_segments_of_any_size(iris, lines):
+def test_empty_lines_are_ignored_in_segments_of_any_size(iris, lines):
     whole = lines + raw.post()
     cuts = [[lines, raw.post()], [whole[:1], whole[1:]], [whole[:3], whole[3:]]]
     cuts.append([whole[i : i + 1] for i in range(len(lines) + 3)] + [whole[len(lines) + 3 :]])
@@ -34,7 +34,7 @@ def test_they_are_ignored_in_segments_of_any_size(iris, lines):
             assert client.answer().status == 200
 
 
-def test_an_empty_line_after_a_request_is_no_request(iris):
+def test_empty_line_after_a_request_is_not_a_request(iris):
     """The connection stays silent until its idle time is over, and is closed without a 408."""
     for stray in (b"\r\n", b"\n", b"\r"):
         started = time.monotonic()

@@ -74,7 +74,7 @@ def test_sigterm_under_load_loses_no_request(sleeping, figure):
     assert set(answered) == {200}
 
 
-def test_what_was_accepted_is_answered_after_sigterm(sleeping):
+def test_accepted_requests_are_answered_after_sigterm(sleeping):
     """A request that waits for its turn, one that is still being sent, and one on a connection that
     says nothing yet."""
     server = sleeping()
@@ -109,7 +109,7 @@ def test_an_idle_service_stops_at_once(sleeping, figure):
     assert seconds < 1.5
 
 
-def test_a_service_that_is_stopped_while_it_starts_stops(sleeping_bundle, tmp_path):
+def test_service_stops_during_its_start(sleeping_bundle, tmp_path):
     """A worker that has just been forked has no handler for the signal yet."""
     (tmp_path / "bundle").symlink_to(sleeping_bundle)
     variables = {"WEB_CONCURRENCY": "4", "PYTHONPATH": os.pathsep.join(LIBRARIES)}
@@ -117,7 +117,7 @@ def test_a_service_that_is_stopped_while_it_starts_stops(sleeping_bundle, tmp_pa
         assert server.stop() == 0
 
 
-def test_who_cannot_be_answered_in_time_is_told_so(sleeping, figure):
+def test_requests_left_at_the_deadline_get_503(sleeping, figure):
     """gunicorn's master kills what is not done by its graceful timeout."""
     options = "--bind 127.0.0.1:0 --graceful-timeout 2"
     server = sleeping(GUNICORN_CMD_ARGS=options)

@@ -27,7 +27,7 @@ def bundle(tmp_path_factory):
 
 
 @pytest.mark.parametrize("path", [b"/predict", b"/v1/models/model:predict"])
-def test_what_ends_a_program_is_a_500_at_once_and_the_thread_lives_on(start, bundle, path):
+def test_exit_of_a_model_is_a_500_at_once_and_the_thread_continues(start, bundle, path):
     server = start(bundle)
     (worker,) = worker_pids(server)
     for value in [*ENDS, 11]:
@@ -45,7 +45,7 @@ def test_what_ends_a_program_is_a_500_at_once_and_the_thread_lives_on(start, bun
     assert "the model raised SystemExit" in causes[0]
 
 
-def test_several_that_wait_together_are_answered_each(start, bundle):
+def test_request_behind_a_failing_one_is_answered(start, bundle):
     """A model of its author's own code does not merge; those behind one that fails are answered."""
     server = start(bundle)
     with raw.Client(server.port) as first, raw.Client(server.port) as second:

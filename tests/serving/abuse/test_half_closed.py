@@ -53,7 +53,7 @@ def test_every_request_is_answered(iris_bundle, start, environ):
         assert (name, answers) == (name, [[b"200"]] * TIMES)
 
 
-def test_every_request_is_answered_by_a_slow_model_beside_others(sleeping):
+def test_every_request_is_answered_by_a_slow_model_under_load(sleeping):
     server = sleeping()
     with ThreadPoolExecutor(TIMES) as pool:
         futures = [
@@ -67,7 +67,7 @@ def test_pipelined_requests_are_all_answered(iris):
     assert statuses(half_closed(iris.port, data)) == [b"200", b"200", b"404", b"200"] * 10
 
 
-def test_an_answer_that_is_read_late_comes_whole(iris):
+def test_response_that_is_read_late_is_complete(iris):
     rows = b"[" + b",".join([b"[5.1,3.5,1.4,0.2]"] * 10_000) + b"]"
     with raw.Client(iris.port, small=True) as client:
         client.send(raw.post(rows))
@@ -85,7 +85,7 @@ def test_incomplete_requests_are_not_answered_with_200(iris):
     assert half_closed(iris.port, b"") == b""
 
 
-def test_clients_that_are_gone_leave_nothing(sleeping):
+def test_disconnected_clients_leave_nothing(sleeping):
     """Those that close, those that reset, and those that leave an answer unread."""
     server = sleeping(MODELPACK_MAX_QUEUE="64")
     (worker,) = worker_pids(server)

@@ -48,7 +48,7 @@ def test_refused_request_gets_retry_after(patient):
         assert [client.answer().status for client in clients] == [200] * 9
 
 
-def test_health_is_told_while_predictions_wait(patient, figure):
+def test_health_routes_respond_while_predictions_wait(patient, figure):
     with ExitStack() as stack:
         clients = [stack.enter_context(raw.Client(patient.port)) for _ in range(8)]
         for client in clients:
@@ -63,7 +63,7 @@ def test_health_is_told_while_predictions_wait(patient, figure):
     assert seconds[98] < 0.1
 
 
-def test_clients_that_have_left_wait_behind_those_that_have_not(patient, figure):
+def test_disconnected_clients_wait_behind_connected_ones(patient, figure):
     """They may have closed half of the connection only, so that they are answered in the end."""
     with raw.Client(patient.port) as first:
         first.send(slept(0.5))
@@ -80,7 +80,7 @@ def test_clients_that_have_left_wait_behind_those_that_have_not(patient, figure)
     assert seconds < 1
 
 
-def test_clients_that_have_left_give_up_their_places_in_a_full_queue(patient):
+def test_disconnected_clients_leave_a_full_queue(patient):
     with raw.Client(patient.port) as first:
         first.send(slept(0.5))
         time.sleep(0.1)
@@ -92,7 +92,7 @@ def test_clients_that_have_left_give_up_their_places_in_a_full_queue(patient):
         assert first.answer().status == 200
 
 
-def test_who_waits_for_longer_than_the_deadline_is_told_so(patient):
+def test_request_that_waits_beyond_the_deadline_gets_503(patient):
     results = load.Load()
     requests = [slept(0.8), slept(0.8), slept(0)]
 

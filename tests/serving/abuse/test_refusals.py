@@ -27,7 +27,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("rest", "status"), REFUSED.values(), ids=REFUSED)
-def test_a_refusal_has_the_id_of_the_client_and_the_error_of_its_protocol(iris, rest, status):
+def test_error_has_the_request_id_and_the_form_of_its_protocol(iris, rest, status):
     with raw.Client(iris.port) as client, raw.Client(iris.port) as other:
         client.send(head(b"/v2/models/model/infer", rest))
         other.send(head(b"/predict", rest))
@@ -43,12 +43,12 @@ def test_a_refusal_has_the_id_of_the_client_and_the_error_of_its_protocol(iris, 
 
 
 @pytest.mark.parametrize("path", [b"/v1/models/model:predict", b"http://x/v1/models"])
-def test_v1_gets_the_error_too(iris, path):
+def test_error_has_the_form_of_v1(iris, path):
     answer = raw.request(iris.port, head(path, BIG))
     assert answer.problem["error"] == answer.problem["detail"]
 
 
-def test_a_full_queue_is_told_in_the_words_of_the_protocol(sleeping):
+def test_full_queue_is_reported_in_the_form_of_the_protocol(sleeping):
     server = sleeping(MODELPACK_MAX_QUEUE="1")
     tensor = b'{"inputs":[{"name":"seconds","datatype":"FP64","shape":[1],"data":[0]}]}'
     data = raw.post(tensor, ID).replace(b"/predict", b"/v2/models/model/infer")
@@ -66,6 +66,6 @@ def test_a_full_queue_is_told_in_the_words_of_the_protocol(sleeping):
 
 
 @pytest.mark.parametrize("sent", [b"a b", b"x" * 65, b"<b>", b""], ids=repr)
-def test_what_is_no_id_is_replaced(iris, sent):
+def test_invalid_request_id_is_replaced(iris, sent):
     answer = raw.request(iris.port, head(b"/predict", BIG).replace(b"mine-1", sent))
     assert len(answer.problem["request_id"]) == 32

@@ -55,7 +55,7 @@ UNDERSTOOD = {"encoded": HOSTILE, "target": HOSTILE[3:4], "method": ()}
 
 @pytest.mark.parametrize("text", HOSTILE, ids=["crlf", "ansi", "bidi", "json", "nul"])
 @pytest.mark.parametrize("place", ["target", "encoded", "header", "id", "traceparent", "method"])
-def test_what_a_client_writes_adds_no_line_to_the_log(iris, text, place):
+def test_client_text_adds_no_line_to_the_log(iris, text, place):
     hostile = text.encode()
     encoded = "".join(f"%{byte:02x}" for byte in hostile).encode()
     target = {"target": b"/a" + hostile, "encoded": b"/a" + encoded}.get(place, b"/unknown")

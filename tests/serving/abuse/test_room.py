@@ -76,7 +76,7 @@ def test_no_kept_connection_is_broken_with_64_files(iris_bundle, start, few_file
         assert sum(pool.map(many, range(64))) == 640
 
 
-def test_silent_connections_lock_nobody_out_with_64_files(iris_bundle, start, few_files):
+def test_silent_connections_do_not_block_others_with_64_files(iris_bundle, start, few_files):
     server = start(iris_bundle)
     few_files()
     silent = [raw.Client(server.port) for _ in range(100)]
@@ -150,7 +150,7 @@ def test_limits_follow_the_memory_and_variables_win():
         assert getattr(kept, name) == 77_000_000
 
 
-def test_anonymous_memory_grows_with_what_is_kept():
+def test_anonymous_memory_grows_with_allocations():
     before = memory.anonymous()
     kept = bytearray(b"x" * (50 * MIB))
     assert memory.anonymous() - before > 40 * MIB

@@ -61,7 +61,7 @@ def percentile_99(port: int) -> float:
 
 
 @pytest.mark.parametrize("what", DRIPS)
-def test_others_do_not_notice_slow_clients(iris, figure, what):
+def test_slow_clients_do_not_delay_others(iris, figure, what):
     idle = percentile_99(iris.port)
     with dripping(iris.port, *DRIPS[what]):
         time.sleep(0.3)
@@ -81,7 +81,7 @@ def test_slow_sender_gets_408_at_the_deadline(iris, figure, what):
     assert 1.9 < seconds < 3.5
 
 
-def test_silent_connections_are_closed_and_hold_up_nobody(iris, figure):
+def test_silent_connections_are_closed_and_delay_no_request(iris, figure):
     with ExitStack() as stack:
         silent = [stack.enter_context(raw.Client(iris.port)) for _ in range(300)]
         seconds = raw.time_requests(iris.port, raw.post(), 50)
@@ -102,7 +102,7 @@ def test_a_connection_that_is_kept_open_is_closed_when_idle(iris, figure):
     assert 1.9 < seconds < 3.5
 
 
-def test_who_does_not_read_is_left_behind(iris, figure):
+def test_client_that_does_not_read_is_disconnected(iris, figure):
     """With requests for answers that fill every buffer; the deadline for reading them is 1 s."""
     body = b"[" + b",".join([raw.ROW[1:-1]] * 9000) + b"]"
     request = raw.HEAD.replace(b"/predict", b"/predict?probabilities=true")

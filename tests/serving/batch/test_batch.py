@@ -151,7 +151,7 @@ def test_all_formats_give_the_same_answers(predict, tmp_path):
     assert len(answers[0].splitlines()) == 6
 
 
-def test_what_is_written_can_be_read(predict):
+def test_written_answers_can_be_read(predict):
     data = lines_of(FLOWERS.tolist())
     rows = predict("iris", data, probabilities=True).lines
     labels = [row["prediction"] for row in rows]
@@ -177,7 +177,7 @@ def test_what_is_written_can_be_read(predict):
     assert [float(row["probability_setosa"]) for row in read] == setosa
 
 
-def test_columns_are_kept_and_those_that_are_no_inputs_are_not_given_to_the_model(predict):
+def test_other_columns_are_kept_and_not_passed_to_the_model(predict):
     data = b'member,id,city,age,visits\ntrue,"a,1",Rome,20,1\nfalse,b,,,2\ntrue,c,Oslo,3,3\n'
     kept = predict("mixed", data, keep=["id", "age"]).text
     plain = predict("mixed", encoded("csv", [[20, "Rome", 1, True], [None, None, 2, False],
@@ -194,7 +194,7 @@ def test_columns_are_kept_and_those_that_are_no_inputs_are_not_given_to_the_mode
     assert everything.splitlines()[1].startswith("1,2,3,4.50,")
 
 
-def test_a_column_that_cannot_be_kept_is_told(predict):
+def test_column_that_cannot_be_kept_is_reported(predict):
     assert "no column 'id'" in predict("iris", b"1,2,3,4\n", keep=["id"]).ended.detail
     data = b"prediction,x0,x1,x2,x3\n1,1,2,3,4\n"
     assert "predictions have this name" in predict("iris", data, keep=["prediction"]).ended.detail
@@ -212,7 +212,7 @@ def test_no_rows_are_no_answers_and_no_error(kind, predict):
 BAD = b"x0,x1,x2,x3\r\n1,2,3,4\r\n\r\n1,2,3,4\r\n5,6,many,8\r\n1,2,3,4\r\n1,2,3\r\n"
 
 
-def test_a_wrong_row_is_told_by_its_number_line_and_column(predict, client):
+def test_error_of_a_row_contains_its_number_line_and_column(predict, client):
     ended = predict("iris", BAD).ended
     assert ended.code == batch_predict.BAD_ROWS
     assert ended.detail.startswith(
@@ -234,7 +234,7 @@ def test_the_neighbours_of_wrong_rows_are_answered(rows, predict):
     assert predict("iris", BAD, rows, on_error="skip").text.split() == ["prediction", *[label] * 3]
 
 
-def test_what_a_model_refuses_and_fails_on_is_told_too(predict):
+def test_rows_that_the_model_refuses_or_fails_on_are_reported(predict):
     done = predict("strict", b'["a", 1]\n["q", 1]\n["b", 2]\n', 3, on_error="null")
     assert [line["prediction"] is None for line in done.lines] == [False, True, False]
     assert done.refused[0]["detail"].startswith(
@@ -274,7 +274,7 @@ def test_null_answers_keep_the_form_of_the_others(predict):
         (b"\xff\xff\xff\xff and no more", "arrow"),
     ],
 )
-def test_what_cannot_be_read_is_told_and_ends_it(data, message, predict):
+def test_unreadable_input_is_reported_and_ends_the_command(data, message, predict):
     for on_error in ("fail", "skip"):
         ended = predict("iris", data, on_error=on_error).ended
         if on_error == "fail" or ended is not None:  # a line that is no JSON is one row
@@ -283,7 +283,7 @@ def test_what_cannot_be_read_is_told_and_ends_it(data, message, predict):
     assert predict("iris", data).out.getvalue() in {b"", b"prediction\n"} or b"[" in data
 
 
-def test_an_array_that_has_been_cut_off_is_told(predict):
+def test_truncated_array_is_reported(predict):
     file = io.BytesIO()
     np.save(file, FLOWERS)
     ended = predict("iris", file.getvalue()[:-8]).ended
@@ -311,7 +311,7 @@ def test_an_array_that_has_been_cut_off_is_told(predict):
         (b"", "csv"),
     ],
 )
-def test_the_beginning_tells_the_format(data, kind):
+def test_format_is_detected_from_the_first_bytes(data, kind):
     assert files.format_from_content(data) == kind
 
 
@@ -359,13 +359,13 @@ def test_rows_of_a_pipe_are_answered_to_a_pipe(folders):
     assert b"\x1b" not in stderr
 
 
-def test_what_a_model_prints_is_no_answer(folders):
+def test_output_of_the_model_is_not_part_of_the_answers(folders):
     with image(folders["stubborn"], "predict") as process:
         out, stderr = process.communicate(b"[7]\n")
     assert out == b'{"prediction":7.0}\n', stderr
 
 
-def test_a_file_of_answers_is_written_whole_or_not_at_all(folders, tmp_path):
+def test_answer_file_is_written_atomically(folders, tmp_path):
     (tmp_path / "rows.csv").write_bytes(BAD)
     target = tmp_path / "answers.jsonl"
     target.write_text("before")
@@ -414,7 +414,7 @@ def test_an_interrupt_does_not_wait_for_a_reader(folders, tmp_path):
         assert process.wait(20) == command.INTERRUPTED
 
 
-def test_a_reader_that_has_seen_enough_ends_it_quietly(folders, tmp_path):
+def test_reader_that_closes_early_ends_the_command_without_an_error(folders, tmp_path):
     rows = tmp_path / "rows.csv"
     rows.write_bytes(b"1,2,3,4\n" * 200_000)
     with image(folders["iris"], "predict", rows) as process:
@@ -450,7 +450,7 @@ def test_memory_does_not_grow_with_the_rows(folders, tmp_path):
         (["predict"], 65, "input is empty"),
     ],
 )
-def test_wrong_usage_is_told(arguments, code, message, folders):
+def test_wrong_usage_is_reported(arguments, code, message, folders):
     with image(folders["iris"], *arguments, stdin=subprocess.DEVNULL) as process:
         out, stderr = process.communicate()
     assert (process.returncode, out) == (code, b"")
@@ -458,13 +458,13 @@ def test_wrong_usage_is_told(arguments, code, message, folders):
     assert "Traceback" not in stderr.decode()
 
 
-def test_a_model_without_probabilities_says_so(folders):
+def test_missing_probabilities_are_an_error(folders):
     with image(folders["scaler"], "predict", "--probabilities") as process:
         stderr = process.communicate(b"1,2\n")[1]
     assert (process.returncode, stderr) == (2, b"error: This model has no probabilities.\n")
 
 
-def test_help_is_an_answer(folders):
+def test_help_is_printed(folders):
     with image(folders["iris"], "--help") as process:
         out = process.communicate()[0]
     assert process.returncode == 0
@@ -503,7 +503,7 @@ def test_serve_becomes_gunicorn_which_signals_reach(arguments, folders, tmp_path
             process.kill()
 
 
-def test_a_bundle_that_does_not_load_says_so(folders, tmp_path):
+def test_error_of_a_bundle_that_does_not_load_is_reported(folders, tmp_path):
     (tmp_path / "modelpack").symlink_to(folders["iris"] / "modelpack")
     with image(tmp_path, "predict") as process:
         stderr = process.communicate(b"1,2,3,4\n")[1]

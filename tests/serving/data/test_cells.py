@@ -17,7 +17,7 @@ def parsed(cell: str, type_: str, categories: tuple[Any, ...] | None = None, **m
 
 
 @pytest.mark.parametrize("cell", sorted({*cells.MISSING_TEXTS, ""}))
-def test_what_pandas_reads_as_missing_is_missing(cell: str) -> None:
+def test_missing_markers_of_pandas_are_missing(cell: str) -> None:
     assert pd.read_csv(io.StringIO(f"a,b\n{cell},1\n"), index_col=False).isna().loc[0, "a"]
     for type_ in ("number", "integer", "boolean", "datetime"):
         assert parsed(cell, type_, nullable=True) is None
@@ -38,5 +38,5 @@ def test_a_text_that_may_be_a_value_stays_one(cell: str) -> None:
     assert parsed("NA", "any", nullable=True) == "NA"
 
 
-def test_where_nothing_may_miss_the_error_shows_the_cell() -> None:
+def test_error_for_a_required_value_contains_the_cell() -> None:
     assert parsed("NA", "number") == "NA"

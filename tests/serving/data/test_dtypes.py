@@ -264,7 +264,7 @@ def test_every_dtype_arrives_value_for_value(app: Any, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_each_row_alone_is_what_it_is_among_others(app: Any, form: str) -> None:
+def test_single_row_equals_the_same_row_in_a_batch(app: Any, form: str) -> None:
     path, type_, write = FORMS[form]
     for place in range(len(frame())):
         rows = rows_of(app, path, write(frame().iloc[[place]]), type_)
@@ -336,7 +336,7 @@ def test_dates_are_read_as_iso_8601_has_them(text: Any, moment: str) -> None:
      "1677-09-21T00:12:43.145224192", "2262-04-11T23:47:16.854775808", "0000-01-01", "",
      "٢٠٢٤-01-01", 10**13, 1e300, float("inf"), 0.5, True],
 )  # fmt: skip
-def test_what_is_no_date_is_refused(text: Any) -> None:
+def test_invalid_date_is_refused(text: Any) -> None:
     assert dates.nanoseconds(text) is None
 
 

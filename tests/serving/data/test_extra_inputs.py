@@ -149,7 +149,7 @@ def test_extra_inputs_are_ignored_and_named(mixed: Any, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_they_are_refused_where_that_is_set(strict: Any, form: str) -> None:
+def test_extra_inputs_are_refused_if_configured(strict: Any, form: str) -> None:
     assert predict(strict, form, GOOD).status_code == 200
     answer = predict(strict, form, MORE)
     assert answer.status_code == 422
@@ -157,7 +157,7 @@ def test_they_are_refused_where_that_is_set(strict: Any, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_missing_input_is_named_all_the_same(mixed: Any, form: str) -> None:
+def test_missing_input_is_named_despite_extra_ones(mixed: Any, form: str) -> None:
     answer = predict(mixed, form, MORE.drop(columns="visits"))
     assert answer.status_code == 422
     assert answer.json["errors"][0]["column"] == "visits"
@@ -228,7 +228,7 @@ def test_names_of_an_unnamed_model_are_inputs_or_ignored(iris: Any) -> None:
     assert iris.test_client().post("/predict", json=[{"a": 1}]).status_code == 422
 
 
-def test_names_that_only_stand_for_positions_are_named(iris: Any) -> None:
+def test_generated_names_are_reported_as_extra(iris: Any) -> None:
     table = pd.DataFrame(FLOWERS, columns=list("abcd"))
     answer = iris.test_client().post("/predict", json=records(table))
     assert (answer.status_code, answer.headers[extra_inputs.HEADER]) == (200, '"a", "b", "c", "d"')
@@ -279,7 +279,7 @@ def ignored_so_far() -> float:
     return float(value)
 
 
-def test_they_are_counted_and_logged_without_their_names(
+def test_extra_inputs_are_counted_and_logged_without_their_names(
     mixed: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     body, before = json.dumps(records(MORE)).encode(), ignored_so_far()
@@ -316,7 +316,7 @@ def test_batch_names_them_once(folders: dict[str, Path], kind: str) -> None:
     assert [event for event, _ in runs[1].events if event == "note"] == []
 
 
-def test_batch_keeps_what_the_model_does_not_get(folders: dict[str, Path]) -> None:
+def test_batch_keeps_columns_that_the_model_does_not_get(folders: dict[str, Path]) -> None:
     service = command.load_service(folders["mixed"], 2)
     run = Run(service, MORE.to_csv(index=False).encode(), None, BatchOptions(keep=["id"]))
     assert run.text.splitlines()[0] == "id,prediction"
@@ -337,7 +337,7 @@ def test_batch_refuses_where_that_is_set(
         assert (run.ended is not None) == ended
 
 
-def test_names_are_told_when_the_rows_fail(folders: dict[str, Path]) -> None:
+def test_extra_names_are_reported_if_the_rows_fail(folders: dict[str, Path]) -> None:
     service = command.load_service(folders["mixed"], 2)
     run = Run(service, b"vists,member,city\n1,true,a\n", None, BatchOptions())
     assert run.ended is not None
@@ -345,7 +345,7 @@ def test_names_are_told_when_the_rows_fail(folders: dict[str, Path]) -> None:
     assert run.events[0][1]["detail"].endswith("'vists'")
 
 
-def test_dicts_lose_what_is_no_input() -> None:
+def test_extra_keys_of_dicts_are_removed() -> None:
     decoder = DictDecoder([Field("a", "number", nullable=True), Field("b", "string", True)], 10)
     for decode in (decoder.decode, decoder.explain):
         noted: dict[str, None] = {}

@@ -128,7 +128,7 @@ def test_arrays_of_objects_have_none_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("frame", "expected"), [(FRAME, list(VALUES)), (NAN, [])])
-def test_a_record_tells_what_was_missing(
+def test_record_contains_missing_values(
     frame: pd.DataFrame, expected: list[str], tmp_path: Path
 ) -> None:
     columns = make_column_transformer(("passthrough", ["fare"]))

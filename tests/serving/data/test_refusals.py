@@ -35,16 +35,16 @@ def test_the_first_refused_value_is_found(count, column):
 
 
 @pytest.mark.parametrize(("row", "example"), [([7, 7, 7], EXAMPLE), ([0, 13, 0], None)])
-def test_a_row_is_told_where_no_value_can_be(row, example):
+def test_refused_row_is_reported_without_a_value(row, example):
     (error,) = problem(picky, np.array([[0, 0, 0], row]), FIELDS, example).errors
     assert (error["row"], error["column"]) == (1, None)
 
 
-def test_rows_that_are_taken_one_by_one_are_no_problem_of_theirs():
+def test_rows_accepted_one_by_one_are_not_reported():
     assert problem(picky, np.zeros((5, 3)), FIELDS, EXAMPLE) is None
 
 
-def test_few_questions_are_asked():
+def test_search_needs_few_model_calls():
     calls = []
 
     def ask(columns):
@@ -91,14 +91,14 @@ def test_an_unknown_category_takes_one_call_and_none_from_then_on():
         assert ask.calls == calls
 
 
-def test_an_unknown_category_that_is_taken_is_not_blamed():
+def test_accepted_unknown_category_is_not_reported():
     refusals, ask = RejectionSearch(CATEGORIES), Encoder(refused=())
     for _ in range(2):
         (error,) = refusals.problem(ask, columns_of(["z", "a"], [0.5, 1e39]), GOOD).errors
         assert (error["row"], error["column"], error["got"]) == (1, "n", "1e+39")
 
 
-def test_what_is_missing_is_no_unknown_category():
+def test_missing_value_is_not_an_unknown_category():
     ask = Encoder(refused=("a", "b", None))
     rows = [np.array([np.nan, "a"], object), np.array([0.5, 1e39])]
     (error,) = (

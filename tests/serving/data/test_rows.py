@@ -50,7 +50,7 @@ def columns_of(rows) -> list[list]:
     layout=st.sampled_from(["array", "frame"]),
     rows=st.lists(st.lists(VALUES, min_size=3, max_size=3), min_size=1, max_size=3),
 )
-def test_what_is_plainly_right_is_right_value_by_value(types, nullable, layout, rows):
+def test_values_accepted_by_the_fast_path_are_valid_one_by_one(types, nullable, layout, rows):
     """The fast way never lets through what the exact way refuses, nor reads it differently."""
     decoder = Decoder(fields_of(*types, nullable=nullable), layout, 10)
     body = json.dumps(rows).encode()
@@ -72,7 +72,7 @@ def test_what_is_plainly_right_is_right_value_by_value(types, nullable, layout, 
         (("number", "string"), [None, None], True),
     ],
 )
-def test_ordinary_rows_take_the_fast_way(types, row, nullable):
+def test_ordinary_rows_take_the_fast_path(types, row, nullable):
     decoder = Decoder(fields_of(*types, nullable=nullable), "frame", 10)
     assert len(columns_of(decoder.decode([row, row]))) == 2
 
@@ -84,7 +84,7 @@ def test_ordinary_rows_take_the_fast_way(types, row, nullable):
     other=st.none() | VALUES | st.lists(st.floats(), max_size=3),
     place=st.integers(0, 39),
 )
-def test_floats_are_packed_bit_for_bit_and_nothing_else_is(width, kind, values, other, place):
+def test_only_floats_are_packed_bit_for_bit(width, kind, values, other, place):
     whole = values[: len(values) - len(values) % width]
     rows = [kind(whole[i : i + width]) for i in range(0, len(whole), width)]
     packed = data_rows.float_matrix(rows, width)

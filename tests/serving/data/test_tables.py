@@ -54,7 +54,7 @@ def test_columns_by_name_come_in_the_order_of_the_signature() -> None:
     assert town.tolist() == ["Bonn", "Köln"]
 
 
-def test_they_are_what_the_same_rows_of_json_are() -> None:
+def test_columns_equal_the_same_rows_in_json() -> None:
     rows = [[1.5, 3, "Bonn", True], [None, 4, "Köln", False]]
     for one, other in zip(rows_from_table(frame(), GOOD), frame().explain(rows), strict=True):
         assert one.dtype == other.dtype
@@ -86,9 +86,7 @@ def test_a_column_that_may_be_missing_may_be_left_out() -> None:
         ({"a" * 99: np.array([1, 0])}, (None, "a" * 57 + "...", "an unknown one")),
     ],
 )
-def test_the_row_and_the_column_of_what_is_wrong_are_told(
-    change: dict[str, Any], error: tuple[Any, Any, str]
-) -> None:
+def test_error_contains_row_and_column(change: dict[str, Any], error: tuple[Any, Any, str]) -> None:
     with pytest.raises(Problem) as caught:
         rows_from_table(frame(), {**GOOD, **change})
     assert caught.value.status == 422
@@ -102,7 +100,7 @@ def test_errors_come_in_the_order_of_the_rows() -> None:
     assert [row for row, _, _ in errors_of(caught)] == [0, 1, 1]
 
 
-def test_a_missing_column_and_one_that_is_there_twice_are_told() -> None:
+def test_missing_and_duplicate_columns_are_reported() -> None:
     with pytest.raises(Problem, match='Column "town": expected this column, got nothing'):
         rows_from_table(frame(), {name: c for name, c in GOOD.items() if name != "town"})
     with pytest.raises(Problem, match='Column "town": expected each column once'):
@@ -119,7 +117,7 @@ def test_a_matrix_of_numbers(dtype: Any) -> None:
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_what_lies_as_the_model_takes_it_is_not_copied(order: Any) -> None:
+def test_matching_memory_layout_is_not_copied(order: Any) -> None:
     matrix = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], order=order)
     assert np.shares_memory(tables.rows_from_matrix(numbers(3), matrix), matrix)
     column, towns = np.array([1.5, 2.5]), ["Bonn", "Ulm"]
@@ -128,7 +126,7 @@ def test_what_lies_as_the_model_takes_it_is_not_copied(order: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", [">f8", "<f8", "<f4", ">i4", "<u2"])
-def test_values_that_lie_askew_are_put_right(dtype: str) -> None:
+def test_unaligned_values_are_copied(dtype: str) -> None:
     values = np.array([[1, 2], [3, 4]], dtype)
     askew = np.frombuffer(b"!" + values.tobytes(), dtype, offset=1).reshape(2, 2)
     rows = tables.rows_from_matrix(numbers(2), askew)
@@ -205,7 +203,7 @@ def test_whole_numbers_are_read_as_they_are_one_by_one(
         (np.array([[1.0, 2.0, 3.0]]), (None, None, "3")),
     ],
 )
-def test_what_is_wrong_in_a_matrix_is_told(matrix: Any, error: tuple[Any, Any, str]) -> None:
+def test_errors_in_a_matrix_are_reported(matrix: Any, error: tuple[Any, Any, str]) -> None:
     with pytest.raises(Problem) as caught:
         tables.rows_from_matrix(numbers(2), matrix)
     assert errors_of(caught)[0] == error
@@ -230,7 +228,7 @@ def test_too_few_and_too_many_rows(rows: int, status: int) -> None:
     assert caught.value.status == status
 
 
-def test_names_that_the_file_does_not_tell_are_taken_in_their_order() -> None:
+def test_unknown_names_are_taken_in_their_order() -> None:
     rows = tables.rows_from_columns(
         numbers(2), ["width", "height"], [np.array([1.0]), np.array([2.0])]
     )
@@ -239,7 +237,7 @@ def test_names_that_the_file_does_not_tell_are_taken_in_their_order() -> None:
     assert np.asarray(back).tolist() == [[2.0, 1.0]]
 
 
-def test_a_model_that_does_not_tell_its_inputs_takes_any_width() -> None:
+def test_model_with_unknown_inputs_accepts_any_width() -> None:
     decoder = Decoder(unnamed_fields(2), "array", 10, named=False)
     assert np.asarray(tables.rows_from_matrix(decoder, np.ones((1, 2)))).tolist() == [[1.0, 1.0]]
 

@@ -79,7 +79,7 @@ def peak(server: Server) -> int:
         (ARROW, {"compression told as of old": HIDDEN}, 400),
     ],
 )
-def test_what_would_grow_is_refused_before_it_does(
+def test_decompression_bomb_is_refused_before_decompression(
     texts: Server, type_: str, bombs: dict[str, bytes], status: int
 ) -> None:
     good = pa.table({"text": ["good fun"]})
@@ -100,7 +100,7 @@ def test_arrow_is_measured_before_it_is_decoded(name: str, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("type_", WRITERS)
 @pytest.mark.parametrize("compression", ["zstd", "lz4"])
-def test_what_is_compressed_and_does_not_grow_is_taken(
+def test_compressed_data_within_the_limit_is_accepted(
     texts: Server, type_: str, compression: str
 ) -> None:
     table = pa.table({"text": ["good fun", "sad bore"] * 1000})
@@ -138,7 +138,9 @@ def test_texts_of_all_sorts_are_texts(texts: Server, kind: pa.DataType, index: A
 
 
 @pytest.mark.parametrize("type_", WRITERS)
-def test_misfits_are_named_and_what_is_missing_is_missing(mixed: Server, type_: str) -> None:
+def test_mismatched_values_are_reported_and_missing_ones_are_missing(
+    mixed: Server, type_: str
+) -> None:
     table = pa.table(
         {
             "member": pa.array([True, None]),

@@ -154,7 +154,7 @@ def misfit(answer: Any) -> tuple[Any, ...]:
     return error["row"], error["column"], error["expected"], error["got"]
 
 
-def test_cells_are_what_the_signature_says(clients: dict[str, FlaskClient]) -> None:
+def test_cells_have_the_types_of_the_signature(clients: dict[str, FlaskClient]) -> None:
     frame = people()
     body = frame.to_csv(index=False)
     trained = serving_models.mixed()
@@ -202,13 +202,13 @@ def test_a_cell_that_does_not_fit_is_named(
         ("0,1,2,3\n5.1,3.5,1.4,0.2\n", CSV + "; header=absent", ["virginica", "setosa"]),
     ],
 )
-def test_whether_the_first_line_holds_names(
+def test_first_line_with_names_is_detected(
     iris: FlaskClient, body: str, type_: str, expected: list[str]
 ) -> None:
     assert predictions(post(iris, body, type_)) == expected
 
 
-def test_where_nobody_can_tell_it_is_asked(clients: dict[str, FlaskClient]) -> None:
+def test_ambiguous_first_line_is_an_error_with_a_hint(clients: dict[str, FlaskClient]) -> None:
     for name, body in (("iris", "0,1,2,3\n5,3,1,0\n"), ("texts", "review\ngood fun\n")):
         answer = post(clients[name], body, CSV)
         assert answer.status_code == 422
@@ -256,7 +256,7 @@ def test_tables_that_are_not_of_the_signature(iris: FlaskClient, body: bytes, me
         (b"1,2,3,4\n" * 10_001 + b'"', CSV, 413),  # the rest is not parsed
     ],
 )
-def test_what_is_no_csv(iris: FlaskClient, body: bytes, type_: str, status: int) -> None:
+def test_invalid_csv_is_refused(iris: FlaskClient, body: bytes, type_: str, status: int) -> None:
     answer = post(iris, body, type_)
     assert (answer.status_code, answer.mimetype) in {
         (status, "application/problem+json"),
@@ -264,7 +264,7 @@ def test_what_is_no_csv(iris: FlaskClient, body: bytes, type_: str, status: int)
     }
 
 
-def test_csv_comes_back_without_names_where_they_are_not_wanted(iris: FlaskClient) -> None:
+def test_csv_response_has_no_header_on_request(iris: FlaskClient) -> None:
     answer = post(iris, BODIES[JSON], JSON, Accept="text/csv; header=absent")
     assert (answer.text, answer.headers["Content-Type"]) == (
         "setosa\nvirginica\n",
@@ -279,7 +279,7 @@ def test_several_outputs_are_numbered(clients: dict[str, FlaskClient]) -> None:
     assert read(answer).to_numpy().tolist() == [[1.0, 0.0], [-1.0, -1.0]]
 
 
-def test_a_category_is_told_from_a_number_by_the_signature(
+def test_categories_are_distinguished_from_numbers_by_the_signature(
     clients: dict[str, FlaskClient],
 ) -> None:
     assert predictions(post(clients["coded"], "x0,x1\nb,1\na,2\n", CSV)) == ["B", "A"]
@@ -393,7 +393,7 @@ def test_lines_by_name_and_of_one_value(clients: dict[str, FlaskClient]) -> None
         ('"\n' + "[" * 100_000, 400, ""),
     ],
 )
-def test_lines_that_are_wrong(iris: FlaskClient, body: str, status: int, message: str) -> None:
+def test_invalid_lines_are_refused(iris: FlaskClient, body: str, status: int, message: str) -> None:
     answer = post(iris, body, LINES)
     assert answer.status_code == status
     assert answer.json["detail"].startswith(message)
@@ -418,12 +418,12 @@ def test_lines_that_are_wrong(iris: FlaskClient, body: str, status: int, message
         ("application/x-parquet", PARQUET),
     ],
 )
-def test_the_client_gets_what_it_likes_best(iris: FlaskClient, accept: str, type_: str) -> None:
+def test_client_gets_its_preferred_media_type(iris: FlaskClient, accept: str, type_: str) -> None:
     assert post(iris, BODIES[JSON], JSON, Accept=accept).mimetype == type_
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "image/*", "nonsense"])
-def test_what_is_not_there_is_406_before_the_rows_are_looked_at(
+def test_unknown_response_type_is_406_before_the_rows_are_parsed(
     iris: FlaskClient, accept: str
 ) -> None:
     answer = post(iris, "nonsense", JSON, Accept=accept)
@@ -431,7 +431,7 @@ def test_what_is_not_there_is_406_before_the_rows_are_looked_at(
     assert "application/json, application/jsonlines, text/csv" in answer.json["detail"]
 
 
-def test_other_types_are_415_and_told_what_is_taken(iris: FlaskClient) -> None:
+def test_other_types_are_415_with_a_list_of_supported_ones(iris: FlaskClient) -> None:
     for type_ in ("application/x-www-form-urlencoded", "text/html", "image/png"):
         answer = post(iris, BODIES[JSON], type_)
         assert answer.status_code == 415

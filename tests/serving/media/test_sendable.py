@@ -163,7 +163,7 @@ def test_half_of_a_pair_is_replaced_in_tensors(torn: FlaskClient, binary: bool) 
     )
 
 
-def test_what_can_be_sent_is_not_changed() -> None:
+def test_representable_values_are_not_changed() -> None:
     numbers = np.array([1.0, np.nan])
     assert results.replace_infinity(numbers) is numbers
     listed = [1.0, None, "a"]

@@ -88,7 +88,7 @@ def lines():
 # --- the line of a request -----------------------------------------------------------------------
 
 
-def test_a_line_tells_all_of_a_request_but_what_was_sent(iris, lines):
+def test_log_line_describes_a_request_without_its_content(iris, lines):
     headers = {"X-Request-Id": "mine", "traceparent": f"00-{TRACE}-{PARENT}-01"}
     answer = iris.post("/predict?secret=1", json=[SETOSA, SETOSA], headers=headers)
     (line,) = lines()
@@ -110,7 +110,7 @@ HOSTILE = ["a\nb", "\x1b[31m", "\u202e", "\u2028", "\x9b31m", '"}', "a" * 65, ""
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_nothing_that_a_client_writes_is_in_a_line(iris, lines, hostile):
+def test_log_line_contains_no_client_text(iris, lines, hostile):
     marked = f"canary{hostile}"
     environ = {
         "HTTP_X_REQUEST_ID": marked + "!",
@@ -125,7 +125,7 @@ def test_nothing_that_a_client_writes_is_in_a_line(iris, lines, hostile):
     assert [line["method"] for line in lines()] == ["GET", "POST", "other"]
 
 
-def test_a_line_is_ascii_whatever_is_logged(lines):
+def test_log_line_is_ascii_for_any_text(lines):
     logging.getLogger("modelpack.serving").warning("\x1b\x7f\x9b\u202e\u2028\ud800\n")
     formatted = logs.JsonFormatter().format(
         logging.makeLogRecord({"msg": "\x1b\x7f\x9b\u202e\u2028\ud800\n"})
@@ -135,7 +135,7 @@ def test_a_line_is_ascii_whatever_is_logged(lines):
     assert lines()[0]["message"] == "\x1b\x7f\x9b\u202e\u2028\ud800\n"
 
 
-def test_probes_that_succeed_are_for_debugging_and_others_are_told(iris, stubborn, lines, services):
+def test_successful_probes_are_logged_at_debug_and_others_at_info(iris, stubborn, lines, services):
     for path in ("/healthz", "/readyz", "/metrics"):
         iris.get(path)
     services["stubborn"].ready = False
@@ -185,7 +185,7 @@ TRACEPARENTS = [
 
 
 @pytest.mark.parametrize(("header", "is_valid"), TRACEPARENTS)
-def test_traceparent_is_read_as_the_recommendation_says(header, is_valid):
+def test_traceparent_is_parsed_by_the_recommendation(header, is_valid):
     context = tracing.context_from_headers(header)
     assert (context.trace_id == TRACE) == (context.parent_id == PARENT) == is_valid
     assert re.fullmatch("[0-9a-f]{32}", context.trace_id)
@@ -240,7 +240,7 @@ def test_requests_rows_latencies_and_errors_are_counted(iris):
     assert after["modelpack_requests_in_flight", frozenset()] == 1  # this one
 
 
-def test_a_failing_model_is_an_error_and_leaves_nothing_in_flight(stubborn):
+def test_failing_model_counts_as_an_error_and_leaves_nothing_in_flight(stubborn):
     before = samples(stubborn)
     assert stubborn.post("/predict", json=[[13]]).status_code == 500
     after = samples(stubborn)
@@ -249,7 +249,7 @@ def test_a_failing_model_is_an_error_and_leaves_nothing_in_flight(stubborn):
     assert after["modelpack_requests_in_flight", frozenset()] == 1
 
 
-def test_what_is_refused_before_any_route_is_counted_and_logged(iris, lines):
+def test_requests_refused_before_routing_are_counted_and_logged(iris, lines):
     before = samples(iris)
     del lines()[:]
     request_id = observability_requests.record_rejection(
@@ -265,7 +265,7 @@ def test_what_is_refused_before_any_route_is_counted_and_logged(iris, lines):
     assert line.items() >= {"id": request_id, "status": 503, "ms": 250.0, "route": None}.items()
 
 
-def test_reasons_are_few_whatever_is_said(iris, monkeypatch):
+def test_number_of_reasons_is_limited(iris, monkeypatch):
     monkeypatch.setattr(metrics, "_reasons", set())
     for number in range(3 * metrics.MAX_REASONS):
         observability_requests.record_rejection(400, f"Wrong {number}", 0.0)
@@ -290,7 +290,7 @@ def test_clients_make_no_labels(iris):
     assert len(set(samples(iris)) - before) < 60
 
 
-def test_the_model_is_told(iris, services):
+def test_model_facts_are_metrics(iris, services):
     (labels,) = [
         dict(labels)
         for (name, labels), value in samples(iris).items()
@@ -317,7 +317,7 @@ def test_facts_of_a_model_file_are_labels_and_nothing_more(hostile):
     assert len(text.splitlines()) == 3
 
 
-def test_promtool_has_nothing_to_say(iris):
+def test_promtool_reports_no_problem(iris):
     iris.post("/predict", json=[SETOSA])
     observability_requests.record_rejection(408, "The head of the request took too long.", 10.0)
     done = subprocess.run(
@@ -329,7 +329,7 @@ def test_promtool_has_nothing_to_say(iris):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_the_metrics_are_named_as_prometheus_asks(iris):
+def test_metric_names_follow_the_conventions_of_prometheus(iris):
     """What `promtool check metrics` looks for: help, units, suffixes, no type in a name."""
     iris.post("/predict", json=[SETOSA])
     for family in prometheus(iris.get("/metrics").text):
@@ -359,7 +359,7 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize(("accept", "is_open"), ACCEPTED)
-def test_openmetrics_is_there_for_who_asks(iris, accept, is_open):
+def test_openmetrics_is_returned_on_request(iris, accept, is_open):
     answer = iris.get("/metrics", headers={"Accept": accept})
     assert answer.status_code == 200
     assert (answer.mimetype == "application/openmetrics-text") == is_open
@@ -392,7 +392,7 @@ def basic(password: str, user: str = "anyone") -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
-def test_every_route_but_the_health_routes_asks_for_it(guarded):
+def test_every_route_except_health_routes_requires_the_token(guarded):
     without_token, with_token = set(), set()
     for rule in guarded.application.url_map.iter_rules():
         values = dict.fromkeys(rule.arguments, "x")
@@ -418,7 +418,7 @@ def test_every_route_but_the_health_routes_asks_for_it(guarded):
         {"Authorization": basic(TOKEN)["Authorization"].replace("Basic", "BASIC")},
     ],
 )
-def test_it_opens_as_bearer_and_as_password(guarded, headers):
+def test_token_is_accepted_as_bearer_and_as_password(guarded, headers):
     assert guarded.get("/signature", headers=headers).status_code == 200
     assert guarded.get("/nope", headers=headers).status_code == 404
 
@@ -441,7 +441,7 @@ WRONG = {
 }
 
 
-def test_all_that_is_wrong_is_answered_alike(guarded):
+def test_all_wrong_credentials_get_the_same_response(guarded):
     answers = {
         name: guarded.get("/signature", headers={"X-Request-Id": "a", **headers})
         for name, headers in WRONG.items()
@@ -457,7 +457,7 @@ def test_all_that_is_wrong_is_answered_alike(guarded):
     assert len({str(sorted(a.headers.keys())) for a in answers.values()}) == 1
 
 
-def test_a_browser_gets_the_page_and_asks_people_for_the_token_elsewhere(guarded):
+def test_browser_gets_a_page_without_facts_and_other_routes_require_the_token(guarded):
     page = guarded.get("/", headers={"Accept": "text/html"})
     assert page.status_code == 200
     for name in ("sklearn", "setosa", "x0", "Pipeline"):
@@ -468,7 +468,7 @@ def test_a_browser_gets_the_page_and_asks_people_for_the_token_elsewhere(guarded
     assert by_script.headers.getlist("WWW-Authenticate") == ['Bearer realm="modelpack"']
 
 
-def test_it_is_never_logged_nor_counted(guarded, lines):
+def test_token_is_never_logged_or_counted(guarded, lines):
     for sent in (bearer(TOKEN), basic(TOKEN), bearer("canary" * 8)):
         guarded.get("/signature", headers=sent)
         guarded.get(f"/{TOKEN}", headers=sent)
@@ -564,7 +564,7 @@ def test_random_tokens_of_128_bits_are_taken():
 # --- headers -------------------------------------------------------------------------------------
 
 
-def test_every_answer_tells_browsers_to_do_nothing_with_it(iris, stubborn, guarded):
+def test_every_response_has_security_headers(iris, stubborn, guarded):
     answers = [
         iris.get("/healthz"),
         iris.get("/nope"),
@@ -585,7 +585,7 @@ def test_every_answer_tells_browsers_to_do_nothing_with_it(iris, stubborn, guard
         assert not any("python" in value.lower() for value in answer.headers.values())
 
 
-def test_a_route_may_set_its_own():
+def test_route_may_override_a_header():
     app = serving_app.empty_app()
 
     @app.get("/page")
@@ -628,7 +628,7 @@ def errors(iris, stubborn, guarded, services):
         services["stubborn"].ready = True
 
 
-def test_no_error_tells_of_the_inside(iris, stubborn, guarded, services):
+def test_errors_contain_no_internals(iris, stubborn, guarded, services):
     for name, status, answer in errors(iris, stubborn, guarded, services):
         assert answer.status_code == status, name
         assert answer.mimetype == "application/problem+json", name
@@ -657,7 +657,7 @@ BODIES = [
 ]
 
 
-def test_no_route_tells_of_the_inside_whatever_comes(services, iris):
+def test_responses_contain_no_internals_for_any_request(services, iris):
     refused = 0
     bound = iris.application.url_map.bind("localhost")
     for rule in iris.application.url_map.iter_rules():
@@ -696,11 +696,11 @@ def test_the_search_for_leaks_finds_them():
         ({"OTEL_SDK_DISABLED": "TRUE", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}, False),
     ],
 )
-def test_the_variables_of_opentelemetry_are_asked(environ, is_asked):
+def test_tracing_is_configured_by_variables_of_opentelemetry(environ, is_asked):
     assert tracing.is_configured(environ) == is_asked
 
 
-def test_another_protocol_or_exporter_is_told():
+def test_unsupported_protocol_or_exporter_is_reported():
     assert tracing.unsupported_protocol({}) is None
     assert "'grpc'" in tracing.unsupported_protocol({"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"})
     assert "'zipkin'" in tracing.unsupported_protocol({"OTEL_TRACES_EXPORTER": "zipkin"})
@@ -772,12 +772,12 @@ def prepared(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-def test_without_memory_to_write_to_a_temporary_folder_will_do(tmp_path):
+def test_temporary_directory_is_used_without_shared_memory(tmp_path):
     assert prepared(tmp_path).stdout == f"{tmp_path}\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_any_folder_the_service_does_not_start(tmp_path):
+def test_service_does_not_start_without_a_writable_directory(tmp_path):
     done = prepared(tmp_path / "none")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

@@ -161,7 +161,7 @@ def ask_until_both_have_answered(server: Server, folder: Path) -> None:
             thread.join()
 
 
-def test_a_busy_service_is_scraped_without_a_fall(bundle):
+def test_counters_never_decrease_between_scrapes(bundle):
     """Workers are killed while others ask, and the counters only rise."""
     with serve(bundle) as server:
         stop = threading.Event()
@@ -192,7 +192,7 @@ def test_a_busy_service_is_scraped_without_a_fall(bundle):
     assert seen[-1] > seen[0]
 
 
-def test_what_a_killed_service_left_is_removed_by_the_next(bundle):
+def test_files_of_a_killed_service_are_removed_at_the_next_start(bundle):
     with serve(bundle) as first, serve(bundle) as second:
         left, lives = folder_of(first), folder_of(second)
         everyone = [first.process.pid, *workers(first)]
@@ -225,7 +225,7 @@ REFUSED = {
 }
 
 
-def test_what_no_route_sees_is_told_and_tells_nothing(bundle):
+def test_requests_refused_before_routing_are_logged_without_their_content(bundle):
     with serve(bundle, MODELPACK_LOG_LEVEL="debug") as server:
         response, _ = get(server, "/healthz")
         assert response.getheader("Server") is None

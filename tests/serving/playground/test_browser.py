@@ -105,7 +105,7 @@ def predicted(page: Page, text: str) -> None:
 # --- what is shown -------------------------------------------------------------------------------
 
 
-def test_the_example_is_there_and_answered(visit):
+def test_example_is_shown_with_its_prediction(visit):
     (probabilities,) = playground_models.flowers().model.predict_proba([[5.8, 3.1, 3.8, 1.2]])
     with visit("flowers") as page:
         predicted(page, "versicolor")
@@ -117,7 +117,7 @@ def test_the_example_is_there_and_answered(visit):
     assert list(shown.values()) == sorted(shown.values(), reverse=True)
 
 
-def test_the_card_tells_which_model_it_is(visit, server):
+def test_card_identifies_the_model(visit, server):
     (folder,) = server("flowers").log_path.parent.glob("bundle")
     model = json.loads((folder / "modelpack.json").read_text())["model"]
     with visit("flowers") as page:
@@ -141,7 +141,7 @@ def test_the_card_tells_which_model_it_is(visit, server):
     }
 
 
-def test_the_card_tells_name_version_and_parity_where_they_are_known(browser, tmp_path):
+def test_card_shows_known_name_version_and_parity(browser, tmp_path):
     folder = playground_models.bundle_folder("forest", tmp_path)
     claim = "bit for bit what the model said where it was trained (20 rows)"
     environ = {"MODELPACK_MODEL_NAME": "house-prices", "MODELPACK_MODEL_VERSION": "7"}
@@ -298,7 +298,7 @@ def test_a_prediction_of_other_inputs_looks_so(visit):
         expect(note).to_be_hidden()
 
 
-def test_what_does_not_fit_is_told_at_its_field(visit):
+def test_error_is_shown_at_its_field(visit):
     with visit("visitors", failures=UNPROCESSABLE) as page:
         visits = page.get_by_label("visits")
         visits.fill("")
@@ -316,7 +316,7 @@ def test_what_does_not_fit_is_told_at_its_field(visit):
         expect(page.locator("#problem")).to_be_empty()
 
 
-def test_a_number_that_is_none_yet_is_not_sent(visit):
+def test_incomplete_number_is_not_sent(visit):
     with visit("flowers") as page:
         predicted(page, "versicolor")
         field = page.get_by_label("petal length", exact=True)
@@ -351,7 +351,7 @@ def test_an_integer_is_sent_as_it_was_typed(visit):
         assert '"visits": 9007199254740993,' in sent.value.post_data
 
 
-def test_a_model_that_does_not_tell_its_inputs_takes_a_row(visit):
+def test_model_with_unknown_inputs_accepts_a_row(visit):
     with visit("unnamed", failures=r"status of (422|500) ") as page:
         row = page.get_by_label("A row")
         row.fill("5.1, 3.5, 1.4, 0.2")
@@ -504,7 +504,7 @@ def test_a_service_that_is_gone_and_back(visit):
          "Too busy. Try again in 3 s."),
     ],
 )  # fmt: skip
-def test_an_answer_of_somebody_else(visit, answer, message):
+def test_error_of_the_service_or_a_proxy_is_shown(visit, answer, message):
     with visit("flowers", failures="Failed to load resource") as page:
         predicted(page, "versicolor")
         page.route("**/predict*", lambda route: route.fulfill(**answer))
@@ -512,7 +512,7 @@ def test_an_answer_of_somebody_else(visit, answer, message):
         expect(page.locator("#problem")).to_have_text(message)
 
 
-def test_a_service_that_is_gone_before_it_told_anything(visit):
+def test_service_that_disappears_before_its_first_response_is_reported(visit):
     with visit("flowers", failures="Failed to load resource") as page:
         predicted(page, "versicolor")
         page.route("**/signature", lambda route: route.abort())
@@ -529,7 +529,7 @@ def test_a_service_that_is_gone_before_it_told_anything(visit):
 TOKEN = "5f1c0de8a91b4b7f9d3e6a2c8b7d4e10"
 
 
-def test_the_token_is_asked_for_sent_and_never_shown_nor_kept(browser, tmp_path):
+def test_token_is_requested_and_sent_but_never_shown_or_stored(browser, tmp_path):
     folder = playground_models.bundle_folder("flowers", tmp_path)
     with serve(folder, WEB_CONCURRENCY="1", MODELPACK_TOKEN=TOKEN) as server:
         context = browser.new_context()
@@ -693,7 +693,7 @@ def check(page: Page) -> None:
     assert found.violations_count == 0, found.generate_report()
 
 
-def test_dark_is_dark(visit):
+def test_dark_mode_has_a_dark_background(visit):
     with visit("flowers", color_scheme="dark") as page:
         dark = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     with visit("flowers", color_scheme="light") as page:

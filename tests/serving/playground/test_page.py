@@ -37,7 +37,7 @@ def client(tmp_path_factory):
         (None, "application/json"),
     ],
 )
-def test_a_browser_gets_the_page_and_all_others_the_facts(client, accept, mimetype):
+def test_browser_gets_the_page_and_other_clients_get_the_facts(client, accept, mimetype):
     answer = client.get("/", headers={"Accept": accept} if accept else {})
     assert (answer.status_code, answer.mimetype) == (200, mimetype)
     assert "Accept" in answer.vary
@@ -73,7 +73,7 @@ def test_the_policy_allows_this_page_and_nothing_else(client):
     }
 
 
-def test_the_page_is_small_and_whole():
+def test_page_is_small_and_self_contained():
     html = playground.assemble().html
     assert len(html) < MAX_BYTES
     elsewhere = set(re.findall(rb"https?://[^'\"\s)]+", html)) - {b"http://www.w3.org/2000/svg"}
@@ -81,7 +81,7 @@ def test_the_page_is_small_and_whole():
     assert not re.search(rb"\b(src|srcset|@import)\b\s*=|\burl\(|\son\w+=|\sstyle=", html)
 
 
-def test_the_script_makes_no_element_of_a_text():
+def test_script_never_parses_text_as_html():
     script = "".join((playground.DIRECTORY / name).read_text() for name in playground.SCRIPTS)
     forbidden = r"innerHTML|outerHTML|insertAdjacent|document\.write|DOMParser|eval\(|Function\("
     assert re.findall(forbidden, script) == []

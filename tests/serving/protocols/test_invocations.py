@@ -111,14 +111,14 @@ def test_nan_as_pandas_writes_it_is_missing(clients: dict[str, FlaskClient]) -> 
         ({"dataframe_split": {**SPLIT, "data": []}}, "The request contains no rows"),
     ],
 )  # fmt: skip
-def test_what_is_none_of_them(iris: FlaskClient, document: Any, message: str) -> None:
+def test_other_forms_are_refused(iris: FlaskClient, document: Any, message: str) -> None:
     answer = post(iris, json.dumps(document))
     assert answer.status_code == 422
     assert answer.mimetype == "application/problem+json"
     assert answer.json["detail"].startswith(message)
 
 
-def test_names_that_training_gave_must_be_there(clients: dict[str, FlaskClient]) -> None:
+def test_names_of_training_are_required(clients: dict[str, FlaskClient]) -> None:
     answer = post(clients["named"], {"dataframe_split": {"columns": NAMES, "data": [SETOSA]}})
     assert answer.json["detail"].startswith('Column "x0": expected the name of an input')
     assert post(clients["named"], {"inputs": [SETOSA]}).json == {"predictions": [0]}
@@ -145,13 +145,13 @@ def test_params(iris: FlaskClient) -> None:
         ({"probabilities": "true"}, "Expected one of true, false as probabilities, got the string"),
     ],
 )
-def test_params_that_are_none(iris: FlaskClient, params: Any, message: str) -> None:
+def test_invalid_params_are_refused(iris: FlaskClient, params: Any, message: str) -> None:
     answer = post(iris, {"inputs": RECORDS, "params": params})
     assert answer.status_code == 422
     assert answer.json["detail"].startswith(message)
 
 
-def test_content_types_of_mlflow_1_are_refused_in_words(iris: FlaskClient) -> None:
+def test_content_types_of_mlflow_1_are_refused_with_a_hint(iris: FlaskClient) -> None:
     answer = post(iris, SPLIT, "application/json; format=pandas-split")
     assert answer.status_code == 415
     assert "MLflow since 2.0" in answer.json["detail"]
@@ -202,7 +202,7 @@ def test_predictions_of_other_methods_are_bit_for_bit_the_estimators(
         assert post(clients["iris"], command).json == {"predictions": expected}
 
 
-def test_a_run_as_sagemaker_and_curl_make_it(tmp_path: Path) -> None:
+def test_requests_of_sagemaker_and_curl_are_answered(tmp_path: Path) -> None:
     bundle = render_bundle(serving_models.iris(), tmp_path)
     with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
 

@@ -66,7 +66,7 @@ def schemas_in(part):
             yield from schemas_in(value)
 
 
-def test_it_is_openapi_3_1(client):
+def test_document_is_openapi_3_1(client):
     document = document_of(client)
     assert document["openapi"].startswith("3.1.")
     definitions.OPENAPI_31_VALIDATOR.validate(document)
@@ -74,7 +74,7 @@ def test_it_is_openapi_3_1(client):
         jsonschema_rs.meta.validate({"$schema": DRAFT, **schema})
 
 
-def test_it_has_every_route_and_no_other(client):
+def test_document_has_exactly_the_routes(client):
     rules = client.application.url_map.iter_rules()
     routed = {
         (openapi_path(rule.rule), method.lower())
@@ -95,7 +95,7 @@ def test_head_goes_with_get_and_options_names_what_is_allowed(clients):
             assert head.mimetype == get.mimetype in operation["responses"]["200"]["content"]
 
 
-def test_names_of_operations_are_unique_and_their_words_are_there(client):
+def test_operation_names_are_unique_and_described(client):
     found = [operation for _, _, operation in operations(document_of(client))]
     assert len({operation["operationId"] for operation in found}) == len(found)
     assert all(operation["summary"] and operation["tags"] for operation in found)
@@ -131,7 +131,7 @@ def test_every_example_is_of_its_schema_and_answered_as_documented(client):
 
 
 @pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost", "onnx"])
-def test_so_are_those_of_models_of_other_libraries(tmp_path, name):
+def test_examples_of_other_libraries_are_answered_as_documented(tmp_path, name):
     path, instances, _ = NATIVE_MODELS[name]
     client = client_for_bundle(render_native_bundle(path, tmp_path))
     document = check_examples(client)
@@ -160,14 +160,14 @@ def test_a_known_example_is_an_example_of_the_document(clients):
         assert bool(list(examples(document_of(client)))) == (name != "unknown")
 
 
-def test_the_body_is_made_once_and_has_a_tag(clients):
+def test_body_is_created_once_and_has_an_etag(clients):
     first = clients["iris"].get("/openapi.json")
     again = clients["iris"].get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     assert "X-Request-Id" in again.headers
 
 
-def test_a_token_is_told_where_it_is_asked_for(tmp_path, monkeypatch):
+def test_token_is_documented_if_required(tmp_path, monkeypatch):
     (tmp_path / "token").write_text(TOKEN)
     monkeypatch.setenv("MODELPACK_TOKEN_FILE", str(tmp_path / "token"))
     client = client_for(MODELS["iris"](), tmp_path, "pickle")
@@ -182,13 +182,13 @@ def test_a_token_is_told_where_it_is_asked_for(tmp_path, monkeypatch):
         assert ("security" in operation) == ("401" in operation["responses"]) == (status == 401)
 
 
-def test_no_token_no_security(client):
+def test_no_security_scheme_without_a_token(client):
     document = document_of(client)
     assert "securitySchemes" not in document["components"]
     assert not any("401" in operation["responses"] for _, _, operation in operations(document))
 
 
-def test_making_it_counts_as_no_prediction(tmp_path):
+def test_creating_the_document_counts_no_prediction(tmp_path):
     client = client_for(MODELS["iris"](), tmp_path, "pickle")
     client.post("/predict", json=[[1, 2, 3, 4]])
     before = calls(client)
@@ -232,7 +232,7 @@ def test_names_types_and_what_may_be_missing(clients):
         ("hostile", [dict.fromkeys(fuzzed_models.HOSTILE, 1)], [{"__proto__": 1}]),
     ],
 )
-def test_the_schema_of_a_row_says_what_the_service_does(clients, name, valid, invalid):
+def test_row_schema_accepts_exactly_what_the_service_accepts(clients, name, valid, invalid):
     schema = row_validator(document_of(clients[name]))
     for row in [*valid, *invalid]:
         answer = clients[name].post("/predict", json={"instances": [row]})
@@ -255,7 +255,7 @@ def test_classes_are_an_enumeration_of_the_predictions(clients):
     assert list(schemas["Probabilities"]["properties"]) == schemas["Prediction"]["enum"]
 
 
-def test_the_shape_of_what_a_model_gives(clients):
+def test_schema_has_the_shape_of_the_predictions(clients):
     scaled = document_of(clients["scaler"])["components"]["schemas"]["Prediction"]
     assert (scaled["minItems"], scaled["maxItems"]) == (2, 2)
     several = document_of(clients["several"])["components"]["schemas"]

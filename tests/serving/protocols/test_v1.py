@@ -92,13 +92,13 @@ def test_columns_of_several_types_with_something_missing(mixed):
         ({"instances": [[5.1, "wide", 1.4, 0.2]]}, 422, 'Row 0, column "x1": expected a finite'),
     ],
 )
-def test_what_does_not_fit_is_told(iris, document, status, message):
+def test_mismatched_values_are_reported(iris, document, status, message):
     answer = predict(iris, document)
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert message in answer.json["error"]
 
 
-def test_another_model_is_told_which_is_served(iris):
+def test_unknown_model_is_an_error_with_the_served_name(iris):
     for answer in (predict(iris, {}, "iris"), iris.get("/v1/models/iris")):
         assert answer.status_code == 404
         assert answer.json["error"] == 'Unknown model. This service has "model".'
@@ -107,7 +107,7 @@ def test_another_model_is_told_which_is_served(iris):
         404, "The model has no explainer. ")  # fmt: skip
 
 
-def test_a_name_that_cannot_stand_in_a_url_ends_the_start():
+def test_model_name_outside_of_a_url_prevents_the_start():
     assert (settings.name({}), settings.version({"MODELPACK_MODEL_VERSION": ""})) == ("model", "1")
     assert settings.name({"MODELPACK_MODEL_NAME": "Häuser 2"}) == "Häuser 2"
     for name in ("a/b", "a:b", "..", "a\nb", "\udcff", "x" * 257):

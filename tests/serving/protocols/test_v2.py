@@ -151,7 +151,7 @@ def test_strings_and_numbers_of_a_model_that_takes_an_array(clients):
     assert values(ask(clients("coded"), *tensors)) == ["B"]
 
 
-def test_several_tensors_in_binary_lie_in_their_order(iris):
+def test_several_binary_tensors_follow_in_their_order(iris):
     tensors = [claiming(8, name=f"x{i}", shape=[1]) for i in (2, 0, 3, 1)]
     data = struct.pack("<4d", ROW[2], ROW[0], ROW[3], ROW[1])
     assert values(ask(iris, *tensors, binary=data)) == ["setosa"]
@@ -272,7 +272,7 @@ def test_an_output_overrides_the_request(iris):
         (np.array([[1, 2]], object), "INT64", [[1, 2]]),
     ],
 )
-def test_what_a_model_gives_has_a_datatype(array, datatype, sent):
+def test_outputs_have_a_datatype(array, datatype, sent):
     description, got = outputs.tensor(array)
     assert (description, got.shape) == (datatype, array.shape)
     np.testing.assert_array_equal(got, np.array(sent, got.dtype))
@@ -380,7 +380,7 @@ def in_lists(value):
         ("x", 400, "inputs[0]: expected an object"),
     ],
 )
-def test_a_wrong_tensor_is_told(iris, tensor, status, message):
+def test_wrong_tensor_is_reported(iris, tensor, status, message):
     answer = ask(iris, tensor)
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert message in answer.json["error"]
@@ -415,7 +415,7 @@ def test_a_wrong_tensor_is_told(iris, tensor, status, message):
         ({"inputs": {}}, 'Expected {"inputs": [...]}'),
     ],
 )
-def test_a_wrong_request_is_told(iris, more, message):
+def test_wrong_request_is_reported(iris, more, message):
     answer = ask(iris, GOOD, **more)
     assert answer.status_code == 400
     assert message in answer.json["error"]
@@ -440,13 +440,13 @@ def test_a_wrong_request_is_told(iris, more, message):
         ([claiming(17, datatype="BYTES", shape=[1, 4])], b"\0" * 17, None, "each a length"),
     ],
 )  # fmt: skip
-def test_a_size_that_lies_is_told(iris, tensors, binary, header, message):
+def test_wrong_size_is_reported(iris, tensors, binary, header, message):
     answer = ask(iris, *tensors, binary=binary, header=header)
     assert answer.status_code == 400
     assert message in answer.json["error"]
 
 
-def test_bytes_that_are_no_value_are_told_at_their_place(clients):
+def test_invalid_bytes_are_reported_with_their_position(clients):
     booleans = claiming(4, datatype="BOOL")
     answer = ask(clients("iris"), booleans, binary=b"\0\1\2\3")
     assert answer.json["errors"][0] == {
@@ -507,7 +507,7 @@ def test_every_problem_has_an_error_for_the_clients(iris, method, path, status):
     assert answer.json["error"] == answer.json["detail"]
 
 
-def test_other_routes_have_none(iris):
+def test_other_routes_have_no_error_member(iris):
     assert "error" not in iris.get("/v3").json
 
 

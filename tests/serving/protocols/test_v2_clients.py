@@ -63,7 +63,7 @@ def requested_outputs(*names: str, binary: bool = True):
     return [triton.InferRequestedOutput(name, binary_data=binary) for name in names]
 
 
-def test_the_server_and_the_model_tell_of_themselves(iris):
+def test_metadata_of_server_and_model_is_read(iris):
     assert iris.client.is_server_live()
     assert iris.client.is_server_ready()
     assert iris.client.is_model_ready("model")
@@ -178,7 +178,7 @@ def test_nan_means_missing_where_the_model_takes_it(mixed):
     )
 
 
-def test_the_classes_that_triton_asks_for(iris):
+def test_classification_extension_of_triton_works(iris):
     outputs = [triton.InferRequestedOutput("predict_proba", class_count=1)]
     result = iris.client.infer("model", [tensor("x", ROWS, "FP64")], outputs=outputs)
     parts = [text.decode().split(":") for (text,) in result.as_numpy("predict_proba")]
@@ -193,7 +193,7 @@ def refusal(served: Served, *given, model: str = "model", **more) -> InferenceSe
     return caught.value
 
 
-def test_the_client_shows_what_was_wrong(iris):
+def test_client_raises_the_error_message(iris):
     good = tensor("x", ROWS, "FP64")
     unknown = refusal(iris, good, model="another")
     assert (unknown.status(), unknown.message()) == (

@@ -78,7 +78,7 @@ def test_texts(texts, tmp_path):
     assert answer["outputs"][0]["data"] == [True]
 
 
-def test_labels_and_what_was_wrong(iris, tmp_path):
+def test_labels_and_errors(iris, tmp_path):
     good, bad = request(ROWS[0], "predict", id="mine"), request(ROWS[1], "label")
     first, second = infer(iris, tmp_path, [good, bad])
     assert first["id"] == "mine"

@@ -82,7 +82,7 @@ def test_classes_of_a_script_are_found_in_every_format(
     assert not list(tmp_path.rglob("ran"))
 
 
-def test_a_bundle_tells_of_its_code_and_nothing_of_this_machine(
+def test_bundle_describes_its_code_without_paths_of_this_machine(
     folder: Path, tmp_path: Path
 ) -> None:
     spec = inspect(folder / "model.pkl")

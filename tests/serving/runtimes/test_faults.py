@@ -69,7 +69,7 @@ def test_every_fault_is_covered():
 
 
 @pytest.mark.parametrize("value", SAID)
-def test_what_is_not_one_answer_for_each_row_is_a_500(faulty, caplog, value):
+def test_wrong_number_of_answers_is_a_500(faulty, caplog, value):
     caplog.set_level(logging.ERROR, "modelpack.serving")
     expected = f"The model's predict returned {SAID[value]}. The model is at fault."
     answer = post(faulty, [[value]])

@@ -123,7 +123,7 @@ def test_a_chain_has_no_method_that_its_last_member_lacks(tmp_path):
 
 
 @pytest.mark.parametrize("path", [("model",), (2,), (0, "x"), (0, 0, 0)])
-def test_a_member_that_is_not_there_is_told(tmp_path, path):
+def test_missing_member_is_reported(tmp_path, path):
     (tmp_path / "saved").write_bytes(pickle.dumps(([1],)))
     spec = spec_of([tmp_path / "saved"], (Member(0, path),), DICTS)
     with pytest.raises(StartupError, match="contains nothing at"):
@@ -167,7 +167,7 @@ def seen(tmp_path_factory):
         ([{"city": "nan", "age": 2**60}], [{"city": "nan", "age": 2**60}]),
     ],
 )
-def test_a_dict_has_what_is_there_in_the_type_of_its_input(seen, rows, taken):
+def test_dict_contains_present_values_in_the_type_of_their_input(seen, rows, taken):
     decoder = seen.decoder(rows)
     for decoded in (decoder.decode(rows), decoder.explain(rows)):
         assert seen.predict_decoded(decoded).predictions.tolist() == [repr(row) for row in taken]
@@ -176,14 +176,14 @@ def test_a_dict_has_what_is_there_in_the_type_of_its_input(seen, rows, taken):
 @pytest.mark.parametrize(
     ("row", "column"), [({"city": 3}, "city"), ({"age": 1.5}, "age"), ({"town": "x"}, "town")]
 )
-def test_a_wrong_value_of_a_dict_is_told(seen, row, column):
+def test_wrong_value_of_a_dict_is_reported(seen, row, column):
     response = answer(seen, [row])
     assert response["status"] == 422
     assert response["errors"][0]["column"] == column
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
-def test_the_row_that_the_model_refuses_is_told(tmp_path, pair):
+def test_row_that_the_model_refuses_is_reported(tmp_path, pair):
     """Trees hold numbers of 32 bits."""
     response = answer(one_file(pair, tmp_path), [*PEOPLE, {"height": 1e300}])
     assert response["status"] == 422
@@ -198,7 +198,7 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_fr
     nullable=st.sets(st.sampled_from("abc")),
     rows=st.lists(st.dictionaries(st.sampled_from("abcd"), VALUES) | st.lists(VALUES), min_size=1),
 )
-def test_dicts_that_are_plainly_right_are_right_value_by_value(fields, nullable, rows):
+def test_dicts_accepted_by_the_fast_path_are_valid_one_by_one(fields, nullable, rows):
     fields = {field.name: replace(field, nullable=field.name in nullable) for field in fields}
     decoder = DictDecoder(list(fields.values()), 10**6)
     body = json.dumps(rows).encode()

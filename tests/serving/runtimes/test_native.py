@@ -48,7 +48,7 @@ def test_workers_that_were_forked_answer_all_at_once(tmp_path, path, instances, 
 @pytest.mark.parametrize(
     ("path", "instances", "predictions"), NATIVE_MODELS.values(), ids=NATIVE_MODELS
 )
-def test_rows_that_do_not_fit_are_told(tmp_path, path, instances, predictions):
+def test_mismatched_rows_are_reported(tmp_path, path, instances, predictions):
     service = load_service(path, tmp_path)
     names = [field.name for field in service.manifest.inputs]
     first = instances[0]

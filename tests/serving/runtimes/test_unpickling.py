@@ -74,7 +74,7 @@ def model():
 
 
 @pytest.mark.parametrize(("library", "how"), WAYS)
-def test_a_model_loads_however_it_was_saved(tmp_path, model, library, how):
+def test_model_loads_from_every_format(tmp_path, model, library, how):
     save(model, tmp_path / "saved", library, how)
     loaded = load(tmp_path, spec_of(tmp_path / "saved"))
     rows = serving_models.people()
@@ -159,7 +159,7 @@ def test_no_opcode_leads_past_the_list(tmp_path, monkeypatch, data):
     assert not (tmp_path / "made").exists()
 
 
-def test_hostile_names_are_told_on_one_printable_line(tmp_path):
+def test_hostile_names_are_printed_on_one_line(tmp_path):
     module, name = b"\x1b[31mos", b"\xe2\x80\xae" * 500
     (tmp_path / "saved").write_bytes(b"c" + module + b"\n" + name + b"\n.")
     spec = spec_of(tmp_path / "saved")
@@ -197,7 +197,7 @@ def test_a_file_is_hashed_in_blocks_to_its_end(tmp_path, monkeypatch):
         load(tmp_path, spec)
 
 
-def test_nothing_of_a_file_is_read_as_a_model_before_its_digest_is_known(tmp_path, monkeypatch):
+def test_digest_is_checked_before_a_file_is_parsed(tmp_path, monkeypatch):
     saved = tmp_path / "saved"
     joblib.dump(serving_models.iris().model, saved)
     spec = spec_of(saved)
@@ -210,7 +210,7 @@ def test_nothing_of_a_file_is_read_as_a_model_before_its_digest_is_known(tmp_pat
     assert done == ["hashed", "loaded"]
 
 
-def test_modules_that_are_no_more_are_left_to_loading(tmp_path):
+def test_missing_modules_are_ignored_before_loading(tmp_path):
     """As those of Python 2 are, which the unpickler translates."""
     saved = tmp_path / "saved"
     saved.write_bytes(b"c__builtin__\nset\n(]tR.")
@@ -285,7 +285,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("version", ["3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
-def test_every_python_asks_by_the_names_of_the_file(tmp_path, version):
+def test_every_python_looks_up_the_names_of_the_file(tmp_path, version):
     """With the standard library alone; protocols below 3 hold the names of Python 2."""
     python = find(version)
     if python is None:

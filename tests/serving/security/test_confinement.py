@@ -102,7 +102,7 @@ def test_the_filter_decides_alike_on_each_processor(machine: str) -> None:
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_what_listens_connects_to_nobody(machine: str) -> None:
+def test_listening_process_cannot_connect(machine: str) -> None:
     column = confinement.MACHINES[machine][1]
     socket, connect = confinement.SOCKET[column], confinement.CONNECT[column]
 
@@ -123,7 +123,7 @@ def test_what_listens_connects_to_nobody(machine: str) -> None:
     assert listening(confinement.REFUSED["execve"][column]) == DENIED
 
 
-def test_a_processor_that_is_not_known_gives_no_filter_and_says_so(
+def test_unknown_processor_has_no_filter_and_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(confinement.platform, "machine", lambda: "riscv64")
@@ -131,7 +131,7 @@ def test_a_processor_that_is_not_known_gives_no_filter_and_says_so(
         confinement.install(network="none", processes=False)
 
 
-def test_a_kernel_that_refuses_is_told_and_what_can_be_had_is_taken(
+def test_kernel_refusal_is_logged_and_remaining_measures_apply(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entered = []
@@ -179,7 +179,7 @@ def tried(folder: Path, **options: object) -> dict[str, object]:
     return facts
 
 
-def test_a_process_speaks_to_nobody_runs_nothing_and_writes_to_its_own_places_only(
+def test_confined_process_cannot_connect_execute_or_write_elsewhere(
     tmp_path: Path,
 ) -> None:
     facts = tried(tmp_path)
@@ -189,7 +189,7 @@ def test_a_process_speaks_to_nobody_runs_nothing_and_writes_to_its_own_places_on
     assert facts["null"] is facts["temporary"] is None
 
 
-def test_what_a_process_is_to_do_it_still_may(tmp_path: Path) -> None:
+def test_confined_process_can_do_its_work(tmp_path: Path) -> None:
     facts = tried(tmp_path, network="all", processes=True, writable=[str(tmp_path)])
     assert facts["internet"] is facts["folder"] is facts["link"] is None
     assert facts["exec"] == "Operation not permitted"
@@ -222,7 +222,7 @@ def test_gunicorn_still_writes_its_files(tmp_path: Path) -> None:
         assert server.request("GET", "/readyz")[0].status == 200
 
 
-def test_the_wall_can_be_switched_off(tmp_path: Path) -> None:
+def test_confinement_can_be_disabled(tmp_path: Path) -> None:
     bundle = render_bundle(serving_models.hostile(), tmp_path, "pickle")
     with serve(bundle.directory, MODELPACK_CONFINE="0", WEB_CONCURRENCY="1") as server:
         answer = server.request("POST", "/predict", [[1.0]])[1]

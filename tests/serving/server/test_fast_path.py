@@ -183,7 +183,7 @@ def test_request_id_of_the_client_is_returned(desk):
     }.items(),
     ids=lambda case: case[0] if isinstance(case, tuple) else None,
 )
-def test_what_is_not_plain_is_left_to_flask(desk, raw):
+def test_unusual_requests_are_left_to_flask(desk, raw):
     name, data = raw
     for _ in range(2):  # what was found is kept
         plain = desk.match(data, environ)
@@ -200,7 +200,7 @@ def test_long_heads_are_left_to_flask(desk):
         assert (len(raw), desk.match(raw, environ) is not None) == (size, is_fast)
 
 
-def test_a_head_that_was_seen_does_not_let_a_wrong_one_pass(desk):
+def test_cached_head_does_not_accept_a_wrong_one(desk):
     assert desk.match(head("/predict", 10), environ) is not None
     twice = head("/predict", 10).replace(b"\r\n\r\n", b"\r\nContent-Length: 10\r\n\r\n")
     assert desk.match(twice, environ) is None
@@ -275,17 +275,17 @@ def own_view(app):
 
 
 @pytest.mark.parametrize("change", [own_hook, own_answer_hook, own_middleware, own_view])
-def test_an_application_that_its_author_changed_is_flasks(app, change):
+def test_changed_application_is_left_to_flask(app, change):
     change(app)
     assert fast_path.FastPath.for_app(app) is None
 
 
-def test_a_route_of_the_authors_changes_nothing(app):
+def test_additional_route_keeps_the_fast_path(app):
     app.add_url_rule("/mine", view_func=lambda: "mine")
     assert fast_path.FastPath.for_app(app) is not None
 
 
-def test_other_applications_have_no_desk():
+def test_other_applications_have_no_fast_path():
     assert fast_path.FastPath.for_app(lambda environ, start: []) is None
 
 
@@ -332,19 +332,19 @@ def batch_results(runner, *matrices):
     return [r and r["predict"].tolist() for r in batch.results]
 
 
-def test_single_rows_are_asked_for_in_one_call():
+def test_single_rows_are_predicted_in_one_call():
     spy = Spy()
     assert batch_results(spy, [[1]], [[2]], [[3]]) == [[2.0], [4.0], [6.0]]
     assert spy.calls == [("each", 3)]
 
 
-def test_a_request_of_several_rows_is_asked_for_by_itself():
+def test_request_of_several_rows_is_predicted_separately():
     spy = Spy()
     assert batch_results(spy, [[1]], [[2], [3]], [[4]]) == [[2.0], [4.0, 6.0], [8.0]]
     assert sorted(spy.calls) == [("each", 2), ("together", 2)]
 
 
-def test_a_model_that_does_not_merge_is_asked_one_by_one():
+def test_requests_are_predicted_one_by_one_without_batching():
     spy = Spy()
     spy.can_batch = False
     assert batch_results(spy, [[1]], [[2]]) == [[2.0], [4.0]]
@@ -352,7 +352,7 @@ def test_a_model_that_does_not_merge_is_asked_one_by_one():
 
 
 @pytest.mark.parametrize("error", [ValueError, FallbackRequiredError, RuntimeError])
-def test_what_fails_is_halved_until_only_the_bad_one_fails(error):
+def test_failing_batch_is_halved_until_only_the_bad_row_fails(error):
     spy = Spy(error)
     rows = [[[float(n)]] for n in range(1, 17)]
     rows[5] = [[-1.0]]
@@ -410,7 +410,7 @@ def taken(merges, *waiting):
     ],
     ids=["merged", "not merged", "not plain between", "not plain first", "large", "large first"],
 )
-def test_which_waiting_requests_are_taken_along(merges, waiting, expected):
+def test_waiting_requests_are_added_to_a_batch(merges, waiting, expected):
     assert taken(merges, *waiting) == expected
 
 
@@ -425,12 +425,12 @@ def load_service(trained, folder: Path, format_="joblib") -> Service:
     return Service.load(render_bundle(trained, folder, format_).directory)
 
 
-def test_neighbours_are_asked_together_as_they_are_alone(tmp_path):
+def test_neighbours_model_predicts_a_batch_like_single_rows(tmp_path):
     service = load_service(regressor(KNeighborsRegressor(3)), tmp_path)
     assert (service.runner.kind, service.runner.can_batch) == ("estimator", True)
 
 
-def test_a_model_that_looks_at_all_rows_is_asked_alone(tmp_path):
+def test_model_that_depends_on_all_rows_is_not_batched(tmp_path):
     looking = FunctionTransformer(np.cumsum, kw_args={"axis": 0})
     service = load_service(regressor(make_pipeline(looking, KNeighborsRegressor(3))), tmp_path)
     assert not service.runner.can_batch
@@ -442,7 +442,7 @@ def test_requests_to_user_code_are_not_batched(tmp_path):
     assert not load_service(trained, tmp_path, "pickle").runner.can_batch
 
 
-def test_requests_that_wait_are_answered_by_one_call_of_the_model(tmp_path):
+def test_waiting_requests_are_answered_by_one_model_call(tmp_path):
     """Of a model without a plan, which takes some 20 ms a call, in one worker."""
     rows = np.random.default_rng(0).normal(size=(60_000, 10))
     slow = KNeighborsRegressor(3, algorithm="brute").fit(rows, rows[:, 0])
@@ -480,7 +480,7 @@ def metric(server, name: str) -> float:
     return float(re.search(rf"(?m)^{name} (\S+)$", text)[1])
 
 
-def test_signature_describes_what_predicts(service, tmp_path):
+def test_signature_describes_the_prediction_path(service, tmp_path):
     reason = "same bits as the estimator on 86 rows"
     assert runner_facts(service) == {"kind": "plan", "reason": reason, "merges": True}
     neighbours = load_service(regressor(KNeighborsRegressor(3)), tmp_path)
@@ -488,14 +488,14 @@ def test_signature_describes_what_predicts(service, tmp_path):
     assert runner_facts(neighbours) == {"kind": "estimator", "reason": reason, "merges": True}
 
 
-def test_plans_can_be_left_out(tmp_path, monkeypatch):
+def test_plans_can_be_disabled(tmp_path, monkeypatch):
     monkeypatch.setenv("MODELPACK_PLANS", "0")
     service = load_service(serving_models.iris(), tmp_path)
     assert runner_facts(service)["kind"] == "estimator"
     assert runner_facts(service)["reason"] == "no plan was requested"
 
 
-def test_a_switch_that_is_none_is_refused(tmp_path, monkeypatch):
+def test_invalid_switch_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("MODELPACK_PLANS", "maybe")
     with pytest.raises(StartupError, match="MODELPACK_PLANS is 'maybe', neither 0 nor 1"):
         load_service(serving_models.iris(), tmp_path)

@@ -39,7 +39,7 @@ def stubborn(tmp_path):
         yield server
 
 
-def test_it_predicts_and_is_ready(iris):
+def test_service_predicts_and_is_ready(iris):
     assert iris.request("GET", "/readyz")[1] == {"status": "ready"}
     response, answer = iris.request("POST", "/predict", [[5.1, 3.5, 1.4, 0.2]])
     assert (response.status, answer) == (200, {"predictions": ["setosa"]})
@@ -121,7 +121,7 @@ def test_raw_requests_of_all_sorts(iris, request_, statuses):
     assert b"Traceback" not in answer
 
 
-def test_the_log_is_one_json_line_a_request_without_what_the_client_wrote(iris):
+def test_log_has_one_json_line_per_request_without_client_text(iris):
     iris.request("POST", "/predict?secret=1", [[1, 2, 3, "hush"]], **{"X-Request-Id": "mine"})
     iris.request("GET", "/private-path", **{"X-Request-Id": "lost"})
     time.sleep(0.2)
@@ -227,7 +227,7 @@ def test_a_changed_model_file_is_not_loaded(tmp_path):
     assert "the model file is not the one that was packaged" in startup_error(bundle.directory)
 
 
-def test_a_setting_that_is_no_number_ends_the_start(tmp_path):
+def test_invalid_number_in_a_setting_prevents_the_start(tmp_path):
     bundle = render_bundle(serving_models.iris(), tmp_path)
     assert "MAX_ROWS is 'many'" in startup_error(bundle.directory, MODELPACK_MAX_ROWS="many")
     assert "PORT is '8080:1'" in startup_error(bundle.directory, PORT="8080:1")
@@ -248,7 +248,7 @@ def confined(server: Server) -> set[tuple[str, str]]:
     ("environ", "expected"),
     [({}, {("1", "2")}), ({"MODELPACK_CONFINE": "0"}, {("0", "0")})],
 )
-def test_workers_give_up_what_they_do_not_need(iris, tmp_path, environ, expected):
+def test_workers_are_confined(iris, tmp_path, environ, expected):
     with serve(iris.log_path.parent / "bundle", **environ) as server:
         assert server.request("GET", "/readyz")[0].status == 200
         if confined_here() == ("0", "0"):  # else the tests are confined themselves

@@ -45,7 +45,7 @@ def test_counts(labelled, kind):
     check_sparse(model, 12, PROBABLE)
 
 
-def test_of_nothing(labelled):
+def test_counts_of_zero(labelled):
     """All that there is are the priors, and some may be equal."""
     rows, _ = labelled
     model = MultinomialNB().fit(np.abs(rows), np.arange(len(rows)) % 3)
@@ -65,7 +65,7 @@ def test_bernoulli(labelled, threshold):
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("kind", [GaussianNB, MultinomialNB, ComplementNB, BernoulliNB])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_the_estimator_refuses_is_left_to_it(labelled, kind, value):
+def test_rows_that_the_estimator_refuses_have_no_plan_result(labelled, kind, value):
     rows, classes = labelled
     plan = compile_plan(kind().fit(np.abs(rows), classes))
     for count in (1, 3, 70):

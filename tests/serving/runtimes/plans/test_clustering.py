@@ -61,7 +61,7 @@ def test_between_two_centres_the_estimator_decides():
 
 @pytest.mark.parametrize("clusters", [1, 3])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_the_estimator_refuses_is_left_to_it(clusters, value):
+def test_rows_that_the_estimator_refuses_have_no_plan_result(clusters, value):
     """Even where a centre is zero, or the only one."""
     model = KMeans(n_clusters=clusters, n_init=1, random_state=0)
     model.fit(np.repeat([[0.0, 0.0], [0.0, 7.0], [0.0, 9.0]], 4, axis=0))

@@ -148,7 +148,7 @@ def test_positive_numbers(positive, labelled):
 
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
-def test_what_a_model_refuses_is_doubted(name, labelled):
+def test_rows_that_a_model_refuses_fall_back(name, labelled):
     """What no sum shows any more, because a step cut it off, is doubted by that step."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -554,7 +554,7 @@ def test_sums_and_functions_of_rows_that_come_as_columns(step):
     compare(plan.row_by_row["predict_proba"](rows), alone, "proba of each")
 
 
-def test_what_was_never_missing_is_unknown():
+def test_unseen_missing_values_have_no_plan_result():
     generated = columns(100, missing=0)
     table = frame(generated)[["city", "ratio"]].round(-3)
     for encoder in (

@@ -40,7 +40,7 @@ def test_singular_values():
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("model", [PCA(2), TruncatedSVD(2)])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_the_estimator_refuses_is_left_to_it(model, value):
+def test_rows_that_the_estimator_refuses_have_no_plan_result(model, value):
     plan = compile_plan(model.fit(ROWS))
     for count in (1, 3, 70):
         rows = np.ones((count, 12))

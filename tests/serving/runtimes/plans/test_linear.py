@@ -208,7 +208,7 @@ def test_sparse_rows(labelled):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_the_estimator_refuses_is_left_to_it(labelled, value):
+def test_rows_that_the_estimator_refuses_have_no_plan_result(labelled, value):
     plan = compile_plan(LogisticRegression(max_iter=50).fit(*labelled))
     for count in (1, 3, 70):
         rows = np.ones((count, 12))

@@ -42,7 +42,7 @@ def test_sparse_rows(labelled):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_the_estimator_refuses_is_left_to_it(labelled, activation, value):
+def test_rows_that_the_estimator_refuses_have_no_plan_result(labelled, activation, value):
     """Even if a layer's function makes finite numbers of it."""
     plan = compile_plan(MLPClassifier(5, activation=activation, max_iter=5).fit(*labelled))
     for count in (1, 3, 70):

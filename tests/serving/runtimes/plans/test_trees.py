@@ -165,7 +165,7 @@ def test_exponential_loss():
 
 
 @titled([*CLASSIFIERS, *BOOSTED[:2], BOOSTED[3]])
-def test_what_the_estimator_refuses_is_left_to_it(model):
+def test_rows_that_the_estimator_refuses_have_no_plan_result(model):
     model.fit(*make_classification(200, WIDTH, random_state=0))
     predict = compile_plan(model).batch["predict"]
     huge, endless = random_rows(WIDTH, 5), random_rows(WIDTH, 5)
@@ -218,7 +218,7 @@ def test_histograms_too_large_to_be_copied(monkeypatch):
         compile_plan(model)
 
 
-def test_what_has_no_plan():
+def test_estimators_without_a_plan():
     rows, classes = make_classification(200, WIDTH, random_state=0)
     whole = np.column_stack([np.arange(len(rows)) % 5, rows])
     for model, target in (
@@ -232,7 +232,7 @@ def test_what_has_no_plan():
 
 
 @titled([CLASSIFIERS[0], CLASSIFIERS[2], *BOOSTED[1:], *REGRESSORS[2::2]])
-def test_of_frames(model):
+def test_trees_on_frames(model):
     """Their columns may come as a list, of integers too."""
     rows, values = make_classification(200, 3, n_informative=3, n_redundant=0, random_state=0)
     columns = [np.arange(200) % 7, rows[:, 1], rows[:, 2] > 0]
@@ -244,7 +244,7 @@ def test_of_frames(model):
         assert falls_back(function, [columns[0].astype(object), *columns[1:]])
 
 
-def test_the_model_stays_as_it_is(labelled):
+def test_model_is_not_changed(labelled):
     rows, classes, weights = labelled
     for model in (CLASSIFIERS[2], *BOOSTED):
         model.fit(rows, classes, sample_weight=weights)

@@ -187,7 +187,7 @@ def test_texts_are_of_the_vocabulary(monkeypatch):
         try_plan(model, "text", [Field("text", "string")])
 
 
-def test_nothing_is_known(numeric):
+def test_trial_without_known_inputs(numeric):
     with pytest.raises(UnplannedError, match="no example row is known"):
         try_plan(numeric, "array", [Field(f"x{index}", "number") for index in range(6)])
 
