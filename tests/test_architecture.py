@@ -158,7 +158,7 @@ def test_files_and_folders_that_the_document_names_exist() -> None:
 
 
 @pytest.mark.parametrize(("part", "libraries"), [("serving", IN_THE_IMAGE), ("assembly", set())])
-def test_part_in_the_image_imports_only_what_is_there(part: str, libraries: set[str]) -> None:
+def test_part_in_the_image_imports_only_available_libraries(part: str, libraries: set[str]) -> None:
     tops = {
         module.split(".")[0]
         for key, path in FILES.items()

@@ -65,7 +65,7 @@ BLOCKS = [
 @pytest.mark.engine
 @pytest.mark.slow
 @pytest.mark.parametrize(("document", "block"), BLOCKS)
-def test_a_console_block_shows_what_happens(document: Path, block: str) -> None:
+def test_console_block_shows_the_actual_output(document: Path, block: str) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for command, expected in commands(block):
         done = subprocess.run(

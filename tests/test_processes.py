@@ -59,13 +59,13 @@ def test_an_interrupt_ends_the_children_of_a_command(tmp_path: Path) -> None:
     assert gone(Path("/proc") / path.read_text().strip())
 
 
-def test_the_end_of_the_body_calls_it_off(tmp_path: Path) -> None:
+def test_end_of_the_body_cancels_the_cleanup(tmp_path: Path) -> None:
     with processes.run_on_exit("rm", "-rf", str(tmp_path)):
         pass
     assert not gone(tmp_path, seconds=0.3)
 
 
-def test_an_exception_calls_it_off_too(tmp_path: Path) -> None:
+def test_exception_cancels_the_cleanup(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mine"), processes.run_on_exit("rm", "-rf", str(tmp_path)):
         raise ValueError("mine")
     assert not gone(tmp_path, seconds=0.3)

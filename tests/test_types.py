@@ -63,7 +63,7 @@ def test_a_finding_names_its_global_as_the_contract_does() -> None:
     assert "global_" not in finding
 
 
-def test_a_report_says_whether_it_passed() -> None:
+def test_report_records_whether_it_passed() -> None:
     failed = SmokeReport("svc:1", "docker", (*REPORT.checks, Check("user", False, 0, "root")))
     assert to_json(REPORT)["passed"] is True
     assert to_json(failed)["passed"] is False

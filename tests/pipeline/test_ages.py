@@ -36,7 +36,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("make_ages")
 
 
-def test_the_nine_releases_and_all_kinds_are_there(script: ModuleType) -> None:
+def test_fixtures_contain_nine_releases_and_all_kinds(script: ModuleType) -> None:
     assert tuple(NINE) == script.NINE
     assert set(NINE.values()) <= set(script.FILES)
     kinds = {name.partition(".")[0] for name in script.FILES}
@@ -57,7 +57,7 @@ def test_a_model_of_a_release_answers_as_at_saving(name: str, script: ModuleType
     assert f"scikit-learn {name}." in result.chosen
 
 
-def test_an_answer_that_differs_in_the_last_bit_is_told(
+def test_difference_in_the_last_bit_is_reported(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = {"instances": [[1.0]], "predictions": [0.1], "probabilities": None}

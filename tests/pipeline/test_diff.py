@@ -95,11 +95,11 @@ def difference() -> Difference:
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_table_is_as_it_was_agreed_to_be(width: int) -> None:
+def test_table_equals_the_golden_file(width: int) -> None:
     golden(f"{width}.txt", shown(difference(), width=width))
 
 
-def test_the_comment_of_a_pull_request_is_as_it_was_agreed_to_be() -> None:
+def test_pull_request_comment_equals_the_golden_file() -> None:
     golden("comment.md", diff_view.markdown_text(difference()))
 
 
@@ -168,7 +168,7 @@ def test_hostile_text_is_no_markup_of_a_comment() -> None:
     ("fail_on", "fails"),
     [("any", True), ("breaking", True), ("predictions", True), ("never", False)],
 )
-def test_what_fails_is_what_was_asked_for(fail_on: str, fails: bool) -> None:
+def test_requested_differences_fail(fail_on: str, fails: bool) -> None:
     if not fails:
         require_no_difference(difference(), fail_on)
         return
@@ -176,7 +176,7 @@ def test_what_fails_is_what_was_asked_for(fail_on: str, fails: bool) -> None:
         require_no_difference(difference(), fail_on)
 
 
-def test_what_was_not_asked_for_does_not_fail() -> None:
+def test_other_differences_do_not_fail() -> None:
     old, _ = sides()
     moved = replace(old, environment=replace(ENVIRONMENT, python="3.12"))
     same = predictions.compare(queried_rows(1), model_answers([1]), model_answers([1]))
@@ -187,7 +187,7 @@ def test_what_was_not_asked_for_does_not_fail() -> None:
         require_no_difference(found, "any")
 
 
-def test_predictions_that_were_not_compared_are_not_the_same() -> None:
+def test_uncompared_predictions_are_not_reported_as_the_same() -> None:
     old, _ = sides()
     found = compare(old, old, predictions.not_compared(["nobody asked"]))
     require_no_difference(found, "any")
@@ -220,7 +220,7 @@ def trained(folder: Path, *, rows: slice = slice(None), **columns: str) -> Path:
     return folder / "model.joblib"
 
 
-def test_a_model_file_is_compared_by_what_it_tells(tmp_path: Path) -> None:
+def test_model_files_are_compared_by_their_facts(tmp_path: Path) -> None:
     done = diff(IRIS, SVC, "--json")
     found = json.loads(done.stdout)
     assert done.returncode == DIFFERENT
@@ -239,7 +239,7 @@ def test_the_same_file_does_not_differ(tmp_path: Path) -> None:
     assert (tmp_path / "comment.md").read_text().startswith("### ")
 
 
-def test_recorded_answers_are_compared_without_asking_anybody(tmp_path: Path) -> None:
+def test_recorded_answers_are_compared_without_running_a_model(tmp_path: Path) -> None:
     """Both models were recorded with the same rows where they were trained."""
     old, new = trained(tmp_path / "old"), trained(tmp_path / "new", rows=slice(0, 100))
     done = diff(old, new, "--json", "--fail-on", "never")
@@ -263,7 +263,7 @@ def test_recorded_answers_are_compared_without_asking_anybody(tmp_path: Path) ->
     ],
     ids=str,
 )
-def test_what_makes_no_sense_gets_its_exit_code(
+def test_invalid_arguments_have_their_exit_code(
     arguments: tuple[str, ...], code: set[int], message: str
 ) -> None:
     done = diff(*arguments)
@@ -396,7 +396,7 @@ def test_a_model_that_does_not_load_breaks_callers(images: Path) -> None:
 
 
 @pytest.mark.engine
-def test_an_image_that_modelpack_did_not_make_is_told_so(base: BaseImage) -> None:
+def test_foreign_image_is_reported(base: BaseImage) -> None:
     done = diff(base.reference, base.reference, "--engine", "docker")
     assert done.returncode == 2
     assert "was not created by modelpack" in done.stderr

@@ -49,20 +49,22 @@ def target(request: pytest.FixtureRequest) -> str | Path:
     return request.getfixturevalue(request.param)
 
 
-def test_it_passes_the_smoke_test(target: str | Path) -> None:
+def test_earlier_artifact_passes_the_smoke_test(target: str | Path) -> None:
     report = json.loads(modelpack("smoke", target, "--json").stdout)
     statuses = {check["name"]: check["status"] for check in report["checks"]}
     assert statuses["parity"] == statuses["shutdown"] == "passed", report
     assert "failed" not in statuses.values(), report
 
 
-def test_it_predicts(target: str | Path, tmp_path: Path) -> None:
+def test_earlier_artifact_predicts(target: str | Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text(ROWS)
     done = modelpack("predict", target, tmp_path / "rows.csv", "--quiet")
     assert (done.returncode, done.stdout) == (0, "prediction\nsetosa\nversicolor\n"), done.stderr
 
 
-def test_it_is_compared_with_a_bundle_of_today(target: str | Path, tmp_path: Path) -> None:
+def test_earlier_artifact_is_compared_with_a_current_bundle(
+    target: str | Path, tmp_path: Path
+) -> None:
     modelpack("bundle", MODEL, "-o", tmp_path / "now", "--python", "3.13")
     report = json.loads(modelpack("diff", target, tmp_path / "now", "--json").stdout)
     assert report["signature"]["verdict"] == report["predictions"]["verdict"] == "same", report

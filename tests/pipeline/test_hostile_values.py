@@ -97,7 +97,7 @@ def is_ready(url: str) -> bool:
         return False
 
 
-def test_the_image_follows_every_rule_and_nothing_was_run(run, image):
+def test_image_follows_every_rule_and_no_injected_command_ran(run, image):
     with run.engine.images.open_image(image.id) as contents:
         rulings = hardening.scan(contents)
         files = filesystem.merge_layers(
@@ -107,20 +107,20 @@ def test_the_image_follows_every_rule_and_nothing_was_run(run, image):
     assert [path for path in files if "owned" in path] == []
 
 
-def test_labels_are_the_words_on_one_line(image):
+def test_labels_contain_the_hostile_text_on_one_line(image):
     line = templates.line(LONG)
     for name in ("dev.modelpack.estimator", "dev.modelpack.framework"):
         assert image.labels[name].replace("\\x5c", "\\") == f"{line[:253]}..."
     assert all(value.isprintable() and len(value) < 300 for value in image.labels.values())
 
 
-def test_the_service_is_judged_as_any_other(run, image, bundle):
+def test_service_with_hostile_names_passes_the_smoke_test(run, image, bundle):
     report = run.smoke(image.id, *run.reference(bundle.model))
     assert [check for check in report.checks if not check.passed] == []
     assert report.parity.passed
 
 
-def test_answers_are_json_and_hold_the_names(service):
+def test_responses_are_json_with_the_names(service):
     row = dict.fromkeys(NAMES, 0.5)
     answer = requests.post(f"{service.url}/predict", json={"instances": [row]}, timeout=30)
     assert answer.json()["predictions"][0] in CLASSES
@@ -153,13 +153,13 @@ def tags(url: str) -> list[str]:
     return parser.seen
 
 
-def test_the_page_has_no_tag_of_theirs(service):
+def test_page_contains_no_injected_tag(service):
     seen = tags(f"{service.url}/")
     assert not [tag for tag in seen if tag.startswith(("img", "marquee")) or "onerror" in tag]
     assert sum(tag.startswith("script") for tag in seen) <= 2
 
 
-def test_metrics_are_metrics_and_lines_of_the_log_are_lines(service):
+def test_hostile_text_adds_no_metric_and_no_log_line(service):
     metrics = requests.get(f"{service.url}/metrics", timeout=30).text
     assert list(text_string_to_metric_families(metrics))
     assert not re.search(r"^(RUN|FROM|USER) ", metrics, re.MULTILINE)

@@ -62,7 +62,7 @@ def packaging(tmp: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("stage", STAGES)
-def test_killed_after_a_stage_nothing_is_left(
+def test_kill_after_any_stage_leaves_nothing(
     stage: str, number: signal.Signals, tmp_path: Path
 ) -> None:
     """Killed as soon as the stage is done, so in the middle of the next one."""
@@ -97,7 +97,7 @@ def test_an_interrupt_waits_for_the_container_that_is_being_created() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_is_held_back_comes_after_the_block(number: signal.Signals) -> None:
+def test_deferred_interrupt_is_raised_after_the_block(number: signal.Signals) -> None:
     def interrupt(number: int, _: object) -> None:
         raise KeyboardInterrupt(number)
 
@@ -152,7 +152,7 @@ class SlowRunner:
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), SmokeFailedError("It ended at once.")])
-def test_the_sandbox_works_beside_the_service_and_ends_with_it(
+def test_sandbox_runs_next_to_the_service_and_ends_with_it(
     end: BaseException, tmp_path: Path
 ) -> None:
     run = Pipeline(Options())

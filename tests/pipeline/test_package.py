@@ -66,7 +66,7 @@ def test_a_file_of_another_version_answers_as_documented(
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: f"{path.parent.name}-{path.suffix[1:]}")
-def test_every_sample_gives_the_response_that_it_must(
+def test_every_sample_model_returns_the_expected_response(
     model: Path, client: docker.DockerClient, tmp_path: Path
 ) -> None:
     packaged = package(model, "-t", f"modelpack-test/{model.parent.name}:1", cwd=tmp_path)
@@ -75,7 +75,7 @@ def test_every_sample_gives_the_response_that_it_must(
     assert answer == json.loads((model.parent / "response.json").read_text())
 
 
-def test_a_retrained_model_of_the_same_size_is_the_one_in_the_image(
+def test_retrained_model_of_the_same_size_replaces_the_old_one(
     client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """And it changes one layer: nothing else of the image is pushed again."""
@@ -266,7 +266,7 @@ def test_a_bundle_builds_with_plain_docker(client: docker.DockerClient, tmp_path
         assert predict(url, {"instances": [[6.8, 2.8, 4.8, 1.4]]}) == {"predictions": [1]}
 
 
-def test_an_image_that_fails_its_smoke_test_gets_no_name_and_is_not_kept(
+def test_image_that_fails_its_smoke_test_is_not_tagged_and_removed(
     client: docker.DockerClient, tmp_path: Path
 ) -> None:
     """This model loads on a later scikit-learn and fails when used: the oldest trap there is."""

@@ -116,7 +116,9 @@ def test_a_row_that_does_not_fit_is_exit_2_and_leaves_the_file_as_it_was(
     assert (tmp_path / "answers.csv").read_text().splitlines()[-1] == '""'
 
 
-def test_a_bundle_of_before_is_packaged_again(bundle: Path, rows: Path, tmp_path: Path) -> None:
+def test_bundle_of_an_older_version_must_be_packaged_again(
+    bundle: Path, rows: Path, tmp_path: Path
+) -> None:
     old = tmp_path / "old"
     subprocess.run(["cp", "-r", str(bundle), str(old)], check=True)
     (old / "modelpack" / "serving" / "__main__.py").unlink()
@@ -137,7 +139,9 @@ def test_a_bundle_of_before_is_packaged_again(bundle: Path, rows: Path, tmp_path
         ((MODEL.parent, MODEL.parent / "request.json"), 2, "not a bundle"),
     ],
 )  # fmt: skip
-def test_wrong_usage_is_told(arguments: tuple[str | Path, ...], code: int, message: str) -> None:
+def test_wrong_usage_is_reported(
+    arguments: tuple[str | Path, ...], code: int, message: str
+) -> None:
     done = predict(*arguments)
     assert done.returncode == code, done.stderr
     assert message in done.stderr
@@ -149,7 +153,7 @@ def test_an_image_needs_an_engine(rows: Path, tmp_path: Path) -> None:
     assert predict("iris:1", rows, env=environ).returncode == 8
 
 
-def test_a_reader_that_has_seen_enough_is_no_failure(bundle: Path) -> None:
+def test_reader_that_closes_early_is_not_an_error(bundle: Path) -> None:
     pipeline = " ".join(command("predict", bundle, "--quiet"))
     line = f"set -o pipefail; {{ yes 1,2,3,4 || true; }} | {pipeline} | head -n 1"
     done = subprocess.run(["bash", "-c", line], capture_output=True, check=False, text=True)
@@ -283,7 +287,7 @@ def test_image_describes_its_commands(image: str) -> None:
 
 
 @pytest.mark.engine
-def test_a_model_can_be_asked_in_a_container_of_which_nothing_is_left(rows: Path) -> None:
+def test_container_of_a_prediction_is_removed(rows: Path) -> None:
     digest = hashlib.sha256(MODEL.read_bytes()).hexdigest()
     nameless = ["dangling=true", f"label=dev.modelpack.model.sha256={digest}"]
     before = set(image_ids(*nameless))
@@ -303,7 +307,7 @@ def test_an_interrupt_leaves_no_container(
 
 
 @pytest.mark.engine
-def test_what_does_not_fit_or_is_no_image_is_told(image: str, tmp_path: Path) -> None:
+def test_mismatched_rows_and_missing_images_are_reported(image: str, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("1,2,3\n")
     done = predict(image, tmp_path / "rows.csv")
     assert (done.returncode, done.stdout) == (2, "")

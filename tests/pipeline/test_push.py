@@ -122,7 +122,7 @@ def test_an_image_is_pushed_by_the_command(image_name, registry, names):
     assert (again.stdout, again.stderr) == (f"{pushed['reference']}\n", "")
 
 
-def test_progress_tells_of_each_layer(image_name, registry, names):
+def test_progress_contains_each_layer(image_name, registry, names):
     first, again = Log(), Log()
     name = names(registry)
     pushed = push(image_name, name, first)
@@ -150,7 +150,7 @@ def test_a_bar_on_a_terminal(image_name, registry, names):
     assert "\u2501" in done.stdout
 
 
-def test_what_docker_login_left_is_used(image_name, names, tmp_path):
+def test_credentials_of_docker_login_are_used(image_name, names, tmp_path):
     with registries.run_registry_with_passwords(tmp_path) as host:
         name = names(host)
         with pytest.raises(UsageError, match="requires a login") as caught:
@@ -169,7 +169,7 @@ def login(folder, host: str, user: str, password: str) -> None:
     (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
 
 
-def test_podman_pushes_the_very_image(registry, tmp_path):
+def test_podman_pushes_the_identical_image(registry, tmp_path):
     images.require_tool("podman")
     name = f"{registry}/team/it:{secrets.token_hex(6)}"
     files = {"big": secrets.token_bytes(2**20), "app/modelpack.json": b"{}"}
@@ -210,7 +210,7 @@ def test_podman_pushes_to_a_registry_with_login(tmp_path):
         subprocess.run(["podman", "rmi", name], check=True, capture_output=True)
 
 
-def test_what_modelpack_did_not_make_is_refused(registry, names, tmp_path):
+def test_foreign_image_is_refused(registry, names, tmp_path):
     name = names(registry)
     load(tmp_path, name, {"a": b"1"})
     done = modelpack("push", name)
@@ -233,18 +233,18 @@ def in_registry(name: str):
         ("-x", None, "not a valid image reference"),
     ],
 )
-def test_names_that_make_no_sense(reference, other, why):
+def test_invalid_references_are_usage_errors(reference, other, why):
     with pytest.raises(UsageError, match=why):
         push(reference, other)
 
 
-def test_a_name_without_a_registry_is_told_before_anything_is_asked():
+def test_reference_without_a_registry_is_reported_before_any_request():
     with pytest.raises(UsageError, match="iris:1 names no registry") as caught:
         push("iris:1")
     assert caught.value.hint == "modelpack push iris:1 --as REGISTRY/TEAM/iris:1"
 
 
-def test_a_host_that_is_none(image_name, names):
+def test_unknown_host_is_an_error(image_name, names):
     with pytest.raises(UsageError, match="the host does not exist"):
         push(image_name, names("registry.invalid"))
 
@@ -261,7 +261,7 @@ def test_a_process_has_no_images(image_name):
         pipeline_push.push(Pipeline(Options(engine="process")), image_name)
 
 
-def test_an_interrupt_ends_it_at_once(image_name, names):
+def test_interrupt_ends_a_push_at_once(image_name, names):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         name = names(f"127.0.0.1:{silent.getsockname()[1]}")
         command = [sys.executable, "-m", "modelpack", "push", image_name, "--as", name]
@@ -305,7 +305,7 @@ def test_an_interrupt_ends_it_at_once(image_name, names):
         ("Put http://a.test/x?_state=s3cret: EOF", BuildFailedError, "a.test/x", "Try again"),
     ],
 )
-def test_what_the_engine_says_in_the_users_words(engine_message, kind, why, hint):
+def test_errors_of_the_engine_are_explained(engine_message, kind, why, hint):
     problem = transfers.failure("a.test", engine_message)
     assert type(problem) is kind
     assert why in problem.message

@@ -97,7 +97,7 @@ def lock(settings: IndexSettings, *requirements: str, python: str = NEW) -> Envi
 
 @pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize("place", ["--ca-cert", "PIP_CERT", "SSL_CERT_FILE"])
-def test_the_lock_trusts_the_authority_from_wherever_it_is_set(company, monkeypatch, place):
+def test_lock_trusts_the_ca_from_every_setting(company, monkeypatch, place):
     certificate = str(company.right)
     if place != "--ca-cert":
         monkeypatch.setenv(place, certificate)
@@ -112,7 +112,7 @@ def modelpack(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.usefixtures("bare")
-def test_a_wrong_authority_has_its_own_message_and_exit_code(company):
+def test_wrong_ca_has_a_specific_message_and_exit_code(company):
     index = ["--index-url", with_password(company.index.url), "--ca-cert", company.wrong]
     done = modelpack("lock", IRIS / "model.joblib", *index)
     assert done.returncode == 5
@@ -122,7 +122,7 @@ def test_a_wrong_authority_has_its_own_message_and_exit_code(company):
 
 
 @pytest.mark.usefixtures("bare")
-def test_the_lock_goes_through_the_proxy_and_tells_what_it_refuses(company, monkeypatch):
+def test_lock_uses_the_proxy_and_reports_its_refusals(company, monkeypatch):
     with indexes.run_proxy(indexes.Proxy(PASSWORD)) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         lock(company.settings, "private-package")
@@ -150,7 +150,7 @@ def test_the_proxy_of_pip_counts_where_no_variable_names_one(company, tmp_path, 
 
 
 @pytest.mark.usefixtures("bare")
-def test_the_keyring_is_asked_as_pip_and_uv_ask_it(company, tmp_path, monkeypatch):
+def test_keyring_is_queried_as_by_pip_and_uv(company, tmp_path, monkeypatch):
     keyring, url = tmp_path / "keyring", company.index.url
     keyring.write_text(f'#!/bin/sh\n[ "$*" = "get {url} {CANARY}" ] && echo {CANARY}\n')
     keyring.chmod(0o755)
@@ -315,7 +315,7 @@ def cut_off(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_a_network_the_same_bundle_is_made(house, tmp_path):
+def test_bundle_is_the_same_without_a_network(house, tmp_path):
     model, chosen = IRIS / "model.joblib", ["--python", NEW]
     online, offline = tmp_path / "online", tmp_path / "offline"
     assert modelpack("bundle", model, *chosen, "-o", online).returncode == 0
@@ -361,14 +361,14 @@ def test_without_a_network_a_local_process_serves(house, tmp_path, monkeypatch):
         (["--base-image", "modelpack-test/none:1"], 8, "is not available locally", "docker pull"),
     ],
 )
-def test_what_a_wheelhouse_cannot_give_is_told_at_once(house, options, code, message, hint):
+def test_missing_files_of_a_wheelhouse_are_reported_at_once(house, options, code, message, hint):
     done = cut_off("bundle", IRIS / "model.joblib", "--offline", house, "-o", "never", *options)
     assert (done.returncode, message in done.stderr) == (code, True), done.stderr
     assert hint in done.stderr.partition("hint:")[2]
     assert not Path("never").exists()
 
 
-def test_debian_packages_come_out_of_the_wheelhouse(engine, company, index, tmp_path):
+def test_debian_packages_are_installed_from_the_wheelhouse(engine, company, index, tmp_path):
     base = engine.builder.find_base_image([NEW])
     lock = f"# debian\n{company.lock}"
     bundle = engine_bundles.make(
@@ -408,9 +408,7 @@ def base_with_headers(engine) -> Iterator[BaseImage]:
     subprocess.run(["docker", "rmi", built.reference], check=True, capture_output=True)
 
 
-def test_what_has_no_wheel_is_built_and_its_compiler_left_behind(
-    engine, base_with_headers, index, tmp_path
-):
+def test_sdists_are_built_and_the_compiler_is_left_out(engine, base_with_headers, index, tmp_path):
     """One module in C, needed by what the user named, and one in Python."""
     sources = indexes.Index()
     sources.add(indexes.sdist("tiny-compiled", compiled=True))

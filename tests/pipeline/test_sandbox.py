@@ -172,7 +172,7 @@ def _query(engine: Engine, target: str, wish: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_it_can_do_no_harm(query: Callable[[int], dict[str, Any]]) -> None:
+def test_model_in_the_sandbox_can_do_no_harm(query: Callable[[int], dict[str, Any]]) -> None:
     found = query(1)
     assert found["uid"] == 65532
     assert (found["caps"], found["bounding"], found["nnp"], found["seccomp"]) == (0, 0, 1, 2)
@@ -296,7 +296,7 @@ def outer_walls(command: list[str], environ: Mapping[str, str]) -> dict[str, Any
 
 
 @pytest.mark.parametrize("name", ["docker", "podman"])
-def test_the_walls_of_an_engine_stand_by_themselves(
+def test_sandbox_of_an_engine_protects_without_the_service_filter(
     name: str, engine: DockerEngine, podman: DockerEngine, podman_base: BaseImage, tmp_path: Path
 ) -> None:
     """Even what is set for all containers of a user does not get in."""

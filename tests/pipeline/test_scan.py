@@ -100,7 +100,7 @@ def test_an_image_as_it_is_packaged_follows_every_rule(image):
     assert all(ruling["sources"] and not ruling["violations"] for ruling in document["rulings"])
 
 
-def test_whatever_is_put_on_top_is_found(derived):
+def test_violations_in_added_layers_are_found(derived):
     bad = derived("everything", EVERYTHING)
     done = scan(bad, PIP_INDEX_URL=f"https://me:{CANARY}@index.test/simple")
     assert done.returncode == 7, done.stderr
@@ -133,7 +133,7 @@ def test_a_byte_of_the_model_that_was_flipped_is_found_and_not_served(derived, c
         container.remove(force=True)
 
 
-def test_the_engine_tells_what_its_archive_does(engine, image, tmp_path):
+def test_scan_of_the_engine_equals_that_of_the_archive(engine, image, tmp_path):
     archive = tmp_path / "image.tar"
     subprocess.run(["docker", "save", "--output", archive, image], check=True)
     with (
@@ -154,7 +154,7 @@ def test_the_engine_tells_what_its_archive_does(engine, image, tmp_path):
     assert scan(f"docker-archive:{archive}", "--quiet").returncode == 0
 
 
-def test_a_model_that_was_trained_again_does_not_take_the_whole_image(engine, image, monkeypatch):
+def test_scan_of_a_retrained_model_does_not_fetch_the_whole_image(engine, image, monkeypatch):
     """Its layer is the last one; the others have been read before."""
     with engine.images.open_image(image) as opened_image:
         hardening.scan(opened_image)

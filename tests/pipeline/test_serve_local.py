@@ -46,7 +46,7 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     return folder, json.loads(done.stdout), done.stderr
 
 
-def test_it_falls_back_to_a_process_and_says_so(
+def test_package_falls_back_to_a_process_with_a_note(
     packaged: tuple[Path, dict[str, Any], str],
 ) -> None:
     folder, result, stderr = packaged
@@ -66,7 +66,7 @@ def test_a_process_answers_without_waiting_for_acknowledgements() -> None:
         assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_the_bundle_that_was_kept_can_be_judged_again(
+def test_kept_bundle_passes_the_smoke_test_again(
     packaged: tuple[Path, dict[str, Any], str], tmp_path: Path
 ) -> None:
     folder, _, _ = packaged

@@ -97,7 +97,7 @@ def packaged(home, bases, tmp_path_factory):
     return json.loads(done.stdout), folder
 
 
-def test_what_this_machine_runs_is_tested_and_the_other_is_read(packaged):
+def test_native_platform_is_tested_and_the_other_is_checked_statically(packaged):
     result, folder = packaged
     assert [each["platform"] for each in result["platforms"]] == PLATFORMS
     local, other = (each["smoke"] for each in result["platforms"])
@@ -114,7 +114,7 @@ def test_what_this_machine_runs_is_tested_and_the_other_is_read(packaged):
         assert ("MODELPACK_PARITY" in (path / "Dockerfile").read_text()) is claimed
 
 
-def test_it_is_pushed_as_one_and_verified(packaged, keys, registry):
+def test_index_is_pushed_and_verified(packaged, keys, registry):
     name = f"{registry}/team/several:1"
     options = ["--as", name, "--key", keys / "cosign.key", "--json"]
     done = modelpack("push", NAME, *options, COSIGN_PASSWORD=KEY_PASSWORD)
@@ -131,7 +131,7 @@ def test_it_is_pushed_as_one_and_verified(packaged, keys, registry):
     assert {check["verdict"] for check in result["checks"]} == {"holds"}
 
 
-def test_one_that_does_not_hold_keeps_all_from_their_name(packaged, bases):
+def test_failure_on_one_platform_prevents_the_tag(packaged, bases):
     name = "modelpack-test/several:lacking"
     options = ["-t", name, f"--platform={','.join(PLATFORMS)}"]
     done = modelpack("package", MODEL, "--base-image", f"{bases}/lacking", *options)

@@ -94,7 +94,9 @@ TEXTS = {"many lists", "many objects", "a long number", "an odd document"}
 @pytest.mark.parametrize(
     ("option", "file"), [(option, file) for option, (files, _) in READERS.items() for file in files]
 )
-def test_a_reader_refuses_it_at_once(option: str, file: str, odd: str, tmp_path: Path) -> None:
+def test_reader_refuses_special_files_at_once(
+    option: str, file: str, odd: str, tmp_path: Path
+) -> None:
     path = tmp_path / file
     ODD[odd](path)
     error = None
@@ -150,7 +152,7 @@ def package(folder: Path, *options: str | Path) -> subprocess.CompletedProcess[s
         ("--offline", "", "many lists"),
     ],
 )
-def test_the_command_ends_with_one_error(
+def test_command_ends_with_one_error_for_special_files(
     option: str, suffix: str, odd: str, tmp_path: Path
 ) -> None:
     path = tmp_path / f"odd{suffix}"

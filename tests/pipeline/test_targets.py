@@ -127,13 +127,13 @@ def outcome(command: str, target: str, monkeypatch, *, has_image: bool = True) -
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_what_each_command_opens(command, folder, monkeypatch):
+def test_each_command_opens_its_kinds_of_targets(command, folder, monkeypatch):
     monkeypatch.chdir(folder)
     recorded = json.loads(RECORDED.read_text())[command]
     assert {target: outcome(command, target, monkeypatch) for target in TARGETS} == recorded
 
 
-def test_diff_looks_in_the_registry_for_what_no_engine_has(folder, monkeypatch):
+def test_diff_opens_images_in_the_registry_if_the_engine_lacks_them(folder, monkeypatch):
     monkeypatch.chdir(folder)
     recorded = json.loads(RECORDED.read_text())["diff, no image in the engine"]
     found = {name: outcome("diff", name, monkeypatch, has_image=False) for name in NAMES}

@@ -62,7 +62,7 @@ def package(folder: Path, *options: str) -> tuple[subprocess.CompletedProcess[st
 
 
 @pytest.mark.slow
-def test_unknown_rows_fail_with_both_ways_out_and_may_be_accepted(unknown: Path) -> None:
+def test_unknown_rows_fail_with_two_hints_and_may_be_accepted(unknown: Path) -> None:
     done, document = package(unknown, "--junit", "report.xml")
     assert done.returncode == 7, done.stderr
     error = done.stderr[done.stderr.index("error:") :]
@@ -114,7 +114,7 @@ def test_an_untested_service_is_accepted_only_on_request() -> None:
         ),
     ],
 )
-def test_the_mark_of_a_stage_is_that_of_its_checks(
+def test_status_of_a_stage_follows_from_its_checks(
     checks: tuple[Check, ...], summary: str, status: str
 ) -> None:
     found = Summary()
@@ -128,7 +128,7 @@ def test_an_untested_image_is_verified_only_on_request() -> None:
     assert replace(found, allow_untested=True).verified
 
 
-def test_the_labels_and_the_provenance_of_an_untested_image_say_so(tmp_path: Path) -> None:
+def test_labels_and_provenance_of_an_untested_image_record_it(tmp_path: Path) -> None:
     joblib.dump(serving_models.iris().model, tmp_path / "model")
     spec = serving_models.build_spec(tmp_path / "model", serving_models.iris())
     claimed = expected_claim(Reference(()))

@@ -165,7 +165,7 @@ def test_a_module_that_is_missing(
     assert files(tmp_path) == ["own.pkl"]
 
 
-def test_a_folder_named_beside_the_model_vouches_for_nothing(trained: Path, tmp_path: Path) -> None:
+def test_code_directory_next_to_the_model_is_not_trusted(trained: Path, tmp_path: Path) -> None:
     """modelpack.toml may have come with the model."""
     write(tmp_path, {"mine/" + name: text for name, text in SHOP.items()})
     (tmp_path / "own.pkl").write_bytes((trained / "own.pkl").read_bytes())

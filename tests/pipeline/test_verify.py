@@ -77,7 +77,7 @@ def pushed(bundle: Path, registry: str, keys: Path, client: docker.DockerClient)
         client.images.remove(name)
 
 
-def test_what_was_pushed_is_verified_and_proven_again(
+def test_pushed_image_is_verified_and_smoke_tested_again(
     pushed: str, keys: Path, client: docker.DockerClient
 ) -> None:
     done = modelpack("verify", pushed, "--key", keys / "cosign.pub", "--json")
@@ -97,7 +97,7 @@ def has(image: Image, digest: str) -> bool:
     return any(name.endswith(f"@{digest}") for name in image.attrs["RepoDigests"])
 
 
-def test_cosign_accepts_it(pushed: str, keys: Path) -> None:
+def test_cosign_accepts_the_signature(pushed: str, keys: Path) -> None:
     options = ["--key=cosign.pub", "--insecure-ignore-tlog", "--allow-insecure-registry", pushed]
     for command in (
         ["verify"],
@@ -124,7 +124,7 @@ def test_an_image_of_the_engine_is_verified_without_a_signature(bundle: Path) ->
     assert set(found.values()) == {"holds"}
 
 
-def test_an_edited_bundle_is_built_with_what_is_true_of_it(
+def test_edited_bundle_is_built_with_current_documents(
     bundle: Path, tmp_path: Path, client: docker.DockerClient
 ) -> None:
     shutil.copytree(bundle, tmp_path / "edited")
@@ -176,7 +176,7 @@ def test_a_key_that_does_not_open_pushes_nothing(
     assert modelpack("verify", name, "--no-smoke").returncode == 2
 
 
-def test_what_is_not_there_is_a_usage_error(registry: str, tmp_path: Path) -> None:
+def test_missing_image_is_a_usage_error(registry: str, tmp_path: Path) -> None:
     assert modelpack("verify", f"{registry}/team/nothing:1", "--no-smoke").returncode == 2
     assert modelpack("verify", f"oci:{tmp_path}", "--no-smoke").returncode == 2
     key = tmp_path / "nowhere.pub"

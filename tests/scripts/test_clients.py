@@ -13,7 +13,7 @@ import pytest
 LOCKS = sorted(clients.HERE.glob("*.lock"))
 
 
-def test_those_who_ask_at_once_get_the_same(
+def test_concurrent_requests_get_the_same_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(clients, "CACHE", tmp_path / "cache")
@@ -26,9 +26,7 @@ def test_those_who_ask_at_once_get_the_same(
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [python.parents[1].name]
 
 
-def test_a_lock_that_cannot_be_had_leaves_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_failed_lock_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(clients, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(clients, "HERE", tmp_path)
     (tmp_path / "bad.lock").write_text("no hash\n")

@@ -50,7 +50,7 @@ class _Container:
     def __exit__(self, *_: object) -> None: ...
 
 
-def test_what_is_documented_must_come_out(verdicts: ModuleType, judge_row: Any) -> None:
+def test_result_must_equal_the_documentation(verdicts: ModuleType, judge_row: Any) -> None:
     ask = verdicts.Request([[1.0]], [0.5], [[0.25, 0.75]], tolerance=0.01)
     row = verdicts.Row("svc", ("model.pkl",), (ask,))
     good = {"predictions": [0.505], "probabilities": [{"a": 0.25, "b": 0.7499}]}
@@ -71,7 +71,7 @@ def test_a_label_is_not_taken_for_another_type(verdicts: ModuleType, judge_row: 
     assert not judge_row(row, {"predictions": [True]}).passed
 
 
-def test_an_explanation_needs_the_exit_code_and_the_words(
+def test_explanation_needs_the_exit_code_and_the_message(
     verdicts: ModuleType, judge_row: Any
 ) -> None:
     row = verdicts.Row("empty", ("model.pkl",), codes=(3,), words="0 bytes")

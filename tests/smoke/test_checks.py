@@ -264,7 +264,7 @@ def test_one_fault_fails_one_check(fault: str, check: str, message: str) -> None
     assert message in failed[0].detail
 
 
-def test_a_service_that_dies_fails_at_once_with_its_last_words() -> None:
+def test_service_that_dies_fails_at_once_with_its_last_lines() -> None:
     with running("dead") as fake:
         report = smoke(fake, MODEL)
     first, *others = report.checks
@@ -276,7 +276,7 @@ def test_a_service_that_dies_fails_at_once_with_its_last_words() -> None:
     assert (report.passed, report.status) == (False, "failed")
 
 
-def test_a_service_that_says_it_is_not_ready_fails_at_once_with_the_cause() -> None:
+def test_service_that_reports_not_ready_fails_at_once_with_the_cause() -> None:
     with running("not ready") as fake:
         report = smoke(fake, MODEL)
     assert [check.name for check in report.checks if check.status == "failed"] == ["ready"]
@@ -339,7 +339,7 @@ def test_a_regressor_that_predicts_a_text_fails() -> None:
     )
 
 
-def test_a_missing_prediction_fails_for_a_real_row_and_is_untested_for_a_made_up_one() -> None:
+def test_missing_prediction_fails_for_a_real_row_and_is_untested_for_a_synthetic_row() -> None:
     with running("nan") as fake:
         made_up = smoke(fake, REGRESSOR, Reference((), made_up=True))
         real = smoke(fake, REGRESSOR, Reference(()))
@@ -353,7 +353,7 @@ RULINGS = (
 )
 
 
-def test_an_image_is_held_to_the_rules_before_its_service_is_stopped() -> None:
+def test_image_rules_are_checked_before_the_service_stops() -> None:
     with running() as fake:
         report = smoke(fake, MODEL, scanned=lambda: RULINGS[:1])
     assert report.passed
@@ -383,7 +383,7 @@ def test_an_image_that_cannot_be_read_fails_its_check() -> None:
     assert (failed.name, failed.detail) == ("image", "A layer of the image is damaged.")
 
 
-def test_a_model_without_probabilities_is_not_asked_for_them() -> None:
+def test_probabilities_are_not_requested_from_a_model_without_them() -> None:
     silent = replace(MODEL, signature=replace(MODEL.signature, probabilities=False))
     with running("sum of a half") as fake:
         assert smoke(fake, silent).passed
@@ -438,7 +438,7 @@ def test_the_junit_report_counts_and_stays_well_formed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [reports.write_json, reports.write_junit])
-def test_a_report_that_cannot_be_written_is_the_users_to_mend(
+def test_unwritable_report_is_a_usage_error(
     write: Callable[[SmokeReport, Path], None], tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
@@ -452,7 +452,7 @@ def test_reports_of_a_failed_smoke_test_are_written(tmp_path: Path) -> None:
     assert 'failures="1"' in (tmp_path / "report.xml").read_text()
 
 
-def test_a_report_makes_the_folder_that_it_is_to_lie_in(tmp_path: Path) -> None:
+def test_directory_of_a_report_is_created(tmp_path: Path) -> None:
     reports.write_junit(REPORT, tmp_path / "build" / "reports" / "smoke.xml")
     assert [path.name for path in tmp_path.rglob("*.*")] == ["smoke.xml"]
 
@@ -481,7 +481,7 @@ def parity(reference: Reference, *faults: str) -> tuple[Check, Parity | None]:
     return next(check for check in report.checks if check.name == "parity"), report.parity
 
 
-def test_files_of_pandas_that_were_not_sent_are_told() -> None:
+def test_unsent_pandas_files_are_reported() -> None:
     check, _ = parity(replace(REFERENCE, without_bodies="ValueError: no JSON"))
     assert check.passed
     assert check.detail.endswith("; without files of pandas, which failed: 'ValueError: no JSON'")
@@ -504,7 +504,7 @@ def test_equal_answers_by_every_route_are_parity() -> None:
     )
 
 
-def test_the_answers_are_waited_for_once_the_service_is_ready() -> None:
+def test_answers_are_awaited_after_the_service_is_ready() -> None:
     seen: list[Check] = []
     asked_after: list[str] = []
 
@@ -520,7 +520,7 @@ def test_the_answers_are_waited_for_once_the_service_is_ready() -> None:
     assert asked_after[:2] == ["ready", "prediction"]
 
 
-def test_a_route_without_probabilities_is_not_asked_for_them() -> None:
+def test_probabilities_are_not_requested_from_a_route_without_them() -> None:
     only = Answers(None, SAID.probabilities)
     check, found = parity(replace(REFERENCE, answers=only, alone=only))
     assert check.passed
@@ -557,7 +557,7 @@ def test_one_difference_is_no_parity(reference: Reference, fault: str, message: 
     assert found is None or not found.passed
 
 
-def test_a_tolerance_lets_the_last_bits_pass_and_says_so() -> None:
+def test_tolerance_accepts_the_last_bits_and_is_reported() -> None:
     check, found = parity(replace(REFERENCE, tolerance=1e-9), "last bits")
     assert check.passed
     assert "within 1e-09" in check.detail

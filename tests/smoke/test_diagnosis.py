@@ -154,7 +154,7 @@ WORDS = (
 
 
 @pytest.mark.parametrize(("words", "message"), WORDS)
-def test_the_words_of_libraries_are_known(words: str, message: str) -> None:
+def test_messages_of_libraries_are_recognized(words: str, message: str) -> None:
     detail = f"the service ended at start:\nthe model does not load: {words}"
     diagnosed = diagnosis.diagnose(
         SmokeReport("x", "docker", (Check("ready", False, 1.0, detail),))

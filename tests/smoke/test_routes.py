@@ -45,7 +45,7 @@ def service(
     [route for route in ROUTES if isinstance(route, Route)],
     ids=lambda route: route.name,
 )
-def test_a_route_gives_what_the_estimator_does(
+def test_route_returns_the_prediction_of_the_estimator(
     service: tuple[Probe, Trained, list[list[Any]]], route: Route
 ) -> None:
     probe, trained, rows = service

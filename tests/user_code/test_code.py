@@ -39,7 +39,7 @@ def paths(code: Code) -> list[str]:
 
 
 @pytest.mark.parametrize("prefix", ["", "src/"])
-def test_a_module_beside_the_model_is_found(tmp_path: Path, prefix: str) -> None:
+def test_module_next_to_the_model_is_found(tmp_path: Path, prefix: str) -> None:
     code = find(tmp_path, {f"{prefix}shop.py": RUNS}, "shop:Model")
     assert paths(code) == ["shop.py"]
     assert code.files[0].source == str(tmp_path / prefix / "shop.py")
@@ -83,7 +83,7 @@ def test_a_package_without_init_is_one_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["shop.py", "nowhere", "shop.ipynb"])
-def test_code_that_is_none_is_a_usage_error(tmp_path: Path, name: str) -> None:
+def test_invalid_code_path_is_a_usage_error(tmp_path: Path, name: str) -> None:
     if "." in name and not name.endswith(".py"):
         (tmp_path / name).write_text("{}")
     with pytest.raises(UsageError, match=r"of --code (does not exist|is )"):
@@ -144,17 +144,17 @@ def test_imports_in_a_circle_end(tmp_path: Path) -> None:
     assert paths(code) == ["a.py", "b.py"]
 
 
-def test_the_standard_library_is_never_taken_from_beside(tmp_path: Path) -> None:
+def test_module_next_to_the_model_never_replaces_the_standard_library(tmp_path: Path) -> None:
     code = find(tmp_path, {"shop.py": "import random, distutils", "random.py": RUNS}, "shop:M")
     assert (paths(code), dict(code.requirements)) == (["shop.py"], {})
 
 
-def test_an_import_that_only_running_tells_is_noted(tmp_path: Path) -> None:
+def test_dynamic_import_is_reported(tmp_path: Path) -> None:
     code = find(tmp_path, {"shop.py": "\nm = __import__(input())\n"}, "shop:M")
     assert "shop.py, line 2, imports a computed name" in code.notes[0]
 
 
-def test_a_file_in_another_encoding_is_read_as_it_says(tmp_path: Path) -> None:
+def test_declared_encoding_of_a_file_is_used(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_bytes("# coding: latin-1\nimport b  # \xfc\n".encode("latin-1"))
     assert paths(find(tmp_path, {"b.py": ""}, "shop:M")) == ["b.py", "shop.py"]
 
@@ -185,7 +185,7 @@ def test_syntax_determines_the_oldest_python(tmp_path: Path, text: str, python: 
         ),
     ],
 )
-def test_what_is_no_code_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+def test_invalid_source_is_reported(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "shop.py").write_bytes(content)
     with pytest.raises(UsageError, match=message) as problem:
         find(tmp_path, {}, "shop:M")
@@ -230,7 +230,7 @@ def test_imports_of_others_become_requirements_by_their_real_names(tmp_path: Pat
     assert code.reasons["protobuf"].startswith("shop.py, line 4, imports google.protobuf")
 
 
-def test_what_is_installed_comes_before_the_table(
+def test_installed_distributions_precede_the_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = tmp_path / "venv" / "lib" / "python3.9" / "site-packages"
@@ -257,14 +257,14 @@ def test_names_that_differ(module: str, name: str) -> None:
     assert distributions.provider(module).name == name
 
 
-def test_a_name_that_is_guessed_is_said_to_be(tmp_path: Path) -> None:
+def test_guessed_distribution_is_reported(tmp_path: Path) -> None:
     code = find(tmp_path, {"shop.py": "import own_tools"}, "shop:M")
     assert notices(code)[-1] == (
         "own-tools is required: shop.py, line 1, imports own_tools, guessed by the name alone"
     )
 
 
-def test_a_requirement_of_the_user_stands_for_what_would_be_guessed(tmp_path: Path) -> None:
+def test_requirement_of_the_user_replaces_a_guess(tmp_path: Path) -> None:
     code = find(
         tmp_path,
         {"shop.py": "import own_tools"},
@@ -287,7 +287,7 @@ def test_a_requirement_of_the_user_stands_for_what_would_be_guessed(tmp_path: Pa
         ("try:\n    import yaml\nexcept ValueError:\n    pass", ["pyyaml"]),
     ],
 )
-def test_what_a_file_can_do_without(tmp_path: Path, text: str, required: list[str]) -> None:
+def test_optional_imports_are_not_required(tmp_path: Path, text: str, required: list[str]) -> None:
     assert sorted(find(tmp_path, {"shop.py": text}, "shop:M").requirements) == required
 
 
@@ -354,7 +354,7 @@ def test_code_trusts_what_it_defines(tmp_path: Path, trusted: bool) -> None:
         assert ("b:Model" in code.defined) == (trusted and path == "mine")
 
 
-def test_code_beside_the_model_vouches_for_nothing(tmp_path: Path) -> None:
+def test_code_next_to_the_model_is_not_trusted(tmp_path: Path) -> None:
     """It may have come with the model."""
     assert find(tmp_path, {"shop.py": DEFINES}, "shop:Model").defined == ()
 

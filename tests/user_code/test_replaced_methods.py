@@ -115,7 +115,7 @@ def test_a_replaced_method_is_found(tmp_path: Path, owner: str, attribute: str) 
         ("Missing", ("predict",)),
     ],
 )
-def test_what_the_class_sets_itself_is_its_own(
+def test_attributes_that_a_class_sets_are_not_replaced_methods(
     tmp_path: Path, owner: str, names: tuple[str, ...]
 ) -> None:
     assert checked(tmp_path, owner, *names) == []
@@ -134,7 +134,7 @@ def test_a_spec_has_the_names_that_states_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("trusted", ["--code", "--trust"])
-def test_the_command_refuses_it(tmp_path: Path, trusted: str) -> None:
+def test_command_refuses_a_replaced_method(tmp_path: Path, trusted: str) -> None:
     write(tmp_path, {"shop.py": "class Model:\n    def predict(self, X): ...\n"})
     value = "." if trusted == "--code" else "shop:Model"
     for attribute, verdict in (("predict", "refuse"), ("fitted_", "pass")):

@@ -101,7 +101,7 @@ def test_the_main_part_does_not_run(tmp_path: Path) -> None:
     assert sorted(path.name for path in run.iterdir() if path.suffix) == ["helpers.py", MAIN]
 
 
-def test_only_what_is_referred_to_is_kept_as_it_was_written(tmp_path: Path) -> None:
+def test_only_referenced_definitions_are_kept_unchanged(tmp_path: Path) -> None:
     write(tmp_path, {"helpers.py": ""})
     kept = text(find(tmp_path, "Model"))
     assert "# Definitions of train.py, the script" in kept.splitlines()[0]
@@ -121,7 +121,7 @@ def test_definitions_under_the_guard_of_the_main_part_are_found(tmp_path: Path) 
     assert "os.remove" not in text(code)
 
 
-def test_what_the_script_imports_is_followed(tmp_path: Path) -> None:
+def test_imports_of_a_script_are_followed(tmp_path: Path) -> None:
     write(tmp_path, {"helpers.py": "import more", "more.py": "import yaml"})
     code = find(tmp_path, "Model")
     assert [file.path for file in code.files] == ["helpers.py", MAIN, "more.py"]
@@ -172,12 +172,12 @@ def test_a_script_inside_a_package_may_import_relatively(tmp_path: Path) -> None
     ]  # fmt: skip
 
 
-def test_a_script_that_defines_something_else_is_named(tmp_path: Path) -> None:
+def test_script_without_the_definition_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not define Absent, which the model needs"):
         find(tmp_path, "Absent")
 
 
-def test_of_several_scripts_the_one_that_defines_it_counts(tmp_path: Path) -> None:
+def test_script_that_defines_the_class_is_used(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": "class Other: ...\n", "b.py": "class M: ...\n"})
     spec = spec_naming(tmp_path / "model.pkl", "__main__:M")
     code = find_code(spec, CodeOptions(paths=(tmp_path / "a.py", tmp_path / "b.py")))
