@@ -2,9 +2,9 @@
 
     python -m benchmarks.bad_input [--json | --markdown] [SERVER...]
 
-Each serves the same model, of iris, on this machine, one after the other, as its documentation
-says. The first run makes their environments, 4 GB. In the table: the status; for the body of 50 MB
-also the seconds and, in MB, the most memory that the processes of the server had together.
+Each serves the same iris model on this machine, one after the other, as in its documentation. The
+first run creates their environments, 4 GB. The table contains the status; for the body of 50 MB
+also the seconds, and the peak memory of all processes of the server in MB.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def bodies(peer: Peer) -> Iterator[tuple[str, bytes]]:
 
 
 def send(url: str, pid: int, body: bytes) -> Answer:
-    place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=PATIENCE)
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
     with watched(pid) as most:
         started = time.monotonic()
         try:
-            status = _status(connection, place.path, body)
+            status = _status(connection, parts.path, body)
         finally:
             connection.close()
         seconds = time.monotonic() - started
@@ -131,8 +131,8 @@ def serving(peer: Peer, model: Path, scratch: Path) -> Iterator[tuple[str, int]]
 
 
 def reachable(url: str) -> bool:
-    place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=5)
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == 200

@@ -40,8 +40,8 @@ def main(count: int) -> None:
         assert packaged.bundle
         rows = np.random.default_rng(0).normal(4, 1, (count, 4)).round(1)
         write(rows, folder)
-        for way, seconds, answered in (*offline(folder), *online(folder, rows)):
-            print(f"| {way} | {answered:,} | {seconds:.1f} | {answered / seconds:,.0f} |")
+        for way, seconds, row_count in (*offline(folder), *online(folder, rows)):
+            print(f"| {way} | {row_count:,} | {seconds:.1f} | {row_count / seconds:,.0f} |")
 
 
 def write(rows: np.ndarray, folder: Path) -> None:

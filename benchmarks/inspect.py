@@ -2,7 +2,7 @@
 
     python benchmarks/inspect.py [--folder FOLDER] [--runs N] [NAME...]
 
-Files are made where FOLDER has none of the name: 2.5 GB in all. Each figure is the median of N runs
+Files that FOLDER lacks are created: 2.5 GB in all. Each figure is the median of N runs
 in a separate process, in seconds of CPU time; NAME chooses files. `--json` prints them for
 machines.
 """
@@ -188,7 +188,9 @@ WAYS = {way.__name__: way for way in (modelpack, command, hashing, genops, pickl
 
 def cpu_seconds() -> float:
     """Return the CPU time of this process and its children, which other processes affect less."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    used = [
+        resource.getrusage(target) for target in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
@@ -201,8 +203,8 @@ def measured(way: str, path: Path) -> None:
     answer = WAYS[way](path)
     seconds = cpu_seconds() - before
     is_child = way in {"modelpack", "command"}
-    who = resource.RUSAGE_CHILDREN if is_child else resource.RUSAGE_SELF
-    memory = resource.getrusage(who).ru_maxrss * 1024
+    target = resource.RUSAGE_CHILDREN if is_child else resource.RUSAGE_SELF
+    memory = resource.getrusage(target).ru_maxrss * 1024
     print(json.dumps({"seconds": seconds, "answer": answer, "memory": memory}))
 
 

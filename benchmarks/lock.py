@@ -48,7 +48,7 @@ def measured(spec: ModelSpec, runs: int) -> tuple[str, ...]:
             cold.append(seconds(spec)[0])
             warm = [seconds(spec) for _ in range(runs)]
     _, python, pins = warm[0]
-    medians = (statistics.median(cold), statistics.median(taken for taken, _, _ in warm))
+    medians = (statistics.median(cold), statistics.median(duration for duration, _, _ in warm))
     return python, str(pins), *(f"{median:.2f}" for median in medians)
 
 

@@ -132,7 +132,7 @@ def start(where: Local | Container) -> tuple[float, float]:
 
 
 def send(url: str, method: str, path: str, body: str | None = None) -> tuple[int | None, bytes]:
-    """Status and content; None where nobody answers yet."""
+    """Return status and content, or None if the service does not respond yet."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
     try:
         connection.request(method, path, body, {"Content-Type": "application/json"})
@@ -167,11 +167,11 @@ def main() -> None:
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.models or MODELS:
-            place = (Container if options.docker else Local)(name, Path(folder))
+            target = (Container if options.docker else Local)(name, Path(folder))
             try:
-                found[name] = measured(place, options.runs)
+                found[name] = measured(target, options.runs)
             finally:
-                place.end()
+                target.end()
     show(found, options)
 
 

@@ -57,9 +57,9 @@ WAYS = (
 def serving(bundle: Path, way: Way) -> Iterator[str]:
     """The URL of the bundle's service, answering in that way."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as listener:
-        place = Path(folder) / "bundle"
-        shutil.copytree(bundle, place)
-        app = place / "app.py"
+        copy = Path(folder) / "bundle"
+        shutil.copytree(bundle, copy)
+        app = copy / "app.py"
         text = app.read_text()
         app.unlink()
         app.write_text(text + way.app)
@@ -69,7 +69,7 @@ def serving(bundle: Path, way: Way) -> Iterator[str]:
         variables = {"PATH": "/usr/bin:/bin", "HOME": folder, "PORT": port, **way.variables}
         command = [str(venv_path(bundle) / "bin" / "python"), "-m", "gunicorn"]
         with (Path(folder) / "log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=place, env=variables, stderr=log, stdout=log)
+            process = subprocess.Popen(command, cwd=copy, env=variables, stderr=log, stdout=log)
             try:
                 until_answered(f"http://127.0.0.1:{port}/readyz", lambda: process.poll() is None)
                 yield f"http://127.0.0.1:{port}/predict"

@@ -49,7 +49,7 @@ VAGUE_NAMES = {
     "asked", "found", "here", "judged", "laid", "made", "of", "opened", "said", "settled", "there",
     "told", "words"
 }  # fmt: skip
-"""Names that do not say what a value is, or what a function returns."""
+"""Names that do not describe a value or the result of a function."""
 TEST_FOLDERS = ("benchmarks", "clients", "scripts", "serving/abuse", "support")
 """Folders of tests/ that are not folders of the package. Those of data may have any folders."""
 DATA_FOLDERS = ("bundles", "data", "golden")
@@ -90,29 +90,29 @@ def imported_files(path: Path) -> set[str]:
     return keys
 
 
-def part_of(key: str) -> str:
+def top_folder(key: str) -> str:
     return key.partition(".")[0]
 
 
 def is_allowed(key: str, names: set[str]) -> bool:
     """`engines` allows a whole folder, `engines.local_base` one file of it."""
-    return bool(names & {part_of(key), key})
+    return bool(names & {top_folder(key), key})
 
 
-@pytest.mark.parametrize("part", sorted({part_of(key) for key in FILES}))
+@pytest.mark.parametrize("part", sorted({top_folder(key) for key in FILES}))
 def test_part_imports_only_what_the_document_allows(part: str) -> None:
     outside = {
         f"{key} imports {target}"
         for key, path in FILES.items()
-        if part_of(key) == part
+        if top_folder(key) == part
         for target in imported_files(path)
-        if part_of(target) != part and not is_allowed(target, ALLOWED[part])
+        if top_folder(target) != part and not is_allowed(target, ALLOWED[part])
     }
     assert outside == set()
 
 
 def test_import_table_names_only_what_exists() -> None:
-    parts = {part_of(key) for key in FILES}
+    parts = {top_folder(key) for key in FILES}
     assert set(ALLOWED) == parts
     assert {name for names in ALLOWED.values() for name in names} <= parts | set(FILES)
 
@@ -162,7 +162,7 @@ def test_part_in_the_image_imports_only_available_libraries(part: str, libraries
     tops = {
         module.split(".")[0]
         for key, path in FILES.items()
-        if part_of(key) == part
+        if top_folder(key) == part
         for module, _ in imported(path)
         if not module.startswith(f"modelpack.{part}")
     }

@@ -1,10 +1,10 @@
-"""What the documents show is what happens: console blocks are run, links lead somewhere.
+"""Console blocks of the documents show the actual output, and links are valid.
 
-`MODELPACK_UPDATE_DOCS=1 pytest tests/test_docs.py` writes the output anew.
+`MODELPACK_UPDATE_DOCS=1 pytest tests/test_docs.py` writes the output again.
 
 In a ```console block a line that starts with "$ " is run, as a user would type it at the project's
 root, and the lines below it are its output. Seconds, sizes and digests may differ; words, counts,
-versions and predictions may not. A command exits with status 0, or as its comment says:
+versions and predictions may not. A command exits with status 0, or with that in its comment:
 `$ modelpack scan IMAGE  # exit status 3`.
 """
 

@@ -16,14 +16,14 @@ ENTRIES = ("{", "'descr'", ":", "'<f8'", ",", "'fortran_order'", ":", "False", "
            "(1, 4)", ",", "}", "")  # fmt: skip
 
 
-def npy_header(place, count):
+def npy_header(index, count):
     """Return a body whose header has blanks behind one of its parts, or no commas and blanks behind
     all of its parts, and a wrong character at the end.
     """
-    if place is None:
+    if index is None:
         text = "".join(part + " " * count for part in ENTRIES if part != ",")
     else:
-        text = "".join(part + " " * (i == place) * count for i, part in enumerate(ENTRIES))
+        text = "".join(part + " " * (i == index) * count for i, part in enumerate(ENTRIES))
     text = f"{text}!".encode()
     return b"\x93NUMPY\1\0" + len(text).to_bytes(2, "little") + text
 

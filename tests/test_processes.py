@@ -23,7 +23,7 @@ with processes.run_on_exit("rm", "-rf", sys.argv[1]):
 """
 
 
-def gone(path: Path, seconds: float = 5.0) -> bool:
+def disappears(path: Path, seconds: float = 5.0) -> bool:
     deadline = time.monotonic() + seconds
     while path.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -39,7 +39,7 @@ def test_a_killed_process_leaves_nothing(tmp_path: Path, number: signal.Signals)
         assert process.stdout
         assert process.stdout.readline() == "held\n"
         os.kill(process.pid, number)
-    assert gone(folder)
+    assert disappears(folder)
 
 
 RUN = """
@@ -56,16 +56,16 @@ def test_an_interrupt_ends_the_children_of_a_command(tmp_path: Path) -> None:
         assert wait_until(lambda: path.exists() and path.read_text())
         process.send_signal(signal.SIGINT)
         process.wait(10)
-    assert gone(Path("/proc") / path.read_text().strip())
+    assert disappears(Path("/proc") / path.read_text().strip())
 
 
 def test_end_of_the_body_cancels_the_cleanup(tmp_path: Path) -> None:
     with processes.run_on_exit("rm", "-rf", str(tmp_path)):
         pass
-    assert not gone(tmp_path, seconds=0.3)
+    assert not disappears(tmp_path, seconds=0.3)
 
 
 def test_exception_cancels_the_cleanup(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="mine"), processes.run_on_exit("rm", "-rf", str(tmp_path)):
         raise ValueError("mine")
-    assert not gone(tmp_path, seconds=0.3)
+    assert not disappears(tmp_path, seconds=0.3)

@@ -1,4 +1,4 @@
-"""KServe's model server with a custom model, which is how its scikit-learn runtime is made."""
+"""KServe's model server with a custom model, like its scikit-learn runtime."""
 
 import os
 

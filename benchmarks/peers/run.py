@@ -37,8 +37,9 @@ class Running:
 
 
 def trained(name: str, folder: Path) -> Path:
-    """The file of a model of train.py, as the scikit-learn that all of them have saves it; beside
-    it `questions.json`: rows, and what the model predicts for them.
+    """Return the file of a model of train.py, saved by the scikit-learn version of all peers.
+
+    `questions.json` next to it contains rows and their predictions.
     """
     command = [str(environment(PEERS["fastapi"]) / "bin" / "python"), str(HERE / "train.py")]
     subprocess.run(command, env={"PEER_TRAIN": name, "PEER_FOLDER": str(folder)}, check=True)
@@ -77,14 +78,14 @@ def running(peer: Peer, model: Path, example: Any) -> Iterator[Running]:
     Raises:
         RuntimeError: The server ends or does not respond in time.
     """
-    place = environment(peer)
+    directory = environment(peer)
     port = _free_port()
     url = f"http://127.0.0.1:{port}{peer.path}"
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
         facts = {"here": str(HERE), "model": str(model), "port": str(port), "folder": folder}
         variables = {
             **{f"PEER_{name.upper()}": value for name, value in facts.items()},
-            **{"HOME": folder, "LANG": "C.UTF-8", "PATH": f"{place / 'bin'}:/usr/bin:/bin"},
+            **{"HOME": folder, "LANG": "C.UTF-8", "PATH": f"{directory / 'bin'}:/usr/bin:/bin"},
             **{"BENTOML_DO_NOT_TRACK": "True", "MLFLOW_DISABLE_TELEMETRY": "true"},
             **{"OMP_NUM_THREADS": "1"},  # as scikit-learn advises where there are many processes
             **{"UVICORN_ACCESS_LOG": "false"},  # of MLflow's, which has no option for it

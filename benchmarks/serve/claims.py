@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmarks.serve.models import BULK, CROWD, LONE, OF_NUMBERS, Load
+from benchmarks.serve.models import BULK, CROWD, LONE, NUMERIC, Load
 from benchmarks.serve.results import Results, Spread, Value, p99, rate, ratios
 from benchmarks.serve.servers import BARE, OURS
 
 FASTAPI = ("fastapi", "fastapi-async")
-PEERS = tuple(OF_NUMBERS)
+PEERS = tuple(NUMERIC)
 FREE = 0.95  # what differs by less than noise costs nothing
 
 
@@ -54,7 +54,7 @@ class Verdict:
     errors: int
 
     @property
-    def holds(self) -> bool:
+    def is_met(self) -> bool:
         return self.ratio.median >= self.claim.target and not self.errors
 
 

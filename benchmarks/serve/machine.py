@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.peers.table import PYTHON
 from benchmarks.serve import wrk
-from benchmarks.serve.models import OF_NUMBERS
+from benchmarks.serve.models import NUMERIC
 from benchmarks.serve.servers import OURS
 from modelpack import __version__
 
@@ -33,7 +33,7 @@ def facts() -> dict[str, str]:
 def versions(bundle: Path) -> dict[str, str]:
     """Return the versions of the service with its Python, and of each peer from its lock."""
     python = json.loads((bundle / "modelpack.json").read_bytes())["environment"]["python"]
-    peers = {name: f"{_pinned(peer.name)}, Python {PYTHON}" for name, peer in OF_NUMBERS.items()}
+    peers = {name: f"{_pinned(peer.name)}, Python {PYTHON}" for name, peer in NUMERIC.items()}
     return {OURS: f"{__version__}, Python {python}", **peers}
 
 

@@ -47,7 +47,7 @@ class Model:
     limits: bool = False
 
 
-OF_NUMBERS = {
+NUMERIC = {
     name: peer
     for tried, usual in PEERS.items()
     for name, peer in (fastapi("fastapi_server") if tried == "fastapi" else {tried: usual}).items()
@@ -57,16 +57,16 @@ OF_NUMBERS = {
 MODELS = {
     model.name: model
     for model in (
-        Model("iris", "iris: scaler and logistic regression", OF_NUMBERS, curve=True, limits=True),
+        Model("iris", "iris: scaler and logistic regression", NUMERIC, curve=True, limits=True),
         Model(
             "forest",
             "forest of 100 trees, saved with n_jobs=-1",
-            OF_NUMBERS,
+            NUMERIC,
             curve=True,
             limits=True,
         ),
         Model("forest_alone", "the same forest, saved with n_jobs=1", {}, (LONE, CROWD)),
-        Model("hgb", "histogram gradient boosting, 100 trees", OF_NUMBERS, limits=True),
+        Model("hgb", "histogram gradient boosting, 100 trees", NUMERIC, limits=True),
         Model(
             "text", "TF-IDF and logistic regression", fastapi("fastapi_text_server"), (LONE, CROWD)
         ),

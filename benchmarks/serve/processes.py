@@ -16,8 +16,8 @@ def used(process: int) -> float:
         below = " ".join(path.read_text() for path in folder.glob("task/*/children"))
     except OSError:
         return 0.0
-    of_it = sum(map(int, own[11:15])) / TICKS
-    return of_it + sum(used(int(child)) for child in below.split())
+    own_seconds = sum(map(int, own[11:15])) / TICKS
+    return own_seconds + sum(used(int(child)) for child in below.split())
 
 
 def busy() -> float:

@@ -94,19 +94,19 @@ def _cells(results: Results, model: str, server: str, load: Load) -> Iterator[st
 
 def _claims(results: Results) -> Iterator[tuple[str, ...]]:
     for verdict in verdicts(results):
-        target, met = f"≥ {verdict.claim.target:g}", "yes" if verdict.holds else "no"
+        target, met = f"≥ {verdict.claim.target:g}", "yes" if verdict.is_met else "no"
         yield sentence(verdict), target, times(verdict.ratio), met
 
 
 def sentence(verdict: Verdict) -> str:
     claim = verdict.claim
-    what = "rows/s" if claim.value is rate else "p99"
+    quantity = "rows/s" if claim.value is rate else "p99"
     against = verdict.against
     if claim.against_model:
         against = "the same, saved with n_jobs=1"
     elif claim.against == PEERS:
         against = f"the best peer, {against}"
-    return f"{claim.model}, {LOADS[claim.load]}: {what} against {against}"
+    return f"{claim.model}, {LOADS[claim.load]}: {quantity} against {against}"
 
 
 def times(ratio: Spread | None) -> str:

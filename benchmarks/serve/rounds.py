@@ -39,22 +39,22 @@ def measured(
 ) -> Iterator[Measurement | Failure]:
     """Measure each server in each round. One that fails is left out of later rounds."""
     with ExitStack() as stack:
-        places = [Place(contender, stack) for contender in contenders]
+        slots = [Slot(contender, stack) for contender in contenders]
         for number in range(plan.rounds):
-            first = number % max(1, len(places))
-            for place in (*places[first:], *places[:first]):
-                step(f"{model.name}, round {number + 1}: {place.contender.name}")
+            first = number % max(1, len(slots))
+            for slot in (*slots[first:], *slots[:first]):
+                step(f"{model.name}, round {number + 1}: {slot.contender.name}")
                 try:
-                    yield from _turn(model, place, plan, number)
+                    yield from _turn(model, slot, plan, number)
                 except Exception as error:  # whatever ails one, the others are measured
-                    places.remove(place)
-                    place.end()
-                    yield Failure(model.name, place.contender.name, str(error))
+                    slots.remove(slot)
+                    slot.end()
+                    yield Failure(model.name, slot.contender.name, str(error))
 
 
-def _turn(model: Model, place: Place, plan: Plan, number: int) -> Iterator[Measurement]:
-    contender = place.contender
-    with place.turn() as server:
+def _turn(model: Model, slot: Slot, plan: Plan, number: int) -> Iterator[Measurement]:
+    contender = slot.contender
+    with slot.turn() as server:
         for load in plan.loads(contender, number):
             own, others = server.used(), foreign()
             answers = server.measure(load, plan.seconds)
@@ -74,7 +74,7 @@ def _turn(model: Model, place: Place, plan: Plan, number: int) -> Iterator[Measu
             )
 
 
-class Place:
+class Slot:
     """A contender between its turns: still running if it rests then, else started anew for each."""
 
     def __init__(self, contender: Contender, stack: ExitStack) -> None:

@@ -26,8 +26,8 @@ from modelpack.serving.settings import THREAD_VARIABLES
 
 OURS = "modelpack"
 BARE = "bare WSGI"
-ALONE = "predict alone"
-LIMITS = (BARE, ALONE)
+DIRECT = "predict alone"
+LIMITS = (BARE, DIRECT)
 
 BARE_APP = '''"""A response as long as a prediction's, to every request."""
 
@@ -98,8 +98,8 @@ def contender(name: str, material: Material, bundle: Path) -> Contender:
     if name == BARE:
         single = tuple(load for load in model.loads if load.rows == 1)
         return Contender(name, partial(_bare, material, bundle), single)
-    if name == ALONE:
-        return Contender(name, partial(_alone, material, bundle), model.loads)
+    if name == DIRECT:
+        return Contender(name, partial(_predict_directly, material, bundle), model.loads)
     return Contender(name, partial(_peer, material, model.peers[name]), model.loads, model.curve)
 
 
@@ -140,12 +140,12 @@ def _bare(material: Material, bundle: Path) -> Iterator[Running]:
 
 
 @contextmanager
-def _alone(material: Material, bundle: Path) -> Iterator[Running]:
+def _predict_directly(material: Material, bundle: Path) -> Iterator[Running]:
     with ExitStack() as stack:
         processes = [
             stack.enter_context(_predicting(material, bundle)) for _ in os.sched_getaffinity(0)
         ]
-        yield Alone(processes)
+        yield DirectPrediction(processes)
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def _predicting(material: Material, bundle: Path) -> Iterator[subprocess.Popen[s
 
 
 @dataclass(frozen=True)
-class Alone:
+class DirectPrediction:
     """The model without a server: as many processes as processors, one for a lone connection."""
 
     processes: list[subprocess.Popen[str]]

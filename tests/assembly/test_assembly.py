@@ -1,4 +1,4 @@
-"""The files of images: the same bytes from the same input, wherever they are made."""
+"""Files of images have the same bytes for the same input on every machine."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def assemble(root: Path, wheels: Path, environ: dict[str, str], umask: int) -> d
     """All that the module makes in a process of its own: mode, time and content of each file."""
     root.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "modelpack.assembly.environment", root, wheels]
-    place = {"MODELPACK_INTERPRETER": "/usr/local/bin/python3"}
-    environ = {**os.environ, "PYTHONHASHSEED": "0", **place, **environ}
+    variables = {"MODELPACK_INTERPRETER": "/usr/local/bin/python3"}
+    environ = {**os.environ, "PYTHONHASHSEED": "0", **variables, **environ}
     subprocess.run(command, check=True, env=environ, umask=umask)
     return {str(path.relative_to(root)): file_facts(path) for path in sorted(root.rglob("*"))}
 
@@ -209,7 +209,7 @@ HASHED = ["--requirement", "r.lock", "--require-hashes", "--only-binary", ":all:
 
 @pytest.mark.parametrize("ca", ["", "certificates"])
 @pytest.mark.parametrize(
-    ("words", "expected", "variable"),
+    ("arguments", "expected", "variable"),
     [
         (
             ["/wheels", "--lock", "r.lock", "--python", "3.8"],
@@ -247,7 +247,7 @@ HASHED = ["--requirement", "r.lock", "--require-hashes", "--only-binary", ":all:
 )
 def test_pip_gets_lock_and_ca_of_the_build(  # noqa: PLR0917
     commands: list[tuple[list[str], dict[str, str]]],
-    words: list[str],
+    arguments: list[str],
     expected: list[str],
     variable: str,
     ca: str,
@@ -256,7 +256,7 @@ def test_pip_gets_lock_and_ca_of_the_build(  # noqa: PLR0917
 ) -> None:
     (tmp_path / "ca").write_text(ca)
     monkeypatch.setattr(wheels, "_CA", str(tmp_path / "ca"))
-    assert wheels.run_pip(wheels.parse(words)) == 3
+    assert wheels.run_pip(wheels.parse(arguments)) == 3
     ((command, environ),) = commands
     added = ["--cert", str(tmp_path / "ca")] if ca else []
     assert command == [sys.executable, "-m", "pip", *expected, *added]

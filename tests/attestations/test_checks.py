@@ -27,7 +27,7 @@ from modelpack.pipeline.verify import Verification, require_verified
 from modelpack.types import Bundle, Check, SmokeReport
 
 DIGEST = f"sha256:{'b' * 64}"
-PLACE = "registry.example/team/iris"
+REPOSITORY = "registry.example/team/iris"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def signer_of(kind: str = "ec") -> Signer:
+def create_signer(kind: str = "ec") -> Signer:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415
 
     if kind == "ec":
@@ -172,15 +172,19 @@ def relabelled(image: Image, documents: dict[str, bytes], folder: Path) -> Image
 
 Change = Callable[[dict[str, Any]], object]
 DAMAGES: list[tuple[str, Change, str]] = [
-    ("provenance.json", lambda told: told.clear(), "provenance"),
-    ("provenance.json", lambda told: told.update(_type="x"), "provenance"),
-    ("provenance.json", lambda told: told.update(subject=[]), "provenance"),
-    ("provenance.json", lambda told: told.update(predicate=[]), "provenance"),
-    ("provenance.json", lambda told: told["predicate"].update(buildDefinition=1), "provenance"),
-    ("sbom.cdx.json", lambda told: told.clear(), "sbom"),
-    ("sbom.cdx.json", lambda told: told.update(components=[1]), "sbom"),
-    ("sbom.cdx.json", lambda told: told["components"].pop(0), "sbom"),
-    ("sbom.cdx.json", lambda told: told["components"][0].update(hashes=[]), "sbom"),
+    ("provenance.json", lambda statement: statement.clear(), "provenance"),
+    ("provenance.json", lambda statement: statement.update(_type="x"), "provenance"),
+    ("provenance.json", lambda statement: statement.update(subject=[]), "provenance"),
+    ("provenance.json", lambda statement: statement.update(predicate=[]), "provenance"),
+    (
+        "provenance.json",
+        lambda statement: statement["predicate"].update(buildDefinition=1),
+        "provenance",
+    ),
+    ("sbom.cdx.json", lambda statement: statement.clear(), "sbom"),
+    ("sbom.cdx.json", lambda statement: statement.update(components=[1]), "sbom"),
+    ("sbom.cdx.json", lambda statement: statement["components"].pop(0), "sbom"),
+    ("sbom.cdx.json", lambda statement: statement["components"][0].update(hashes=[]), "sbom"),
 ]
 
 
@@ -219,14 +223,17 @@ def attachments(rendered: Bundle, signer: Signer, **changes: Any) -> AttachedDoc
     )
     predicates = ((sbom.PREDICATE, bill), (provenance.PREDICATE, provenance_document["predicate"]))
     statement = provenance.create_statement(
-        [{"name": PLACE, "digest": {"sha256": "b" * 64}}],
+        [{"name": REPOSITORY, "digest": {"sha256": "b" * 64}}],
         provenance.PREDICATE,
         provenance_document["predicate"],
     )
     whole = AttachedDocuments(
         DIGEST,
-        [cosign.create_signature(PLACE, DIGEST, signer)],
-        [cosign.create_attestation(PLACE, DIGEST, predicate, signer) for predicate in predicates],
+        [cosign.create_signature(REPOSITORY, DIGEST, signer)],
+        [
+            cosign.create_attestation(REPOSITORY, DIGEST, predicate, signer)
+            for predicate in predicates
+        ],
         {
             registry.SBOM_TYPE: [json.dumps(bill).encode()],
             registry.STATEMENT_TYPE: [json.dumps(statement).encode()],
@@ -240,7 +247,7 @@ DOCUMENTS = ("sbom.cdx.json", "provenance.json")
 
 @pytest.mark.parametrize("kind", ["ec", "ed25519", "rsa"])
 def test_signed_and_attached_documents_pass_verification(rendered: Bundle, kind: str) -> None:
-    signer = signer_of(kind)
+    signer = create_signer(kind)
     subject = Subject(
         build_image(rendered.directory), attachments(rendered, signer), signer.verifier
     )
@@ -256,8 +263,8 @@ def verdict(subject: Subject, name: str) -> Verdict:
 def test_signature_of_another_key_is_not_accepted(rendered: Bundle) -> None:
     subject = Subject(
         build_image(rendered.directory),
-        attachments(rendered, signer_of()),
-        signer_of("ed25519").verifier,
+        attachments(rendered, create_signer()),
+        create_signer("ed25519").verifier,
     )
     found = failures(subject)
     assert set(found) == {"signature", "attached"}
@@ -265,13 +272,13 @@ def test_signature_of_another_key_is_not_accepted(rendered: Bundle) -> None:
 
 
 def test_verification_without_a_key_reports_no_signature(rendered: Bundle) -> None:
-    subject = Subject(build_image(rendered.directory), attachments(rendered, signer_of()))
+    subject = Subject(build_image(rendered.directory), attachments(rendered, create_signer()))
     found = verdict(subject, "signature")
     assert (found.state, "the author is not known" in found.detail) == ("unknown", True)
 
 
 def test_unsigned_image_fails_verification_by_key(rendered: Bundle) -> None:
-    signer = signer_of()
+    signer = create_signer()
     subject = Subject(
         build_image(rendered.directory),
         attachments(rendered, signer, signatures=[]),
@@ -281,8 +288,8 @@ def test_unsigned_image_fails_verification_by_key(rendered: Bundle) -> None:
 
 
 def test_signature_of_other_content_is_rejected(rendered: Bundle) -> None:
-    """The signature was made for another image."""
-    signer = signer_of()
+    """The signature belongs to another image."""
+    signer = create_signer()
     attached = attachments(rendered, signer, digest=f"sha256:{'c' * 64}")
     subject = Subject(build_image(rendered.directory), attached, signer.verifier)
     assert list(failures(subject)) == ["signature"]
@@ -294,7 +301,7 @@ def flipped(text: str) -> str:
 
 
 def test_flipped_byte_in_a_signature_is_reported(rendered: Bundle) -> None:
-    signer = signer_of()
+    signer = create_signer()
     attached = attachments(rendered, signer)
     [part] = attached.signatures
     bad = replace(part, annotations={cosign.SIGNATURE: flipped(part.annotations[cosign.SIGNATURE])})
@@ -306,7 +313,7 @@ def test_flipped_byte_in_a_signature_is_reported(rendered: Bundle) -> None:
 
 @pytest.mark.parametrize("member", ["payload", "payloadType", "sig"])
 def test_flipped_byte_in_an_attestation_is_reported(rendered: Bundle, member: str) -> None:
-    signer = signer_of()
+    signer = create_signer()
     attached = attachments(rendered, signer)
     bad = []
     for part in attached.attestations:
@@ -322,7 +329,7 @@ def test_flipped_byte_in_an_attestation_is_reported(rendered: Bundle, member: st
 
 def test_signature_of_another_type_is_rejected() -> None:
     """The key may have signed documents that have these members for another purpose."""
-    signer = signer_of()
+    signer = create_signer()
     part = cosign.create_signature("a", DIGEST, signer)
     payload = json.loads(part.content)
     for kind, result in ((payload["critical"]["type"], True), ("another signature", False)):
@@ -335,7 +342,7 @@ def test_signature_of_another_type_is_rejected() -> None:
 
 @pytest.mark.parametrize("kind", [registry.SBOM_TYPE, registry.STATEMENT_TYPE])
 def test_contradicting_attached_document_is_reported(rendered: Bundle, kind: str) -> None:
-    attached = attachments(rendered, signer_of())
+    attached = attachments(rendered, create_signer())
     own = attached.attached[kind]
     bad = [own[0].replace(b"python", b"Python")]
     image = build_image(rendered.directory)
@@ -349,7 +356,7 @@ HOSTILE = [b"", b"{", b"[]", b"[" * 100_000, b'{"payload": 1}', b'{"critical": [
 
 @pytest.mark.parametrize("content", HOSTILE)
 def test_hostile_parts_are_rejected_as_signatures(content: bytes) -> None:
-    verifier = signer_of().verifier
+    verifier = create_signer().verifier
     for signature in ("", "!", "QUJD"):
         part = cosign.Part("x", content, {cosign.SIGNATURE: signature})
         assert not cosign.is_signature(part, DIGEST, verifier)
@@ -359,7 +366,7 @@ def test_hostile_parts_are_rejected_as_signatures(content: bytes) -> None:
 # --- what comes of it ----------------------------------------------------------------------------
 
 
-def outcome_of(state: State, *, passed: bool | None) -> Verification:
+def build_verification(state: State, *, passed: bool | None) -> Verification:
     smoke = None
     if passed is not None:
         smoke = SmokeReport("a", "docker", (Check("ready", passed, 0.1, "x"),))
@@ -367,15 +374,15 @@ def outcome_of(state: State, *, passed: bool | None) -> Verification:
 
 
 def test_exit_code_depends_on_the_failed_check() -> None:
-    require_verified(outcome_of("holds", passed=True))
-    require_verified(outcome_of("unknown", passed=None))
+    require_verified(build_verification("holds", passed=True))
+    require_verified(build_verification("unknown", passed=None))
     with pytest.raises(VerificationError, match="a, layers: told") as refused:
-        require_verified(outcome_of("fails", passed=None))
+        require_verified(build_verification("fails", passed=None))
     assert (refused.value.exit_code, refused.value.hint) == (3, "do")
     with pytest.raises(SmokeFailedError) as failed:
-        require_verified(outcome_of("holds", passed=False))
+        require_verified(build_verification("holds", passed=False))
     assert failed.value.exit_code == 7
     assert [
-        outcome_of(state, passed=passed).verified
+        build_verification(state, passed=passed).verified
         for state, passed in (("holds", True), ("holds", False), ("fails", None))
     ] == [True, False, False]

@@ -49,7 +49,7 @@ def sha256(path: Path) -> str:
 
 
 def problems(text: str) -> list[str]:
-    """What CycloneDX's own schema and library have against a document."""
+    """Return the errors of CycloneDX's schema and library for a document."""
     found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
     Bom.from_json(json.loads(text))  # type: ignore[attr-defined]
     return [str(found)] if found else []
@@ -160,7 +160,7 @@ def test_the_provenance_names_the_materials_of_the_image(rendered: Bundle) -> No
 
 
 def by_sha256sum(folder: Path) -> str:
-    """As in-toto's specification of `dirHash` says in shell."""
+    """Return the `dirHash` by the shell command in in-toto's specification."""
     command = "find . -type f | cut -c3- | LC_ALL=C sort | xargs -r sha256sum | sha256sum"
     done = subprocess.run(
         ["/bin/sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True
@@ -175,8 +175,10 @@ def test_base_without_registry_is_recorded_by_image_id(tmp_path: Path) -> None:
     packed = render.render(spec, ENVIRONMENT, base, tmp_path / "bundle")
     (packed.directory / "app.py").write_text("")
     for _ in range(2):
-        listed = read(packed, render.PROVENANCE)["predicate"]["buildDefinition"]
-        base_entry = next(e for e in listed["resolvedDependencies"] if e["name"] == "base")
+        build_definition = read(packed, render.PROVENANCE)["predicate"]["buildDefinition"]
+        base_entry = next(
+            e for e in build_definition["resolvedDependencies"] if e["name"] == "base"
+        )
         assert base_entry["annotations"] == {"imageId": image_id}
         assert "digest" not in base_entry
         attestations_bundle.refresh_documents(

@@ -1,5 +1,6 @@
-"""Images in a real registry: what modelpack signs, cosign verifies, and the other way round; what
-somebody changed there, both see.
+"""Signed images in a real registry.
+
+modelpack and cosign verify each other's signatures, and both detect changes.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, cosign_command: str) -> Pat
     """With two pairs of keys: cosign.key and other.key."""
     folder = tmp_path_factory.mktemp("keys")
     for name in ("cosign", "other"):
-        ask(folder, "generate-key-pair", f"--output-key-prefix={name}")
+        run_cosign(folder, "generate-key-pair", f"--output-key-prefix={name}")
     return folder
 
 
-def ask(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_cosign(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "COSIGN_PASSWORD": PASSWORD}
     command = ["cosign", *arguments]
     return subprocess.run(
@@ -66,17 +67,17 @@ def ask(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def cosign_accepts(folder: Path, reference: str, key: str = "cosign.pub") -> dict[str, bool]:
     options = (f"--key={key}", *OPTIONS, reference)
-    accepted = {"signature": ask(folder, "verify", *options).returncode == 0}
+    accepted = {"signature": run_cosign(folder, "verify", *options).returncode == 0}
     for kind in KINDS:
-        done = ask(folder, "verify-attestation", f"--type={kind}", *options)
+        done = run_cosign(folder, "verify-attestation", f"--type={kind}", *options)
         accepted[kind] = done.returncode == 0
     return accepted
 
 
 def failures(folder: Path, reference: str, key: str = "cosign.pub") -> set[str]:
-    with attestations_registry.open_registry_image(reference) as place:
+    with attestations_registry.open_registry_image(reference) as registry_image:
         subject = Subject(
-            *attestations_registry.find_attestations(place), keys.verifier(folder / key)
+            *attestations_registry.find_attestations(registry_image), keys.verifier(folder / key)
         )
         return {verdict.name for verdict in run_checks(subject) if verdict.state == "fails"}
 
@@ -94,15 +95,15 @@ class Pushed:
     def __init__(self, host: str, name: str, folder: Path, **changes: bytes) -> None:
         self.reference = f"{host}/team/{name}:1"
         with connect(self.reference) as repository:
-            self.digest = put(repository, folder, changes)
+            self.digest = push_changed_image(repository, folder, changes)
         self.pinned = f"{host}/team/{name}@{self.digest}"
 
-    def vouch(self, signer: keys.Signer | None = None) -> None:
-        with attestations_registry.open_registry_image(self.reference) as place:
-            attestations_registry.attach_attestations(place, signer)
+    def attach(self, signer: keys.Signer | None = None) -> None:
+        with attestations_registry.open_registry_image(self.reference) as registry_image:
+            attestations_registry.attach_attestations(registry_image, signer)
 
 
-def put(repository: Repository, folder: Path, changes: dict[str, bytes]) -> str:
+def push_changed_image(repository: Repository, folder: Path, changes: dict[str, bytes]) -> str:
     image = build_image(folder, changes)
     [layer] = image.layers
     with layer.open() as stream:
@@ -133,7 +134,7 @@ def pushed(
 ) -> Pushed:
     name = hashlib.sha256(request.node.name.encode()).hexdigest()[:12]
     image = Pushed(registry, name, folder_of_bundle)
-    image.vouch(signer)
+    image.attach(signer)
     return image
 
 
@@ -154,7 +155,7 @@ def test_cosign_gets_the_predicates_of_the_image(
     expected = {"slsaprovenance1": provenance["predicate"], "cyclonedx": bill}
     for kind, predicate in expected.items():
         options = (f"--type={kind}", "--key=cosign.pub", *OPTIONS, pushed.reference)
-        done = ask(folder, "verify-attestation", *options)
+        done = run_cosign(folder, "verify-attestation", *options)
         statement = json.loads(base64.b64decode(json.loads(done.stdout)["payload"]))
         assert statement["predicateType"] == KINDS[kind]
         assert statement["predicate"] == predicate
@@ -180,12 +181,12 @@ def test_second_attestation_by_the_same_key_adds_nothing(
             return [*signed, referrers.referrers(repository, pushed.digest)]
 
     before = signatures_in_registry()
-    pushed.vouch(signer)
+    pushed.attach(signer)
     assert signatures_in_registry() == before
 
 
 def test_two_keys_may_sign(pushed: Pushed, folder: Path) -> None:
-    pushed.vouch(keys.signer(folder / "other.key", lambda: PASSWORD))
+    pushed.attach(keys.signer(folder / "other.key", lambda: PASSWORD))
     for key in ("cosign.pub", "other.pub"):
         assert cosign_accepts(folder, pushed.reference, key) == ALL
         assert failures(folder, pushed.reference, key) == set()
@@ -197,7 +198,7 @@ def test_modelpack_verifies_a_signature_by_cosign(
     image = Pushed(registry, "theirs", folder_of_bundle)
     assert failures(folder, image.reference) == {"signature"}
     options = ("-y", "--key=cosign.key", "--tlog-upload=false", "--allow-insecure-registry")
-    assert ask(folder, "sign", *options, image.pinned).returncode == 0
+    assert run_cosign(folder, "sign", *options, image.pinned).returncode == 0
     assert failures(folder, image.reference) == set()
     provenance = json.loads((folder_of_bundle / "provenance.json").read_bytes())
     for kind, predicate in (
@@ -206,11 +207,12 @@ def test_modelpack_verifies_a_signature_by_cosign(
     ):
         (folder / "predicate").write_text(json.dumps(predicate))
         attest = ("attest", *options, f"--type={kind}", "--predicate=predicate", image.pinned)
-        done = ask(folder, *attest)
+        done = run_cosign(folder, *attest)
         assert done.returncode == 0, done.stderr
-    with attestations_registry.open_registry_image(image.reference) as place:
+    with attestations_registry.open_registry_image(image.reference) as registry_image:
         subject = Subject(
-            *attestations_registry.find_attestations(place), keys.verifier(folder / "cosign.pub")
+            *attestations_registry.find_attestations(registry_image),
+            keys.verifier(folder / "cosign.pub"),
         )
         *_, last = run_checks(subject)
     assert (last.state, last.detail) == ("holds", "nothing attached, both documents signed")
@@ -240,7 +242,7 @@ def test_pulled_image_is_removed_from_the_engine_after_the_block(
 # --- several platforms, and places without a registry --------------------------------------------
 
 
-def platform_of(folder: Path, architecture: str) -> Image:
+def image_for_platform(folder: Path, architecture: str) -> Image:
     image = build_image(folder, {"usr/bin/python": architecture.encode()})
     rootfs = {"type": "layers", "diff_ids": [layer.diff_id for layer in image.layers]}
     config = {"architecture": architecture, "os": "linux", "rootfs": rootfs, **image.config}
@@ -250,7 +252,7 @@ def platform_of(folder: Path, architecture: str) -> Image:
 @pytest.fixture(scope="module")
 def layout_path(tmp_path_factory: pytest.TempPathFactory, folder_of_bundle: Path) -> Path:
     """A layout with an image for two platforms."""
-    images = [platform_of(folder_of_bundle, name) for name in ("amd64", "arm64")]
+    images = [image_for_platform(folder_of_bundle, name) for name in ("amd64", "arm64")]
     path = tmp_path_factory.mktemp("laid") / "layout"
     layout.write_layout(path, images, "iris:1")
     return path
@@ -263,14 +265,14 @@ def test_index_and_each_platform_image_are_signed(
     with connect(reference) as repository:
         top = layout.find_manifest((layout_path / "index.json").read_bytes(), "")
         push.push(layout.LayoutStore(layout_path), top, repository, lambda *_: None)
-    with attestations_registry.open_registry_image(reference) as place:
-        attestations_registry.attach_attestations(place, signer)
+    with attestations_registry.open_registry_image(reference) as registry_image:
+        attestations_registry.attach_attestations(registry_image, signer)
     verifier = keys.verifier(folder / "cosign.pub")
     for platform in ("linux/amd64", "linux/arm64"):
-        with attestations_registry.open_registry_image(reference) as place:
-            image, beside = attestations_registry.find_attestations(place, platform)
-            assert image.digest != beside.digest == top.digest
-            found = {v.name: v.state for v in run_checks(Subject(image, beside, verifier))}
+        with attestations_registry.open_registry_image(reference) as registry_image:
+            image, attached = attestations_registry.find_attestations(registry_image, platform)
+            assert image.digest != attached.digest == top.digest
+            found = {v.name: v.state for v in run_checks(Subject(image, attached, verifier))}
         assert set(found.values()) == {"holds"}
         each = f"{registry}/team/platforms@{image.digest}"
         assert cosign_accepts(folder, each) == ALL
@@ -285,7 +287,7 @@ def test_layout_is_verified_in_place(layout_path: Path) -> None:
         verify.verify(run, classify(f"oci:{layout_path}", VERIFY), layout_path / "cosign.pub")
 
 
-# --- what somebody changed -----------------------------------------------------------------------
+# --- changes in the registry ---------------------------------------------------------------------
 
 
 def test_signature_of_another_key_is_reported(pushed: Pushed, folder: Path) -> None:
@@ -297,7 +299,7 @@ def test_tag_moved_to_another_image_is_reported(
     pushed: Pushed, folder: Path, folder_of_bundle: Path
 ) -> None:
     with connect(pushed.reference) as repository:
-        put(repository, folder_of_bundle, {"app/app.py": b"import os\n"})
+        push_changed_image(repository, folder_of_bundle, {"app/app.py": b"import os\n"})
     assert cosign_accepts(folder, pushed.reference) == NONE
     assert failures(folder, pushed.reference) == {"signature", "content"}
 
@@ -306,7 +308,7 @@ def test_signature_attached_to_another_image_is_reported(
     pushed: Pushed, folder: Path, folder_of_bundle: Path
 ) -> None:
     with connect(pushed.reference) as repository:
-        digest = put(repository, folder_of_bundle, {"app/app.py": b"import os\n"})
+        digest = push_changed_image(repository, folder_of_bundle, {"app/app.py": b"import os\n"})
         for kind in ("sig", "att"):
             _, data = repository.manifest(cosign.tag(pushed.digest, kind))
             repository.put_manifest(data, oci_image.MANIFEST, cosign.tag(digest, kind))
@@ -323,7 +325,7 @@ def flip(folder: Path, digest: str, old: bytes) -> None:
     path.write_bytes(content)
 
 
-def layer_of(reference: str, tag: str, number: int = 0) -> Descriptor:
+def read_layer_descriptor(reference: str, tag: str, number: int = 0) -> Descriptor:
     with connect(reference) as repository:
         manifest = oci_image.parse_json(repository.manifest(tag)[1])
     return oci_image.descriptors(manifest, "layers")[number]
@@ -340,16 +342,16 @@ def test_flipped_bytes_in_the_registry_are_reported(
     own_registry: str, tmp_path: Path, folder: Path, folder_of_bundle: Path, signer: keys.Signer
 ) -> None:
     image = Pushed(own_registry, "flipped", folder_of_bundle)
-    image.vouch(signer)
+    image.attach(signer)
     assert failures(folder, image.reference) == set()
-    flip(tmp_path, layer_of(image.reference, "1").digest, b"interpreter")
+    flip(tmp_path, read_layer_descriptor(image.reference, "1").digest, b"interpreter")
     assert "layers" in failures(folder, image.reference)
-    signed = layer_of(image.reference, cosign.tag(image.digest, "sig"))
+    signed = read_layer_descriptor(image.reference, cosign.tag(image.digest, "sig"))
     flip(tmp_path, signed.digest, b"docker-reference")
     assert "signature" in failures(folder, image.reference)
     assert not cosign_accepts(folder, image.reference)["signature"]
     for number, kind in enumerate(("cyclonedx", "slsaprovenance1")):
-        attested = layer_of(image.reference, cosign.tag(image.digest, "att"), number)
+        attested = read_layer_descriptor(image.reference, cosign.tag(image.digest, "att"), number)
         flip(tmp_path, attested.digest, b"sig")
         assert "attached" in failures(folder, image.reference)
         assert not cosign_accepts(folder, image.reference)[kind]
@@ -370,9 +372,9 @@ def test_replaced_attached_document_is_reported(
         referrers.attach(
             repository, descriptor, kind, [blob_from_bytes(json.dumps(statement).encode(), kind)]
         )
-    with attestations_registry.open_registry_image(image.reference) as place:
+    with attestations_registry.open_registry_image(image.reference) as registry_image:
         found = {
             v.name: v.state
-            for v in run_checks(Subject(*attestations_registry.find_attestations(place)))
+            for v in run_checks(Subject(*attestations_registry.find_attestations(registry_image)))
         }
     assert found["attached"] == "fails"

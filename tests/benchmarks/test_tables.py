@@ -1,4 +1,4 @@
-"""The arithmetic of the benchmark of servers: what wrk said, ratios, claims, tables."""
+"""The benchmark of servers parses the output of wrk and computes ratios, claims and tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.serve import plot, report, wrk
 from benchmarks.serve.claims import verdicts
 from benchmarks.serve.models import BULK, CROWD, CURVE, LONE, MODELS, Load
 from benchmarks.serve.results import Failure, Measurement, Results, p99, ratios
-from benchmarks.serve.servers import ALONE, BARE, OURS
+from benchmarks.serve.servers import BARE, DIRECT, OURS
 
 WRK = """\
 Running 3s test @ http://127.0.0.1:40619/predict
@@ -64,7 +64,7 @@ def results() -> Results:
         *measured("fastapi", BULK, (600_000, 900_000, 750_000)),
         *measured("bentoml", CROWD, (9999, 9999, 9999), p99=1.0, errors=2),
         *measured(BARE, CROWD, (15_000, 16_500, 15_000)),
-        *measured(ALONE, CROWD, (6000, 6000, 6000), p50=None, p99=None),
+        *measured(DIRECT, CROWD, (6000, 6000, 6000), p50=None, p99=None),
         *(each for load in CURVE for each in measured(OURS, load, (5000,))),
         *(each for load in CURVE for each in measured("fastapi", load, (2000,), p99=30.0)),
     ]
@@ -84,7 +84,7 @@ def test_the_best_peer_is_one_without_errors(results: Results) -> None:
 
 def test_claims_are_checked_by_the_median_ratio(results: Results) -> None:
     found = {
-        (each.claim.load, each.claim.value is p99, each.against): (each.ratio.median, each.holds)
+        (each.claim.load, each.claim.value is p99, each.against): (each.ratio.median, each.is_met)
         for each in verdicts(results)
     }
     assert found == {
@@ -100,7 +100,7 @@ def test_claims_about_a_service_with_errors_are_not_met(results: Results) -> Non
     wrong = measured(OURS, CROWD, (9000, 9000, 9000), errors=1)
     kept = [m for m in results.measurements if (m.server, m.load) != (OURS, CROWD.name)]
     erring = Results(results.machine, results.how, results.versions, (*kept, *wrong), ())
-    assert not any(v.holds for v in verdicts(erring) if v.claim.load == CROWD)
+    assert not any(v.is_met for v in verdicts(erring) if v.claim.load == CROWD)
 
 
 def test_saved_results_are_read_back(results: Results, tmp_path: Path) -> None:

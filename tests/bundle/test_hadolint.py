@@ -42,7 +42,7 @@ def test_dockerfiles_with_all_stages_are_clean(tmp_path: Path, hostile: bool, sl
 
 
 def test_hadolint_reports_a_bad_dockerfile(tmp_path: Path) -> None:
-    """What is ignored is named in the Dockerfile, with the reason in the lines above."""
+    """The Dockerfile names each ignored rule, with the reason in the lines above."""
     lines = (GOLDEN / "iris" / "Dockerfile").read_text().splitlines()
     ignored = next(number for number, line in enumerate(lines) if "hadolint global ignore" in line)
     rules = lines[ignored].partition("=")[2].split(",")

@@ -27,7 +27,7 @@ from modelpack.types import Code, ModelSpec
 
 FILES = [name for _, name in templates.TEMPLATES] + ["modelpack.json", "requirements.lock"]
 FILES += [render.SBOM, render.PROVENANCE]
-# Of the golden files these are left out: they change with each line of the service.
+# Files without a golden copy: they change with each line of the service.
 UNTOLD = re.compile(r'(?<="dirHash": ")[0-9a-f]{64}|(?<=\.sha256=")[0-9a-f]{64}(?=")')
 
 
@@ -179,7 +179,7 @@ def test_bundle_describes_its_task_in_app_and_readme(tmp_path, spec, task, kind,
 
 
 def test_files_of_one_size_that_differ_have_different_times(tmp_path, spec):
-    """BuildKit tells files apart by path, size and time alone."""
+    """BuildKit distinguishes files by path, size and time alone."""
     other = replace(ENVIRONMENT, lock=ENVIRONMENT.lock[::-1])
     first = (
         render.render(spec, ENVIRONMENT, BASE, tmp_path / "first").directory / bundle_manifest.LOCK

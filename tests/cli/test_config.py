@@ -1,4 +1,4 @@
-"""Options in files: `modelpack.toml` beside the model, and requirement files."""
+"""Options in files: `modelpack.toml` next to the model, and requirement files."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_text_of_the_file_can_neither_move_the_cursor_nor_style_itself(spec, hos
 
 
 @pytest.mark.parametrize(
-    ("data", "words"),
+    ("data", "heading"),
     [
         (b"%PDF-1.7\n", "safety not checked  modelpack does not support this format"),
         (b"a,b\n1,2\n", "safety not checked  modelpack does not support this format"),
@@ -101,10 +101,10 @@ def test_text_of_the_file_can_neither_move_the_cursor_nor_style_itself(spec, hos
         (b"cown\nModel\n.rest", "safety refuse  it must not be loaded"),
     ],
 )
-def test_only_dangerous_findings_are_called_dangerous(data, words, tmp_path):
+def test_only_dangerous_findings_are_called_dangerous(data, heading, tmp_path):
     path = tmp_path / "model.pkl"
     path.write_bytes(data)
-    assert words in shown(inspect(path))
+    assert heading in shown(inspect(path))
 
 
 def test_each_file_of_the_model_is_listed(spec):

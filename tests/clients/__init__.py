@@ -1,7 +1,7 @@
-"""Clients of other projects, each in an environment of its own: what they need does not fit beside
-what the tests need.
+"""Clients of other projects, each in a separate environment.
 
-`python -m tests.clients NAME` locks NAME.lock anew, from what NAME.in asks for.
+Their requirements conflict with those of the tests. `python -m tests.clients NAME` writes NAME.lock
+again from the requirements in NAME.in.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ OPTIONS = ("--no-config", "--quiet", "--no-python-downloads")
 
 
 def environment(name: str) -> Path:
-    """The Python of the environment that `name`.lock describes, made where it is not there yet.
-    Its own commands, such as `mlserver`, lie beside it.
+    """Return the Python of the environment in `name`.lock, which is created at the first call.
+
+    Commands of its packages, such as `mlserver`, are in the same directory.
     """
     lock = HERE / f"{name}.lock"
     python = "{}.{}".format(*sys.version_info)
@@ -37,7 +38,7 @@ def environment(name: str) -> Path:
 
 
 def relock(name: str) -> None:
-    """Lock what `name`.in asks for, on any Python that the tests run on."""
+    """Lock the requirements in `name`.in for every Python version of the tests."""
     requirements, lock = HERE / f"{name}.in", HERE / f"{name}.lock"
     options = ("--universal", "--python-version", "3.10", "--only-binary=:all:", "--upgrade")
     shown = ("--no-header", "--no-annotate", "--generate-hashes", "--no-emit-index-url")
@@ -45,7 +46,7 @@ def relock(name: str) -> None:
 
 
 def _make(folder: Path, lock: Path) -> None:
-    """Made under another name, so that a test beside this one finds all of it or nothing."""
+    """Create the environment under another name: a concurrent test finds all of it or nothing."""
     CACHE.mkdir(parents=True, exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix=folder.name, dir=CACHE))
     try:
@@ -54,7 +55,7 @@ def _make(folder: Path, lock: Path) -> None:
         _uv("pip", "install", "--python", str(directory / "bin" / "python"), *options)
         directory.rename(folder)
     except OSError:
-        if not folder.exists():  # else another was first, with the same
+        if not folder.exists():  # if it exists, another process has created the same
             raise
     finally:
         shutil.rmtree(directory, ignore_errors=True)

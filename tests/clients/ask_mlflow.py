@@ -1,5 +1,6 @@
-"""Run in MLflow's own environment: asks the services at ports in every form that its client makes,
-and prints what came, by form, as JSON. Standard input: port -> rows, as JSON.
+"""Send rows to services in every form that MLflow's client supports, and print the responses.
+
+Runs in MLflow's environment. Standard input is JSON: port -> rows. The output is JSON, by form.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ with warnings.catch_warnings():
     from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
 
-def forms_of(client: ScoringServerClient, rows: list[Any]) -> dict[str, Callable[[], Any]]:
+def request_forms(client: ScoringServerClient, rows: list[Any]) -> dict[str, Callable[[], Any]]:
     frame = pd.DataFrame(rows)
     matrix = frame.to_numpy()
     moved = frame.set_index(np.arange(5, 5 + len(frame)))
@@ -48,15 +49,15 @@ def forms_of(client: ScoringServerClient, rows: list[Any]) -> dict[str, Callable
     }
 
 
-def answers_of(port: str, rows: list[Any]) -> dict[str, Any]:
+def query_service(port: str, rows: list[Any]) -> dict[str, Any]:
     client = ScoringServerClient("127.0.0.1", int(port))
     client.wait_server_ready(timeout=20)
     frame = pd.DataFrame(rows)
     probable = client.invoke(frame, params={"predict_method": "predict_proba"})
     return {
         "forms": {
-            form: ask().get_predictions("ndarray").tolist()
-            for form, ask in forms_of(client, rows).items()
+            form: request().get_predictions("ndarray").tolist()
+            for form, request in request_forms(client, rows).items()
         },
         "probabilities": probable["predictions"],
         "as a DataFrame": client.invoke(frame).get_predictions().to_dict("list"),
@@ -66,4 +67,4 @@ def answers_of(port: str, rows: list[Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     requests = json.load(sys.stdin)
-    print(json.dumps([answers_of(port, rows) for port, rows in requests.items()]))
+    print(json.dumps([query_service(port, rows) for port, rows in requests.items()]))

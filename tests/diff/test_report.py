@@ -162,7 +162,7 @@ def model_side(**changes: Any) -> Side:
 
 
 @pytest.mark.parametrize(
-    ("new", "what"),
+    ("new", "expected"),
     [
         (model_side(task="regressor"), ("changed", "task", "")),
         (model_side(framework_version="1.4.0"), ("changed", "framework", "")),
@@ -175,9 +175,9 @@ def model_side(**changes: Any) -> Side:
     ],
     ids=lambda value: " ".join(value).strip() if isinstance(value, tuple) else "",
 )
-def test_each_model_difference_is_reported_once(new: Side, what: tuple[str, str, str]) -> None:
+def test_each_model_difference_is_reported_once(new: Side, expected: tuple[str, str, str]) -> None:
     (change,) = model.compare_models(side(), new).changes
-    assert (change.kind, change.what, change.name) == what
+    assert (change.kind, change.what, change.name) == expected
 
 
 def test_file_path_is_not_a_model_difference() -> None:
@@ -292,10 +292,10 @@ def test_layers_to_pull_are_those_that_the_old_image_lacks() -> None:
 
 
 def test_file_differences_are_listed_by_kind() -> None:
-    same, gone = replace(FILE, path="same"), replace(FILE, path="gone")
+    same, removed = replace(FILE, path="same"), replace(FILE, path="gone")
     content, mode = replace(FILE, path="content"), replace(FILE, path="mode")
     time, folder = replace(FILE, path="time"), Entry("folder", "directory", 0o755, 0, 0, 0, 0)
-    old = image([same, gone, content, mode, time, folder], "a")
+    old = image([same, removed, content, mode, time, folder], "a")
     new = image(
         [
             same,

@@ -283,7 +283,7 @@ def test_build_secret_is_found_in_every_location(spoil):
     secrets = known_secrets(INDEX, {})
     assert broken(image, secrets) == {}
     spoil(image)
-    for _ in range(2):  # the second time out of what was kept
+    for _ in range(2):  # the second time from the cache
         assert set(broken(image, secrets)) == {"build secrets"}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MADE = {
+BUILT = {
     "model": {"signature": {"inputs": [{"example": 4.5}]}},
     "environment": {"python": "3.11", "requirements": {"numpy": "1.26.2"}},
 }
@@ -27,7 +27,7 @@ def judge_row(verdicts: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Judges a row of a model that has been packaged (or not) and answers so."""
 
     def judge(row: Any, answer: Any = None, status: int = 200, packaged: Any = None) -> Any:
-        result = packaged or verdicts.containers.Packaged(0, MADE, "")
+        result = packaged or verdicts.containers.Packaged(0, BUILT, "")
         monkeypatch.setattr(verdicts, "_recorded", lambda _: "scikit-learn 1.3.2")
         monkeypatch.setattr(verdicts.containers, "package", lambda *_: result)
         monkeypatch.setattr(verdicts.containers, "remove", lambda _: None)
@@ -51,8 +51,8 @@ class _Container:
 
 
 def test_result_must_equal_the_documentation(verdicts: ModuleType, judge_row: Any) -> None:
-    ask = verdicts.Request([[1.0]], [0.5], [[0.25, 0.75]], tolerance=0.01)
-    row = verdicts.Row("svc", ("model.pkl",), (ask,))
+    request = verdicts.Request([[1.0]], [0.5], [[0.25, 0.75]], tolerance=0.01)
+    row = verdicts.Row("svc", ("model.pkl",), (request,))
     good = {"predictions": [0.505], "probabilities": [{"a": 0.25, "b": 0.7499}]}
     assert judge_row(row, good).verdict == "as documented"
     for wrong in (
@@ -82,7 +82,7 @@ def test_explanation_needs_the_exit_code_and_the_message(
     assert not judge_row(
         row, packaged=verdicts.containers.Packaged(3, None, "something else")
     ).passed
-    assert not judge_row(row, packaged=verdicts.containers.Packaged(0, MADE, "")).passed
+    assert not judge_row(row, packaged=verdicts.containers.Packaged(0, BUILT, "")).passed
 
 
 def test_a_model_that_is_not_packaged_is_a_failure(verdicts: ModuleType, judge_row: Any) -> None:

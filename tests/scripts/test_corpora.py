@@ -75,8 +75,8 @@ def test_models_and_literals_are_read_once_each(reading: ModuleType, corpus: Pat
 
 
 def test_the_newest_commit_of_a_git_directory_is_read(reading: ModuleType, corpus: Path) -> None:
-    who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
-    for command in (("init", "-q"), ("add", "."), (*who, "commit", "-qm", "All")):
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    for command in (("init", "-q"), ("add", "."), (*identity, "commit", "-qm", "All")):
         subprocess.run(["git", *command], cwd=corpus, check=True)
     (corpus / "tests" / "data" / "later.pkl").write_bytes(b"N.")
     paths = [payload.path for payload in reading.payloads(corpus)]

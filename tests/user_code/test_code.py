@@ -26,7 +26,7 @@ RUNS = "raise SystemExit('code was executed')\n"
 def find(
     root: Path, files: dict[str, str], *names: str, options: CodeOptions | None = None
 ) -> Code:
-    """What is found for a model beside `files` that names `names`."""
+    """Return the code found for a model that contains `names`, next to `files`."""
     write(root, files)
     return find_code(spec_naming(root / "model.pkl", *names), options or CodeOptions())
 
@@ -35,7 +35,7 @@ def paths(code: Code) -> list[str]:
     return [file.path for file in code.files]
 
 
-# --- where modules lie ---------------------------------------------------------------------------
+# --- locations of modules ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("prefix", ["", "src/"])
@@ -292,7 +292,7 @@ def test_optional_imports_are_not_required(tmp_path: Path, text: str, required: 
 
 
 def test_a_name_in_a_model_file_is_never_guessed(tmp_path: Path) -> None:
-    """Whoever publishes a distribution of that name would have it installed."""
+    """A stranger could publish a distribution of that name, and it would be installed."""
     code = find(tmp_path, {}, "soft404.predict:f", "cv2:Stitcher")
     assert (dict(code.requirements), code.missing) == ({}, ("cv2", "soft404.predict"))
 

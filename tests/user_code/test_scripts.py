@@ -84,7 +84,7 @@ def text(code: Code) -> str:
 
 
 def executed(code: Code, folder: Path, expression: str) -> str:
-    """What an interpreter prints of an expression over the module, with its imports beside it."""
+    """Return the output of an interpreter for an expression on the module, next to its imports."""
     write(folder, {MAIN: text(code), "helpers.py": "def clip(x): return min(x, 4)\n"})
     command = [sys.executable, "-c", f"from modelpack_main import *; print({expression})"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -186,7 +186,7 @@ def test_script_that_defines_the_class_is_used(tmp_path: Path) -> None:
 
 
 def test_without_a_script_it_is_missing(tmp_path: Path) -> None:
-    """Also where one lies beside the model: it may have come with it."""
+    """A script next to the model is not used either: it may have come with the model."""
     write(tmp_path, {"train.py": SCRIPT})
     code = find_code(spec_naming(tmp_path / "model.pkl", "__main__:Model"), CodeOptions())
     assert (code.files, code.missing) == ((), ("__main__",))
