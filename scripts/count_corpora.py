@@ -62,9 +62,9 @@ def inspected(path: Path) -> tuple[str, str]:
     return safety.verdict, reason
 
 
-def results(corpus: str, place: Path) -> Iterator[Result]:
+def results(corpus: str, directory: Path) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
-        for payload in payloads(place):
+        for payload in payloads(directory):
             suffix = ".pkl" if payload.is_literal else PurePosixPath(payload.path).suffix
             path = Path(folder, f"model{suffix}")
             path.write_bytes(payload.data)
@@ -101,18 +101,18 @@ def main() -> int:
     options = parser.parse_args()
     heads = ("corpus", "files", "literals", *VERDICTS, "malicious, pass", "benign, refuse")
     print(f"| {' | '.join((*heads, 'slowest'))} |\n{'|---' * (len(heads) + 1)}|")
-    listed, is_wrong = [], False
-    for corpus, _, place in (text.partition("=") for text in options.corpora):
-        found = list(results(corpus, Path(place)))
-        print(row(corpus, revision(Path(place))[:12], found), flush=True)
+    lines, is_wrong = [], False
+    for corpus, _, directory in (text.partition("=") for text in options.corpora):
+        found = list(results(corpus, Path(directory)))
+        print(row(corpus, revision(Path(directory))[:12], found), flush=True)
         for result in found:
             why = explanation(corpus, result.payload.path) if result.is_disputed else ""
             is_wrong |= result.verdict == "failure" or (result.is_disputed and not why)
             if result.is_disputed or options.all:
                 words = (result.label or "no label", result.verdict, ascii(result.reason), why)
                 path = ascii(result.payload.path)
-                listed.append(f"{corpus}: {path}: {', '.join(filter(None, words))}")
-    print("", *listed, sep="\n")
+                lines.append(f"{corpus}: {path}: {', '.join(filter(None, words))}")
+    print("", *lines, sep="\n")
     return int(is_wrong)
 
 

@@ -5,12 +5,11 @@
     python scripts/make_ages.py --names           # which release has which names, for the rules
     python scripts/make_ages.py --truth           # which release loads what, for their tests
 
-For each release an environment of its time is made, with pins that modelpack did not
-choose; six kinds of models are trained there, saved by pickle and by joblib, and queried with five
-rows. Then `modelpack package` makes an image of each file, and its container is queried with the
-same rows. An answer is "as at saving" only if every prediction and probability is the same to the
-last bit.
-Exit status 1 if one does not.
+For each release, the script creates an environment of its time, with pins that modelpack did not
+choose. It trains six kinds of models there, saves them by pickle and by joblib, and queries them
+with five rows. Then `modelpack package` builds an image from each file, and its container is
+queried with the same rows. An answer is "as at saving" only if every prediction and probability is
+the same to the last bit. The exit status is 1 if an answer differs.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def collected() -> dict[Release, evidence.Evidence]:
 def allowlist(found: Evidence) -> Table:
     """ "module:name" -> its roles, its contract, the releases that write it."""
     table: Table = {}
-    for key in {key for of_release in found.values() for key in of_release.roles}:
+    for key in {key for release_evidence in found.values() for key in release_evidence.roles}:
         roles = {role for e in found.values() for role in e.roles.get(key, ())}
         seen = [release.name for release, e in found.items() if key in e.roles]
         table[key] = _entry(key, roles, ranges(seen))
@@ -76,9 +76,9 @@ def _entry(key: str, roles: set[str], seen: str) -> dict[str, Any]:
 def ranges(seen: list[str]) -> str:
     """The releases in order, as "0.20-0.22, 1.9"; libraries only where no release shows it."""
     order = [release.name for release in RELEASES]
-    places = [order.index(name) for name in seen if name in order]
-    starts = [place for place in places if place - 1 not in places]
-    ends = [place for place in places if place + 1 not in places]
+    indices = [order.index(name) for name in seen if name in order]
+    starts = [index for index in indices if index - 1 not in indices]
+    ends = [index for index in indices if index + 1 not in indices]
     pairs = zip(starts, ends, strict=True)
     spans = [order[a] if a == b else f"{order[a]}-{order[b]}" for a, b in pairs]
     return ", ".join(spans or seen)
@@ -115,8 +115,10 @@ def problems(found: Evidence, table: Table) -> Iterator[str]:
     for key, entry in table.items():
         if "call" in entry["roles"] and entry.get("contract") not in CALLS:
             yield f"{key} is called, and has no contract"
-    for release, of_release in found.items():
-        yield from (f"{release.name}: {file}: {why}" for file, why in of_release.unread.items())
+    for release, release_evidence in found.items():
+        yield from (
+            f"{release.name}: {file}: {why}" for file, why in release_evidence.unread.items()
+        )
     refused = set(_refused(found))
     yield from sorted(refused - REFUSED)
     yield from (f"no longer refused: {finding}" for finding in sorted(REFUSED - refused))
@@ -125,10 +127,12 @@ def problems(found: Evidence, table: Table) -> Iterator[str]:
 
 def _refused(found: Evidence) -> Iterator[str]:
     """Return the findings on the files that show each way to build an object."""
-    judged_ways: set[str] = set()
-    for release, of_release in found.items():
-        files = {file for way, file in of_release.witnesses.items() if way not in judged_ways}
-        judged_ways |= set(of_release.witnesses)
+    reviewed_ways: set[str] = set()
+    for release, release_evidence in found.items():
+        files = {
+            file for way, file in release_evidence.witnesses.items() if way not in reviewed_ways
+        }
+        reviewed_ways |= set(release_evidence.witnesses)
         for file in sorted(files):
             for finding in evidence.findings(release.files / file):
                 yield f"{release.name}: {file}: {finding.code}: {finding.message}"

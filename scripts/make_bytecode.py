@@ -3,8 +3,8 @@ between the byte code of Python versions, as the interpreters report them.
 
     python scripts/make_bytecode.py python3.7 python3.8 ...
 
-Each answers with its opcodes, with how many words of cache follow which of them, and with how many
-arguments its code objects are made of.
+Each reports its opcodes, the number of cache words after each of them, and the number of arguments
+of its code objects.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 TABLE = Path(__file__).parents[1] / "modelpack" / "inspection" / "pickle" / "bytecode.json"
 
-ASK = """
+QUERY = """
 import json, opcode, sys
 opcodes = {name: number for name, number in opcode.opmap.items() if number < 256}
 caches = getattr(opcode, "_inline_cache_entries", {})
@@ -33,7 +33,9 @@ print(json.dumps({
 
 def main(pythons: list[str]) -> None:
     version = 'import sys; print("%d.%d" % sys.version_info[:2])'
-    rows = [f'"{_output(p, version)}": {json.dumps(json.loads(_output(p, ASK)))}' for p in pythons]
+    rows = [
+        f'"{_output(p, version)}": {json.dumps(json.loads(_output(p, QUERY)))}' for p in pythons
+    ]
     TABLE.write_text("{\n" + ",\n".join(rows) + "\n}\n")
 
 

@@ -3,10 +3,11 @@
     python scripts/make_interpreted.py          # updates the review's file, and prints what is new
     python scripts/make_interpreted.py --check  # writes nothing
 
-It reads the source of each release that the allowlist is made from, kept in .cache/sources;
-nothing is imported or executed (scripts/allowlist/interpreted.py lists the limits).
-scripts/allowlist/reviewed_interpreted.json holds for each place its decision, the reason and the
-releases. Exits 1 if a place has no decision, or with --check if the file would change.
+It reads the source of each release in the allowlist, which is kept in .cache/sources. Nothing is
+imported or executed (scripts/allowlist/interpreted.py lists the limits).
+scripts/allowlist/reviewed_interpreted.json contains the decision, the reason and the releases of
+each position. The exit status is 1 if a position has no decision, or with --check if the file would
+change.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ DECISIONS = {
     "not saved": "the class is in no model file, or the allowlist does not make it",
     "harmless": "it cannot call, open or import what the file chooses",
 }
-"""What the review decides of a place."""
+"""The decisions of the review on positions."""
 
 
 def problems(table: Mapping[str, reviews.Entry]) -> Iterator[str]:
-    for place, entry in table.items():
+    for position, entry in table.items():
         if entry["decision"] not in DECISIONS or not entry["why"]:
-            yield f"{place} (in {entry['seen']}) was never reviewed"
+            yield f"{position} (in {entry['seen']}) was never reviewed"
 
 
 def read(folder: Path) -> Iterator[str]:
     """Read the places in a package's folder."""
-    of_package = parts if folder.name in parts.PACKAGES else interpreted
-    return of_package.read(folder)
+    module = parts if folder.name in parts.PACKAGES else interpreted
+    return module.read(folder)
 
 
 def main() -> int:

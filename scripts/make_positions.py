@@ -3,10 +3,11 @@
     python scripts/make_positions.py          # updates the review's file, and prints what is new
     python scripts/make_positions.py --check  # writes nothing
 
-It reads the source of each release that the allowlist is made from, kept in .cache/sources;
-nothing is imported or executed. scripts/allowlist/reviewed_positions.json holds for each parameter
-what the inspector admits in it, the reason and the releases. Exits 1 if a parameter has no decision
-or another one than inspection/callables/positions.py, or with --check if the file would change.
+It reads the source of each release in the allowlist, which is kept in .cache/sources. Nothing is
+imported or executed. scripts/allowlist/reviewed_positions.json contains for each parameter the
+values that the inspector accepts, the reason and the releases. The exit status is 1 if a parameter
+has no decision or another one than inspection/callables/positions.py, or with --check if the file
+would change.
 """
 
 from __future__ import annotations
@@ -30,11 +31,11 @@ def decision(name: str) -> str:
 
 
 def problems(table: Mapping[str, reviews.Entry]) -> Iterator[str]:
-    for place, entry in table.items():
+    for position, entry in table.items():
         if not entry["decision"] or not entry["why"]:
-            yield f"{place} (in {entry['seen']}) was never reviewed"
-        elif entry["decision"] != decision(place.partition(":")[2]):
-            yield f"{place} is decided otherwise than the inspector does"
+            yield f"{position} (in {entry['seen']}) was never reviewed"
+        elif entry["decision"] != decision(position.partition(":")[2]):
+            yield f"{position} is decided otherwise than the inspector does"
 
 
 def main() -> int:

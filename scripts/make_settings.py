@@ -4,10 +4,10 @@
     python scripts/make_settings.py 1.3 --count 5 # some releases, few settings of each class
     python scripts/make_settings.py --parameters  # record what parameters all releases have
 
-For each planned class, settings are made of the constraints that scikit-learn states. Each value of
-each parameter is used at least once, in models that end with the class or go on after it. Their
-plans must give the estimator's bits on thousands of rows, or leave these to the estimator. Exit
-status 1 if one does not.
+For each planned class, settings are generated from the constraints that scikit-learn declares. Each
+value of each parameter is used at least once, in models that end with the class or continue after
+it. Their plans must return the estimator's bits on thousands of rows, or leave these to the
+estimator. The exit status is 1 if a plan does not.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python scripts/mutate.py                                  # 60 mutants of all MODULES
     python scripts/mutate.py --count 100 --seed 1 oci/ media/ # of modules with these in their path
 
-Mutants are made in a copy of the working tree. A mutant survives if all tests of its module pass:
-a test is missing, or the change has no effect. The choice of mutants depends on the seed and the
-code alone. Exit status 1 if a test fails without a mutant.
+Mutants are created in a copy of the working tree. A mutant survives if all tests of its module
+pass: a test is missing, or the change has no effect. The choice of mutants depends on the seed and
+the code alone. The exit status is 1 if a test fails without a mutant.
 """
 
 from __future__ import annotations
@@ -98,8 +98,8 @@ def _choose(parts: list[str], count: int, seed: int) -> list[Mutant]:
     for pattern, tests in MODULES.items():
         paths = sorted(set((ROOT / "modelpack").glob(pattern)) - seen)
         seen.update(paths)
-        wanted = [path for path in paths if any(part in str(path) for part in parts)]
-        mutants = [mutant for path in wanted for mutant in _mutants(path, tests)]
+        selected = [path for path in paths if any(part in str(path) for part in parts)]
+        mutants = [mutant for path in selected for mutant in _mutants(path, tests)]
         lines.append(chance.sample(mutants, min(count, len(mutants))))
     rounds = (mutant for some in zip_longest(*lines) for mutant in some if mutant)
     return list(islice(rounds, count))

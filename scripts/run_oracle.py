@@ -112,9 +112,9 @@ class Campaign:
             quick: Load each model in one encoding only, in turn.
         """
         outcomes = {}
-        for place, name in enumerate(self._rows):
+        for index, name in enumerate(self._rows):
             encodings = [each for each, held in self._names.items() if name in held]
-            turn = place % max(1, len(encodings))
+            turn = index % max(1, len(encodings))
             for encoding in encodings[turn : turn + 1] if quick else encodings:
                 outcome = self._oracle.judge(self._file(name, encoding), self._rows[name])
                 self._oracle.normal |= outcome.events

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def replace_section(document: Path, name: str, text: str) -> None:
-    """Writes `text` in place of what the section held."""
+    """Replace the content of the section by `text`."""
     before, opening, rest = document.read_text().partition(f"<!-- {name} -->\n")
     _, closing, after = rest.partition(f"<!-- /{name} -->")
     if not closing:

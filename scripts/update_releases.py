@@ -44,7 +44,7 @@ PYTHON = {
     "3.14": "2025-10-07",
 }
 
-# What models are of, and what they lean on. Where an index gives no upload times, bounds for these
+# Libraries of models and their dependencies. For an index without upload times, bounds for these
 # are derived from the table.
 LIBRARIES = (
     "catboost",
@@ -76,7 +76,7 @@ LIBRARIES = (
 File = dict[str, Any]
 
 
-def files_of(index: str, name: str) -> list[File]:
+def list_files(index: str, name: str) -> list[File]:
     request = urllib.request.Request(
         f"{index.rstrip('/')}/{name}/",
         headers={"Accept": "application/vnd.pypi.simple.v1+json"},
@@ -85,7 +85,7 @@ def files_of(index: str, name: str) -> list[File]:
         return [file for file in json.load(response)["files"] if not file.get("yanked")]
 
 
-def version_of(filename: str) -> Version | None:
+def version_from_filename(filename: str) -> Version | None:
     """The version in a file's name, None for eggs, installers and the malformed."""
     parse = parse_wheel_filename if filename.endswith(".whl") else parse_sdist_filename
     try:
@@ -98,7 +98,7 @@ def version_of(filename: str) -> Version | None:
 def by_version(files: list[File]) -> Iterator[tuple[Version, list[File]]]:
     versions: dict[Version, list[File]] = defaultdict(list)
     for file in files:
-        if version := version_of(file["filename"]):
+        if version := version_from_filename(file["filename"]):
             versions[version].append(file)
     yield from sorted(versions.items())
 
@@ -120,7 +120,7 @@ def fits(file: File, minor: str) -> bool:
 
 
 def allows(file: File, minor: str) -> bool:
-    """By its Requires-Python; of the newest patch release, since some ask for ">=3.6.1"."""
+    """Return whether Requires-Python allows the newest patch release: some need ">=3.6.1"."""
     try:
         return f"{minor}.99" in SpecifierSet(file.get("requires-python") or "")
     except InvalidSpecifier:
@@ -144,15 +144,15 @@ def is_of_python(tag: Tag, minor: str) -> bool:
 def releases(files: list[File]) -> dict[str, Any]:
     """Version -> its day, and the Python versions with a wheel."""
     return {
-        str(version): [released(of_version), " ".join(pythons(of_version))]
-        for version, of_version in by_version(files)
-        if released(of_version) >= PYTHON["3.6"] and pythons(of_version)
+        str(version): [released(version_files), " ".join(pythons(version_files))]
+        for version, version_files in by_version(files)
+        if released(version_files) >= PYTHON["3.6"] and pythons(version_files)
     }
 
 
 def table(index: str) -> str:
     """A line a release, so that a difference can be read."""
-    libraries = {name: releases(files_of(index, name)) for name in LIBRARIES}
+    libraries = {name: releases(list_files(index, name)) for name in LIBRARIES}
     blocks = {name: entries(found, 3) for name, found in libraries.items()}
     libraries_text = ",\n".join(f'  "{name}": {block}' for name, block in blocks.items())
     python = entries(PYTHON, 2)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from catboost import CatBoostClassifier, Pool
 
-here = Path(__file__).parent
+directory = Path(__file__).parent
 random = np.random.default_rng(0)
 count = 400
 contract = np.array(["monthly", "yearly"])[random.integers(0, 2, count)]
@@ -37,11 +37,11 @@ model.fit(
 still = {"model_guid": "", "train_finish_time": "", "training": "{}"}
 for name, value in still.items():  # so that the same training gives the same file
     model.get_metadata()[name] = value
-model.save_model(here / "model.cbm")
+model.save_model(directory / "model.cbm")
 
 rows = [*customers[:3], [5, None, "monthly", "cheque"]]
 table = [[np.nan if value is None else value for value in row] for row in rows]
 request = {"instances": [dict(zip(names, row, strict=True)) for row in rows]}
 response = {"predictions": model.predict(table).tolist()}
-(here / "request.json").write_text(json.dumps(request) + "\n")
-(here / "response.json").write_text(json.dumps(response) + "\n")
+(directory / "request.json").write_text(json.dumps(request) + "\n")
+(directory / "response.json").write_text(json.dumps(response) + "\n")

@@ -13,7 +13,7 @@ from pathlib import Path
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LinearRegression
 
-here = Path(__file__).parent
+directory = Path(__file__).parent
 rides = [
     ({"zone": "centre", "hour": "morning", "distance": 2.0}, 14.0),
     ({"zone": "centre", "hour": "evening", "distance": 3.5}, 25.0),
@@ -29,7 +29,7 @@ vectorizer = DictVectorizer().fit([ride for ride, _ in rides])
 model = LinearRegression().fit(
     vectorizer.transform([ride for ride, _ in rides]), [minutes for _, minutes in rides]
 )
-(here / "model.pkl").write_bytes(pickle.dumps((vectorizer, model), protocol=4))
+(directory / "model.pkl").write_bytes(pickle.dumps((vectorizer, model), protocol=4))
 
 rows = [
     {"zone": "harbour", "hour": "night", "distance": 3.0},
@@ -38,5 +38,5 @@ rows = [
 ]
 request = {"instances": rows}
 response = {"predictions": model.predict(vectorizer.transform(rows)).tolist()}
-(here / "request.json").write_text(json.dumps(request) + "\n")
-(here / "response.json").write_text(json.dumps(response) + "\n")
+(directory / "request.json").write_text(json.dumps(request) + "\n")
+(directory / "response.json").write_text(json.dumps(response) + "\n")

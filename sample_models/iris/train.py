@@ -15,16 +15,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-here = Path(__file__).parent
+directory = Path(__file__).parent
 iris = load_iris(as_frame=True)
 species = iris.target_names[iris.target]
 
 model = make_pipeline(StandardScaler(), LogisticRegression(random_state=0))
 model.fit(iris.data, species)
-joblib.dump(model, here / "model.joblib")
+joblib.dump(model, directory / "model.joblib")
 
 rows = iris.data.iloc[[0, 50, 100]]
 request = {"instances": rows.to_numpy().tolist()}
 response = {"predictions": model.predict(rows).tolist()}
-(here / "request.json").write_text(json.dumps(request) + "\n")
-(here / "response.json").write_text(json.dumps(response) + "\n")
+(directory / "request.json").write_text(json.dumps(request) + "\n")
+(directory / "response.json").write_text(json.dumps(response) + "\n")

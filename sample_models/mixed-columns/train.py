@@ -4,9 +4,9 @@
 #     "scikit-learn==1.7.2", "joblib==1.5.2", "numpy==2.3.4", "scipy==1.16.3", "pandas==2.3.3",
 # ]
 # ///
-"""Numbers with gaps and categories, each prepared in its own way, foretell who cancels a contract.
+"""Numbers with gaps and categories, each prepared separately, predict cancelled contracts.
 
-The customers are made up: those on monthly contracts with high charges leave more often.
+The customers are synthetic: those on monthly contracts with high charges leave more often.
 """
 
 import json
@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-here = Path(__file__).parent
+directory = Path(__file__).parent
 random = np.random.default_rng(7)
 n_customers = 500
 
@@ -49,7 +49,7 @@ columns = ColumnTransformer(
 )
 model = make_pipeline(columns, LogisticRegression(random_state=0))
 model.fit(customers, leaves)
-joblib.dump(model, here / "model.joblib")
+joblib.dump(model, directory / "model.joblib")
 
 rows = pd.DataFrame(
     [
@@ -61,5 +61,5 @@ rows = pd.DataFrame(
 )
 request = {"instances": json.loads(rows.to_json(orient="records"))}
 response = {"predictions": model.predict(rows).tolist()}
-(here / "request.json").write_text(json.dumps(request) + "\n")
-(here / "response.json").write_text(json.dumps(response) + "\n")
+(directory / "request.json").write_text(json.dumps(request) + "\n")
+(directory / "response.json").write_text(json.dumps(response) + "\n")

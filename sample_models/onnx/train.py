@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-here = Path(__file__).parent
+directory = Path(__file__).parent
 random = np.random.default_rng(0)
 count = 400
 customers = pd.DataFrame(
@@ -45,13 +45,13 @@ types = [
     ("contract", StringTensorType([None, 1])),
 ]
 graph = to_onnx(model, initial_types=types, name="contracts", target_opset=21)
-graph.opset_import.sort(key=lambda told: told.domain)  # in any order, else
-(here / "model.onnx").write_bytes(graph.SerializeToString())
+graph.opset_import.sort(key=lambda entry: entry.domain)  # in any order, else
+(directory / "model.onnx").write_bytes(graph.SerializeToString())
 
 rows = customers.iloc[:3]
 tensors = {name: rows[[name]].to_numpy() for name in rows}
-session = onnxruntime.InferenceSession(here / "model.onnx")
+session = onnxruntime.InferenceSession(directory / "model.onnx")
 request = {"instances": json.loads(rows.to_json(orient="records"))}
 response = {"predictions": session.run(["output_label"], tensors)[0].tolist()}
-(here / "request.json").write_text(json.dumps(request) + "\n")
-(here / "response.json").write_text(json.dumps(response) + "\n")
+(directory / "request.json").write_text(json.dumps(request) + "\n")
+(directory / "response.json").write_text(json.dumps(response) + "\n")

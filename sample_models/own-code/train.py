@@ -25,17 +25,17 @@ class Rounded(LinearRegression):
         return np.round(super().predict(X) / STEP) * STEP
 
 
-here = Path(__file__).parent
+directory = Path(__file__).parent
 stops = [[60.39, 5.33], [60.40, 5.31], [60.29, 5.22], [60.37, 5.35], [60.42, 5.30]]
 rides = np.array([start + end for start in stops for end in stops if start != end])
 lengths = Distances().fit_transform(rides)[:, 0]
 minutes = 4 + 2.2 * lengths + np.sin(np.arange(len(rides)))
 
 model = make_pipeline(Distances(), Rounded()).fit(rides, minutes)
-joblib.dump(model, here / "model.joblib")
+joblib.dump(model, directory / "model.joblib")
 
 rows = rides[[0, 7, 14]].tolist()
 request = {"instances": rows}
 response = {"predictions": model.predict(rows).tolist()}
-(here / "request.json").write_text(json.dumps(request) + "\n")
-(here / "response.json").write_text(json.dumps(response) + "\n")
+(directory / "request.json").write_text(json.dumps(request) + "\n")
+(directory / "response.json").write_text(json.dumps(response) + "\n")

@@ -13,16 +13,16 @@ from pathlib import Path
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import GradientBoostingRegressor
 
-here = Path(__file__).parent
+directory = Path(__file__).parent
 X, y = load_diabetes(return_X_y=True)
 
 model = GradientBoostingRegressor(n_estimators=60, max_depth=2, random_state=0)
 model.fit(X, y)
-with (here / "model.pkl").open("wb") as file:
+with (directory / "model.pkl").open("wb") as file:
     pickle.dump(model, file)
 
 rows = X[:3]
 request = {"instances": rows.tolist()}
 response = {"predictions": model.predict(rows).tolist()}
-(here / "request.json").write_text(json.dumps(request) + "\n")
-(here / "response.json").write_text(json.dumps(response) + "\n")
+(directory / "request.json").write_text(json.dumps(request) + "\n")
+(directory / "response.json").write_text(json.dumps(response) + "\n")

@@ -4,7 +4,7 @@
 #     "scikit-learn==1.7.2", "joblib==1.5.2", "numpy==2.3.4", "scipy==1.16.3",
 # ]
 # ///
-"""Words weighed by TF-IDF tell what a message to a shop is about; the rows are texts."""
+"""Words weighed by TF-IDF predict the topic of a message to a shop; the rows are texts."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-here = Path(__file__).parent
+directory = Path(__file__).parent
 messages = {
     "delivery": [
         "Where is my parcel? It was sent a week ago.",
@@ -43,10 +43,10 @@ topics = [topic for topic, group in messages.items() for _ in group]
 
 model = make_pipeline(TfidfVectorizer(), LogisticRegression(random_state=0))
 model.fit(texts, topics)
-joblib.dump(model, here / "model.joblib")
+joblib.dump(model, directory / "model.joblib")
 
 rows = ["The parcel has not arrived.", "Why was my card charged again?", "I want to send it back."]
 request = {"instances": rows}
 response = {"predictions": model.predict(rows).tolist()}
-(here / "request.json").write_text(json.dumps(request) + "\n")
-(here / "response.json").write_text(json.dumps(response) + "\n")
+(directory / "request.json").write_text(json.dumps(request) + "\n")
+(directory / "response.json").write_text(json.dumps(response) + "\n")

@@ -13,7 +13,7 @@ import joblib
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.naive_bayes import MultinomialNB
 
-here = Path(__file__).parent
+directory = Path(__file__).parent
 questions = [
     "how do i open a file of this kind",
     "why does the program stop at the second step",
@@ -35,8 +35,8 @@ kinds = ["question"] * len(questions) + ["statement"] * len(statements)
 
 vectorizer = TfidfVectorizer(ngram_range=(1, 2)).fit(texts)
 model = MultinomialNB().fit(vectorizer.transform(texts), kinds)
-joblib.dump(vectorizer, here / "vectorizer.joblib")
-joblib.dump(model, here / "model.joblib")
+joblib.dump(vectorizer, directory / "vectorizer.joblib")
+joblib.dump(model, directory / "model.joblib")
 
 rows = [
     "how does one sort by the second column",
@@ -45,5 +45,5 @@ rows = [
 ]
 request = {"instances": rows}
 response = {"predictions": model.predict(vectorizer.transform(rows)).tolist()}
-(here / "request.json").write_text(json.dumps(request) + "\n")
-(here / "response.json").write_text(json.dumps(response) + "\n")
+(directory / "request.json").write_text(json.dumps(request) + "\n")
+(directory / "response.json").write_text(json.dumps(response) + "\n")

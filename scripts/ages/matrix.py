@@ -76,10 +76,11 @@ def table(results: Iterable[Result]) -> str:
     ]
     rows = list(results)
     for release in dict.fromkeys(result.release for result in rows):
-        of_it = [result for result in rows if result.release == release]
-        same = sum(result.is_same for result in of_it)
-        chosen = max((result.chosen for result in of_it), key=len)
+        release_results = [result for result in rows if result.release == release]
+        same = sum(result.is_same for result in release_results)
+        chosen = max((result.chosen for result in release_results), key=len)
         lines.append(
-            f"| scikit-learn {release} | {of_it[0].python} | {chosen} | {same} of {len(of_it)} |"
+            f"| scikit-learn {release} | {release_results[0].python} | {chosen} "
+            f"| {same} of {len(release_results)} |"
         )
     return "\n".join(lines)

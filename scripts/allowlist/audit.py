@@ -24,8 +24,8 @@ def problems(found: Mapping[Release, Evidence], table: Mapping[str, Any]) -> Ite
     """Yield the code that runs and was not reviewed, with its source."""
     reviewed = json.loads(REVIEWED.read_text())
     reported = set()
-    for release, of_release in found.items():
-        roles = {key: table[key]["roles"] for key in sorted(of_release.roles)}
+    for release, evidence in found.items():
+        roles = {key: table[key]["roles"] for key in sorted(evidence.roles)}
         running = {key: roles for key, roles in roles.items() if _RUN & set(roles)}
         for name, source in hooks(release, running).items():
             code = digest(source)
@@ -38,7 +38,7 @@ def problems(found: Mapping[Release, Evidence], table: Mapping[str, Any]) -> Ite
 
 
 def hooks(release: Release, running: Mapping[str, list[str]]) -> dict[str, str]:
-    """The hooks of the names that are made or called, and their sources."""
+    """Return the hooks of names that are constructed or called, and their sources."""
     keys, answer = release.folder / "keys.json", release.folder / "hooks.json"
     keys.write_text(json.dumps(running))
     inside(release, "hooks.py", str(keys), str(answer))

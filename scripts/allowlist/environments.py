@@ -126,10 +126,10 @@ def _fingerprint(release: Release) -> str:
     return digest.hexdigest()
 
 
-def _is_stamped(release: Release, what: str, value: str) -> bool:
-    stamp = release.folder / f"{what}.json"
+def _is_stamped(release: Release, name: str, value: str) -> bool:
+    stamp = release.folder / f"{name}.json"
     return stamp.exists() and json.loads(stamp.read_text()) == value
 
 
-def _stamp(release: Release, what: str, value: str) -> None:
-    (release.folder / f"{what}.json").write_text(json.dumps(value))
+def _stamp(release: Release, name: str, value: str) -> None:
+    (release.folder / f"{name}.json").write_text(json.dumps(value))

@@ -33,9 +33,12 @@ from . import names
 
 @dataclass
 class Evidence:
-    """`roles`: "module:name" -> new, call, ref, append, items. `witnesses`: each way in which
-    something is made, in words -> the first file that shows it. `unread`: files that the machine
-    does not read -> why.
+    """Roles of names in files.
+
+    Attributes:
+        roles: "module:name" -> new, call, ref, append, items.
+        witnesses: Description of each construction -> the first file that shows it.
+        unread: Files that the machine does not read -> the reason.
     """
 
     roles: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -104,7 +107,7 @@ def _values(root: Node) -> Iterator[Global]:
 
 
 def _how_built(obj: ObjectNode) -> str:
-    """How an object is made, in words: a.b:C new(str, dict)=dict."""
+    """Return the description of a construction: a.b:C new(str, dict)=dict."""
     args = ", ".join(_kind(arg) for arg in obj.args)
     more = ", **" if obj.kwargs else ""
     states = "".join(f"={_kind(state, 1)}" for state in obj.states)

@@ -28,7 +28,7 @@ LEFT_OUT = {
     "_plot", "callback", "dask", "datasets", "externals", "plotting", "spark", "testing", "tests",
 }  # fmt: skip
 
-# The last part of what is called -> what it does with its arguments, and with which of them.
+# The last part of the called name -> its effect on its arguments, and on which of them.
 _SINKS: dict[str, tuple[str, int | None]] = {
     **dict.fromkeys(("getattr", "hasattr", "setattr", "delattr"), ("getattr", 1)),
     **dict.fromkeys(("attrgetter", "methodcaller", "itemgetter"), ("getattr", None)),
@@ -41,7 +41,7 @@ _SINKS: dict[str, tuple[str, int | None]] = {
     "get_matrices": ("formula", 0),
     **dict.fromkeys(("open", "memmap", "fromfile", "tofile", "NamedTemporaryFile"), ("open", None)),
 }
-_OF_MODULES: dict[str, tuple[set[str], str]] = {
+_MODULE_SINKS: dict[str, tuple[set[str], str]] = {
     "re": ({"compile", "match", "search", "sub", "split", "fullmatch", "findall"}, "pattern"),
     "regex": ({"compile", "match", "search", "sub", "split", "fullmatch", "findall"}, "pattern"),
     "hashlib": ({"new"}, "getattr"),
@@ -50,9 +50,9 @@ _OF_MODULES: dict[str, tuple[set[str], str]] = {
     "np": ({"load", "loadtxt", "save", "savez"}, "open"),
     "os": ({"system", "remove", "unlink", "makedirs", "mkdir", "rename"}, "open"),
 }
-_WORDS = {*_SINKS, *_OF_MODULES, "%", "format", "format_map"}
-_ASKED = PREDICTING - {"__call__", "__getattr__", "__setstate__"}
-_OF_ARRAYS = {"T", "data", "dtype", "format", "indices", "indptr", "ndim", "shape", "size"}
+_WORDS = {*_SINKS, *_MODULE_SINKS, "%", "format", "format_map"}
+_QUERIED = PREDICTING - {"__call__", "__getattr__", "__setstate__"}
+_ARRAY_ATTRIBUTES = {"T", "data", "dtype", "format", "indices", "indptr", "ndim", "shape", "size"}
 
 
 Class = tuple[str, str]
@@ -174,7 +174,7 @@ class Package:
         return found
 
     def _settle(self) -> None:
-        """Follow the values until nothing new is found: a caller learns of what it calls."""
+        """Follow the values until nothing new is found: facts of a callee apply to its callers."""
         callers: dict[str, list[Function]] = defaultdict(list)
         functions = [f for f in self.functions if f.node.name in self.reached]
         for function in functions:
@@ -202,7 +202,7 @@ def _size(function: Function) -> int:
 def may_interpret(function: Function) -> bool:
     """Return whether a function interprets a value."""
     named = function.mentioned
-    return bool(named & (_WORDS | _ASKED)) or any(map(_is_table, named))
+    return bool(named & (_WORDS | _QUERIED)) or any(map(_is_table, named))
 
 
 def _last(node: ast.AST) -> str:
@@ -259,7 +259,7 @@ class _Flow(ast.NodeVisitor):
     def _attribute_origins(self, node: ast.Attribute) -> set[str]:
         if self._is_me(node.value):
             return self._own(node.attr)
-        return set() if node.attr in _OF_ARRAYS else self.origins(node.value)
+        return set() if node.attr in _ARRAY_ATTRIBUTES else self.origins(node.value)
 
     def _call_origins(self, node: ast.Call) -> set[str]:
         name = _last(node.func)
@@ -312,7 +312,7 @@ class _Flow(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        if node.attr in _ASKED:  # called at once, or handed on
+        if node.attr in _QUERIED:  # called at once, or handed on
             self._note(self.origins(node.value), "member")
         self.generic_visit(node)
 
@@ -347,8 +347,8 @@ class _Flow(ast.NodeVisitor):
         name = _last(node.func)
         arguments = [*node.args, *(each.value for each in node.keywords)]
         if name in _SINKS:
-            kind, place = _SINKS[name]
-            for value in arguments if place is None else arguments[place : place + 1]:
+            kind, position = _SINKS[name]
+            for value in arguments if position is None else arguments[position : position + 1]:
                 self._note(self.origins(value), kind)
         if isinstance(node.func, ast.Attribute):
             self._note_method(node.func, arguments)
@@ -356,7 +356,7 @@ class _Flow(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _note_method(self, func: ast.Attribute, arguments: Iterable[ast.AST]) -> None:
-        names, kind = _OF_MODULES.get(_last(func.value), (set(), ""))
+        names, kind = _MODULE_SINKS.get(_last(func.value), (set(), ""))
         if func.attr in names:
             for value in arguments:
                 self._note(self.origins(value), kind)

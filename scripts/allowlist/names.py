@@ -104,7 +104,7 @@ _UFUNCS = {
     "numpy.linalg.linalg": "add divide isfinite isnan matmul maximum multiply sign sqrt",
 }
 _ARROW = "pandas writes texts so where pyarrow is installed, which it is in no release here"
-# What evidence misses: "module:name" -> its roles, and why no file shows it.
+# Names without evidence: "module:name" -> its roles, and why no file shows it.
 BEYOND: dict[str, tuple[list[str], str]] = {
     **{
         f"{module}:{name}": (["ref"], _ELSEWHERE)

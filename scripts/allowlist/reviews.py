@@ -28,16 +28,17 @@ def find_entries(read: Callable[[Path], Iterable[str]], *, data: bool = False) -
     seen: dict[str, list[str]] = defaultdict(list)
     for source in sources(data=data):
         print(f"reading {source.requirement}", file=sys.stderr)
-        for place in sorted(set(read(source.folder))):
-            seen[place].append(source.name.partition(" ")[2])
-    return {place: ", ".join(seen[place]) for place in sorted(seen)}
+        for position in sorted(set(read(source.folder))):
+            seen[position].append(source.name.partition(" ")[2])
+    return {position: ", ".join(seen[position]) for position in sorted(seen)}
 
 
-def merged(places: Mapping[str, str], reviewed: Mapping[str, Entry]) -> dict[str, Entry]:
+def merged(positions: Mapping[str, str], reviewed: Mapping[str, Entry]) -> dict[str, Entry]:
     """Return the review with the places of today: decisions stay, new places have none."""
     blank = {"decision": "", "why": ""}
     return {
-        place: {**blank, **reviewed.get(place, {}), "seen": seen} for place, seen in places.items()
+        position: {**blank, **reviewed.get(position, {}), "seen": seen}
+        for position, seen in positions.items()
     }
 
 
@@ -69,8 +70,8 @@ def update(
     wrong = list(problems(table))
     stale = _text(table) != before
     if stale and options.check:
-        gone = json.loads(before).keys() - table.keys()
-        wrong += [f"{place} is in no release" for place in sorted(gone)]
+        removed = json.loads(before).keys() - table.keys()
+        wrong += [f"{position} is in no release" for position in sorted(removed)]
         wrong.append(f"{path.name} is not that of these releases: run without --check")
     elif stale:
         path.write_text(_text(table), "utf-8")

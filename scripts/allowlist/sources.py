@@ -52,7 +52,7 @@ class Source:
 
 
 def sources(*, data: bool = False) -> Iterator[Source]:
-    """List each release once, oldest first: those that the allowlist is made from.
+    """List the releases in the allowlist once each, oldest first.
 
     Args:
         data: Whether to list numpy, pandas, scipy and statsmodels, too.
@@ -75,5 +75,5 @@ def _download(source: Source, target: Path) -> None:
     subprocess.run([*command, "--target", str(unpacked), source.requirement], check=True)
     for path in sorted(unpacked.rglob("*")):
         if path.is_file() and path.suffix != ".py":
-            path.unlink()  # compiled libraries of up to 300 MB, which nobody reads here
+            path.unlink()  # compiled libraries of up to 300 MB, which are not needed here
     unpacked.rename(target)

@@ -25,8 +25,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Row:
-    """`options` of `modelpack package`. Where `codes` are given, it must fail with one of them and
-    say `words`. `must`: shared/models/README.md says that it must.
+    """A row of the compatibility table.
+
+    Attributes:
+        options: Options of `modelpack package`.
+        codes: If given, the command must fail with one of these exit codes.
+        words: If given, the error must contain this text.
+        must: Whether shared/models/README.md requires the result.
     """
 
     folder: str

@@ -39,7 +39,7 @@ def judge(row: Row, models: Path) -> Verdict:
         packaged = containers.package(files, "--tag", tag, *row.options)
         if packaged.document is None or row.codes:
             return _refused(row, recorded, packaged)
-        return _answered(row, recorded, packaged.document, tag)
+        return _query_verdict(row, recorded, packaged.document, tag)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         return Verdict(row, "", "", f"FAILED: {type(error).__name__}: {error}", False, recorded)
     finally:
@@ -65,7 +65,7 @@ def _refused(row: Row, recorded: str, packaged: containers.Packaged) -> Verdict:
     return Verdict(row, "", outcome, verdict, False, recorded, packaged.stderr)
 
 
-def _answered(row: Row, recorded: str, document: dict[str, Any], tag: str) -> Verdict:
+def _query_verdict(row: Row, recorded: str, document: dict[str, Any], tag: str) -> Verdict:
     with containers.container(tag) as url:
         answers = [_query(url, request, document["model"]) for request in row.requests]
     problems = [problem for _, problem in answers if problem]

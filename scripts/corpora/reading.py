@@ -35,21 +35,21 @@ class Payload:
         return ":" in self.path
 
 
-def revision(place: Path) -> str:
+def revision(path: Path) -> str:
     """Return the commit id of a git directory, or "" of another place."""
-    if not _is_git(place):
+    if not _is_git(path):
         return ""
-    return _git(place, "rev-parse", "HEAD").decode().strip()
+    return _git(path, "rev-parse", "HEAD").decode().strip()
 
 
-def payloads(place: Path) -> Iterator[Payload]:
-    """Yield the model files among the tests of `place`, and the pickles that its tests write down.
+def payloads(directory: Path) -> Iterator[Payload]:
+    """Yield the model files among the tests of `directory`, and the pickles in their source.
 
     Args:
         place: a git directory, of which the newest commit is read; a folder; or one file.
     """
     seen = set()
-    for path, data in _files(place):
+    for path, data in _files(directory):
         if PurePosixPath(path).suffix == ".py":
             for line, literal in literals(data):
                 if literal not in seen:
@@ -92,20 +92,20 @@ def _folded(node: ast.AST) -> bytes | int | None:
     return None
 
 
-def _files(place: Path) -> Iterator[tuple[str, bytes]]:
+def _files(directory: Path) -> Iterator[tuple[str, bytes]]:
     """Yield path and bytes of the files that belong to tests and are models or Python."""
-    if place.is_file():
-        yield place.name, place.read_bytes()
-    elif _is_git(place):
-        names = _git(place, "ls-tree", "-r", "-z", "--name-only", "HEAD").decode().split("\0")
+    if directory.is_file():
+        yield directory.name, directory.read_bytes()
+    elif _is_git(directory):
+        names = _git(directory, "ls-tree", "-r", "-z", "--name-only", "HEAD").decode().split("\0")
         for name in filter(_is_wanted, names):
             try:
-                yield name, _git(place, "cat-file", "blob", f"HEAD:{name}")
+                yield name, _git(directory, "cat-file", "blob", f"HEAD:{name}")
             except subprocess.CalledProcessError:  # a partial copy lacks large files
-                print(f"{name!a} is not in {place}", file=sys.stderr)
+                print(f"{name!a} is not in {directory}", file=sys.stderr)
     else:
-        for path in sorted(place.rglob("*")):
-            name = path.relative_to(place).as_posix()
+        for path in sorted(directory.rglob("*")):
+            name = path.relative_to(directory).as_posix()
             if path.is_file() and not path.is_symlink() and _is_wanted(name):
                 yield name, path.read_bytes()
 
@@ -115,10 +115,10 @@ def _is_wanted(name: str) -> bool:
     return path.suffix in SUFFIXES or (path.suffix == ".py" and "test" in name)
 
 
-def _is_git(place: Path) -> bool:
-    return (place / "HEAD").is_file() or (place / ".git").exists()
+def _is_git(path: Path) -> bool:
+    return (path / "HEAD").is_file() or (path / ".git").exists()
 
 
-def _git(place: Path, *arguments: str) -> bytes:
-    command = ["git", "-C", str(place), *arguments]
+def _git(path: Path, *arguments: str) -> bytes:
+    command = ["git", "-C", str(path), *arguments]
     return subprocess.run(command, check=True, capture_output=True).stdout

@@ -27,7 +27,7 @@ READY_SECONDS = 60
 PYARROW = "pyarrow>=14.0.1"
 """For Arrow and Parquet, which an image serves only if it contains pyarrow."""
 WITHOUT, EXAMPLE, RECORD = "without", "example", "record"
-"""What the author gives next to the model: nothing, a CSV of rows, or a record."""
+"""The file that the author adds to the model: none, a CSV of rows, or a record."""
 
 
 @dataclass(frozen=True)

@@ -97,9 +97,9 @@ class Libraries:
             self._known[key] = None  # a base of itself
             found = None
             for sources in self._releases.get(module.partition(".")[0], ()):
-                for place in set(sources.resolve(module, name)):
-                    if _definitions(sources, place):
-                        new = self._in_release(sources, place)
+                for definition in set(sources.resolve(module, name)):
+                    if _definitions(sources, definition):
+                        new = self._in_release(sources, definition)
                         if found is None:
                             found = new
                         else:
@@ -111,10 +111,10 @@ class Libraries:
             self._known[key] = found
         return self._known[key]
 
-    def _in_release(self, sources: Sources, place: Key) -> Union:
+    def _in_release(self, sources: Sources, key: Key) -> Union:
         found, stored, pickled = Union(), set[str](), set[str]()
         nearest: dict[str, Kind] = {}
-        waiting, seen = [place], {place}
+        waiting, seen = [key], {key}
         while waiting:
             owner = waiting.pop()
             definitions = _definitions(sources, owner)
@@ -127,9 +127,9 @@ class Libraries:
                 found.plain |= each.forced
                 pickled |= each.pickled
                 for base in reversed(each.bases):
-                    places = set(sources.resolve(owner[0], base)) or {(owner[0], base)}
-                    waiting += sorted(places - seen)
-                    seen |= places
+                    keys = set(sources.resolve(owner[0], base)) or {(owner[0], base)}
+                    waiting += sorted(keys - seen)
+                    seen |= keys
         for name in stored:
             kinds = {nearest[name]} if name in nearest else found.kinds.get(name, set())
             if "property" not in kinds:
@@ -159,16 +159,16 @@ def _python_attributes(owner: Key) -> Iterable[str] | None:
     return [each for each in dir(kind) if not each.startswith("__")]
 
 
-def _include(found: Union, owner: Key, each: Attributes) -> None:
-    for name, kind in each.kinds.items():
+def _include(found: Union, owner: Key, added: Attributes) -> None:
+    for name, kind in added.kinds.items():
         if not (name.startswith("__") and name.endswith("__")):
             found.kinds.setdefault(name, set()).add(kind)
             found.owners.setdefault(owner, set()).add(name)
 
 
 @cache
-def _definitions(sources: Sources, place: Key) -> tuple[Attributes, ...]:
-    module, name = place
+def _definitions(sources: Sources, key: Key) -> tuple[Attributes, ...]:
+    module, name = key
     found = sources.module(module)
     if found is None:
         return ()

@@ -2,7 +2,7 @@
 
 A name is resolved as Python would resolve it, by definitions, imports and assignments at the top of
 its module. Compiled modules have no source here, and facts that only running code has are missing:
-names that are made by `exec`, or that a loop adds to a class.
+names that `exec` defines, or that a loop adds to a class.
 """
 
 from __future__ import annotations

@@ -75,9 +75,9 @@ def _keep_sources(wheel: Path, folder: Path) -> None:
     part = folder.with_suffix(".part")
     shutil.rmtree(part, ignore_errors=True)
     for path in wheel.rglob("*.py"):
-        place = path.relative_to(wheel)
-        if "tests" not in place.parts:
-            (part / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, part / place)
+        relative = path.relative_to(wheel)
+        if "tests" not in relative.parts:
+            (part / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, part / relative)
     part.rename(folder)
     shutil.rmtree(wheel)

@@ -44,9 +44,9 @@ def mutated(data: bytes, foreign: bytes, chance: random.Random) -> tuple[bytes, 
 
 
 def _change_schema(schema: Any, foreign: bytes, members: dict[str, bytes], chance: Any) -> str:
-    places = list(_places(schema, ()))
+    positions = list(_positions(schema, ()))
     kinds: dict[str, list[Any]] = {}
-    for holder, key, path in places:
+    for holder, key, path in positions:
         value = holder[key]
         name = key if key in _NAMES else type(value).__name__
         kinds.setdefault(str(name), []).append((holder, key, path))
@@ -103,15 +103,15 @@ def _foreign(data: bytes, members: dict[str, bytes]) -> list[Any]:
     donor = _members(data)
     members.update({name: content for name, content in donor.items() if name not in members})
     found = json.loads(donor["schema.json"])
-    return [found, *(h[k] for h, k, _ in _places(found, ()) if isinstance(h[k], dict))]
+    return [found, *(h[k] for h, k, _ in _positions(found, ()) if isinstance(h[k], dict))]
 
 
-def _places(node: Any, path: tuple[Any, ...]) -> Any:
+def _positions(node: Any, path: tuple[Any, ...]) -> Any:
     parts = node.items() if isinstance(node, dict) else enumerate(node)
     for key, value in list(parts):
         yield node, key, (*path, key)
         if isinstance(value, dict | list):
-            yield from _places(value, (*path, key))
+            yield from _positions(value, (*path, key))
 
 
 def _members(data: bytes) -> dict[str, bytes]:

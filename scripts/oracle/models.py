@@ -148,7 +148,7 @@ _NUMBERS: dict[str, Any] = {
     "lightgbm of numbers": lightgbm.LGBMRegressor(**LIGHT),
     "catboost of numbers": CatBoostRegressor(**BOOSTED),
 }
-_ALONE: dict[str, Any] = {
+_SINGLE: dict[str, Any] = {
     "isolation": ensemble.IsolationForest(n_estimators=3, random_state=0),
     "one class": svm.OneClassSVM(),
     "outliers": neighbors.LocalOutlierFactor(novelty=True),
@@ -171,7 +171,7 @@ _ALONE: dict[str, Any] = {
 FITS: dict[str, Callable[[], Any]] = {
     **{name: partial(_fit, model) for name, model in _CLASSIFIERS.items()},
     **{name: partial(_fit, model, X, Y + 1.0) for name, model in _NUMBERS.items()},
-    **{name: partial(_fit, model, X, None) for name, model in _ALONE.items()},
+    **{name: partial(_fit, model, X, None) for name, model in _SINGLE.items()},
     "isotonic": lambda: isotonic.IsotonicRegression(out_of_bounds="clip").fit(X[:, 0], Y),
     "one hot": lambda: preprocessing.OneHotEncoder(handle_unknown="ignore").fit(CODES[:, 2:]),
     "target encoding": lambda: preprocessing.TargetEncoder(cv=2, random_state=0).fit(CODES, TWO),

@@ -131,12 +131,12 @@ def _document(encoding: str, data: bytes, foreign: bytes, chance: Any) -> tuple[
     document, other, notes = read(data), read(foreign), []
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         groups: dict[str, list[tuple[Any, Any]]] = {}
-        for holder, key, label in _places(document, "document"):
+        for holder, key, label in _positions(document, "document"):
             groups.setdefault(label, []).append((holder, key))
         label = chance.choice(sorted(groups))
         holder, key = chance.choice(groups[label])
         if chance.random() < 0.15:
-            same = [owner[k] for owner, k, found in _places(other, "document") if found == label]
+            same = [owner[k] for owner, k, found in _positions(other, "document") if found == label]
             holder[key] = chance.choice([*same, holder[key]])
         elif isinstance(holder, dict) and chance.random() < 0.1:
             del holder[key]
@@ -152,7 +152,7 @@ def _document(encoding: str, data: bytes, foreign: bytes, chance: Any) -> tuple[
     return text.encode(), "; ".join(notes)
 
 
-def _places(node: Any, label: str) -> Any:
+def _positions(node: Any, label: str) -> Any:
     """Yield each holder with a key, and the last name on the way to it."""
     parts = node.items() if isinstance(node, dict) else enumerate(node)
     for key, value in list(parts):
@@ -160,9 +160,9 @@ def _places(node: Any, label: str) -> Any:
         yield node, key, name
         is_of_numbers = isinstance(value, list) and not isinstance(value[:1], str)
         if isinstance(value, dict) or (is_of_numbers and value):
-            yield from _places(value, name)
+            yield from _positions(value, name)
         elif isinstance(value, array):
-            yield from ((value, place, f"{name} item") for place in range(len(value)))
+            yield from ((value, index, f"{name} item") for index in range(len(value)))
 
 
 def _part(value: Any, chance: random.Random) -> Any:
@@ -210,19 +210,19 @@ def _text(text: str, foreign: str, chance: random.Random) -> tuple[bytes, str]:
     lines, others, notes = text.split("\n"), foreign.split("\n"), []
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         names: dict[str, list[int]] = {}
-        for place, line in enumerate(lines):
-            names.setdefault(re.split("[=:]", line)[0], []).append(place)
+        for index, line in enumerate(lines):
+            names.setdefault(re.split("[=:]", line)[0], []).append(index)
         name = chance.choice(sorted(names))
-        place, kind = chance.choice(names[name]), chance.randrange(10)
+        index, kind = chance.choice(names[name]), chance.randrange(10)
         if kind == 0:
-            del lines[place]
+            del lines[index]
         elif kind == 1:
-            lines.insert(chance.randrange(len(lines)), lines[place])
+            lines.insert(chance.randrange(len(lines)), lines[index])
         elif kind == 2:
             same = [each for each in others if re.split("[=:]", each)[0] == name]
-            lines[place] = chance.choice([*same, ""])
+            lines[index] = chance.choice([*same, ""])
         else:
-            lines[place] = _line(lines[place], chance)
+            lines[index] = _line(lines[index], chance)
         notes.append(f"line {name[:30]}")
     joined = "\n".join(lines)
     if chance.random() < 0.6:
@@ -258,13 +258,13 @@ def _with_sizes(text: str) -> str:
 def _change_bytes(data: bytes, chance: random.Random) -> tuple[bytes, str]:
     notes, start = [], max(0, data.find(b"gbtree") + len("gbtree")) % 4
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
-        places = range(start, len(data) - 8, 4)
-        place = chance.choice(places)
+        offsets = range(start, len(data) - 8, 4)
+        index = chance.choice(offsets)
         if chance.random() < 0.8:
-            words = struct.unpack_from(f"<{len(places)}I", data, start)
-            small = [at for at, word in zip(places, words, strict=True) if 0 < word < _SMALL]
-            place = chance.choice(small or list(places))
-        (word,) = struct.unpack_from("<I", data, place)
+            words = struct.unpack_from(f"<{len(offsets)}I", data, start)
+            small = [at for at, word in zip(offsets, words, strict=True) if 0 < word < _SMALL]
+            index = chance.choice(small or list(offsets))
+        (word,) = struct.unpack_from("<I", data, index)
         near = word + chance.choice((1, -1, 2, -2, 4, -4, word))
         kind = chance.randrange(8)
         if kind < 5:
@@ -274,8 +274,8 @@ def _change_bytes(data: bytes, chance: random.Random) -> tuple[bytes, str]:
         elif kind == 6:
             new = struct.pack("<Q", chance.choice(INTEGERS) % 2**64)
         else:
-            other = chance.choice(places)
+            other = chance.choice(offsets)
             new = data[other : other + 4 * chance.choice((1, 2, 3))]
-        data = data[:place] + new + data[place + len(new) :]
-        notes.append(f"word {word} at {place}")
+        data = data[:index] + new + data[index + len(new) :]
+        notes.append(f"word {word} at {index}")
     return data, "; ".join(notes)

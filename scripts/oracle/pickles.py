@@ -181,8 +181,8 @@ _KINDS = {
 def _survey(survey: Survey, number: int, obj: Any, reduced: tuple[Any, ...]) -> None:
     survey.pool.append(obj)
     survey.add("class", number)
-    for place in range(1, min(3, len(reduced))):
-        for path, value in _leaves(reduced[place], (place,), set()):
+    for index in range(1, min(3, len(reduced))):
+        for path, value in _leaves(reduced[index], (index,), set()):
             survey.add(_kind(value), number, path)
     if len(reduced) > 2 and isinstance(reduced[2], dict):
         survey.add("new key", number, (2,))
@@ -225,7 +225,7 @@ def _changed(
         before = reduced
         reduced = _apply(change, kind, path, reduced)
         change.descriptions.append(f"{type(obj).__name__} {kind} {list(path[1:])}")
-        kept.append((before, reduced))  # ids of what the pickler has seen have to stay theirs
+        kept.append((before, reduced))  # the ids of pickled objects must not be reused
     return reduced
 
 
@@ -269,9 +269,9 @@ def _with_other_class(change: Change, reduced: tuple[Any, ...]) -> tuple[Any, ..
     kind = kind or change.chance.choice([each for each in CALLABLES if isinstance(each, type)])
     if reduced[0] is copyreg.__newobj__ or reduced[0] is copyreg._reconstructor:
         return (copyreg._reconstructor, (kind, object, None), *reduced[2:])
-    places = [place for place, each in enumerate(reduced[1]) if isinstance(each, type)]
-    if places and change.chance.random() < 0.7:
+    positions = [index for index, each in enumerate(reduced[1]) if isinstance(each, type)]
+    if positions and change.chance.random() < 0.7:
         arguments = list(reduced[1])
-        arguments[change.chance.choice(places)] = kind
+        arguments[change.chance.choice(positions)] = kind
         return (reduced[0], tuple(arguments), *reduced[2:])
     return (change.chance.choice(CALLABLES), *reduced[1:])

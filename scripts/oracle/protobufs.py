@@ -68,13 +68,13 @@ def changed(data: bytes, foreign: bytes, chance: random.Random) -> tuple[bytes, 
 def _change(
     kind: str, holder: list[Field], field: Field, others: list[Field], chance: random.Random
 ) -> None:
-    place = next(index for index, each in enumerate(holder) if each is field)
+    offset = next(index for index, each in enumerate(holder) if each is field)
     if kind == "dropped":
-        del holder[place]
+        del holder[offset]
     elif kind == "doubled":
         holder.insert(chance.randrange(len(holder) + 1), field)
     elif kind != "value" and others:
-        holder[place] = chance.choice(others)
+        holder[offset] = chance.choice(others)
     elif field[2]:
         chance.choice((field[2].pop, field[2].clear, field[2].reverse))()
 
@@ -101,15 +101,15 @@ def _value(field: Field, label: Any, chance: random.Random) -> Any:
 def _word(value: bytes, chance: random.Random) -> bytes:
     """Change 4 or 8 bytes, as a number of either kind."""
     if len(value) >= 8 and chance.random() < 0.5:
-        place = chance.randrange(len(value) // 8) * 8
+        offset = chance.randrange(len(value) // 8) * 8
         new = struct.pack("<Q", chance.choice(INTEGERS) % 2**64)
     else:
-        place = chance.randrange(len(value) // 4) * 4
+        offset = chance.randrange(len(value) // 4) * 4
         number = chance.choice([each for each in FLOATS if abs(each) < 1e38 or each - each != 0])
         new = chance.choice(
             (struct.pack("<f", number), struct.pack("<I", chance.choice(INTEGERS) % 2**32))
         )
-    return value[:place] + new + value[place + len(new) :]
+    return value[:offset] + new + value[offset + len(new) :]
 
 
 def _sites(message: list[Field], kind: str, name: str) -> Iterator[tuple[Any, Any, Field]]:
@@ -126,14 +126,14 @@ def _parsed(data: bytes, kind: str) -> list[Field]:
     found: list[Field] = []
     position = 0
     while position < len(data):
-        key, position = _taken(data, position)
+        key, position = _read_varint(data, position)
         number, wire = key >> 3, key & 7
         if wire == _VARINT:
             value: Any
-            value, position = _taken(data, position)
+            value, position = _read_varint(data, position)
         else:
             size, position = (
-                _taken(data, position) if wire == _BYTES else ({5: 4, 1: 8}[wire], position)
+                _read_varint(data, position) if wire == _BYTES else ({5: 4, 1: 8}[wire], position)
             )
             value = data[position : position + size]
             position += size
@@ -155,7 +155,7 @@ def _written(message: list[Field]) -> bytes:
     return b"".join(pieces)
 
 
-def _taken(data: bytes, position: int) -> tuple[int, int]:
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
     number = shift = 0
     while True:
         byte = data[position]
@@ -168,7 +168,7 @@ def _taken(data: bytes, position: int) -> tuple[int, int]:
 def _varints(data: bytes) -> Iterator[int]:
     position = 0
     while position < len(data):
-        number, position = _taken(data, position)
+        number, position = _read_varint(data, position)
         yield number
 
 

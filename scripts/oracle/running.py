@@ -19,7 +19,7 @@ from modelpack.types import ModelSpec, to_json
 
 WORKER = Path(__file__).with_name("worker.py")
 BYTES = (0x55, 0xAA)
-"""What fills the memory of the two runs of each file."""
+"""The bytes that fill the memory of the two runs of each file."""
 SECONDS = 20
 MAX_MEMORY = 2**30
 """Bytes that a file may need beyond those of the process that imported the libraries."""
@@ -51,10 +51,10 @@ class Worker:
     """
 
     def __init__(self, library: Path | None = None, packages: Path | None = None) -> None:
-        places = (packages, Path(__file__).parents[2])
+        paths = (packages, Path(__file__).parents[2])
         environ = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join(str(each) for each in places if each),
+            "PYTHONPATH": os.pathsep.join(str(each) for each in paths if each),
             "PYTHONHASHSEED": "0",
             # so that the objects of Python are filled, too; they are too many for the sanitizer
             "PYTHONMALLOC": "pymalloc" if library else "malloc",

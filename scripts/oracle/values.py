@@ -106,30 +106,30 @@ def _changed_text(value: str, chance: random.Random) -> str:
         new = str(chance.choice((*INTEGERS, *FLOATS)))
         return value[: found.start()] + new + value[found.end() :]
     lines = value.split("\n")
-    place = chance.randrange(len(lines))
+    index = chance.randrange(len(lines))
     if chance.random() < 0.5:
-        del lines[place]
+        del lines[index]
     else:
-        lines.insert(place, chance.choice(lines))
+        lines.insert(index, chance.choice(lines))
     return "\n".join(lines)
 
 
 def changed_bytes(value: bytes, chance: random.Random) -> bytes:
     if not value:
         return b"\xff"
-    place, kind = chance.randrange(len(value)), chance.randrange(5)
+    index, kind = chance.randrange(len(value)), chance.randrange(5)
     if kind == 0:
-        return value[:place]
+        return value[:index]
     if kind == 1:
         number = chance.choice(INTEGERS) & (2**32 - 1)
         return (
-            value[:place]
+            value[:index]
             + number.to_bytes(4, chance.choice(("little", "big")))
-            + value[place + 4 :]
+            + value[index + 4 :]
         )
     if kind == 2:
-        return value[:place] + value[place + chance.randrange(1, 9) :]
-    return value[:place] + bytes([chance.randrange(256)]) + value[place + 1 :]
+        return value[:index] + value[index + chance.randrange(1, 9) :]
+    return value[:index] + bytes([chance.randrange(256)]) + value[index + 1 :]
 
 
 _OTHERS: tuple[tuple[Any, Any], ...] = (
@@ -152,13 +152,13 @@ def _value(array: np.ndarray, chance: random.Random) -> np.ndarray:
     if not array.size:
         return changed
     for _ in range(chance.choice((1, 1, 2, 5))):
-        place = chance.randrange(array.size)
+        index = chance.randrange(array.size)
         if array.dtype.names:
             field = chance.choice(array.dtype.names)
             flat = changed.reshape(-1)
-            flat[field][place] = _item(flat[field].dtype, flat[field][place], chance)
+            flat[field][index] = _item(flat[field].dtype, flat[field][index], chance)
         else:
-            changed.flat[place] = _item(array.dtype, changed.flat[place], chance)
+            changed.flat[index] = _item(array.dtype, changed.flat[index], chance)
     return changed
 
 

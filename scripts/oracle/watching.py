@@ -107,13 +107,13 @@ class Watch:
         is_term = digest in self._terms
         return None if is_term else f"exec {code.co_filename} {code.co_name} {digest}"
 
-    def _compile(self, source: Any, place: Any) -> str | None:
+    def _compile(self, source: Any, filename: Any) -> str | None:
         text = source.decode("utf-8", "replace") if isinstance(source, bytes) else str(source)
-        if source is None and str(place).startswith(FOLDERS):
+        if source is None and str(filename).startswith(FOLDERS):
             return None
         if _is_literal(text) or (self._has_formulas and self._is_term(text)):
             return None
-        return f"compile {place} {_digest(text)} {text[:100]!a}"
+        return f"compile {filename} {_digest(text)} {text[:100]!a}"
 
     def _is_term(self, source: str) -> bool:
         """Return whether the grammar of formulas accepts this, and remember its code."""
@@ -128,11 +128,11 @@ class Watch:
     def _open(self, path: Any, mode: Any, flags: Any) -> str | None:
         if isinstance(path, int):
             return None
-        place = os.fsdecode(path) if isinstance(path, str | bytes) else repr(path)
+        path_text = os.fsdecode(path) if isinstance(path, str | bytes) else repr(path)
         is_read = not flags & _READING if isinstance(flags, int) else mode in {"r", "rb"}
-        if is_read and place.startswith(FOLDERS):
+        if is_read and path_text.startswith(FOLDERS):
             return None
-        return f"open {place!a} {mode} {'to read' if is_read else 'to write'}"
+        return f"open {path_text!a} {mode} {'to read' if is_read else 'to write'}"
 
 
 def _is_literal(source: str) -> bool:

@@ -1,1 +1,1 @@
-"""What the model of train.py is made of; a package beside it, which no distribution knows."""
+"""The classes of the model of train.py, in a package next to it that is no distribution."""

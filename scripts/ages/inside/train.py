@@ -1,10 +1,10 @@
-"""Trains one model of each kind and saves it by pickle and by joblib, with what it answers.
+"""Train one model of each kind and save it by pickle and by joblib, with its predictions.
 
     python train.py FOLDER
 
-Runs on scikit-learn 0.20 and later, with the interpreter of the release. Beside KIND.pkl and
-KIND.joblib, KIND.json holds {"instances", "predictions", "probabilities"} of five rows; as floats
-are written by their shortest exact form, they are the same to the last bit when read.
+Runs on scikit-learn 0.20 and later, with the interpreter of the release. Next to KIND.pkl and
+KIND.joblib, KIND.json contains {"instances", "predictions", "probabilities"} of five rows. Floats
+are written in their shortest exact form, and so read back to the last bit.
 """
 
 import json

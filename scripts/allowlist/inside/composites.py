@@ -55,10 +55,10 @@ def composite_remainder_of_an_estimator():
     from sklearn.compose import ColumnTransformer
     from sklearn.preprocessing import StandardScaler
 
-    places = ColumnTransformer([("a", "passthrough", [0])], remainder=StandardScaler())
+    columns = ColumnTransformer([("a", "passthrough", [0])], remainder=StandardScaler())
     flags = ColumnTransformer([("a", StandardScaler(), slice(0, 2)),
                                ("b", "drop", [True, False, False, False])])  # fmt: skip
-    return [places.fit(s.X), flags.fit(s.X)]
+    return [columns.fit(s.X), flags.fit(s.X)]
 
 
 def composite_pandas_output():
@@ -397,7 +397,7 @@ def composite_steps_left_out():
     return [Pipeline([("a", None), ("scale", StandardScaler()), ("c", None)]).fit(s.X)]
 
 
-def composite_beside_the_model():
+def composite_next_to_the_model():
     """Return containers that people save: a dict with the column names, a pair, a list."""
     import pandas as pd
 

@@ -147,9 +147,9 @@ def library_statsmodels_families():
                 sm.families.Poisson(), sm.families.NegativeBinomial(),
                 sm.families.Tweedie(var_power=1.5)]  # fmt: skip
     found = [sm.GLM(_numbers(), s.X, family=family).fit() for family in families]
-    of_constants = [sm.families.Gamma(), sm.families.InverseGaussian()]
+    constant_families = [sm.families.Gamma(), sm.families.InverseGaussian()]
     constant = np.ones((s.ROWS, 1))
-    found += [sm.GLM(_numbers() + 1, constant, family=family).fit() for family in of_constants]
+    found += [sm.GLM(_numbers() + 1, constant, family=family).fit() for family in constant_families]
     return [*found, sm.GLM(s.BINARY, s.X, family=sm.families.Binomial()).fit()]
 
 

@@ -27,7 +27,7 @@ def _estimator_type(cls):
         from sklearn.utils import get_tags
     except ImportError:
         kind = getattr(cls, "_estimator_type", None)
-        return kind if isinstance(kind, str) else None  # a property where it is made of others
+        return kind if isinstance(kind, str) else None  # a property of meta-estimators
     try:
         return get_tags(cls()).estimator_type
     except (TypeError, AttributeError):  # made of other estimators: its name decides

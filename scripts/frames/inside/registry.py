@@ -35,8 +35,9 @@ class Trained:
             raise TypeError("unknown: {}".format(", ".join(others)))
 
     def reload(self, model):
-        """Let the saved model give the answers that `model` gave until now. After loading, arrays
-        may lie in memory in another order, which changes the last bits.
+        """Use the answers of the saved model from now on.
+
+        After loading, arrays may have another memory order, which changes the last bits.
         """
         if self.predict == getattr(self.model, "predict", None):
             self.predict = model.predict

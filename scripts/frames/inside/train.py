@@ -66,7 +66,7 @@ def _example(rows, folder):
 
 
 def _recorded(trained, folder, names):
-    """Call `modelpack.record`; return its folder, or the message of what it raised."""
+    """Call `modelpack.record`; return its directory, or the message of its exception."""
     import modelpack
 
     copies = folder / "record"

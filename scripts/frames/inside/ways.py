@@ -26,7 +26,7 @@ def write(trained, folder):
 
 def answers(trained, rows):
     """Return the author's predictions and probabilities of rows, as JSON has them."""
-    found = {"predictions": _listed(trained.predict(rows)), "probabilities": None}
+    found = {"predictions": _to_list(trained.predict(rows)), "probabilities": None}
     if trained.probabilities is not None:
         chances = trained.probabilities(rows)
         several = isinstance(chances, list)
@@ -163,9 +163,9 @@ def _from_extra_csv(text, head):
 def _frame(rows, head, convert):
     """Return a frame of the columns and dtypes of `head` with the values of `rows`."""
     columns = []
-    for place in range(head.shape[1]):
-        like = head.iloc[:, place]
-        columns.append(_column([row[place] for row in rows], like, convert))
+    for index in range(head.shape[1]):
+        like = head.iloc[:, index]
+        columns.append(_column([row[index] for row in rows], like, convert))
     frame = pd.concat(columns, axis=1)
     frame.columns, frame.index = head.columns, head.index
     return frame
@@ -208,7 +208,7 @@ def _is_missing(value):
     return bool(pd.isna(value))
 
 
-def _listed(values):
+def _to_list(values):
     return [_plain(value) for value in np.asarray(values).tolist()]
 
 

@@ -7,7 +7,7 @@ from modelpack.serving.data.columns import FallbackRequiredError
 from modelpack.serving.runtimes.plans import UnplannedError, compile_model
 from modelpack.serving.runtimes.trials import is_same
 
-ALONE = 4
+SINGLE_ROWS = 4
 """Rows of each group that are also predicted one by one."""
 REFUSED = object()
 DOUBTED = object()
@@ -29,7 +29,7 @@ class Tally:
         elif is_same(got, expected):
             self.same += count
         else:
-            self.differences.append(where + ": " + _apart(got, expected))
+            self.differences.append(where + ": " + _differs(got, expected))
 
 
 def compare(case, tally):
@@ -51,13 +51,13 @@ def compare(case, tally):
                 count,
                 where,
             )
-            alone = min(ALONE, count)
-            singles = [_library_answers(function, _part(rows, n)) for n in range(alone)]
-            got = _plan_answers(plan.row_by_row, method, _first(block, alone))
+            single_rows = min(SINGLE_ROWS, count)
+            singles = [_library_answers(function, _part(rows, n)) for n in range(single_rows)]
+            got = _plan_answers(plan.row_by_row, method, _first(block, single_rows))
             if any(each is REFUSED for each in singles):
-                tally.add(got, REFUSED, alone, where + " alone")
+                tally.add(got, REFUSED, single_rows, where + " alone")
             elif singles:
-                tally.add(got, _joined(singles), alone, where + " alone")
+                tally.add(got, _joined(singles), single_rows, where + " alone")
     return None
 
 
@@ -103,7 +103,7 @@ def _joined(singles):
     return sparse.vstack(singles, "csr") if sparse.issparse(singles[0]) else singles
 
 
-def _apart(got, expected):
+def _differs(got, expected):
     if (
         type(got) is not type(expected)
         or got.dtype != expected.dtype

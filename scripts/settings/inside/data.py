@@ -15,7 +15,7 @@ LIMITS = [
 
 
 def numbers(kind, generator):
-    """Return (COUNT, WIDTH) numbers of a kind, float64 unless its name says otherwise."""
+    """Return (COUNT, WIDTH) numbers of a kind, float64 unless its name contains another type."""
     rows = generator.normal(size=(COUNT, WIDTH)) * [1.0, 3.0, 0.5, 10.0, 1.0] + [0, 1, 0, -4, 2]
     if kind == "missing":
         rows[generator.random(rows.shape) < 0.15] = np.nan

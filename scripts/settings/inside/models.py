@@ -38,10 +38,10 @@ ENCODERS = {"OneHotEncoder", "OrdinalEncoder", "TargetEncoder"}
 BOTH = {"SimpleImputer", "MissingIndicator"}
 """Classes that take numbers and columns of a frame."""
 KINDS = ["normal", "missing", "counts", "positive", "steps", "tiny", "float32", "int64"]
-"""Of numbers to train on."""
+"""The kinds of numbers to train on."""
 MEMBERS = "estimator base_estimator estimators final_estimator regressor steps transformers " \
     "transformer_list param_grid param_distributions func inverse_func transformer"  # fmt: skip
-TOGETHER = {
+COMBINED = {
     "unknown_value": {"handle_unknown": "use_encoded_value"},
     "quantile": {"loss": "quantile", "strategy": "quantile"},
     "constant": {"strategy": "constant"},

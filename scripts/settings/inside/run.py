@@ -59,7 +59,7 @@ class Figures(dict):
             self._model(name, kind, settings, number, draw)
         for turn in range(0 if count else TURNS):  # what the rest of their settings made impossible
             for number, (key, value) in enumerate(sorted(self._untried.values(), key=repr)):
-                settings = dict(first, **models.TOGETHER.get(key, {}))
+                settings = dict(first, **models.COMBINED.get(key, {}))
                 settings[key] = value
                 self._model(name, kind, settings, number + turn, draw)
         self["untried"] += sorted(f"{name}.{key}={value}" for key, value in self._untried)

@@ -140,16 +140,16 @@ def skops_file():
 def records():
     X, y = frame("age", "port", "pclass"), labels()
 
-    def rows_of(data):
+    def to_records(data):
         return data.to_dict("records")
 
-    pipeline = make_pipeline(DictVectorizer(), LogisticRegression()).fit(rows_of(X), y)
+    pipeline = make_pipeline(DictVectorizer(), LogisticRegression()).fit(to_records(X), y)
     return Trained(
         pipeline,
         X,
         y,
-        predict=lambda rows: pipeline.predict(rows_of(rows)),
-        probabilities=lambda rows: pipeline.predict_proba(rows_of(rows)),
+        predict=lambda rows: pipeline.predict(to_records(rows)),
+        probabilities=lambda rows: pipeline.predict_proba(to_records(rows)),
         members=None,
     )
 
