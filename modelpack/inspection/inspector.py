@@ -26,6 +26,7 @@ from .facts.signature import signature as signature_of
 from .facts.statsmodels import CODE as UNSERVED
 from .facts.statsmodels import is_of_unserved, unserved
 from .formats.model import spec
+from .native_member import NativeMember
 from .nodes import DictNode, Global, Node, ObjectNode
 from .parser import ParsedFile, parse_file
 from .pickle.machine import merge
@@ -51,20 +52,26 @@ def inspect(
             names an estimator that is not in the file.
     """
     files = [parse_file(Path(p), trust) for p in (path, *more)]
-    return _spec(files, select)
-
-
-def _spec(files: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
-    if any(file.native for file in files):
+    natives = [index for index, file in enumerate(files) if file.native]
+    if not natives:
+        return _spec(files, select)
+    if len(files) == 1 or len(natives) > 1:
         return _native_spec(files, select)
+    return _spec_around(files, natives[0], select)
+
+
+def _spec(
+    files: list[ParsedFile], select: Sequence[str], native: NativeMember | None = None
+) -> ModelSpec:
+    """Return the spec of the objects of pickles, with at most one native model among the files."""
     first, *others = files
     complete = all(file.complete for file in files)
     roots = [file.root for file in files]
     composition = (
-        compose(roots, [r.path.stem for r in files], select) if complete else Composition()
+        compose(roots, [r.path.stem for r in files], select, native) if complete else Composition()
     )
     root, trace = composition.root, merge([file.trace for file in files])
-    composition, signature, labels, notices = _with_companions(composition, roots)
+    composition, signature, labels, notices = _with_companions(composition, roots, native)
     parts = facts_estimators.estimators(trace)
     versions = libraries.recorded_versions(root, trace, parts)
     framework = libraries.framework(root)
@@ -138,7 +145,7 @@ def _callables(files: list[ParsedFile]) -> tuple[HeldCallable, ...]:
 
 
 def _with_companions(
-    composition: Composition, roots: Sequence[Node]
+    composition: Composition, roots: Sequence[Node], native: NativeMember | None = None
 ) -> tuple[Composition, Signature, tuple[Scalar, ...] | None, tuple[str, ...]]:
     """Add the column names and class labels that the files contain next to the model.
 
@@ -146,10 +153,11 @@ def _with_companions(
         The composition, with a problem if the selected labels do not fit; the signature; the
         labels; and notices.
     """
-    if composition.root is None:
+    if composition.root is None and (native is None or composition.problem):
         return composition, NO_SIGNATURE, None, composition.notices
     values = [each for root in roots for each in companions(root)]
-    signature, key = named(signature_of(composition.root), values)
+    own = signature_of(composition.root) if composition.root else NO_SIGNATURE
+    signature, key = named(native.predicting(own, composition.root) if native else own, values)
     notices = [*composition.notices]
     if key:
         notices.append(f"The names of the inputs come from {key!a} in the file.")
@@ -171,18 +179,27 @@ def _with_companions(
 
 
 def _native_spec(files: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
-    """Return the spec of a model that is not a pickle, which is always one model in one file."""
+    """Return the spec of a model that is not a pickle, or of several, which are never one model."""
     if select:
         raise UsageError(
             "--select takes an estimator from a collection, but the file contains a single model.",
             hint="Leave out --select.",
         )
     findings = [finding for file in files for finding in _located(file, len(files))]
-    model = next(file.native for file in files if file.native)
+    models = [file.native for file in files if file.native]
     if len(files) > 1 and policy.verdict(findings) != "refuse":
-        message = f"one of the files is {model.description}, which is packaged as a single file"
-        findings.append(Finding("misfit", message))
-    return spec(model, [file.file for file in files], findings)
+        named = " and ".join(model.description for model in models)
+        findings.append(Finding("misfit", f"the files contain {len(models)} models: {named}"))
+    return spec(models[0], [file.file for file in files], findings)
+
+
+def _spec_around(files: list[ParsedFile], position: int, select: Sequence[str]) -> ModelSpec:
+    """Return the spec of transformers in pickles, and of a native model that they lead to."""
+    model = files[position].native
+    if model is None:
+        raise TypeError("the file contains no native model")
+    native = NativeMember(model, position, files[position].path.stem)
+    return native.complete(_spec(files, select, native))
 
 
 def _located(file: ParsedFile, count: int) -> list[Finding]:
@@ -199,8 +216,11 @@ def _notes(composition: Composition, files: list[ParsedFile]) -> list[Finding]:
         return []
     if composition.problem is not None:
         return [composition.problem]
+    native = next((file.native for file in files if file.native), None)
+    if native is not None and composition.members:
+        return [native.problem] if native.problem else []
     if composition.root is None:
-        contents = "; ".join(describe_contents(file.root) for file in files)
+        contents = "; ".join(describe_contents(file.root) for file in files if not file.native)
         return [Finding("not-a-model", f"the file contains {contents}, but no estimator")]
     return _faults(composition.root)
 
@@ -270,13 +290,19 @@ class _Candidate:
     name: str
 
 
-def compose(roots: Sequence[Node], names: Sequence[str], select: Sequence[str]) -> Composition:
+def compose(
+    roots: Sequence[Node],
+    names: Sequence[str],
+    select: Sequence[str],
+    native: NativeMember | None = None,
+) -> Composition:
     """Compose the objects of files to one model.
 
     Args:
         roots: The value of each file.
         names: The name of each file.
         select: Estimators of a file with several, in the order in which rows pass through them.
+        native: The model of the file that is not a pickle; its root is ignored.
 
     Raises:
         UsageError: `select` names a missing estimator, or there are several files.
@@ -287,19 +313,39 @@ def compose(roots: Sequence[Node], names: Sequence[str], select: Sequence[str]) 
     encoders: list[_Candidate] = []
     encoder_selected = False
     for index, root in enumerate(roots):
+        is_behind = native is not None and index > native.position
+        if native is not None and index == native.position:
+            continue
         candidates = _find_estimators(index, root, names[index])
         if not candidates:
-            return Composition()
+            return Composition(members=())
         estimators = [one for one in candidates if one.part.name != _CLASS_ENCODER] or candidates
-        if estimators is candidates and chain and candidates[0].part.name == _CLASS_ENCODER:
+        follows = bool(chain) or is_behind
+        if estimators is candidates and follows and candidates[0].part.name == _CLASS_ENCODER:
             estimators, encoder_selected = [], True  # labels of the preceding estimators
+        elif native is not None and is_behind:
+            return Composition(members=(), problem=native.comes_before(estimators[0].part.name))
         passed = set(estimators)
         encoders += [one for one in candidates if one not in passed]
         members = _members(root, estimators, len(candidates)) if estimators else []
         if members is None:
             return _undecided(candidates, estimators)
         chain += members
-    return replace(_chained(chain), encoders=_by_key(encoders), encoder_selected=encoder_selected)
+    composition = _chained(chain) if native is None else _chained_before(chain, native)
+    return replace(composition, encoders=_by_key(encoders), encoder_selected=encoder_selected)
+
+
+def _chained_before(chain: list[_Candidate], native: NativeMember) -> Composition:
+    """Return the composition of transformers and the native model behind them, or of it alone."""
+    own = Member(native.position)
+    if not chain:
+        return Composition(None, (own,))
+    composition = _chained(chain)
+    last = chain[-1]
+    problem = composition.problem
+    if problem is None:
+        problem = native.mismatch(last.part.name, _width_out(last), transforms=_can_transform(last))
+    return replace(composition, members=(*composition.members, own), problem=problem)
 
 
 def _by_key(encoders: Sequence[_Candidate]) -> tuple[tuple[str, EstimatorNode], ...]:

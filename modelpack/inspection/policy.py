@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
-from modelpack.types import Code, Finding, ModelSpec, Safety, Verdict
+from modelpack.types import Code, Finding, ModelFile, ModelSpec, Safety, Verdict
 
 from . import callables, formulas, interpreted
 from .allowlist import is_known, roles, standing
@@ -27,6 +27,7 @@ from .sharing import Walk
 UNKNOWN = "unknown-global"
 NOTES = {
     "not-a-model", "not-fitted", "no-prediction", "repeated-name", "several-models", "misfit",
+    "file-order",
 }  # fmt: skip
 """Codes of findings that describe the file. They do not change the verdict."""
 
@@ -229,6 +230,9 @@ def _at(name: Global, code: str, message: str) -> Finding:
     return Finding(code, message, name.offset, name.opcode, name.key)
 
 
+NATIVE = {"lightgbm", "xgboost", "catboost", "onnx"}
+"""Formats of files that contain one model, which transformers in other files may precede."""
+
 _MAX_NAMED = 3
 _MAX_OPTIONS = 20
 _HINTS = {
@@ -342,7 +346,14 @@ def require_categories(spec: ModelSpec) -> None:
 
 def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
     message = f"{_name(spec)} cannot be served: {finding.message}."
-    hint = _select_hint(spec) if finding.code == "several-models" else _HINTS[finding.code]
+    hint = _HINTS.get(finding.code, "")
+    if finding.code == "several-models":
+        hint = _select_hint(spec)
+    if finding.code == "file-order":
+        hint = f"Give the files in this order: {' '.join(_native_last(spec.files))}"
+    natives = [name for name, file in _named(spec.files) if file.format in NATIVE]
+    if finding.code == "misfit" and len(natives) > 1:
+        hint = f"Give each of these models alone, such as: modelpack package {natives[0]}"
     return ModelNotSupportedError(message, hint=hint)
 
 
@@ -357,6 +368,15 @@ def _select_hint(spec: ModelSpec) -> str:
         f"Choose one with --select, such as {options}. Several --select in the order of the rows "
         "create a pipeline."
     )
+
+
+def _native_last(files: Iterable[ModelFile]) -> list[str]:
+    return [name for name, _ in sorted(_named(files), key=lambda pair: pair[1].format in NATIVE)]
+
+
+def _named(files: Iterable[ModelFile]) -> list[tuple[str, ModelFile]]:
+    """Return the files with their paths as a shell takes them."""
+    return [(shlex.quote(ascii(file.path)[1:-1]), file) for file in files]
 
 
 def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:

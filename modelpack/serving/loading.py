@@ -20,6 +20,7 @@ from .errors import StartupError
 from .manifest import Manifest, ModelFile
 from .runtimes import LOADERS, wrappers
 from .runtimes.estimator import Chain
+from .runtimes.native_chain import NATIVE, NativeChain
 from .runtimes.threads import use_one_thread
 from .runtimes.wrappers import Configured, Labelled
 
@@ -48,6 +49,9 @@ def load(directory: Path, manifest: Manifest) -> Any:
         warnings.filterwarnings("ignore", message=message, category=UserWarning)
     use_one_thread(members)
     _return_memory()
+    is_chain = len(members) > 1 or manifest.labels is not None
+    if is_chain and manifest.format in NATIVE:
+        return NativeChain(members, manifest.transform_output, manifest.labels)
     model = members[0] if len(members) == 1 else Chain(members)
     if manifest.transform_output is not None:
         model = Configured(model, manifest.transform_output)

@@ -99,6 +99,11 @@ class Manifest:
     transform_output: str | None = None
 
     @property
+    def format(self) -> str:
+        """The format of the object that predicts, which is the last one."""
+        return self.files[self.members[-1].file].format
+
+    @property
     def example(self) -> list[Any] | None:
         """A row that the model should be able to predict, or None if unknown."""
         known = all(field.example is not None or field.nullable for field in self.inputs)

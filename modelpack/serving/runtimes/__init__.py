@@ -13,6 +13,7 @@ from . import catboost, lightgbm, onnx, pickle, xgboost
 from .catboost import CatBoostRuntime
 from .estimator import EstimatorRuntime
 from .lightgbm import LightGBMRuntime
+from .native_chain import NativeChain, NativeChainRuntime
 from .onnx import OnnxRuntime
 from .xgboost import XGBoostRuntime
 
@@ -25,6 +26,7 @@ RUNTIMES: tuple[type[EstimatorRuntime], ...] = (
     OnnxRuntime,
     EstimatorRuntime,
 )
+"""The runtime of a model that is not a native model behind transformers."""
 
 
 def select_runtime(model: Any, manifest: Manifest) -> EstimatorRuntime:
@@ -33,6 +35,8 @@ def select_runtime(model: Any, manifest: Manifest) -> EstimatorRuntime:
     Raises:
         StartupError: The model lacks the method that the manifest names.
     """
+    if isinstance(model, NativeChain):
+        return NativeChainRuntime(model, manifest, select_runtime)
     for runtime in RUNTIMES:
         if runtime.supports(model, manifest):
             return runtime(model, manifest)

@@ -16,10 +16,13 @@ class CatBoostRuntime(EstimatorRuntime):
 
     @staticmethod
     def supports(model: Any, manifest: Manifest) -> bool:
-        return manifest.files[0].format == "catboost" and hasattr(model, manifest.method)
+        return manifest.format == "catboost" and hasattr(model, manifest.method)
 
     def call(self, method: str, rows: Rows) -> Any:
-        return getattr(self.model, method)(self.arrange(rows), thread_count=1)
+        return self.call_transformed(method, self.arrange(rows))
+
+    def call_transformed(self, method: str, values: Any) -> Any:
+        return getattr(self.model, method)(values, thread_count=1)
 
 
 CLASSES = ("CatBoostClassifier", "CatBoostRegressor", "CatBoost")

@@ -58,6 +58,10 @@ class EstimatorRuntime:
                 raise ValueError(str(error)) from error
             raise
 
+    def call_transformed(self, method: str, values: Any) -> Any:
+        """Return the result of `method` for the result of a transformer: an array or a frame."""
+        return getattr(self.model, method)(values)
+
     def call_batch(self, method: str, rows: Rows) -> Any:
         """Return the same as `call`, without the fallback to the estimator.
 

@@ -22,7 +22,7 @@ class LightGBMRuntime(EstimatorRuntime):
 
     @staticmethod
     def supports(model: Any, manifest: Manifest) -> bool:
-        return manifest.files[0].format == "lightgbm" and bool(model.pandas_categorical)
+        return manifest.format == "lightgbm" and bool(model.pandas_categorical)
 
     def call(self, method: str, rows: Rows) -> Any:
         return getattr(self.model, method)(self._codes.matrix(rows))

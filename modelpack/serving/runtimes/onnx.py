@@ -62,7 +62,7 @@ class OnnxRuntime(EstimatorRuntime):
 
     @staticmethod
     def supports(model: Any, manifest: Manifest) -> bool:
-        return manifest.files[0].format == "onnx" and hasattr(model, "run")
+        return manifest.format == "onnx" and hasattr(model, "run")
 
     def has_method(self, method: str) -> bool:
         return method in self.outputs
@@ -83,6 +83,10 @@ class OnnxRuntime(EstimatorRuntime):
         if len(result) != count:
             raise RuntimeError(f"the model returned {len(result)} rows for {count}")
         return result
+
+    def call_transformed(self, method: str, values: Any) -> Any:
+        dense = values.toarray() if hasattr(values, "toarray") else values
+        return self.call(method, list(np.asarray(dense).T))
 
     def _tensors(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Build the input tensors, padded to full batches for a graph of a fixed size."""

@@ -71,12 +71,21 @@ class Labelled:
         Raises:
             IndexError: A prediction has no label.
         """
-        result = np.asarray(self.model.predict(rows))
-        codes = result.astype(np.int64)
-        if (codes != result).any() or (codes < 0).any():
-            raise IndexError("a prediction is not the number of a label")
-        decoded: np.ndarray = self.classes_[codes]
-        return decoded
+        return decode(self.model.predict(rows), self.classes_)
+
+
+def decode(predictions: Any, labels: np.ndarray) -> np.ndarray:
+    """Return the label of each prediction 0, 1, ...
+
+    Raises:
+        IndexError: A prediction has no label.
+    """
+    result = np.asarray(predictions)
+    codes = result.astype(np.int64)
+    if (codes != result).any() or (codes < 0).any():
+        raise IndexError("a prediction is not the number of a label")
+    decoded: np.ndarray = labels[codes]
+    return decoded
 
 
 class Configured:

@@ -34,7 +34,7 @@ class XGBoostRuntime(EstimatorRuntime):
 
     @staticmethod
     def supports(model: Any, manifest: Manifest) -> bool:
-        return manifest.files[0].format == "xgboost" and hasattr(model, manifest.method)
+        return manifest.format == "xgboost" and hasattr(model, manifest.method)
 
     def has_method(self, method: str) -> bool:
         if method == "predict_proba":
@@ -43,6 +43,17 @@ class XGBoostRuntime(EstimatorRuntime):
 
     def call(self, method: str, rows: Rows) -> Any:
         return self.call_matrix(method, self._codes.matrix(rows))
+
+    def call_transformed(self, method: str, values: Any) -> Any:
+        """Return the result of `method` for the result of a transformer.
+
+        Raises:
+            ValueError: It has another number of columns. XGBoost would take the others as missing.
+        """
+        width = self.model.num_features() if hasattr(self.model, "num_features") else None
+        if width is not None and values.shape[1] != width:
+            raise ValueError(f"the model takes {width} values per row, not {values.shape[1]}")
+        return self.call_matrix(method, values)
 
     def call_matrix(self, method: str, values: np.ndarray) -> Any:
         """Return the result of `method` for float64 (n_rows, n_inputs) with codes of categories."""
