@@ -1,4 +1,4 @@
-"""What BuildKit says, as buildx 0.13 (indented) and later ones (a line each) print it."""
+"""Progress of BuildKit, as printed by buildx 0.13 (indented) and later versions (one line each)."""
 
 from __future__ import annotations
 

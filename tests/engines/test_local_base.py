@@ -47,12 +47,12 @@ def shim(tmp_path, monkeypatch):
     interpreters.find.cache_clear()
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
-    def put(name: str, script: str) -> None:
+    def write_script(name: str, script: str) -> None:
         path = tmp_path / name
         path.write_text(f"#!/bin/sh\n{script}\n")
         path.chmod(0o755)
 
-    yield put
+    yield write_script
     interpreters.find.cache_clear()
 
 
@@ -109,14 +109,14 @@ def test_failed_build_leaves_nothing_in_the_cache(own_cache, interruption):
 
 
 def test_first_of_two_concurrent_builds_is_kept(own_cache):
-    place = files.cache_directory("things") / "one"
-    with files.atomic_directory(place) as late:
+    directory = files.cache_directory("things") / "one"
+    with files.atomic_directory(directory) as late:
         late.mkdir()
-        with files.atomic_directory(place) as early:
+        with files.atomic_directory(directory) as early:
             early.mkdir()
             (early / "early").touch()
-    assert [path.name for path in place.iterdir()] == ["early"]
-    assert list((own_cache / "things").iterdir()) == [place]
+    assert [path.name for path in directory.iterdir()] == ["early"]
+    assert list((own_cache / "things").iterdir()) == [directory]
 
 
 @pytest.fixture

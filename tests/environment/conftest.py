@@ -21,7 +21,7 @@ from modelpack.types import IndexSettings, ModelFile, ModelSpec, Safety, Signatu
 
 @pytest.fixture(scope="session")
 def make_spec() -> Callable[..., ModelSpec]:
-    """Of a scikit-learn version (None: not recorded) and what else the model requires."""
+    """Create specs from a scikit-learn version (None: not recorded) and other requirements."""
 
     def make(version: str | None, python: str | None = None, **libraries: str) -> ModelSpec:
         return ModelSpec(
@@ -46,7 +46,7 @@ def make_spec() -> Callable[..., ModelSpec]:
 
 @pytest.fixture
 def real_index() -> IndexSettings:
-    """The index of whoever runs the tests."""
+    """The index in the configuration of the user."""
     return index_settings()
 
 

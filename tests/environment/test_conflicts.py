@@ -1,7 +1,7 @@
-"""What conflicts.py says of an environment, beside what really came of loading in it.
+"""Verdicts of conflicts.py on environments, compared with the results of loading in them.
 
-tests/data/ages/truth.json was recorded in fifteen real environments, one a release of scikit-learn,
-by `python scripts/make_ages.py --truth`: each loaded and asked the models that each had saved.
+`python scripts/make_ages.py --truth` recorded tests/data/ages/truth.json in fifteen environments,
+one for each release of scikit-learn: each loaded and queried the models that each had saved.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WARNED_IN_VAIN = ("LogisticRegression", {"1.5", "1.6", "1.7"}, {"1.3", "1.4"})
 
 
 @pytest.fixture
-def spec_of(make_spec: Callable[..., ModelSpec]) -> Callable[[str], ModelSpec]:
+def load_spec(make_spec: Callable[..., ModelSpec]) -> Callable[[str], ModelSpec]:
     def make(name: str) -> ModelSpec:
         facts = TRUTH["files"][name]
         spec = make_spec(facts["versions"]["scikit-learn"])
@@ -44,7 +44,7 @@ def spec_of(make_spec: Callable[..., ModelSpec]) -> Callable[[str], ModelSpec]:
     return make
 
 
-def environment_of(loading: str, **changes: str) -> Environment:
+def load_environment(loading: str, **changes: str) -> Environment:
     recorded = TRUTH["environments"][loading]
     pins = {**recorded["requirements"], **changes}
     return Environment(recorded["python"], "linux/amd64", pins, dict.fromkeys(pins, "user"), "")
@@ -75,21 +75,21 @@ def test_measured_results_contain_every_kind_of_failure() -> None:
     assert min(counts.count(kind) for kind in "xpd=") > 40
 
 
-def test_combinations_that_fail_to_load_are_refused_and_no_others(spec_of) -> None:
-    specs = {name: spec_of(name) for name in TRUTH["files"]}
+def test_combinations_that_fail_to_load_are_refused_and_no_others(load_spec) -> None:
+    specs = {name: load_spec(name) for name in TRUTH["files"]}
     wrong = [
         (loading, name, outcome)
         for loading, name, outcome in rows()
-        if (verdict(specs[name], environment_of(loading)) == "refused") != (outcome == "x")
+        if (verdict(specs[name], load_environment(loading)) == "refused") != (outcome == "x")
     ]
     assert wrong == []
 
 
-def test_combinations_that_fail_or_differ_after_loading_have_a_warning(spec_of) -> None:
-    specs = {name: spec_of(name) for name in TRUTH["files"]}
+def test_combinations_that_fail_or_differ_after_loading_have_a_warning(load_spec) -> None:
+    specs = {name: load_spec(name) for name in TRUTH["files"]}
     wrong = []
     for loading, name, outcome in rows():
-        warning = verdict(specs[name], environment_of(loading))
+        warning = verdict(specs[name], load_environment(loading))
         if warning != "refused" and (warning == "warned") == (outcome in WORKS):
             wrong.append((loading, name, outcome, warning))
     kind, saved, served = WARNED_IN_VAIN
@@ -111,15 +111,15 @@ def refusal(spec: ModelSpec, environment: Environment) -> EnvironmentNotResolved
     return caught.value
 
 
-def test_prerelease_reads_the_files_of_its_release(spec_of) -> None:
-    spec = spec_of("1.3/svc.joblib")
-    compatibility.require_loadable(spec, environment_of("1.3", joblib="1.5.0rc1"))
+def test_prerelease_reads_the_files_of_its_release(load_spec) -> None:
+    spec = load_spec("1.3/svc.joblib")
+    compatibility.require_loadable(spec, load_environment("1.3", joblib="1.5.0rc1"))
     with pytest.raises(EnvironmentNotResolvedError, match=r"joblib 1\.1\.0rc1 cannot read"):
-        compatibility.require_loadable(spec, environment_of("1.3", joblib="1.1.0rc1"))
+        compatibility.require_loadable(spec, load_environment("1.3", joblib="1.1.0rc1"))
 
 
-def test_hint_for_a_conflicting_override_is_to_remove_it(spec_of) -> None:
-    error = refusal(spec_of("0.20/svc.pkl"), environment_of("1.9"))
+def test_hint_for_a_conflicting_override_is_to_remove_it(load_spec) -> None:
+    error = refusal(load_spec("0.20/svc.pkl"), load_environment("1.9"))
     assert error.message == (
         "scikit-learn 1.9.1 has no sklearn.svm.classes.SVC, which the model file needs: "
         "it exists in 0.20-0.23."
@@ -129,10 +129,10 @@ def test_hint_for_a_conflicting_override_is_to_remove_it(spec_of) -> None:
     )
 
 
-def test_hint_for_a_conflicting_default_is_an_override(spec_of) -> None:
-    environment = environment_of("1.1")
+def test_hint_for_a_conflicting_default_is_an_override(load_spec) -> None:
+    environment = load_environment("1.1")
     environment = replace(environment, origins=dict.fromkeys(environment.requirements, "resolver"))
-    error = refusal(spec_of("1.9/svc.pkl"), environment)
+    error = refusal(load_spec("1.9/svc.pkl"), environment)
     assert error.message.startswith("numpy 1.22.4 has no numpy._core.multiarray")
     assert error.hint == "Name a version that can: --requirement 'numpy>=2'"
 
@@ -151,35 +151,35 @@ def test_hint_for_a_conflicting_default_is_an_override(spec_of) -> None:
     ],
 )
 def test_each_kind_of_conflict_has_its_own_message(
-    name: str, loading: str, changes: dict[str, str], message: str, spec_of
+    name: str, loading: str, changes: dict[str, str], message: str, load_spec
 ) -> None:
-    assert message in refusal(spec_of(name), environment_of(loading, **changes)).message
+    assert message in refusal(load_spec(name), load_environment(loading, **changes)).message
 
 
-def test_a_release_between_those_known_is_refused_only_if_both_lack_the_name(spec_of) -> None:
-    spec = spec_of("1.9/svc.pkl")  # it names numpy._core.multiarray, which numpy has since 1.26
-    known = environment_of("1.9", numpy="1.25.9")
+def test_a_release_between_those_known_is_refused_only_if_both_lack_the_name(load_spec) -> None:
+    spec = load_spec("1.9/svc.pkl")  # it names numpy._core.multiarray, which numpy has since 1.26
+    known = load_environment("1.9", numpy="1.25.9")
     assert verdict(spec, known) == "refused"
     for version in ("1.26.0", "2.0.5", "9.0"):
-        assert verdict(spec, environment_of("1.9", numpy=version)) == "passed"
-    assert verdict(spec_of("0.20/svc.pkl"), environment_of("0.20", **{"scikit-learn": "9"})) == (
-        "refused"
-    )
+        assert verdict(spec, load_environment("1.9", numpy=version)) == "passed"
+    assert verdict(
+        load_spec("0.20/svc.pkl"), load_environment("0.20", **{"scikit-learn": "9"})
+    ) == ("refused")
 
 
-def test_requirements_of_the_user_are_checked_before_locking(spec_of) -> None:
-    """By itself: with the rest it may not resolve, for reasons that tell nothing of the file."""
+def test_requirements_of_the_user_are_checked_before_locking(load_spec) -> None:
+    """They are checked alone: with the rest they may fail to resolve for unrelated reasons."""
     nowhere = IndexSettings(index_url="http://127.0.0.1:9/simple")
     with pytest.raises(EnvironmentNotResolvedError, match=r"has no sklearn\.svm\.classes"):
-        resolve(spec_of("0.20/svc.pkl"), "3.13", index=nowhere,
+        resolve(load_spec("0.20/svc.pkl"), "3.13", index=nowhere,
                 requirements=["scikit-learn==1.9.1"])  # fmt: skip
     with pytest.raises(EnvironmentNotResolvedError, match=r"Python 3\.7 cannot load"):
-        resolve(replace(spec_of("1.9/svc.pkl"), python=">=3.8"), "3.7", index=nowhere)
+        resolve(replace(load_spec("1.9/svc.pkl"), python=">=3.8"), "3.7", index=nowhere)
 
 
 @pytest.mark.parametrize("python", ["3.7", "3.8", "3.11"])
 def test_protocol_5_is_refused_where_that_python_really_cannot_read_it(
-    python: str, spec_of, tmp_path: Path
+    python: str, load_spec, tmp_path: Path
 ) -> None:
     interpreter = interpreters.find(python)
     if interpreter is None:
@@ -189,8 +189,8 @@ def test_protocol_5_is_refused_where_that_python_really_cannot_read_it(
     command = [interpreter, "-c", f"import pickle; pickle.load(open({str(path)!r}, 'rb'))"]
     loads = subprocess.run(command, capture_output=True, check=False).returncode == 0
     found = inspect(path)
-    spec = replace(spec_of("1.0/svc.pkl"), python=found.python, file=found.file)
-    environment = replace(environment_of("1.0"), python=python)
+    spec = replace(load_spec("1.0/svc.pkl"), python=found.python, file=found.file)
+    environment = replace(load_environment("1.0"), python=python)
     assert (verdict(spec, environment) == "passed") == loads
     if not loads:
         error = refusal(spec, environment)

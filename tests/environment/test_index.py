@@ -22,7 +22,7 @@ CA = certifi.where()
 
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch) -> Path:
-    """A machine on which nothing is set; its places for configuration lie under `home`."""
+    """Remove every setting of this machine. Its configuration files are below `home`."""
     for name in list(os.environ):
         if name.startswith(("PIP_", "UV_")) or name in {
             "NETRC",
@@ -189,7 +189,7 @@ def test_an_index_that_a_build_cannot_reach_is_refused(url):
 
 
 @pytest.mark.parametrize(
-    ("place", "content"),
+    ("name", "content"),
     [
         (".pip/pip.conf", b"index-url = https://no-section.example"),
         (".pip/pip.conf", b"[global]\nindex-url = \xff"),
@@ -197,8 +197,8 @@ def test_an_index_that_a_build_cannot_reach_is_refused(url):
         (".config/uv/uv.toml", b'index-url = "\xff"'),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named(home, place, content):
-    path = home / place
+def test_a_file_that_cannot_be_read_is_named(home, name, content):
+    path = home / name
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     with pytest.raises(UsageError, match=str(path)) as caught:

@@ -93,7 +93,7 @@ def test_environment_that_contradicts_the_file_is_not_used(make_spec, training, 
 
 
 def test_a_wrapper_without_a_version_is_pinned_by_its_parts(make_spec, training):
-    """A LGBMClassifier, of which only the LabelEncoder tells a version."""
+    """Only the LabelEncoder of a LGBMClassifier records a version."""
     training("lightgbm", "4.1.0")
     spec = make_spec("1.3.0", lightgbm=">=4")
     versions = find(replace(spec, framework="lightgbm", framework_version=None)).versions

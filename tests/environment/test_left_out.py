@@ -1,5 +1,6 @@
-"""What is left out: xgboost is served without kernels for graphics processors, which make up
-most of its wheel.
+"""Distributions that serving leaves out.
+
+xgboost, for example, is served without kernels for graphics processors, most of its wheel.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def test_undeclared_imports_of_a_release_are_added(make_spec, index):
 
 
 def test_pyarrow_is_compatible_with_numpy(make_spec, index):
-    """Neither says in its metadata that they refuse each other."""
+    """The metadata of neither distribution contains the conflict."""
     index.add("scikit-learn", "1.4.2", "numpy", day="2024-04-09")
     index.add("numpy", "2.2.0", day="2024-12-08")
     for version in ("14.0.2", "25.0.0", "26.0.1"):

@@ -59,8 +59,8 @@ def test_tracing_libraries_are_current(make_spec, history):
     assert environment.requirements["numpy"] == "1.25.2"
     both = resolve(make_spec("1.3.0", protobuf=""), "3.11", index=index, requirements=[exporter])
     assert both.requirements["protobuf"] == "9.9"
-    alone = resolve(make_spec("1.3.0", protobuf=""), "3.11", index=index)
-    assert alone.requirements["protobuf"] == "1.0"
+    without_protobuf = resolve(make_spec("1.3.0", protobuf=""), "3.11", index=index)
+    assert without_protobuf.requirements["protobuf"] == "1.0"
 
 
 def test_without_upload_times_bounds_give_the_same(make_spec, history):
@@ -159,7 +159,7 @@ def test_settings_of_this_machines_uv_do_not_change_the_lock(
 
 
 def test_an_extra_index_goes_before_the_main_one(make_spec, history, second_index):
-    """So nobody slips in a newer version of a private distribution on the main one."""
+    """A newer version of a private distribution on the main index is not used."""
     second_index.add("private-features", "1.0", day="2023-01-01")
     history.add("private-features", "99.0", day="2023-01-01")
     index = IndexSettings(history.url, extra_index_urls=(second_index.url,))
@@ -267,7 +267,7 @@ def test_an_interrupt_leaves_no_process_and_no_folder(tmp_path):
         with connection:
             connection.settimeout(10)
             while connection.recv(4096):
-                pass  # the request; its end says that uv is gone
+                pass  # the request; its end shows that uv has ended
     assert list(tmp_path.glob("modelpack-*")) == []
 
 
@@ -278,7 +278,7 @@ REAL = [
     ("1.3.0", "3.11", {"numpy": "==1.25.*", "scipy": "==1.11.*", "pandas": "==2.0.*"}),
     ("0.20.3", "3.7", {"numpy": "==1.16.*", "scipy": "==1.2.*", "flask": "==2.2.5"}),
     ("0.20.3", "3.7", {"pandas": "==0.25.*"}),
-    ("1.0.2", "3.7", {"numpy": "==1.21.*", "pandas": "==1.3.*"}),  # which asks for 3.7.1
+    ("1.0.2", "3.7", {"numpy": "==1.21.*", "pandas": "==1.3.*"}),  # which requires 3.7.1
     ("1.7.2", "3.13", {"numpy": "==2.3.*", "scipy": "==1.16.*", "pandas": "==2.3.*"}),
 ]
 

@@ -21,7 +21,9 @@ ROOT = Path(__file__).parents[2] / "sample_models"
 FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir())
 MODELS = sorted(ROOT.glob("*/model.*"))
 PICKLED = [path for path in MODELS if path.suffix in {".joblib", ".pkl"}]
-ALONE = [path for path in PICKLED if path.parent.name != "own-code"]  # needs no code beside it
+WITHOUT_CODE = [
+    path for path in PICKLED if path.parent.name != "own-code"
+]  # needs no code next to it
 
 # folder -> the scikit-learn version that saved the model; "1.7.2" for those of ours
 VERSIONS = {"kserve-svc": "1.3.2", "kserve-svc-0.20.3": "0.20.3", "kserve-mixedtype": "1.3.0"}
@@ -50,9 +52,9 @@ print(json.dumps({"predictions": model.predict(rows).tolist()}))
 
 
 def variables() -> dict[str, str]:
-    """With the interpreters that lie beside the one that runs the tests."""
-    beside = sorted(Path(sys.base_prefix).parent.glob("*/bin"))
-    path = os.pathsep.join([*map(str, beside), os.environ["PATH"]])
+    """Return the environment variables, with the interpreters next to that of the tests on PATH."""
+    directories = sorted(Path(sys.base_prefix).parent.glob("*/bin"))
+    path = os.pathsep.join([*map(str, directories), os.environ["PATH"]])
     return {**environment_variables(index_settings()), "PATH": path}
 
 
@@ -97,7 +99,7 @@ def install(spec: ModelSpec, folder: Path) -> Path:
     return interpreter
 
 
-def rows_of(path: Path) -> tuple[list[object], list[object]]:
+def request_and_response(path: Path) -> tuple[list[object], list[object]]:
     request = json.loads((path / "request.json").read_text())
     response = json.loads((path / "response.json").read_text())
     assert (list(request), list(response)) == (["instances"], ["predictions"])
@@ -106,7 +108,7 @@ def rows_of(path: Path) -> tuple[list[object], list[object]]:
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_a_folder_is_complete(folder):
-    instances, predictions = rows_of(folder)
+    instances, predictions = request_and_response(folder)
     assert len(instances) == len(predictions) > 0
     assert (folder / "README.md").read_text().startswith(f"# {folder.name}\n")
     assert (folder / "train.py").exists() or "Apache-2.0" in (folder / "README.md").read_text()
@@ -123,7 +125,7 @@ def test_a_model_is_small(model):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ALONE, ids=lambda path: f"{path.parent.name}/{path.name}")
+@pytest.mark.parametrize("model", WITHOUT_CODE, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_model_returns_its_response_in_its_dated_environment(model, interpreter):
     """Exactly, and without scikit-learn's warning that a model is of another version."""
     name = model.parent.name
@@ -131,4 +133,4 @@ def test_model_returns_its_response_in_its_dated_environment(model, interpreter)
     python = interpreter(VERSIONS.get(name, "1.7.2"), *libraries)
     request = model.parent / "request.json"
     answer = run(python, "-W", "error::UserWarning", "-c", PREDICT, model, request)
-    assert json.loads(answer)["predictions"] == rows_of(model.parent)[1]
+    assert json.loads(answer)["predictions"] == request_and_response(model.parent)[1]

@@ -27,7 +27,7 @@ def model(make_spec, framework, requirements, **changes):
     return replace(spec, **changes)
 
 
-def day_of(name: str, version: str) -> date:
+def release_day(name: str, version: str) -> date:
     return next(r.day for r in releases_of(name) if r.version == Version(version))
 
 
@@ -48,28 +48,28 @@ def test_each_release_of_each_framework_dates_its_models(make_spec, name):
 
 def test_the_newest_evidence_counts(make_spec):
     spec = model(make_spec, "xgboost", {"xgboost": "==2.0.3", "scikit-learn": "==1.3.0"})
-    assert day(spec) == day_of("xgboost", "2.0.3") + GRACE
+    assert day(spec) == release_day("xgboost", "2.0.3") + GRACE
 
 
 def test_an_inner_version_dates_a_wrapper_without_one(make_spec):
-    """As yasa's: a LGBMClassifier without a version, whose LabelEncoder tells one."""
+    """A model as of yasa: a LGBMClassifier without a version, whose LabelEncoder records one."""
     requirements = {"lightgbm": ">=2.3,<4", "scikit-learn": "==0.24.2", "numpy": "<2"}
     spec = model(make_spec, "lightgbm", requirements)
-    assert day(spec) == day_of("scikit-learn", "0.24.2") + GRACE
+    assert day(spec) == release_day("scikit-learn", "0.24.2") + GRACE
     assert candidate_pythons(spec)[0] == "3.9"
 
 
 def test_model_without_a_version_is_dated_by_the_first_later_release(make_spec):
     spec = model(make_spec, "lightgbm", {"lightgbm": ">=2.3,<4", "numpy": "<2"})
-    assert day(spec) == day_of("lightgbm", "4.0.0")
+    assert day(spec) == release_day("lightgbm", "4.0.0")
     spec = model(make_spec, "scikit-learn", {"scikit-learn": "<0.22", "numpy": "<2"})
-    assert day(spec) == day_of("scikit-learn", "0.22")
+    assert day(spec) == release_day("scikit-learn", "0.22")
     assert candidate_pythons(spec) == ("3.7",)
 
 
 def test_a_lower_bound_moves_the_day_beyond_an_upper_one(make_spec):
     spec = model(make_spec, "scikit-learn", {"scikit-learn": ">=1.6", "numpy": "<2"})
-    assert day(spec) == day_of("scikit-learn", "1.6.0") + GRACE
+    assert day(spec) == release_day("scikit-learn", "1.6.0") + GRACE
 
 
 def test_everything_is_current_without_an_upper_bound(make_spec):
@@ -88,13 +88,16 @@ def test_python_that_saved_the_model_is_preferred(make_spec):
         candidate_pythons(replace(make_spec("1.3.2"), trained_on="3.13"))[0] == "3.12"
     )  # the nearest
     pinned = replace(make_spec("1.2.2"), python="==3.11.*")
-    assert day(pinned) == day_of("scikit-learn", "1.2.2") + GRACE
+    assert day(pinned) == release_day("scikit-learn", "1.2.2") + GRACE
 
 
 def test_a_users_framework_moves_the_day_and_a_users_library_does_not_back(make_spec):
-    assert day(make_spec("1.3.2"), "scikit-learn==1.5.2") == day_of("scikit-learn", "1.5.2") + GRACE
-    assert day(make_spec("1.3.2"), "numpy==1.26.4") == day_of("numpy", "1.26.4") + GRACE
-    assert day(make_spec("1.3.2"), "numpy==1.20.0") == day_of("scikit-learn", "1.3.2") + GRACE
+    assert (
+        day(make_spec("1.3.2"), "scikit-learn==1.5.2")
+        == release_day("scikit-learn", "1.5.2") + GRACE
+    )
+    assert day(make_spec("1.3.2"), "numpy==1.26.4") == release_day("numpy", "1.26.4") + GRACE
+    assert day(make_spec("1.3.2"), "numpy==1.20.0") == release_day("scikit-learn", "1.3.2") + GRACE
 
 
 def test_the_newest_framework_that_the_user_allows_dates_a_model(make_spec):
@@ -107,7 +110,7 @@ def test_the_newest_framework_that_the_user_allows_dates_a_model(make_spec):
 def test_added_requirements_do_not_date_a_model(make_spec):
     spec = model(make_spec, "lightgbm", {"lightgbm": ">=4", "numpy": ">=2"})
     assert day(spec, "six==1.16.0") is None
-    assert day(spec, "lightgbm==4.1.0") == day_of("numpy", "2.0.0") + GRACE
+    assert day(spec, "lightgbm==4.1.0") == release_day("numpy", "2.0.0") + GRACE
     assert day(make_spec("1.3.2"), "six==99") is not None
 
 
@@ -122,7 +125,7 @@ def test_python_has_wheels_for_all_pinned_versions(make_spec):
 
 
 def test_numpy_of_the_time_bounds_python_where_a_framework_does_not(make_spec):
-    """A wheel for any Python 3 says nothing of Pythons that came years later."""
+    """A wheel for any Python 3 does not prove support for versions of years later."""
     assert "3.12" not in candidate_pythons(model(make_spec, "lightgbm", {"lightgbm": "==3.3.5"}))
 
 
@@ -177,5 +180,5 @@ def test_an_index_with_and_one_without_upload_times_give_the_same_series(
     assert {n: Version(v).release[:2] for n, v in dated.items()} == {
         n: Version(v).release[:2] for n, v in bounded.items()
     }
-    later = day_of("scikit-learn", version) + timedelta(days=61)
-    assert all(day_of(n, dated[n]) < later for n in others if n != "pandas")
+    later = release_day("scikit-learn", version) + timedelta(days=61)
+    assert all(release_day(n, dated[n]) < later for n in others if n != "pandas")

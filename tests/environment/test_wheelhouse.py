@@ -1,4 +1,4 @@
-"""Filling a wheelhouse from an index on the loopback, and what is said of one that does not do."""
+"""Filling a wheelhouse from an index on the loopback, and errors of an unsuitable one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def locked(index, make_spec) -> Environment:
 
 
 def fill(folder: Path, environment: Environment, index: indexes.Index) -> list[str]:
-    """The files that the index was asked for."""
+    """Fill the wheelhouse and return the files that were requested from the index."""
     index.paths.clear()
     settings = IndexSettings(index.url)
     wheelhouse.fill(folder, environment, BASE, settings, lambda *_: None)

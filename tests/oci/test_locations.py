@@ -33,7 +33,7 @@ TOOLS = {
     "skopeo oci": ("oci", "oci:{}:latest"),
     "skopeo oci-archive": ("oci-archive", "oci-archive:{}:latest"),
 }
-OF_THE_ENGINE = (
+ENGINE_FILES = (
     "dev",
     "proc",
     "sys",
@@ -68,7 +68,7 @@ def reference(base, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(reference):
-    """What the engine says is in `/`."""
+    """The files in `/`, as exported by the engine."""
     container = run("docker", "create", "--network=none", reference)
     try:
         data = subprocess.check_output(["docker", "export", container])
@@ -89,11 +89,11 @@ def exported(reference):
 
 
 def is_engine_file(path: str) -> bool:
-    return any(path == name or path.startswith(f"{name}/") for name in OF_THE_ENGINE)
+    return any(path == name or path.startswith(f"{name}/") for name in ENGINE_FILES)
 
 
 @pytest.fixture(scope="module", params=TOOLS)
-def place(request, reference, tmp_path_factory):
+def location(request, reference, tmp_path_factory):
     kind, command = TOOLS[request.param]
     require_tool(request.param.split()[0])
     path = tmp_path_factory.mktemp("place") / "image"
@@ -106,8 +106,8 @@ def place(request, reference, tmp_path_factory):
 
 
 @pytest.mark.engine
-def test_the_files_are_those_that_the_engine_has(place, reference, exported):
-    with oci.open_image(place) as image:
+def test_the_files_are_those_that_the_engine_has(location, reference, exported):
+    with oci.open_image(location) as image:
         listings = [filesystem.layer_listing(layer) for layer in image.layers]
         entries = filesystem.merge_layers(listings)
         assert filesystem.read(image, "lib/it/Dockerfile").startswith(b"FROM ")
@@ -141,9 +141,9 @@ def layout(tmp_path):
     return Layout(tmp_path / "layout")
 
 
-def content(place: str, platform: str | None = None) -> bytes:
-    """What the file of ONE or of TWO holds."""
-    with oci.open_image(place, platform) as image:
+def content(location: str, platform: str | None = None) -> bytes:
+    """Return the content of the file in ONE or in TWO."""
+    with oci.open_image(location, platform) as image:
         return filesystem.read(image, "a/x")
 
 
@@ -191,19 +191,19 @@ def test_an_index_has_an_image_a_platform(layout, media_type):
     }
     attestation = {**one, "platform": {"os": "unknown", "architecture": "unknown"}}
     layout.index(layout.blob({"manifests": [one, two, attestation]}, media_type))
-    place = f"oci:{layout.path}"
-    assert content(place, "linux/amd64") == b"1"
-    assert content(place, "linux/arm64") == content(place, "linux/arm64/v8") == b"2"
+    location = f"oci:{layout.path}"
+    assert content(location, "linux/amd64") == b"1"
+    assert content(location, "linux/arm64") == content(location, "linux/arm64/v8") == b"2"
     platforms = "linux/amd64, linux/arm64/v8"
     with pytest.raises(UsageError, match=f"no image for linux/s390x; it is for: {platforms}"):
-        content(place, "linux/s390x")
+        content(location, "linux/s390x")
     with pytest.raises(UsageError, match=f"images for 2 platforms; it is for: {platforms}"):
-        content(place)
+        content(location)
     layout.index(layout.blob({"manifests": [one, attestation]}, media_type))
-    assert content(place) == b"1"
+    assert content(location) == b"1"
 
 
-# --- what nobody should trust
+# --- untrusted images
 
 
 def indexed(layout: Layout, times: int) -> dict:
@@ -279,9 +279,9 @@ def test_a_configuration_of_another_digest_is_refused(layout, tmp_path):
         if path.is_file()
     ]
     (tmp_path / "archive").write_bytes(tar(*members, file("oci-layout", b"{}")))
-    for place in (f"oci:{layout.path}", f"oci-archive:{tmp_path / 'archive'}"):
+    for location in (f"oci:{layout.path}", f"oci-archive:{tmp_path / 'archive'}"):
         with pytest.raises(UsageError, match="a document has the digest"):
-            content(place)
+            content(location)
 
 
 def archive(path: Path, *members) -> str:
@@ -289,7 +289,7 @@ def archive(path: Path, *members) -> str:
     return f"docker-archive:{path}"
 
 
-def listed(*entries: object) -> tuple:
+def docker_manifest(*entries: object) -> tuple:
     return file("manifest.json", json.dumps(list(entries)).encode())
 
 
@@ -298,13 +298,17 @@ ENTRY = {"Config": "c", "RepoTags": ["a:1"], "Layers": ["l/layer.tar"]}
 
 
 def test_an_archive_of_the_older_kind(tmp_path):
-    members = [listed(ENTRY, {**ENTRY, "RepoTags": None}), CONFIGURATION, file("one.tar", ONE)]
-    place = archive(tmp_path / "x:y", *members, link("l/layer.tar", "../one.tar"))
-    assert content(f"{place}:a:1") == b"1"
+    members = [
+        docker_manifest(ENTRY, {**ENTRY, "RepoTags": None}),
+        CONFIGURATION,
+        file("one.tar", ONE),
+    ]
+    location = archive(tmp_path / "x:y", *members, link("l/layer.tar", "../one.tar"))
+    assert content(f"{location}:a:1") == b"1"
     with pytest.raises(UsageError, match="has 2 images"):
-        content(place)
+        content(location)
     with pytest.raises(UsageError, match="no image 'b:1'"):
-        content(f"{place}:b:1")
+        content(f"{location}:b:1")
 
 
 @pytest.mark.parametrize(
@@ -313,18 +317,21 @@ def test_an_archive_of_the_older_kind(tmp_path):
         ([file("a")], "neither an index.json nor a manifest.json"),
         ([file("manifest.json", b"{}")], "is not a list of images"),
         ([file("manifest.json", b"1}, {")], "is not JSON"),
-        ([listed(1)], "is not a list of images"),
-        ([listed({})], "contains no configuration"),
-        ([listed(ENTRY)], "has no 'c'"),
-        ([listed(ENTRY), CONFIGURATION], "has no 'l/layer.tar'"),
-        ([listed({**ENTRY, "Layers": []}), CONFIGURATION], "has 0 layers"),
+        ([docker_manifest(1)], "is not a list of images"),
+        ([docker_manifest({})], "contains no configuration"),
+        ([docker_manifest(ENTRY)], "has no 'c'"),
+        ([docker_manifest(ENTRY), CONFIGURATION], "has no 'l/layer.tar'"),
+        ([docker_manifest({**ENTRY, "Layers": []}), CONFIGURATION], "has 0 layers"),
         (
-            [listed(ENTRY), CONFIGURATION, link("l/layer.tar", "/etc/passwd")],
+            [docker_manifest(ENTRY), CONFIGURATION, link("l/layer.tar", "/etc/passwd")],
             "has no 'l/layer.tar'",
         ),
-        ([listed(ENTRY), CONFIGURATION, link("l/layer.tar", "layer.tar")], "has no 'l/layer.tar'"),
         (
-            [listed(ENTRY), CONFIGURATION, file("l/layer.tar", TWO)],
+            [docker_manifest(ENTRY), CONFIGURATION, link("l/layer.tar", "layer.tar")],
+            "has no 'l/layer.tar'",
+        ),
+        (
+            [docker_manifest(ENTRY), CONFIGURATION, file("l/layer.tar", TWO)],
             "but its configuration says",
         ),
     ],
@@ -341,7 +348,7 @@ def test_an_archive_with_all_too_many_members_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("place", "why"),
+    ("location", "why"),
     [
         ("oci:{}", "not an OCI layout"),
         ("docker-archive:{}", "not an image archive"),
@@ -350,7 +357,7 @@ def test_an_archive_with_all_too_many_members_is_refused(tmp_path, monkeypatch):
         ("ftp:{}", "not a valid image reference"),
     ],
 )
-def test_error_names_a_file_that_is_not_an_image(tmp_path, place, why):
+def test_error_names_a_file_that_is_not_an_image(tmp_path, location, why):
     (tmp_path / "text").write_text("text")
     with pytest.raises(UsageError, match=why):
-        content(place.format(tmp_path))
+        content(location.format(tmp_path))

@@ -34,7 +34,7 @@ PASSWORD = "s3cret-canary"
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch):
-    """Where nobody has logged in, and nothing is waited for."""
+    """Use a home directory without a login, and no waiting times."""
     for name in ("DOCKER_CONFIG", "HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
     for name in ("REGISTRY_AUTH_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
@@ -237,7 +237,7 @@ def test_a_pull_goes_on_where_a_connection_broke(image, registry):
         assert len(filesystem.read(found, "big")) == 3 * 2**20
 
 
-# --- who asks
+# --- authentication
 
 
 def test_password_is_sent_on_a_challenge(image, tmp_path):
@@ -259,7 +259,7 @@ def test_password_is_sent_on_a_challenge(image, tmp_path):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
-    """The files of a key and of a certificate for localhost that vouches for itself."""
+    """The files of a key and of a self-signed certificate for localhost."""
     folder = tmp_path_factory.mktemp("authority")
     command = (
         "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout key.pem"
@@ -308,7 +308,7 @@ def jwt(authority, claims: dict) -> str:
 
 
 def token(authority, handler: Handler) -> None:
-    """For whoever has the password or the identity token."""
+    """Send a token to clients with the password or the identity token."""
     body = handler.rfile.read(int(handler.headers.get("Content-Length", 0))).decode()
     query = parse_qs(body or urlsplit(handler.path).query)
     known = base64.b64encode(f"{registries.USER}:{registries.PASSWORD}".encode()).decode()

@@ -104,7 +104,7 @@ def test_layer_is_read_each_time_without_a_writable_cache(monkeypatch, tmp_path)
     assert [entry.path for entry in filesystem.layer_listing(layer(file("a")))] == ["a"]
 
 
-# --- layers that nobody should trust
+# --- untrusted layers
 
 
 def test_layer_with_another_digest_is_refused_and_not_cached():

@@ -95,10 +95,10 @@ def test_other_programs_read_it(tmp_path):
     data = gzip.decompress((tmp_path / "layer").read_bytes())
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         assert {member.uname for member in archive} == {""}
-    listed = subprocess.check_output(
+    listing = subprocess.check_output(
         ["tar", "tzvf", tmp_path / "layer", "--numeric-owner"]
     ).decode()
-    assert "-r-Sr--r-- 2147483649/65532" in listed
+    assert "-r-Sr--r-- 2147483649/65532" in listing
 
 
 def test_pax_headers_contain_only_values_without_a_tar_field(tmp_path):
@@ -177,8 +177,8 @@ def test_images_for_several_platforms_have_an_index(tmp_path):
     pointer = layout.write_layout(tmp_path / "layout", [one, two], "a/b:1")
     assert pointer.media_type == oci_image.INDEX
     archive.write(tmp_path / "archive", tmp_path / "layout")
-    for place in (f"oci:{tmp_path}/layout", f"oci-archive:{tmp_path}/archive"):
-        with oci.open_image(place, "linux/arm64") as found:
+    for location in (f"oci:{tmp_path}/layout", f"oci-archive:{tmp_path}/archive"):
+        with oci.open_image(location, "linux/arm64") as found:
             assert found.config["variant"] == "v8"
 
 
@@ -217,9 +217,9 @@ def test_podman_loads_the_archive(written, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "place", ["oci:{}/layout", "oci-archive:{}/archive", "docker-archive:{}/archive"]
+    "location", ["oci:{}/layout", "oci-archive:{}/archive", "docker-archive:{}/archive"]
 )
-def test_skopeo_reads_it(written, tmp_path, place):
+def test_skopeo_reads_it(written, tmp_path, location):
     images.require_tool("skopeo")
-    found = json.loads(run("skopeo", "inspect", place.format(tmp_path)))
+    found = json.loads(run("skopeo", "inspect", location.format(tmp_path)))
     assert found["Labels"] == CONFIG["config"]["Labels"]

@@ -370,11 +370,11 @@ def test_docker_podman_and_skopeo_read_an_exported_image(embedded, built, tmp_pa
         healthcheck = {"docker": inspected["Config"], "podman": inspected}[tool]["Healthcheck"]
         assert healthcheck["Test"] == ["CMD", "python", "-m", "modelpack.serving.health"]
         subprocess.run([tool, "rmi", built.reference], capture_output=True, check=True)
-    for place in (f"docker-archive:{file}", f"oci-archive:{file}", f"oci:{folder}"):
-        command = ["skopeo", "inspect", "--config", place]
+    for location in (f"docker-archive:{file}", f"oci-archive:{file}", f"oci:{folder}"):
+        command = ["skopeo", "inspect", "--config", location]
         config = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         assert config["config"]["User"] == "65532:65532"
-        with oci.open_image(place) as image, embedded.images.open_image(built.id) as expected:
+        with oci.open_image(location) as image, embedded.images.open_image(built.id) as expected:
             assert image.config == expected.config
 
 
@@ -467,7 +467,7 @@ def test_debian_packages_are_fetched_by_the_sources_of_the_base(
 def other(unpacked_base, tmp_path):
     """A base like `opened`, to be changed."""
     found = replace(unpacked_base)
-    found.__dict__["root"] = tmp_path / "root"  # in the place of what would be unpacked
+    found.__dict__["root"] = tmp_path / "root"  # instead of the unpacked image
     for name in ("etc/apt", "var/lib/dpkg", "usr/share/keyrings"):
         shutil.copytree(unpacked_base.root / name, found.root / name, symlinks=True)
     return found
@@ -496,7 +496,7 @@ def test_sources_that_name_programs_are_refused(other, index, tmp_path):
 
 
 def foreign_base(folder: Path, version: str) -> str:
-    """A layout of a base image for arm64, of which the interpreter only says its version."""
+    """Create the layout of a base image for arm64 whose interpreter only prints its version."""
     python = version.rpartition(".")[0]
     program = b"\x7fELF\x02\x01" + bytes(12) + (183).to_bytes(2, "little") + bytes(60)
     layer = folder / "layer.tar"
@@ -530,10 +530,10 @@ def test_image_for_another_platform_is_built_and_checked_statically(home, base, 
     command = [str(found), "-c", "import platform; print(platform.python_version())"]
     version = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     engine = select_engine("oci")
-    place = foreign_base(tmp_path, version)
+    location = foreign_base(tmp_path, version)
     with pytest.raises(UsageError, match="for linux/arm64, and not for linux/amd64"):
-        engine.builder.find_base_image((python,), place)
-    base = engine.builder.find_base_image((python,), place, platform="linux/arm64")
+        engine.builder.find_base_image((python,), location)
+    base = engine.builder.find_base_image((python,), location, platform="linux/arm64")
     bundle = engine_bundles.make(tmp_path / "bundle", base, platform="linux/arm64")
     pins = dict(wheelhouse.artifacts.pins_of(bundle.environment.lock))
     bundle = replace(bundle, environment=replace(bundle.environment, requirements=pins))

@@ -69,7 +69,7 @@ def private_wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def private_index(client, private_wheel):
-    """The URL of that index, with the password that it asks for. Builds reach it."""
+    """Serve that index, which requires a password. Builds can connect to it."""
     folder, _ = private_wheel
     password = base64.b64encode(f"{CANARY}:{CANARY}".encode()).decode()
 
@@ -339,7 +339,7 @@ def test_no_container_outlives_the_block(engine, image, client, interruption):
     assert not containers(client, image)
 
 
-def test_it_serves_any_user_as_the_documentation_says(image):
+def test_service_runs_as_any_user_as_documented(image):
     options = "--rm --detach --read-only --cap-drop ALL --security-opt no-new-privileges"
     user = "--user 12345:0 --tmpfs /tmp --publish 127.0.0.1::8080"
     command = ["docker", "run", *options.split(), *user.split(), image.reference]

@@ -322,7 +322,7 @@ def test_local_base_image_is_built(podman: DockerEngine, podman_base: BaseImage)
 
 # --- without an engine ---------------------------------------------------------------------------
 
-SAID = """\
+OUTPUT = """\
 [1/2] STEP 1/2: FROM base AS one
 [1/2] STEP 2/2: RUN --mount=type=secret,id=ca true
 --> Using cache 983b791b2a3d4bd70743c7daa8efc597811baa9fd21e3836d46c3efa3361eaa9
@@ -338,7 +338,7 @@ Error: building at STEP "RUN pip install x": while running runtime: exit status 
 def test_progress_of_the_builder_is_parsed() -> None:
     events: list[StepEvent] = []
     progress = build.Progress(events.append)
-    progress.read(SAID.splitlines(keepends=True))
+    progress.read(OUTPUT.splitlines(keepends=True))
     assert [(event.name, event.state) for event in events] == [
         ("[1/2] FROM base AS one", "started"),
         ("[1/2] FROM base AS one", "done"),

@@ -33,7 +33,7 @@ exec setpriv --reuid="$user" --regid="$user" --init-groups "$@"
 
 
 def _other_user() -> pwd.struct_passwd | None:
-    """Somebody who has user ids for containers: `useradd --create-home NAME` makes one."""
+    """Return a user with user ids for containers, as `useradd --create-home NAME` creates."""
     try:
         names = [line.partition(":")[0] for line in Path("/etc/subuid").read_text().splitlines()]
     except FileNotFoundError:
