@@ -12,7 +12,7 @@ from modelpack.types import Field, ModelFile, ModelSpec, Safety, Signature
 
 @pytest.fixture(scope="session")
 def make_spec() -> Callable[..., ModelSpec]:
-    """Of a model with these inputs; `more` are arguments of Signature."""
+    """Create specs of models with the given inputs; `more` are arguments of Signature."""
 
     def make(*inputs: Field, **more: Any) -> ModelSpec:
         return ModelSpec(

@@ -43,7 +43,7 @@ def client() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model, its record, rows and what the model says of them."""
+    """A directory with a model, its record, rows and the predictions for them."""
     folder = tmp_path_factory.mktemp("trained")
     iris = load_iris(as_frame=True)
     species = iris.target_names[iris.target]
@@ -64,7 +64,7 @@ def package(model: Path, *arguments: str | Path) -> subprocess.CompletedProcess[
     )
 
 
-def parity_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def parse_parity(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(done.stdout)["smoke"]["parity"]
     return document
 
@@ -76,7 +76,7 @@ def test_container_returns_the_recorded_answers_and_labels_record_it(
 ) -> None:
     done = package(trained / "model.joblib", "-t", TAG)
     assert done.returncode == 0, done.stderr
-    parity = parity_of(done)
+    parity = parse_parity(done)
     assert parity.pop("routes")
     assert parity == {
         "source": "record",
@@ -93,7 +93,7 @@ def test_container_returns_the_recorded_answers_and_labels_record_it(
     }
     message = "bit for bit what the model said where it was trained (17 rows)"
     assert f"MODELPACK_PARITY={message}" in client.images.get(TAG).attrs["Config"]["Env"]
-    # What has the name is what was tested.
+    # The tag is that of the tested image.
     result = json.loads(done.stdout)
     assert result["image"]["id"] == result["smoke"]["target"] == client.images.get(TAG).id
 
@@ -108,7 +108,7 @@ def test_predictions_that_differ_fail_the_package_and_leave_no_image(
     done = package(trained / "model.joblib", "-t", "modelpack-test/no:1", *expected)
     assert done.returncode == 7
     assert "parity" in done.stderr
-    parity = parity_of(done)
+    parity = parse_parity(done)
     assert (parity["source"], parity["passed"]) == ("expected", False)
     assert parity["largest_difference"] is None
     assert json.loads(done.stdout)["image"] is None
@@ -131,11 +131,11 @@ def test_floats_may_differ_by_the_requested_tolerance(
 
 @pytest.mark.slow
 def test_a_bundle_is_compared_with_its_model_as_a_local_process(tmp_path: Path) -> None:
-    """Rows are made up here, and asked of the model itself beside the service."""
+    """Synthetic rows are sent to the model itself and to the service."""
     (tmp_path / "model.joblib").write_bytes((SAMPLES / "mixed-columns/model.joblib").read_bytes())
     done = package(tmp_path / "model.joblib", "--engine", "process", "-o", tmp_path / "bundle")
     assert done.returncode == 0, done.stderr
-    parity = parity_of(done)
+    parity = parse_parity(done)
     assert (parity["source"], parity["rows"], parity["largest_difference"]) == ("model", 8, 0.0)
     again = [sys.executable, "-m", "modelpack", "smoke", str(tmp_path / "bundle"), "--json"]
     done = subprocess.run(again, capture_output=True, text=True, check=False)
@@ -150,7 +150,7 @@ class Builder:
         self.built = 0
         self.builder = self.images = self
 
-    def build(self, *given: Any) -> Image:
+    def build(self, *arguments: Any) -> Image:
         self.built += 1
         return Image("", f"sha256:{self.built}", 1, (), {})
 
@@ -170,7 +170,7 @@ class Builder:
 def test_bundle_is_rendered_again_if_its_claim_is_not_met(
     tmp_path: Path, compared: int, passed: int, again: int
 ) -> None:
-    """The model may refuse rows that were made up, of which it then is not told."""
+    """The model may refuse synthetic rows, so that fewer rows are compared than were claimed."""
     run = Pipeline(Options(tag="a:1"))
     vars(run).update(
         engine=Builder(),
@@ -201,7 +201,7 @@ def test_bundle_is_rendered_again_if_its_claim_is_not_met(
     assert ("byproducts" in document["runDetails"]) == passed
 
 
-def answer_of(command: list[str], document: bytes = b"") -> bytes:
+def query_answer(command: list[str], document: bytes = b"") -> bytes:
     with Sandbox(command).query(document) as answer:
         return answer()
 
@@ -223,10 +223,10 @@ def test_model_without_an_answer_is_reported(
 ) -> None:
     monkeypatch.setattr(sandbox, "SECONDS", 1.0)
     with pytest.raises(SmokeFailedError) as caught:
-        answer_of([sys.executable, "-c", code])
+        query_answer([sys.executable, "-c", code])
     assert message in caught.value.message
 
 
 def test_output_of_the_model_does_not_disturb_its_answers() -> None:
     code = "import sys; print(sys.stdin.read()[::-1]); print('noise', file=sys.stderr)"
-    assert answer_of([sys.executable, "-c", code], b"abc") == b"cba\n"
+    assert query_answer([sys.executable, "-c", code], b"abc") == b"cba\n"

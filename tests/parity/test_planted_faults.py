@@ -101,14 +101,14 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Pa
     return get
 
 
-def bundle_of(path: Path, folder: Path) -> tuple[Bundle, Reference]:
+def render_bundle(path: Path, folder: Path) -> tuple[Bundle, Reference]:
     spec, reference = prepare(inspect(path), ReferenceSources([path]))
     unknown = replace(reference, answers=None, alone=None, source="model")
     return render(spec, ENVIRONMENT, BASE, folder / "bundle"), unknown
 
 
 @contextmanager
-def probe_of(bundle: Bundle, reference: Reference) -> Iterator[Probe]:
+def run_probe(bundle: Bundle, reference: Reference) -> Iterator[Probe]:
     done = subprocess.run(
         [sys.executable, "-S", "-m", "modelpack.serving.reference"],
         cwd=bundle.path,
@@ -129,9 +129,9 @@ def probe_of(bundle: Bundle, reference: Reference) -> Iterator[Probe]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_without_a_fault_all_routes_agree(name, packed, tmp_path):
-    bundle, reference = bundle_of(packed(name)[0], tmp_path)
+    bundle, reference = render_bundle(packed(name)[0], tmp_path)
     assert bundle.model.signature.layout == ("frame" if name in FRAMES else "array")
-    with probe_of(bundle, reference) as probe:
+    with run_probe(bundle, reference) as probe:
         assert "equal bit for bit" in parity.check_parity(probe)
     assert probe.parity is not None
     by_pandas = [route for route in probe.parity.routes if "pandas" in route]
@@ -219,24 +219,24 @@ FrameBuilder._dates = lambda self, column, dtype: _dates(
 MILLISECOND = SECOND
 """),
 }  # fmt: skip
-"""What is wrong -> the model that shows it, the file of modelpack.serving, and what is added."""
+"""Fault -> the model that shows it, the file of modelpack.serving, and the added code."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_fails_the_check(fault, packed, tmp_path):
     name, file, code = FAULTS[fault]
-    bundle, reference = bundle_of(packed(name)[0], tmp_path)
+    bundle, reference = render_bundle(packed(name)[0], tmp_path)
     source = bundle.directory / "modelpack" / "serving" / file
     source.write_text(source.read_text() + code)
-    with probe_of(bundle, reference) as probe, pytest.raises(CheckFailedError):
+    with run_probe(bundle, reference) as probe, pytest.raises(CheckFailedError):
         parity.check_parity(probe)
 
 
 @pytest.mark.slow
 def test_fault_in_pandas_forms_is_found_only_by_pandas_bodies(packed, tmp_path):
     """Booleans are `True` there, and `true` in the CSV that modelpack writes."""
-    bundle, reference = bundle_of(packed("mixed")[0], tmp_path)
+    bundle, reference = render_bundle(packed("mixed")[0], tmp_path)
     source = bundle.directory / "modelpack" / "serving" / "data" / "cells.py"
     wrong = """
 _right = cell_parser
@@ -247,7 +247,7 @@ def cell_parser(field):
 """
     source.write_text(source.read_text() + wrong)
     with (
-        probe_of(bundle, reference) as probe,
+        run_probe(bundle, reference) as probe,
         pytest.raises(CheckFailedError, match="to_csv of pandas"),
     ):
         parity.check_parity(probe)

@@ -169,7 +169,7 @@ def prepared(model: Any, data: Any, folder: Path, **options: Any) -> tuple[Model
     return prepare(inspect(str(path)), ReferenceSources((path,)))
 
 
-def fields_of(spec: ModelSpec) -> dict[str, Field]:
+def fields_by_name(spec: ModelSpec) -> dict[str, Field]:
     return {field.name: field for field in spec.signature.inputs}
 
 
@@ -190,7 +190,7 @@ def test_the_signature_gets_types_ranges_categories_and_samples(tmp_path: Path) 
     rows = FRAME[["age", "member", "city"]]
     model = make_pipeline(encoder, LogisticRegression()).fit(rows, [0, 1, 0, 1])
     spec, reference = prepared(model, rows, tmp_path)
-    fields = fields_of(spec)
+    fields = fields_by_name(spec)
     age, member, city = fields["age"], fields["member"], fields["city"]
     assert (age.type, age.dtype, age.minimum, age.maximum) == ("integer", "int64", 20, 50)
     assert age.quantiles is not None
@@ -209,14 +209,14 @@ def test_record_without_rows_gives_ranges_and_synthetic_rows(tmp_path: Path) -> 
     assert (reference.made_up, reference.answers) == (True, None)
     assert all(20 <= row[0] <= 50 for row in reference.rows)  # type: ignore[operator]
     assert spec.signature.samples == ()
-    assert fields_of(spec)["age"].example == 35
+    assert fields_by_name(spec)["age"].example == 35
 
 
 def test_a_model_that_kept_no_names_gets_those_of_its_frame(tmp_path: Path) -> None:
     model = LinearRegression().fit(FRAME[["age"]].to_numpy(), [1.0, 2.0, 3.0, 4.0])
     with pytest.warns(UserWarning, match="feature names"):
         spec, _ = prepared(model, FRAME[["age"]], tmp_path)
-    assert (spec.signature.named, fields_of(spec)["age"].maximum) == (True, 50)
+    assert (spec.signature.named, fields_by_name(spec)["age"].maximum) == (True, 50)
 
 
 def test_older_record_is_read(tmp_path: Path) -> None:

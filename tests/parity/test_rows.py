@@ -203,8 +203,8 @@ def test_synthetic_rows_contain_as_many_categories_as_possible_with_first_and_la
     categories = tuple(range(1000, 1000 + count))
     code = Field("c", "integer", categories=categories, nullable=nullable, example=1000)
     rows = parity_rows.synthetic_rows(signature(AGE, code, PAID, code))
-    for place in (1, 3):
-        found = {row[place] for row in rows} - {None}
+    for index in (1, 3):
+        found = {row[index] for row in rows} - {None}
         assert found >= {categories[0], categories[-1]}
         assert found == set(categories) or (len(found) >= 98 and len(rows) == MAX_ROWS)
     assert {row[2] for row in rows} == {True, False}

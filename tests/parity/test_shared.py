@@ -40,7 +40,7 @@ def test_generated_names_are_positions(make_spec: Make) -> None:
 
 
 def test_values_stay_as_they_are(make_spec: Make) -> None:
-    """An empty text is a value, though it stands for none in a file."""
+    """An empty text is a value, although it means a missing one in a file."""
     empty = make_spec(Field("city", "string", example=""), named=True)
     mine, other = shared_rows((empty, empty), NO_FILES)
     assert rows(mine) == rows(other) == (("",),)

@@ -100,7 +100,7 @@ class Fake:
     def stop(self, timeout: float) -> int:
         return 137 if "killed" in self.faults else 0
 
-    # What it answers: status, content type, body.
+    # Its response: status, content type, body.
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, str, Any]:
         if path == "/readyz":
             return self.problem(503) if "not ready" in self.faults else (200, "", {})
@@ -201,7 +201,7 @@ def running(*faults: str) -> Iterator[Fake]:
         do_GET = do_POST = do
 
         def log_message(self, *_: object) -> None:
-            """Says nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -341,10 +341,10 @@ def test_a_regressor_that_predicts_a_text_fails() -> None:
 
 def test_missing_prediction_fails_for_a_real_row_and_is_untested_for_a_synthetic_row() -> None:
     with running("nan") as fake:
-        made_up = smoke(fake, REGRESSOR, Reference((), made_up=True))
+        report = smoke(fake, REGRESSOR, Reference((), made_up=True))
         real = smoke(fake, REGRESSOR, Reference(()))
-    assert (made_up.status, real.status) == ("untested", "failed")
-    assert "no prediction for the row generated" in made_up.untested
+    assert (report.status, real.status) == ("untested", "failed")
+    assert "no prediction for the row generated" in report.untested
 
 
 RULINGS = (
@@ -458,8 +458,8 @@ def test_directory_of_a_report_is_created(tmp_path: Path) -> None:
 
 
 ROWS = ((1.5, "a"), (2.5, "b"))
-SAID = Answers((1, 1), ([0.25, 0.75], [0.25, 0.75]))
-REFERENCE = Reference(ROWS, SAID, SAID, "record")
+ANSWERS = Answers((1, 1), ([0.25, 0.75], [0.25, 0.75]))
+REFERENCE = Reference(ROWS, ANSWERS, ANSWERS, "record")
 
 
 JSON_NAMES = {
@@ -506,22 +506,22 @@ def test_equal_answers_by_every_route_are_parity() -> None:
 
 def test_answers_are_awaited_after_the_service_is_ready() -> None:
     seen: list[Check] = []
-    asked_after: list[str] = []
+    completed_checks: list[str] = []
 
-    def answered() -> Reference:
-        asked_after.extend(check.name for check in seen)
+    def expected_reference() -> Reference:
+        completed_checks.extend(check.name for check in seen)
         return REFERENCE
 
     with running() as fake, pytest.MonkeyPatch.context() as patch:
         patch.setattr(checks.parity, "ROUTES", JSON_ROUTES)
-        report = smoke(fake, MODEL, Reference(ROWS), answered, on_check=seen.append)
+        report = smoke(fake, MODEL, Reference(ROWS), expected_reference, on_check=seen.append)
     assert report.parity is not None
     assert report.parity.passed
-    assert asked_after[:2] == ["ready", "prediction"]
+    assert completed_checks[:2] == ["ready", "prediction"]
 
 
 def test_probabilities_are_not_requested_from_a_route_without_them() -> None:
-    only = Answers(None, SAID.probabilities)
+    only = Answers(None, ANSWERS.probabilities)
     check, found = parity(replace(REFERENCE, answers=only, alone=only))
     assert check.passed
     assert found is not None
@@ -574,7 +574,7 @@ def test_without_rows_there_is_nothing_to_compare() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expected", "got", "apart"),
+    ("expected", "got", "difference"),
     [
         (1, 1, 0.0),
         (1, 1.0, 0.0),
@@ -595,9 +595,11 @@ def test_without_rows_there_is_nothing_to_compare() -> None:
         (-1e308, 1e308, float("inf")),
     ],
 )
-def test_relative_difference_of_two_answers(expected: object, got: object, apart: float) -> None:
-    assert relative_difference(expected, got) == pytest.approx(apart, rel=1e-9, abs=0)
-    assert relative_difference(got, expected) == pytest.approx(apart, rel=1e-9, abs=0)
+def test_relative_difference_of_two_answers(
+    expected: object, got: object, difference: float
+) -> None:
+    assert relative_difference(expected, got) == pytest.approx(difference, rel=1e-9, abs=0)
+    assert relative_difference(got, expected) == pytest.approx(difference, rel=1e-9, abs=0)
 
 
 def test_an_input_that_may_be_missing_is_not_left_out_as_bad_input() -> None:

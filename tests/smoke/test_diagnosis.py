@@ -1,6 +1,6 @@
-"""Services that really do not start, each for a reason of its own, and what their user is told.
+"""Services that fail to start for different reasons, and the diagnosis in the error.
 
-What conflicts.py knows beforehand is kept from it here, so that the service runs and fails.
+The checks of conflicts.py are disabled here, so that the service starts and fails.
 """
 
 from __future__ import annotations
@@ -132,8 +132,8 @@ def test_code_of_the_author_is_missing(
     assert hint in error.hint
 
 
-# What libraries say, as recorded in real environments by scripts/make_ages.py --truth.
-WORDS = (
+# Messages of libraries, recorded in real environments by scripts/make_ages.py --truth.
+LIBRARY_MESSAGES = (
     ("AttributeError: Can't get attribute '__pyx_unpickle_CyHalfSquaredError' on <module "
      "'sklearn._loss._loss' from '/x.so'>", "no sklearn._loss._loss.__pyx_unpickle_Cy"),
     ("ModuleNotFoundError: No module named 'numpy._core'", "numpy in the image has no numpy._core"),
@@ -153,9 +153,9 @@ WORDS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("words", "message"), WORDS)
-def test_messages_of_libraries_are_recognized(words: str, message: str) -> None:
-    detail = f"the service ended at start:\nthe model does not load: {words}"
+@pytest.mark.parametrize(("library_message", "message"), LIBRARY_MESSAGES)
+def test_messages_of_libraries_are_recognized(library_message: str, message: str) -> None:
+    detail = f"the service ended at start:\nthe model does not load: {library_message}"
     diagnosed = diagnosis.diagnose(
         SmokeReport("x", "docker", (Check("ready", False, 1.0, detail),))
     )

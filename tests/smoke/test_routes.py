@@ -90,8 +90,8 @@ def test_each_media_type_is_sent_by_a_route() -> None:
 
 def estimator_values(trained: Trained, method: str, groups: list[list[list[Any]]]) -> list[Any]:
     """By the estimator itself: a sum of one row may have other last bits than one of several."""
-    ask = getattr(trained.model, method)
-    return [value for rows in groups for value in ask(arranged(trained, rows)).tolist()]
+    call = getattr(trained.model, method)
+    return [value for rows in groups for value in call(arranged(trained, rows)).tolist()]
 
 
 def arranged(trained: Trained, rows: list[list[Any]]) -> Any:
