@@ -194,15 +194,15 @@ def partial(function=BLOCK, wrapped=b"h\5", more=EMPTY_TUPLE, **others):
 
 def placed(built=None, start=0, stop=1):
     """A block with one row of two values."""
-    place = call("builtins:slice", number(start), number(stop), number(1))
-    return (built or partial()) + many(ONES, place) + REDUCE
+    slice_call = call("builtins:slice", number(start), number(stop), number(1))
+    return (built or partial()) + many(ONES, slice_call) + REDUCE
 
 
 def test_a_block_outside_of_its_frame(tmp_path):
     data = (DATA / "frame-2-pandas-1.3.5.pkl").read_bytes()
-    places = b"K\x02K\x03K\x01\x87"  # of a slice
-    assert data.count(places) == 1
-    assert codes(tmp_path, data.replace(places, b"K\x09K\x0aK\x01\x87")) == {"broken-invariant"}
+    positions = b"K\x02K\x03K\x01\x87"  # of a slice
+    assert data.count(positions) == 1
+    assert codes(tmp_path, data.replace(positions, b"K\x09K\x0aK\x01\x87")) == {"broken-invariant"}
     at = data.index(b"K\x02", data.index(b"ndim"))
     dimensions = data[:at] + b"K\x03" + data[at + 2 :]
     assert codes(tmp_path, dimensions) == {"broken-invariant"}
@@ -303,9 +303,9 @@ def test_dill_helpers_with_other_calls_are_refused(tmp_path, body, code):
 
 def test_dill_helpers_for_values_are_accepted(tmp_path):
     array = call(CREATE, name(MAKER), EMPTY, VALUES, NONE)
-    place = call(LOAD, text("slice")) + many(number(0), number(1), NONE) + REDUCE
+    slice_call = call(LOAD, text("slice")) + many(number(0), number(1), NONE) + REDUCE
     assert codes(tmp_path, pickled(array)) == {"not-a-model"}
-    assert codes(tmp_path, pickled(many(array, place))) == {"not-a-model"}
+    assert codes(tmp_path, pickled(many(array, slice_call))) == {"not-a-model"}
     assert codes(tmp_path, pickled(call(LOAD, text("int")))) == {"not-a-model"}
     module = call(IMPORT, text("numpy.core._multiarray_umath"))
     maker = call(ATTRIBUTE, module, text("_reconstruct"))
@@ -348,12 +348,12 @@ def test_attributes_of_python(tmp_path, cls, key, code):
     ],
 )
 def test_a_support_vector_machine_of_another_kind(tmp_path, file, own, other):
-    def text_of(value):
+    def sized_text(value):
         return struct.pack("<I", len(value)) + value.encode()
 
     data = (DATA / f"{file}-sklearn-0.19.2.pkl").read_bytes()
-    assert text_of(own) in data
-    assert codes(tmp_path, data.replace(text_of(own), text_of(other))) == {"broken-invariant"}
+    assert sized_text(own) in data
+    assert codes(tmp_path, data.replace(sized_text(own), sized_text(other))) == {"broken-invariant"}
 
 
 @pytest.mark.parametrize("module", ["numpy.lib.function_base", "numpy.lib.type_check"])

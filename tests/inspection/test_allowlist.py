@@ -219,12 +219,12 @@ def test_array_in_neither_c_nor_fortran_order(tmp_path):
 SCIPY_KEY = "scipy.stats._continuous_distns:norm_gen"
 
 
-def template(shapes="", taken="loc=0, scale=1", returned="loc, scale"):
+def template(shapes="", parameters="loc=0, scale=1", returned="loc, scale"):
     return (
-        f"\ndef _parse_args(self, {shapes} {taken}):\n    return ({shapes}), {returned}\n"
-        f"\ndef _parse_args_rvs(self, {shapes} {taken}, size=None):\n"
+        f"\ndef _parse_args(self, {shapes} {parameters}):\n    return ({shapes}), {returned}\n"
+        f"\ndef _parse_args_rvs(self, {shapes} {parameters}, size=None):\n"
         f"    return self._argcheck_rvs({shapes} {returned}, size=size)\n"
-        f"\ndef _parse_args_stats(self, {shapes} {taken}, moments='mv'):\n"
+        f"\ndef _parse_args_stats(self, {shapes} {parameters}, moments='mv'):\n"
         f"    return ({shapes}), {returned}, moments\n"
     )
 
@@ -248,7 +248,7 @@ TEMPLATES = {
     "a shape that is a keyword": template("lambda, "),
     "the same shape twice": template("a, a, "),
     "a shape with a default": template("a=print(), "),
-    "a scale with a default": template(taken="loc=0, scale=print()"),
+    "a scale with a default": template(parameters="loc=0, scale=print()"),
     "more after it": template() + "print()\n",
     "without its last line end": template()[:-1],
     "two spaces": template("a,  "),

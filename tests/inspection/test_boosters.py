@@ -1,4 +1,4 @@
-"""The readers of what boosters are saved as: right values, and no harm from wrong ones."""
+"""Parsers of saved boosters return the right values, and malformed files do no harm."""
 
 import pickle
 import random

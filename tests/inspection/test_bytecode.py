@@ -15,7 +15,7 @@ from modelpack.errors import ModelRefusedError
 from modelpack.inspection import inspect, require_servable
 from modelpack.inspection.pickle import machine
 
-HERE = "{}.{}".format(*sys.version_info[:2])
+THIS_PYTHON = "{}.{}".format(*sys.version_info[:2])
 ARGUMENTS = """
 import json
 def code(x, table):
@@ -73,15 +73,15 @@ def test_a_file_with_byte_code_pins_its_python_and_is_refused(tmp_path: Path) ->
     path = tmp_path / "model.pkl"
     path.write_bytes(cloudpickle.dumps({"f": lambda x: x * 2}))
     spec = inspect(path, trust=["cloudpickle.cloudpickle:_make_function"])
-    assert HERE in machine.pythons(_arguments(path))
+    assert THIS_PYTHON in machine.pythons(_arguments(path))
     assert spec.python == machine.specifier(machine.pythons(_arguments(path)))
-    with pytest.raises(ModelRefusedError, match=rf"byte code.*Python .*{HERE}") as refusal:
+    with pytest.raises(ModelRefusedError, match=rf"byte code.*Python .*{THIS_PYTHON}") as refusal:
         require_servable(spec)
     assert "--code FILE.py" in refusal.value.hint
 
 
 def _arguments(path: Path) -> list[object]:
-    """Of the code object in a file that this test has written."""
+    """Return the arguments of the code object in a file that this test has written."""
     code = cloudpickle.loads(path.read_bytes())["f"].__code__
-    more = COUNTS.get(HERE, 18) - 2
+    more = COUNTS.get(THIS_PYTHON, 18) - 2
     return [code.co_code, getattr(code, "co_linetable", code.co_name.encode()), *[0] * more]

@@ -70,8 +70,8 @@ def saved(model, path, how):
     return inspect(path).safety
 
 
-def codes(found):
-    return {finding.code for finding in found.findings}
+def codes(spec):
+    return {finding.code for finding in spec.findings}
 
 
 def with_(estimator, **attributes):
@@ -156,7 +156,7 @@ HOSTILE = {
     "splitter": lambda: with_(RepeatedKFold(), cv=np.ndarray),
 }
 ALSO = {"partial", "partial in a dict", "base estimator"}
-"""What contracts and checks of members refuse, too."""
+"""Cases that contracts and checks of members refuse, too."""
 NOT_BY_SKOPS = {
     "one value of all rows",  # a function of numpy that it writes by another name
     "one value of columns", "partial in a dict", "loss of CatBoost", "method of text",
@@ -268,7 +268,7 @@ def in_file(tmp_path, body):
 
 
 def test_keywords_of_python_2(tmp_path):
-    """Its ordered dicts are made of pairs."""
+    """Python 2 pickles ordered dicts as pairs."""
     pairs = op.EMPTY_LIST + op.many(op.text("where"), op.FALSE) + op.APPEND
     keywords = op.call("collections:OrderedDict", pairs)
     body = op.new(FUNCTION, func=op.name("numpy:log1p"), kw_args=keywords)
@@ -394,7 +394,7 @@ def test_each_parameter_has_the_decision_of_the_inspector(script):
 
 
 def test_parameters_without_or_with_another_decision_are_problems(script):
-    found = {place: entry["seen"] for place, entry in reviewed().items()}
+    found = {position: entry["seen"] for position, entry in reviewed().items()}
     table = script.reviews.merged({**found, "sklearn:new_func": "2.0"}, reviewed())
     table["sklearn:metric"]["decision"] = "dtype"
     assert list(script.problems(table)) == [
@@ -445,7 +445,7 @@ def test_the_installed_libraries_have_no_parameter_that_was_not_reviewed(package
 # --- what is listed ------------------------------------------------------------------------------
 
 
-def listed(model, path, how=5):
+def positions_and_roles(model, path, how=5):
     joblib.dump(model, path) if how == "joblib" else path.write_bytes(pickle.dumps(model, how))
     found = inspect(path, trust=[f"{__name__}:Own", f"{__name__}:Own.transform"])
     return [(each.position, each.name, each.role) for each in found.callable_positions]
@@ -459,7 +459,10 @@ def test_each_callable_is_listed_with_its_position_and_role(how, tmp_path):
         OneHotEncoder(dtype=np.int8),
         KNeighborsClassifier(metric=distance.canberra),
     )
-    assert listed({"model": model, "types": (dict, pd.DataFrame)}, tmp_path / "m", how)[:5] == [
+    listed = positions_and_roles(
+        {"model": model, "types": (dict, pd.DataFrame)}, tmp_path / "m", how
+    )
+    assert listed[:5] == [
         ("['model'].steps[0][1].func", "numpy:mean", "reduction"),
         ("['model'].steps[1][1].func.func", "sklearn.utils.validation:check_array",
          "function of rows"),
@@ -470,14 +473,14 @@ def test_each_callable_is_listed_with_its_position_and_role(how, tmp_path):
 
 
 def test_types_in_other_positions_are_listed(tmp_path):
-    found = listed({"types": (dict, np.ndarray)}, tmp_path / "m", 5)
+    found = positions_and_roles({"types": (dict, np.ndarray)}, tmp_path / "m", 5)
     assert [role for _, _, role in found] == ["constructor", "constructor"]
     assert [position for position, _, _ in found] == ["['types'][0]", "['types'][1]"]
 
 
 def test_callables_of_the_author_and_methods_are_listed(tmp_path):
     model = [CountVectorizer(tokenizer=str.split, preprocessor=Own.transform)]
-    assert sorted(listed(model, tmp_path / "m")) == [
+    assert sorted(positions_and_roles(model, tmp_path / "m")) == [
         ("[0].dtype", "numpy:int64", "dtype"),
         ("[0].preprocessor", f"{__name__}:Own.transform", "unknown"),
         ("[0].tokenizer", "builtins:str.split", "method"),
@@ -485,7 +488,9 @@ def test_callables_of_the_author_and_methods_are_listed(tmp_path):
 
 
 def test_refused_callables_are_listed(tmp_path):
-    assert listed(FIRST, tmp_path / "m") == [("steps[0][1].func", "numpy:ndarray", "constructor")]
+    assert positions_and_roles(FIRST, tmp_path / "m") == [
+        ("steps[0][1].func", "numpy:ndarray", "constructor")
+    ]
 
 
 class Lookup:
@@ -506,7 +511,9 @@ def test_lookup_in_a_value_without_attributes_is_refused_and_not_listed(holder, 
 
 
 def test_positions_are_plain_text(tmp_path):
-    found = listed({"a\n'é": np.log1p, 5: np.exp, (1,): np.sin, "x" * 500: np.cos}, tmp_path / "m")
+    found = positions_and_roles(
+        {"a\n'é": np.log1p, 5: np.exp, (1,): np.sin, "x" * 500: np.cos}, tmp_path / "m"
+    )
     positions_ = [position for position, _, _ in found]
     assert all(position.isascii() and position.isprintable() for position in positions_)
     assert all(len(position) < 100 for position in positions_)
@@ -517,11 +524,11 @@ def test_a_long_position_is_cut(tmp_path):
     held = np.log1p
     for _ in range(100):
         held = {"a long key": held}
-    assert [len(position) for position, _, _ in listed(held, tmp_path / "m")] == [403]
+    assert [len(position) for position, _, _ in positions_and_roles(held, tmp_path / "m")] == [403]
 
 
 def test_a_bounded_number_is_listed(tmp_path):
-    assert len(listed([[np.log1p] for _ in range(3_000)], tmp_path / "m")) == 1_000
+    assert len(positions_and_roles([[np.log1p] for _ in range(3_000)], tmp_path / "m")) == 1_000
 
 
 def test_positions_of_several_files_name_the_file(tmp_path):

@@ -1,4 +1,4 @@
-"""The inspector reads in a process of its own, within limits; what happens to it is told."""
+"""The inspector runs in a separate process with limits, and reports its failures."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_a_file_that_takes_too_long_is_refused(slow: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("script", "words"),
+    ("script", "message"),
     [
         ("kill -SEGV $$", "SIGSEGV"),
         ("kill -KILL $$", "SIGKILL"),
@@ -122,10 +122,10 @@ def test_a_file_that_takes_too_long_is_refused(slow: Path, monkeypatch: pytest.M
     ],
 )
 def test_a_child_that_dies_refuses_the_file(
-    script: str, words: str, hostile: Path, interpreter: Path
+    script: str, message: str, hostile: Path, interpreter: Path
 ) -> None:
     interpreter.write_text(f"#!/bin/sh\n{script}\n")
-    assert words in reason(inspection.inspect(hostile))
+    assert message in reason(inspection.inspect(hostile))
 
 
 def test_traceback_of_the_child_is_reported_as_a_bug(hostile: Path, interpreter: Path) -> None:
@@ -171,7 +171,7 @@ def reading_child(parent: int, path: Path) -> int:
 
 
 def ended(process: Path) -> bool:
-    """Whether it is gone within seconds, or gone but for the init process to ask how."""
+    """Return whether the process ends within seconds, or is only left to be reaped."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         try:
@@ -227,7 +227,7 @@ def test_confined_child_cannot_write(tmp_path: Path) -> None:
 def test_no_path_precedes_the_standard_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither the folder that one works in, nor that of a distribution the inspector needs."""
+    """The working directory and those of distributions come after the standard library."""
     for module in ("json", "packaging", "modelpack", "sitecustomize"):
         (tmp_path / f"{module}.py").write_text("raise SystemExit('shadowed')")
     monkeypatch.chdir(tmp_path)

@@ -140,7 +140,7 @@ def test_indicators_of_an_imputer_are_columns(tmp_path):
 
 
 def test_a_mean_and_a_deviation_bound_nothing(tmp_path):
-    """Three deviations below the mean of a skewed column lie values that cannot be."""
+    """Three deviations below the mean of a skewed column are impossible values."""
     model = make_pipeline(StandardScaler(), GaussianNB()).fit(FLOWERS, Y)
     fields = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert {(field.minimum, field.maximum) for field in fields} == {(None, None)}

@@ -74,22 +74,22 @@ def test_selected_model_alone_leaves_out_a_scaler_that_fits(model, scaler, tmp_p
     assert not inspected(value, tmp_path, select=["scaler", "model"]).notices
 
 
-@pytest.mark.parametrize("listed", [COLUMNS, tuple(COLUMNS), np.array(COLUMNS)])
+@pytest.mark.parametrize("columns", [COLUMNS, tuple(COLUMNS), np.array(COLUMNS)])
 @pytest.mark.parametrize("key", ["columns", "feature_names", "featureNames", "Features"])
-def test_list_of_columns_names_the_inputs(model, listed, key, tmp_path):
-    spec = inspected({"model": model, key: listed, "metrics": {"auc": 0.9}}, tmp_path)
+def test_list_of_columns_names_the_inputs(model, columns, key, tmp_path):
+    spec = inspected({"model": model, key: columns, "metrics": {"auc": 0.9}}, tmp_path)
     assert [field.name for field in spec.signature.inputs] == COLUMNS
     assert spec.signature.named
     assert spec.notices == (f"The names of the inputs come from {key!r} in the file.",)
 
 
 @pytest.mark.parametrize(
-    "beside",
+    "companions",
     [{"columns": ["a", "b", "c"]}, {"columns": ["a", "a"]}, {"columns": ["a", 3]},
      {"columns": ["a", "b"], "features": ["b", "a"]}, {"towns": ["a", "b"]}, {"columns": "ab"}],
 )  # fmt: skip
-def test_list_that_does_not_fit_names_nothing(model, beside, tmp_path):
-    signature = inspected({"model": model, **beside}, tmp_path).signature
+def test_list_that_does_not_fit_names_nothing(model, companions, tmp_path):
+    signature = inspected({"model": model, **companions}, tmp_path).signature
     assert [field.name for field in signature.inputs] == ["x0", "x1"]
     assert not signature.named
 
@@ -124,7 +124,7 @@ def test_labels_decode_the_predictions(model, encoder, key, value, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "beside",
+    "companions",
     [
         {"labels": ["no", "yes", "perhaps"]},
         {"label_map": {0: "no", 2: "yes"}},
@@ -134,22 +134,24 @@ def test_labels_decode_the_predictions(model, encoder, key, value, tmp_path):
         {"labels": ["no", "yes"], "classes": ["yes", "no"]},
     ],
 )
-def test_values_that_do_not_fit_decode_nothing(model, beside, tmp_path):
-    spec = inspected({"model": model, **beside}, tmp_path)
+def test_values_that_do_not_fit_decode_nothing(model, companions, tmp_path):
+    spec = inspected({"model": model, **companions}, tmp_path)
     assert (spec.labels, spec.signature.classes) == (None, (0, 1))
 
 
 def test_encoder_of_an_input_is_not_that_of_the_target(model, tmp_path):
-    of_input = LabelEncoder().fit(["female", "male"])
-    named = {"model": model, "columns": ["age", "sex"], "le_sex": of_input}
+    input_encoder = LabelEncoder().fit(["female", "male"])
+    named = {"model": model, "columns": ["age", "sex"], "le_sex": input_encoder}
     spec = inspected(named, tmp_path)
     assert (spec.labels, len(spec.notices)) == (None, 1)
     spec = inspected({**named, "le_target": LabelEncoder().fit(["no", "yes"])}, tmp_path)
     assert spec.labels == ("no", "yes")
-    spec = inspected({"model": model, "le_sex": of_input}, tmp_path)
+    spec = inspected({"model": model, "le_sex": input_encoder}, tmp_path)
     assert spec.labels is None
     assert spec.notices[0].startswith("Predictions are not decoded")
-    spec = inspected({"model": model, "le_sex": of_input}, tmp_path, select=["model", "le_sex"])
+    spec = inspected(
+        {"model": model, "le_sex": input_encoder}, tmp_path, select=["model", "le_sex"]
+    )
     assert spec.labels == ("female", "male"), "the user knows better"
 
 
@@ -165,17 +167,17 @@ NESTED = {
 @pytest.mark.parametrize("named", [True, False])
 @pytest.mark.parametrize("nested", NESTED)
 def test_nested_encoders_are_those_of_inputs(model, nested, named, tmp_path):
-    of_input = LabelEncoder().fit(["female", "male"])
-    saved = {"model": model, **NESTED[nested](of_input)}
+    input_encoder = LabelEncoder().fit(["female", "male"])
+    saved = {"model": model, **NESTED[nested](input_encoder)}
     saved |= {"columns": ["age", "gender"]} if named else {}
     assert inspected(saved, tmp_path).labels is None
-    assert inspected((model, NESTED[nested](of_input)), tmp_path).labels is None
+    assert inspected((model, NESTED[nested](input_encoder)), tmp_path).labels is None
 
 
 @pytest.mark.parametrize("key", ["target", "label_encoder", "y_encoder"])
 def test_nested_encoder_named_as_that_of_the_target_decodes(model, encoder, key, tmp_path):
-    of_input = LabelEncoder().fit(["female", "male"])
-    saved = {"model": model, "encoders": {"gender": of_input, key: encoder}}
+    input_encoder = LabelEncoder().fit(["female", "male"])
+    saved = {"model": model, "encoders": {"gender": input_encoder, key: encoder}}
     assert inspected(saved, tmp_path).labels == ("no", "yes")
 
 

@@ -1,4 +1,4 @@
-"""The cost of files that are made to cost much: linear in their size, and within limits."""
+"""The cost of files that are built to be expensive is linear in their size and limited."""
 
 from __future__ import annotations
 

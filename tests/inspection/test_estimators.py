@@ -1,4 +1,4 @@
-"""Every estimator of scikit-learn: its file passes, and the facts are those of what it loads to."""
+"""The file of every scikit-learn estimator passes, and its facts are those of the loaded model."""
 
 import copy
 import pickle
@@ -17,11 +17,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:Class .* is deprecated:FutureWar
 
 NO_ROWS = {"FeatureHasher", "LabelBinarizer", "LabelEncoder", "LocalOutlierFactor",
            "MultiLabelBinarizer", "PatchExtractor"}  # fmt: skip
-# What the width of their result follows from, scikit-learn works out anew at each call.
+# scikit-learn computes the width of their result again at each call.
 UNTOLD_WIDTH = {"GenericUnivariateSelect", "SelectFdr", "SelectFpr", "SelectFromModel", "SelectFwe",
                 "SelectPercentile"}  # fmt: skip
 SQUEEZED = {"MiniBatchSparsePCA", "SparsePCA"}
-"""Of one row, these of scikit-learn 1.9 give (n_components,) where (1, n_components) is due."""
+"""For one row, scikit-learn 1.9 returns (n_components,) instead of (1, n_components)."""
 
 OLD = ["LogisticRegression", "RandomForestClassifier", "OneHotEncoder", "KNeighborsRegressor",
        "TfidfVectorizer", "GridSearchCV"]  # fmt: skip

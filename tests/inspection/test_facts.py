@@ -183,7 +183,7 @@ class Stateless:
 
 
 def test_inputs_of_a_user_step_are_not_guessed(tmp_path):
-    """The next step tells what comes out of it."""
+    """The next step determines only the outputs of the user step."""
     model = make_pipeline(Stateless(), Ridge()).fit([[1.0], [2.0]], [1, 2])
     spec = save_and_inspect(model, tmp_path / "m", 4)
     assert [step.name for step in spec.steps] == ["stateless", "ridge"]

@@ -139,7 +139,7 @@ MODELS = {
 
 
 @cache
-def model_of(name):
+def build_model(name):
     return MODELS[name]()
 
 
@@ -147,7 +147,7 @@ def model_of(name):
 @pytest.mark.filterwarnings("ignore")
 def test_facts_are_those_of_the_loaded_model(name, tmp_path):
     path = tmp_path / "m"
-    spec = save_and_inspect(model_of(name), path, 4)
+    spec = save_and_inspect(build_model(name), path, 4)
     model = pickle.loads(path.read_bytes())
     require_servable(spec)
     assert spec.estimator == f"{type(model).__module__}.{type(model).__name__}"
@@ -180,8 +180,8 @@ def assert_inputs(signature, model):
 @pytest.mark.parametrize("how", [2, 5, None])
 @pytest.mark.filterwarnings("ignore")
 def test_facts_do_not_depend_on_how_the_model_is_saved(name, how, tmp_path):
-    plain = save_and_inspect(model_of(name), tmp_path / "m", 4)
-    spec = save_and_inspect(model_of(name), tmp_path / "m", how)
+    plain = save_and_inspect(build_model(name), tmp_path / "m", 4)
+    spec = save_and_inspect(build_model(name), tmp_path / "m", how)
     assert spec.safety == plain.safety
     assert spec.signature == plain.signature
     assert (spec.task, spec.steps) == (plain.task, plain.steps)
@@ -189,7 +189,7 @@ def test_facts_do_not_depend_on_how_the_model_is_saved(name, how, tmp_path):
 
 
 def test_lightgbm_records_the_range_of_each_feature(tmp_path):
-    fields = save_and_inspect(model_of("lightgbm"), tmp_path / "m", 4).signature.inputs
+    fields = save_and_inspect(build_model("lightgbm"), tmp_path / "m", 4).signature.inputs
     assert [field.minimum for field in fields] == pytest.approx(X.min(axis=0), rel=1e-3)
     assert [field.maximum for field in fields] == pytest.approx(X.max(axis=0), rel=1e-3)
     assert all(field.nullable for field in fields)
@@ -205,14 +205,14 @@ def test_names_in_any_script(how, tmp_path):
 
 def test_labels_of_an_encoder_of_another_library(tmp_path):
     *numbers, kind = save_and_inspect(
-        model_of("target encoder"), tmp_path / "m", 4
+        build_model("target encoder"), tmp_path / "m", 4
     ).signature.inputs
     assert {field.type for field in numbers} == {"number"}
     assert (kind.type, set(kind.categories), kind.nullable) == ("string", {*NAMES}, True)
 
 
 def test_keys_of_dicts(tmp_path):
-    spec = save_and_inspect(model_of("dicts"), tmp_path / "m", 4)
+    spec = save_and_inspect(build_model("dicts"), tmp_path / "m", 4)
     city, rooms = spec.signature.inputs
     assert (spec.signature.layout, spec.signature.named) == ("dicts", True)
     assert (city.name, city.type, city.categories) == ("city", "string", ("Bern", "Rome"))
@@ -237,14 +237,14 @@ def test_results_of_statsmodels(tmp_path):
 
 
 def test_a_booster_of_xgboost_that_takes_no_rows(tmp_path):
-    spec = save_and_inspect(model_of("xgboost").get_booster(), tmp_path / "m", 4)
+    spec = save_and_inspect(build_model("xgboost").get_booster(), tmp_path / "m", 4)
     assert [finding.code for finding in spec.safety.findings] == ["no-prediction"]
     assert [field.name for field in spec.signature.inputs] == list(FLOWERS.columns)
 
 
 def test_catboost_distinguishes_text_from_numbers(tmp_path):
     fields = save_and_inspect(
-        model_of("catboost of mixed columns"), tmp_path / "m", 4
+        build_model("catboost of mixed columns"), tmp_path / "m", 4
     ).signature.inputs
     assert [field.type for field in fields[:4]] == ["number"] * 4
     assert fields[4].type in {"string", "any"}, "unknown, where no tree asks for it"
@@ -257,9 +257,9 @@ def test_catboost_distinguishes_text_from_numbers(tmp_path):
 @pytest.mark.parametrize("name", ["catboost", "xgboost", "lightgbm"])
 @pytest.mark.parametrize("kept", [5000, 2000, 200])
 def test_a_booster_of_which_only_the_beginning_was_kept(name, kept, tmp_path, monkeypatch):
-    whole = save_and_inspect(model_of(name), tmp_path / "m", 4)
+    whole = save_and_inspect(build_model(name), tmp_path / "m", 4)
     for limit in ("KEPT_BYTES", "HEAD_BYTES", "SMALL_BYTES"):
         monkeypatch.setattr(limits, limit, kept)
-    spec = save_and_inspect(model_of(name), tmp_path / "m", 4)
+    spec = save_and_inspect(build_model(name), tmp_path / "m", 4)
     assert (spec.safety, spec.task) == (whole.safety, "classifier")
     assert len(spec.signature.inputs) in {0, len(whole.signature.inputs)}

@@ -1,4 +1,4 @@
-"""Files that are no model: what is said of them, and the errors that follow."""
+"""Files without a model: their description, and the errors that follow."""
 
 import hashlib
 import io
@@ -134,9 +134,9 @@ NO_MODELS = {
 # fmt: on
 
 
-@pytest.mark.parametrize(("value", "words"), NO_MODELS.values(), ids=NO_MODELS)
+@pytest.mark.parametrize(("value", "description"), NO_MODELS.values(), ids=NO_MODELS)
 @pytest.mark.parametrize("protocol", [2, 5])
-def test_content_that_is_not_a_model_is_described(tmp_path, value, words, protocol):
+def test_content_that_is_not_a_model_is_described(tmp_path, value, description, protocol):
     path = tmp_path / "model.pkl"
     path.write_bytes(pickle.dumps(value, protocol))
     spec = inspect(path)
@@ -144,7 +144,7 @@ def test_content_that_is_not_a_model_is_described(tmp_path, value, words, protoc
     assert spec.estimator is None
     with pytest.raises(ModelNotSupportedError) as error:
         require_servable(spec)
-    assert f"contains {words}, but no estimator" in error.value.message
+    assert f"contains {description}, but no estimator" in error.value.message
 
 
 def test_explainer_is_not_a_model_even_if_trusted(tmp_path, monkeypatch):
@@ -195,7 +195,7 @@ def test_a_model_of_texts_that_would_open_files_is_not_served(tmp_path):
     path.write_bytes(pickle.dumps(vectorizer))
     with pytest.raises(ModelRefusedError, match="as a file name"):
         require_servable(inspect(path))
-    # Wherever the vectorizer stands, not only where the rows come in first.
+    # At any position of the vectorizer, not only if it is the first step.
     path.write_bytes(pickle.dumps([make_pipeline("passthrough", vectorizer)]))
     assert inspect(path).safety.verdict == "refuse"
 
@@ -323,13 +323,13 @@ class TestPaths:
 
 
 def test_trusting_names_later_equals_inspecting_with_trust(tmp_path):
-    """So the file is read once."""
+    """Names can be trusted later, and so the file is read only once."""
     path = tmp_path / "m.pkl"
     both = table(a=new("shop:Model", x=b"K\x01"), b=new("__main__:Other", x=b"K\x01"))
     path.write_bytes(pickled(both))
     untrusted = inspect(path)
     assert untrusted.safety.verdict == "trust"
     names = ["shop:Model", "__main__:Other"]
-    for vouched in (names, names[:1], ["shop:Another"], []):
-        assert with_trusted(untrusted, Code(defined=tuple(vouched))) == inspect(path, trust=vouched)
+    for trusted in (names, names[:1], ["shop:Another"], []):
+        assert with_trusted(untrusted, Code(defined=tuple(trusted))) == inspect(path, trust=trusted)
     assert with_trusted(untrusted, Code(defined=tuple(names))).safety.verdict == "pass"

@@ -1,5 +1,6 @@
-"""The forms that honest files come in: each protocol and pickler, each container and level, and
-what people save beside their models. Numbers are those of the benign plan.
+"""Forms of harmless files: protocols, picklers, containers, levels, and values next to models.
+
+Numbers are those of the benign plan.
 """
 
 import pickle

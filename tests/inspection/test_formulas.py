@@ -130,9 +130,9 @@ def test_accepted_formulas_contain_no_code_for_patsy():
     for _ in range(40_000):
         text = chance.choice(list(FORMULAS))
         for _ in range(chance.randint(1, 3)):
-            place = chance.randrange(len(text) + 1)
-            cut = place + chance.choice((0, 0, 1, 2, 5))
-            text = text[:place] + chance.choice(pieces) + text[cut:]
+            position = chance.randrange(len(text) + 1)
+            cut = position + chance.choice((0, 0, 1, 2, 5))
+            text = text[:position] + chance.choice(pieces) + text[cut:]
         try:
             parse(text)
         except NotAFormula:
@@ -434,4 +434,4 @@ def test_service_binds_no_name_that_formulas_use(tmp_path, monkeypatch, how):
         LOADERS[spec.format](stream, frozenset(spec.globals))
     assert any("modelpack/serving" in path for path in seen)
     bound = [(path, name) for path, names in seen.items() for name in names.keys() & RESERVED]
-    assert [place for place in bound if seen[place[0]][place[1]] is not np] == []
+    assert [entry for entry in bound if seen[entry[0]][entry[1]] is not np] == []

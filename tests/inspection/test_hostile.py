@@ -92,8 +92,8 @@ def test_a_foreign_call_anywhere_is_found(tmp_path):
 
     data = pickle.dumps(StandardScaler().fit([[1.0], [2.0]]), 2)
     path = tmp_path / "model.pkl"
-    places = [position for _, _, position in pickletools.genops(data)][1:]
-    assert len(places) > 50
-    for place in places:
-        path.write_bytes(data[:place] + SYSTEM + POP + data[place:])
+    positions = [position for _, _, position in pickletools.genops(data)][1:]
+    assert len(positions) > 50
+    for offset in positions:
+        path.write_bytes(data[:offset] + SYSTEM + POP + data[offset:])
         assert inspect(path).safety.verdict == "refuse"

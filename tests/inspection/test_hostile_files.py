@@ -1,5 +1,7 @@
-"""Hostile files whose danger lies around the pickle: in the container, in the file system, in size,
-and in the text that a model hands on to images, terminals and package installers.
+"""Hostile files whose danger is outside of the pickle.
+
+It is in the container, the file system, the size, and in text that a model passes on to images,
+terminals and package installers.
 """
 
 import json
@@ -273,7 +275,7 @@ def test_a_result_in_a_cache_of_joblib_is_refused(tmp_path):
         assert "banned-global" in codes(path)
 
 
-PLACES = {
+POSITIONS = {
     "104 func": ("sklearn.preprocessing._function_transformer:FunctionTransformer", "func"),
     "104 inverse_func": (
         "sklearn.preprocessing._function_transformer:FunctionTransformer", "inverse_func"),
@@ -288,7 +290,7 @@ PLACES = {
     "104 score_func": ("sklearn.feature_selection._univariate_selection:SelectKBest",
                        "score_func"),
 }  # fmt: skip
-GIVEN = {
+ARGUMENTS = {
     "posix:system": "refuse",
     "builtins:eval": "refuse",
     "builtins:getattr": "refuse",
@@ -306,15 +308,15 @@ GIVEN = {
     "somebody.functions:clean": "trust",
     "__main__:clean": "trust",
 }
-OF_ROWS, OF_PAIRS = "numpy:log1p", "sklearn.metrics.pairwise:rbf_kernel"
+ROW_FUNCTION, PAIR_FUNCTION = "numpy:log1p", "sklearn.metrics.pairwise:rbf_kernel"
 FITTING = {
-    **dict.fromkeys(("func", "inverse_func", "weights"), (OF_ROWS, OF_PAIRS)),
-    **dict.fromkeys(("metric", "kernel", "score_func"), (OF_PAIRS,)),
+    **dict.fromkeys(("func", "inverse_func", "weights"), (ROW_FUNCTION, PAIR_FUNCTION)),
+    **dict.fromkeys(("metric", "kernel", "score_func"), (PAIR_FUNCTION,)),
 }
 
 
-@pytest.mark.parametrize(("cls", "attribute"), PLACES.values(), ids=PLACES)
-@pytest.mark.parametrize(("function", "verdict"), GIVEN.items())
+@pytest.mark.parametrize(("cls", "attribute"), POSITIONS.values(), ids=POSITIONS)
+@pytest.mark.parametrize(("function", "verdict"), ARGUMENTS.items())
 def test_functions_that_predictions_would_call(tmp_path, cls, attribute, function, verdict):
     """104: each place of a callable takes none of these without trust."""
     path = tmp_path / "model.pkl"
@@ -322,8 +324,8 @@ def test_functions_that_predictions_would_call(tmp_path, cls, attribute, functio
     assert inspect(path).safety.verdict == verdict
 
 
-@pytest.mark.parametrize(("cls", "attribute"), PLACES.values(), ids=PLACES)
-@pytest.mark.parametrize("function", [OF_ROWS, OF_PAIRS])
+@pytest.mark.parametrize(("cls", "attribute"), POSITIONS.values(), ids=POSITIONS)
+@pytest.mark.parametrize("function", [ROW_FUNCTION, PAIR_FUNCTION])
 def test_functions_of_libraries_that_predictions_would_call(tmp_path, cls, attribute, function):
     """104: each place of a callable takes what is called with as many arrays."""
     path = tmp_path / "model.pkl"
@@ -332,7 +334,7 @@ def test_functions_of_libraries_that_predictions_would_call(tmp_path, cls, attri
     assert inspect(path).safety.verdict == expected
 
 
-@pytest.mark.parametrize("function", [*GIVEN, OF_ROWS, OF_PAIRS])
+@pytest.mark.parametrize("function", [*ARGUMENTS, ROW_FUNCTION, PAIR_FUNCTION])
 def test_function_in_place_of_a_method(tmp_path, function):
     """104: a method that is found by its name cannot be replaced, whatever replaces it."""
     path = tmp_path / "model.pkl"

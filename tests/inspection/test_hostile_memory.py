@@ -1,8 +1,8 @@
-"""Files that name nothing but what models name, and lie to compiled code or share what they must
-not: numpy would take numbers for addresses, joblib bytes for opcodes, a server rows for file names.
+"""Files with the names of ordinary models and false values for compiled code.
 
-The first six end CPython with a segmentation fault where they are loaded (numpy 2.4), which these
-tests do not try.
+numpy would take numbers for addresses, joblib bytes for opcodes, a server rows for file names.
+Loading any of the first six ends CPython with a segmentation fault (numpy 2.4). These tests do not
+load them.
 """
 
 import pickle
@@ -88,7 +88,7 @@ def test_array_of_objects_that_contains_itself(tmp_path):
 
 
 def test_fixtures_without_their_fault_pass():
-    """The honest version of a fixture passes: it is refused for its lie alone."""
+    """The valid version of a fixture passes: the fixture is refused only for its false value."""
     assert pickle.loads(pickled(array(dtype("f8"), 1, raw(bytes(8))))).tolist() == [0.0]
     assert pickle.loads(pickled(array(OBJECT, 2, sequence(NONE, TRUE)))).tolist() == [None, True]
     honest = record(("a", OBJECT, 0), ("b", dtype("u8"), 8), size=16)

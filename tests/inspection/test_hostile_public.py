@@ -1,5 +1,7 @@
-"""The publicly known ways past picklescan, modelscan and fickling, each with a place where it was
-told (repository#number). docs/security.md lists them; a test here holds the list to this table.
+"""Publicly known bypasses of picklescan, modelscan and fickling.
+
+Each has its report (repository#number). docs/security.md lists them, and a test here compares that
+list with this table.
 """
 
 import re
@@ -28,7 +30,7 @@ def test_none_passes(tmp_path, data):
     path = tmp_path / "model.bin"
     path.write_bytes(data)
     spec = inspect(path)
-    # What a library holds that modelpack does not know stays unknown, and needs to be trusted.
+    # Names of a library that modelpack does not know stay unknown, and need trust.
     unknown = set(spec.globals) & UNKNOWN_LIBRARIES
     assert spec.safety.verdict == ("trust" if unknown else "refuse")
 

@@ -98,7 +98,7 @@ MODELS = {
 
 NOT_BY_SKOPS = {"estimator of an imputer", "imputed", "lightgbm", "text of numpy"}
 ALSO_REFUSED = {"array of objects", "class", "getter that is a function"}
-"""What other checks refuse, too: they know its values, or its roles."""
+"""Cases that other checks refuse, too: these know the values or the roles."""
 
 
 @cache
@@ -381,14 +381,14 @@ def test_each_position_has_a_decision(script):
 
 def test_each_decision_for_the_inspector_is_in_its_table():
     tables = {"text": interpreted.TEXTS, "member": interpreted.MEMBERS}
-    for place, entry in reviewed().items():
-        attribute = place.partition(" ")[0].rpartition(".")[2]
+    for position, entry in reviewed().items():
+        attribute = position.partition(" ")[0].rpartition(".")[2]
         if entry["decision"] in tables:
-            assert attribute in tables[entry["decision"]], place
+            assert attribute in tables[entry["decision"]], position
 
 
 def test_new_position_is_a_problem(script):
-    found = {place: entry["seen"] for place, entry in reviewed().items()}
+    found = {position: entry["seen"] for position, entry in reviewed().items()}
     table = script.reviews.merged({**found, "sklearn:New.way_ getattr": "2.0"}, reviewed())
     assert list(script.problems(table)) == ["sklearn:New.way_ getattr (in 2.0) was never reviewed"]
 
@@ -492,7 +492,7 @@ def test_parts_of_models_are_followed_in_all_methods_of_the_classes_that_models_
     ]
 
 
-LISTED = """
+LISTED_MODULES = """
 class Model:
     def predict(self, X):
         return getattr(X, self.how)
@@ -529,7 +529,7 @@ def test_parts_of_models_are_those_of_the_module_that_is_listed(script, tmp_path
     package = tmp_path / "statsmodels"
     (package / "genmod").mkdir(parents=True)
     (package / "sandbox").mkdir()
-    (package / "genmod" / "generalized_linear_model.py").write_text(LISTED)
+    (package / "genmod" / "generalized_linear_model.py").write_text(LISTED_MODULES)
     (package / "sandbox" / "gam.py").write_text(UNLISTED)
     assert sorted(script.read(package)) == ["statsmodels:Model.how getattr"]
 
@@ -546,16 +546,16 @@ def test_a_base_is_that_of_the_module_it_is_imported_from(script, tmp_path, sour
     package = tmp_path / "statsmodels"
     for folder in ("base", "genmod", "sandbox"):
         (package / folder).mkdir(parents=True)
-    base = LISTED.partition("class GLM")[0]
+    base = LISTED_MODULES.partition("class GLM")[0]
     (package / "base" / "model.py").write_text(base)
     (package / "sandbox" / "gam.py").write_text(base.replace("how", "word"))
-    listed = f"from {source} import Model\n\nclass GLM(Model):\n    pass\n"
-    (package / "genmod" / "generalized_linear_model.py").write_text(listed)
+    source_text = f"from {source} import Model\n\nclass GLM(Model):\n    pass\n"
+    (package / "genmod" / "generalized_linear_model.py").write_text(source_text)
     assert sorted(script.read(package)) == expected
 
 
 def test_all_libraries_are_read(script):
-    packages = {place.partition(":")[0] for place in reviewed()}
+    packages = {position.partition(":")[0] for position in reviewed()}
     assert packages >= {"sklearn", "xgboost", "lightgbm", *script.parts.PACKAGES}
     named = {source.package for source in script.reviews.sources(data=True)}
     assert named >= script.parts.PACKAGES

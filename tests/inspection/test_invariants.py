@@ -54,8 +54,8 @@ def test_real_models_pass(name, how, tmp_path):
 
 
 def leaf(nodes, where):
-    places = np.flatnonzero(nodes["left_child"] == -1)
-    return places[{"first": 0, "middle": len(places) // 2, "last": -1}[where]]
+    leaves = np.flatnonzero(nodes["left_child"] == -1)
+    return leaves[{"first": 0, "middle": len(leaves) // 2, "last": -1}[where]]
 
 
 BROKEN_NODES = {
@@ -75,12 +75,12 @@ BROKEN_NODES = {
 @pytest.mark.parametrize("where", ["first", "middle", "last"])
 @pytest.mark.parametrize("broken", BROKEN_NODES)
 def test_node(broken, where, tmp_path):
-    field, value, words = BROKEN_NODES[broken]
+    field, value, message = BROKEN_NODES[broken]
     tree = model("tree")
     nodes = tree_nodes(tree.tree_)
     at = inner_node(nodes, where)
     nodes[field][at] = value(nodes, at)
-    found = assert_refused(tree, tmp_path, f"node {at:,} of a tree .*{words}")
+    found = assert_refused(tree, tmp_path, f"node {at:,} of a tree .*{message}")
     assert found.global_ == "sklearn.tree._tree:Tree"
 
 
@@ -97,12 +97,12 @@ def test_node_of_a_tree_too_large_to_keep(where, how, tmp_path):
 
 @pytest.mark.parametrize("broken", BROKEN_NODES)
 def test_each_rule_in_a_tree_too_large_to_keep(broken, tmp_path):
-    field, value, words = BROKEN_NODES[broken]
+    field, value, message = BROKEN_NODES[broken]
     tree = model("large tree")
     nodes = tree_nodes(tree.tree_)
     at = inner_node(nodes, "middle")
     nodes[field][at] = value(nodes, at)
-    assert_refused(tree, tmp_path, f"node {at:,} of a tree .*{words}")
+    assert_refused(tree, tmp_path, f"node {at:,} of a tree .*{message}")
 
 
 @pytest.mark.parametrize(
@@ -251,8 +251,8 @@ CHANGED_TREES = {
 @pytest.mark.parametrize("how", [2, 5])
 @pytest.mark.parametrize("changed", CHANGED_TREES)
 def test_tree_as_a_whole(changed, how, tmp_path):
-    reductions, words = CHANGED_TREES[changed]
-    assert_refused(model("tree"), tmp_path, words, how, reductions)
+    reductions, message = CHANGED_TREES[changed]
+    assert_refused(model("tree"), tmp_path, message, how, reductions)
 
 
 OTHER_LAYOUTS = {
@@ -308,7 +308,7 @@ def test_boosting_with_an_initial_estimator_of_other_classes(tmp_path):
 
 
 def test_isolation_forest_deeper_than_recorded(tmp_path):
-    """Its trees are asked for paths, whatever their size."""
+    """Prediction walks the paths of its trees, whatever their size."""
     reductions = as_pickled(
         lambda args, state: (args, state | {"max_depth": state["max_depth"] - 1})
     )
@@ -319,7 +319,7 @@ def test_isolation_forest_deeper_than_recorded(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "words"),
+    ("field", "value", "message"),
     [
         ("left", 10**6, "has the children"),
         ("right", 0, "has the children"),
@@ -329,14 +329,14 @@ def test_isolation_forest_deeper_than_recorded(tmp_path):
     ],
 )
 @pytest.mark.parametrize("where", [0, -1])
-def test_node_of_histogram_boosting(field, value, words, where, tmp_path):
+def test_node_of_histogram_boosting(field, value, message, where, tmp_path):
     boosting = model("categories")
     nodes = boosting._predictors[1][0].nodes
     chosen = nodes["is_leaf"] == 0
     if field == "bitset_idx":
         chosen &= nodes["is_categorical"] == 1
     nodes[field][np.flatnonzero(chosen)[where]] = value
-    assert_refused(boosting, tmp_path, words)
+    assert_refused(boosting, tmp_path, message)
 
 
 def test_categories_that_are_not_known(tmp_path):
@@ -361,18 +361,20 @@ def test_histogram_boosting_of_other_features(tmp_path):
 # --- Neighbours ----------------------------------------------------------------------------------
 
 
-def with_tree_state(place, change):
+def with_tree_state(index, change):
     def reduce(tree):
         kind, args, state = tree.__reduce__()
         state = list(state)
-        state[place] = change(state[place])
+        state[index] = change(state[index])
         return kind, args, tuple(state)
 
     return {KDTree: reduce, BallTree: reduce}
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("change", [lambda each: each[:-1], lambda each: each * 2, lambda _: []])
+@pytest.mark.parametrize(
+    "change", [lambda values: values[:-1], lambda values: values * 2, lambda _: []]
+)
 def test_encodings_of_a_target_encoder(classes, change, tmp_path):
     encoder = TargetEncoder(cv=2).fit(CODES[:, :3], np.arange(300) % classes)
     assert findings(encoder, tmp_path) == []
@@ -417,15 +419,15 @@ def test_order_of_samples(name, value, where, tmp_path):
     altered = model(name)
     tree = altered if isinstance(altered, KDTree) else altered._tree
     index = np.array(tree.get_arrays()[1])
-    place = {"first": 0, "middle": len(index) // 2, "last": len(index) - 1}[where]
-    index[place] = len(index) if value is None else value
+    position = {"first": 0, "middle": len(index) // 2, "last": len(index) - 1}[where]
+    index[position] = len(index) if value is None else value
     assert_refused(
-        altered, tmp_path, rf"at position {place:,}\b", 5, with_tree_state(1, lambda _: index)
+        altered, tmp_path, rf"at position {position:,}\b", 5, with_tree_state(1, lambda _: index)
     )
 
 
 @pytest.mark.parametrize(
-    ("field", "node", "value", "words"),
+    ("field", "node", "value", "message"),
     [
         ("idx_end", 0, 301, "node 0 of a tree has the samples 0 to 301"),
         ("idx_start", -1, -1, "has the samples -1"),
@@ -434,21 +436,21 @@ def test_order_of_samples(name, value, where, tmp_path):
         ("is_leaf", -1, 0, "has no children and is not a leaf"),
     ],
 )
-def test_node_of_a_tree_of_neighbours(field, node, value, words, tmp_path):
+def test_node_of_a_tree_of_neighbours(field, node, value, message, tmp_path):
     def changed(nodes):
         nodes = nodes.copy()
         nodes[field][node] = value
         return nodes
 
     reductions = with_tree_state(2, changed)
-    if words is None:  # no samples at all: useless and harmless
+    if message is None:  # no samples at all: useless and harmless
         assert findings(model("kd tree"), tmp_path, 5, reductions) == []
     else:
-        assert_refused(model("kd tree"), tmp_path, words, 5, reductions)
+        assert_refused(model("kd tree"), tmp_path, message, 5, reductions)
 
 
 @pytest.mark.parametrize(
-    ("place", "change", "words"),
+    ("position", "change", "message"),
     [
         (0, lambda data: data[:-1], "the order of the samples"),
         (0, lambda data: data[:0], "has no samples"),
@@ -463,8 +465,8 @@ def test_node_of_a_tree_of_neighbours(field, node, value, words, tmp_path):
         (12, lambda _: np.ones(5), "the weights of the samples"),
     ],
 )
-def test_tree_of_neighbours_as_a_whole(place, change, words, tmp_path):
-    assert_refused(model("kd tree"), tmp_path, words, 5, with_tree_state(place, change))
+def test_tree_of_neighbours_as_a_whole(position, change, message, tmp_path):
+    assert_refused(model("kd tree"), tmp_path, message, 5, with_tree_state(position, change))
 
 
 def test_distance_of_other_features(tmp_path):
@@ -499,11 +501,11 @@ def test_samples_of_other_features(tmp_path):
 @pytest.mark.parametrize("where", [0, 0.5, 1])
 def test_index_of_a_sparse_matrix(name, where, how, tmp_path):
     matrix = model(name)
-    place = int(where * (len(matrix.indices) - 1))
-    matrix.indices[place] = max(matrix.shape)
-    assert_refused(matrix, tmp_path, rf"at position {place:,}\b", how)
-    matrix.indices[place] = -1
-    assert_refused(matrix, tmp_path, rf"contain -1 at position {place:,}\b", how)
+    position = int(where * (len(matrix.indices) - 1))
+    matrix.indices[position] = max(matrix.shape)
+    assert_refused(matrix, tmp_path, rf"at position {position:,}\b", how)
+    matrix.indices[position] = -1
+    assert_refused(matrix, tmp_path, rf"contain -1 at position {position:,}\b", how)
 
 
 @pytest.mark.parametrize("name", ["rows", "columns", "large rows"])
@@ -670,7 +672,7 @@ def in_ubjson(data, key, value):
 
 @pytest.mark.parametrize("how", [2, 5])
 @pytest.mark.parametrize(
-    ("key", "value", "words"),
+    ("key", "value", "message"),
     [
         ("left_children", 99_999, "has child"),
         ("right_children", -7, "has child"),
@@ -678,11 +680,11 @@ def in_ubjson(data, key, value):
         ("num_feature", b"1", "uses feature|another model"),
     ],
 )
-def test_trees_in_the_bytes_of_xgboost(key, value, words, how, tmp_path):
+def test_trees_in_the_bytes_of_xgboost(key, value, message, how, tmp_path):
     data = saved_xgboost()
     assert findings(Stored(xgboost.Booster, {"handle": bytearray(data)}), tmp_path, how) == []
     broken = bytearray(in_ubjson(data, key, value))
-    assert_refused(Stored(xgboost.Booster, {"handle": broken}), tmp_path, words, how)
+    assert_refused(Stored(xgboost.Booster, {"handle": broken}), tmp_path, message, how)
 
 
 @pytest.mark.parametrize("how", [2, 5])
@@ -761,7 +763,7 @@ def changed_text(name, pattern, new, count=1):
     text = model(name).booster_.model_to_string()
     changed, times = re.subn(pattern, new, text, count=count)
     assert times
-    # Trees stay where `tree_sizes` tells, so that the number alone is wrong.
+    # Trees keep the offsets in `tree_sizes`, so that only the number is wrong.
     return changed
 
 
@@ -796,10 +798,10 @@ LIGHTGBM = {
 
 @pytest.mark.parametrize("changed", LIGHTGBM)
 def test_text_of_lightgbm(changed, tmp_path):
-    name, pattern, new, words = LIGHTGBM[changed]
+    name, pattern, new, message = LIGHTGBM[changed]
     text = changed_text(name, pattern, new)
     for key in ("_handle", "handle"):
-        assert_refused(Stored(lightgbm.Booster, {key: text}), tmp_path, words, 5)
+        assert_refused(Stored(lightgbm.Booster, {key: text}), tmp_path, message, 5)
 
 
 def test_text_of_lightgbm_too_large_to_keep(tmp_path):
@@ -817,7 +819,7 @@ def test_text_of_lightgbm_too_large_to_keep(tmp_path):
         assert_refused(Stored(lightgbm.Booster, {"_handle": broken}), tmp_path, "the child", how)
 
 
-# --- What is around -----------------------------------------------------------------------------
+# --- Other parts of a file ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", sorted(p.name for p in OLD.glob("*.pkl")))
@@ -827,7 +829,7 @@ def test_models_of_old_releases_pass(path):
 
 
 def test_second_state(tmp_path):
-    """An array frees its memory when it gets one, whoever still looks into it."""
+    """An array frees its memory when it gets a second state, even if a view still uses it."""
     args = op.name("numpy:ndarray"), op.many(op.number(0)), op.raw(b"b")
     array = op.call("numpy.core.multiarray:_reconstruct", *args)
     shape = op.many(op.number(0))

@@ -33,8 +33,8 @@ def with_state(blocks, axes, cls=BlockManager):
     return instance(cls, (axes, [], [], {"0.14.1": {"axes": axes, "blocks": content}}))
 
 
-def series(values, places, length):
-    altered = [block(values, places, 1)]
+def series(values, placement, length):
+    altered = [block(values, placement, 1)]
     return frame(with_state(altered, [pd.RangeIndex(length)], SingleBlockManager), pd.Series)
 
 
@@ -117,8 +117,8 @@ BROKEN = {
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", BROKEN)
 def test_placements_outside_of_the_axis(name, form, tmp_path):
-    blocks, words = BROKEN[name]
-    found = assert_refused(frame(FORMS[form](blocks, axes(3))), tmp_path, words, 4)
+    blocks, message = BROKEN[name]
+    found = assert_refused(frame(FORMS[form](blocks, axes(3))), tmp_path, message, 4)
     assert found.global_ == "pandas.core.internals.managers:BlockManager"
 
 
@@ -130,12 +130,12 @@ def test_frame_inside_an_estimator(tmp_path):
 
 def test_placements_too_large_to_keep(tmp_path):
     count = limits.KEPT_BYTES // 8 + 9
-    places = np.arange(count)[::-1].copy()
-    sound = frame(block_manager([block(np.ones((count, 1), "i1"), places)], axes(count, 1)))
+    placement = np.arange(count)[::-1].copy()
+    sound = frame(block_manager([block(np.ones((count, 1), "i1"), placement)], axes(count, 1)))
     assert findings(sound, tmp_path, 4) == []
-    places[count // 2] = count
+    placement[count // 2] = count
     assert_refused(sound, tmp_path, f"position {count:,} of", 4)
-    places[count // 2] = 0
+    placement[count // 2] = 0
     assert_refused(sound, tmp_path, "same position", 4)
 
 
@@ -272,13 +272,13 @@ BROKEN_CODES = {
 def test_codes_of_an_index(key, tmp_path):
     sound = multi(LEVELS, [np.array([0, -1], "i1"), np.array([2, 0], "i2")], key)
     assert findings(sound, tmp_path, 4) == []
-    for codes, words in BROKEN_CODES.values():
+    for codes, message in BROKEN_CODES.values():
         altered = multi(LEVELS, [np.array(part, "i1") for part in codes], key)
-        assert_refused(altered, tmp_path, words, 4)
+        assert_refused(altered, tmp_path, message, 4)
         altered = frame(
             with_state([block(numbers(3, 2), slice(0, 3, 1))], [pd.RangeIndex(3), altered])
         )
-        assert_refused(altered, tmp_path, words, 4)
+        assert_refused(altered, tmp_path, message, 4)
 
 
 def test_duplicate_codes(tmp_path):
@@ -312,7 +312,7 @@ CODES, MASK = np.array([0, 1], "i1"), np.zeros(2, bool)
 MOMENTS = np.zeros(2, "M8[ns]")
 MIXED = "not have the attributes of one release"
 ONE_DTYPE = {"_dtype": pd.CategoricalDtype([1, 2, 3])}
-FORMS_OF = {
+FORMS_BY_RELEASE = {
     ("categorical", "Categorical"): ({"_codes": CODES}, {"_ndarray": CODES}),
     ("datetimes", "DatetimeArray"): ({"_data": MOMENTS}, {"_ndarray": MOMENTS}),
     ("timedeltas", "TimedeltaArray"): ({"_data": MOMENTS}, {"_ndarray": MOMENTS}),
@@ -324,12 +324,12 @@ FORMS_OF = {
 }
 
 
-@pytest.mark.parametrize(("module", "name"), FORMS_OF)
+@pytest.mark.parametrize(("module", "name"), FORMS_BY_RELEASE)
 def test_an_array_has_the_attributes_of_one_release(module, name, tmp_path, monkeypatch):
     cls = getattr(getattr(pd.core.arrays, module), name)
     monkeypatch.setattr(cls, "__module__", f"pandas.core.arrays.{module}")
     dtype = ONE_DTYPE if name == "Categorical" else {}
-    for form in FORMS_OF[module, name]:
+    for form in FORMS_BY_RELEASE[module, name]:
         assert findings(instance(cls, {**form, **dtype}), tmp_path, 4) == []
         for key in {"_codes", "_data", "_mask", "_ndarray"} - form.keys():
             assert_refused(instance(cls, {**form, **dtype, key: CODES}), tmp_path, MIXED, 4)

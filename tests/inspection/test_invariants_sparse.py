@@ -1,4 +1,4 @@
-"""Sparse matrices of all formats whose indices lie outside of their shape are refused unloaded."""
+"""Sparse matrices of all formats with indices outside of their shape are refused unloaded."""
 
 import copyreg
 
@@ -69,9 +69,9 @@ def blocks(**attributes):
     return changed(altered, **{name: change(found) for name, change in attributes.items()})
 
 
-def lists(row, place, value, name="rows"):
+def lists(row, index, value, name="rows"):
     altered = in_format("lil")
-    getattr(altered, name)[row][place] = value
+    getattr(altered, name)[row][index] = value
     return altered
 
 
@@ -189,9 +189,9 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_sparse_matrix_is_refused(name, tmp_path):
-    make, words = BROKEN[name]
+    make, message = BROKEN[name]
     altered = make()
-    assert_refused(altered, tmp_path, words, 5)
+    assert_refused(altered, tmp_path, message, 5)
 
 
 @pytest.mark.parametrize("value", [1, 2])

@@ -48,7 +48,7 @@ CLASSES = {
     **{name: getattr(imblearn.ensemble, name) for name in imblearn.ensemble.__all__},
 }
 SEVERAL = {"ClassifierChain", "MultiOutputClassifier"}
-OF_COUNTS = {"CategoricalNB", "ComplementNB", "MultinomialNB"}
+COUNT_MODELS = {"CategoricalNB", "ComplementNB", "MultinomialNB"}
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +59,7 @@ def one_thread():
 
 
 def rows(name):
-    return ROWS - ROWS.min(axis=0) if name in OF_COUNTS else ROWS
+    return ROWS - ROWS.min(axis=0) if name in COUNT_MODELS else ROWS
 
 
 def build_model(name):
@@ -102,7 +102,7 @@ def other(labels):
     return np.array([OTHERS[each] for each in labels], kind)
 
 
-def places(held, place=(), depth=4):
+def label_paths(held, path=(), depth=4):
     """Find the lists of labels in an estimator, and in the first two members of its lists."""
     if isinstance(held, dict):
         pairs = list(held.items())
@@ -112,9 +112,9 @@ def places(held, place=(), depth=4):
         pairs = list(getattr(held, "__dict__", {}).items())
     for key, value in pairs if depth else ():
         if is_labels(value):
-            yield (*place, key)
+            yield (*path, key)
         elif not isinstance(value, str):
-            yield from places(value, (*place, key), depth - 1)
+            yield from label_paths(value, (*path, key), depth - 1)
 
 
 def is_labels(value):
@@ -127,13 +127,13 @@ def within(held, key):
     return held[key] if isinstance(held, dict | list | tuple | np.ndarray) else vars(held)[key]
 
 
-def replaced(model, place):
+def replaced(model, path):
     copy = pickle.loads(pickle.dumps(model))
     held = copy
-    for key in place[:-1]:
+    for key in path[:-1]:
         held = within(held, key)
     target = held if isinstance(held, dict | list | np.ndarray) else vars(held)
-    target[place[-1]] = other(within(held, place[-1]))
+    target[path[-1]] = other(within(held, path[-1]))
     return copy
 
 
@@ -189,9 +189,9 @@ def test_no_attribute_shows_classes_that_predict_does_not_return(name, count, tm
     else:
         assert answers(model, name) <= set(classes)
         assert list(classes) == list(model.classes_)
-    for place in places(model):
-        wrong = contradiction(replaced(model, place), name, path)
-        assert wrong is None, place
+    for label_path in label_paths(model):
+        wrong = contradiction(replaced(model, label_path), name, path)
+        assert wrong is None, label_path
     for key, value in added(model, classes or KNOWN[:2]) if count == 2 else ():
         copy = pickle.loads(pickle.dumps(model))
         # A state sets attributes where `setattr` would find a property.

@@ -109,9 +109,9 @@ def test_selected_features_keep_their_own_thresholds(tmp_path):
     """RFE's forest knows two of the three columns."""
     model = RFE(RandomForestClassifier(9, random_state=0), n_features_to_select=2).fit(NUMBERS, Y)
     assert model.support_.tolist() == [False, True, True]
-    rank, fare, alone = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
+    rank, fare, is_single = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert fare.maximum > 10
-    assert alone.maximum is None
+    assert is_single.maximum is None
     assert (rank.example, rank.maximum) == (0.0, None)
 
 
@@ -274,10 +274,10 @@ def test_integers_and_booleans_have_no_fractions_as_examples(tmp_path):
     fields = save_and_inspect(
         RandomForestClassifier(30).fit(NUMBERS, Y), tmp_path / "m", 4
     ).signature.inputs
-    rank, _, alone = fields
+    rank, _, is_single = fields
     assert rank.example in (1.0, 2.0)
-    assert alone.example == 0.0
+    assert is_single.example == 0.0
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(NUMBERS, Y)
-    alone = save_and_inspect(model, tmp_path / "m", 4).signature.inputs[2]
-    assert alone.example in (0.0, 1.0)
-    assert alone.minimum is alone.maximum is None
+    is_single = save_and_inspect(model, tmp_path / "m", 4).signature.inputs[2]
+    assert is_single.example in (0.0, 1.0)
+    assert is_single.minimum is is_single.maximum is None

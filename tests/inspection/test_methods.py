@@ -185,7 +185,7 @@ def test_each_method_of_each_estimator_is_refused():
     counted = 0
     for _, cls in all_estimators():
         key = f"{cls.__module__}:{cls.__qualname__}"
-        for attribute in methods_of(cls):
+        for attribute in computed_names(cls):
             state = DictNode([attribute], [None])
             found = judge(Trace(objects=[instance(key, state)]), None, ())
             assert verdict(found) == "refuse", (key, attribute)
@@ -193,9 +193,10 @@ def test_each_method_of_each_estimator_is_refused():
     assert counted > 5_000
 
 
-def methods_of(cls):
-    """Names of what is called or computed when they are looked up; dunders have a check already.
-    A property comes before the state: replacing it does nothing.
+def computed_names(cls):
+    """Yield the names of methods and of computed attributes, without dunders, which have a check.
+
+    A property precedes the state: replacing it has no effect.
     """
     for attribute in dir(cls):
         found = python.getattr_static(cls, attribute)
@@ -241,8 +242,8 @@ def test_old_names_of_a_class_are_known():
 
 def test_every_constructed_class_has_methods():
     table = json.loads((Path(allowlist.__file__).parent / "allowlist.json").read_text())
-    made_ = {key for key, entry in table.items() if "new" in entry["roles"]}
-    without = {key for key in made_ if not methods.reserved_names(key)}
+    constructed = {key for key, entry in table.items() if "new" in entry["roles"]}
+    without = {key for key in constructed if not methods.reserved_names(key)}
     # Tuples, which take no state, and classes that have no methods but those of Python.
     assert {key.partition(":")[2] for key in without} == {
         "DistributionBoundary", "Hyperparameter", "VCSpec", "_DeprecationWrapper",
@@ -253,6 +254,6 @@ def test_every_constructed_class_has_methods():
 def test_unknown_classes_have_none():
     """A class of the author is not looked into, whatever it inherits from."""
     assert methods.reserved_names("my.module:Model") == frozenset()
-    made_ = instance("my.module:Model", DictNode(["predict"], [None]))
-    found = judge(Trace(objects=[made_]), None, ())
+    constructed = instance("my.module:Model", DictNode(["predict"], [None]))
+    found = judge(Trace(objects=[constructed]), None, ())
     assert CODE not in {finding.code for finding in found}

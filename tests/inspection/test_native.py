@@ -1,4 +1,4 @@
-"""Models in the formats of their own libraries: the facts that their files tell."""
+"""Facts of models in the native formats of their libraries."""
 
 import gzip
 import json

@@ -39,7 +39,7 @@ BROKEN, MUTANTS = "broken-invariant", 200
 
 
 def read(reader, data):
-    """The code of what is wrong with the data, or None."""
+    """Return the code of the finding for the data, or None."""
     try:
         formats.read(reader, iter([data]))
     except Malformed as problem:
@@ -70,10 +70,10 @@ def test_random_changes_cause_no_bug(reader, data):
 def changed(path, value):
     """KServe's JSON with another value at a path of keys."""
     document = json.loads(XGBOOST)
-    place = document
+    node = document
     for key in path[:-1]:
-        place = place[key]
-    place[path[-1]] = value
+        node = node[key]
+    node[path[-1]] = value
     return json.dumps(document).encode()
 
 
@@ -174,8 +174,8 @@ def test_ubjson_equals_the_output_of_xgboost():
         assert list(packed["split_conditions"]) == pytest.approx(plain["split_conditions"])
 
 
-def patched(data, place, code, value):
-    return data[:place] + struct.pack(code, value) + data[place + struct.calcsize(code) :]
+def patched(data, offset, code, value):
+    return data[:offset] + struct.pack(code, value) + data[offset + struct.calcsize(code) :]
 
 
 TREES = BINARY.index(b"gbtree") + len(b"gbtree")
@@ -183,7 +183,7 @@ FIRST_NODE = TREES + 160 + 148
 
 
 @pytest.mark.parametrize(
-    ("place", "code", "value"),
+    ("offset", "code", "value"),
     [
         (8, "<I", 1),  # features
         (TREES, "<i", 2**31 - 1),  # trees
@@ -192,15 +192,15 @@ FIRST_NODE = TREES + 160 + 148
         (TREES + 160 + 4, "<i", 0),
         (FIRST_NODE + 4, "<i", 0),  # its left child: a circle
         (FIRST_NODE + 8, "<i", 77),
-        (FIRST_NODE + 20, "<i", 5),  # whose child that says it is
+        (FIRST_NODE + 20, "<i", 5),  # whose child it claims to be
         (FIRST_NODE + 12, "<I", 2**31 + 4),  # the feature
         (len(b"binf") + 136, "<Q", 2**63),  # the length of the objective
         (24, "<I", 7),  # the version
     ],
 )
-def test_inconsistent_xgboost_binaries_are_refused(place, code, value):
+def test_inconsistent_xgboost_binaries_are_refused(offset, code, value):
     assert read("xgboost-binary", BINARY) is None
-    assert read("xgboost-binary", patched(BINARY, place, code, value)) is not None
+    assert read("xgboost-binary", patched(BINARY, offset, code, value)) is not None
 
 
 def dart(excess):
@@ -258,12 +258,12 @@ def trained(**settings):
     return lightgbm.train(parameters, lightgbm.Dataset(X, y), 2).model_to_string()
 
 
-def replaced(text, old, new, place=0):
-    """The text with lines replaced, which still tells where its trees are."""
+def replaced(text, old, new, start=0):
+    """Return the text with lines replaced and valid offsets of its trees."""
     head, *trees = re.split(r"(?m)^(?=Tree=|end of trees)", text)
     parts = [head, *trees]
-    assert re.search(old, parts[place])
-    parts[place] = re.sub(old, new, parts[place], count=1)
+    assert re.search(old, parts[start])
+    parts[start] = re.sub(old, new, parts[start], count=1)
     sizes = " ".join(str(len(part)) for part in parts[1:-1])
     parts[0] = re.sub(r"(?m)^tree_sizes=.*$", f"tree_sizes={sizes}", parts[0])
     return "".join(parts).encode()
@@ -315,13 +315,13 @@ TREES_OF_LIGHTGBM = {
 
 
 @pytest.mark.parametrize(
-    ("settings", "old", "new", "place"), TREES_OF_LIGHTGBM.values(), ids=TREES_OF_LIGHTGBM
+    ("settings", "old", "new", "start"), TREES_OF_LIGHTGBM.values(), ids=TREES_OF_LIGHTGBM
 )
-def test_texts_that_end_the_process_of_lightgbm(settings, old, new, place):
+def test_texts_that_end_the_process_of_lightgbm(settings, old, new, start):
     text = trained(**settings)
     assert read("lightgbm", text.encode()) is None
-    assert read("lightgbm", replaced(text, old, r"\g<0>", place)) is None
-    assert read("lightgbm", replaced(text, old, new, place)) in {"malformed", "broken-invariant"}
+    assert read("lightgbm", replaced(text, old, r"\g<0>", start)) is None
+    assert read("lightgbm", replaced(text, old, new, start)) in {"malformed", "broken-invariant"}
 
 
 def test_a_linear_tree_of_one_leaf():
@@ -341,13 +341,13 @@ def test_a_linear_tree_of_one_leaf():
 
 
 def vector(number):
-    """Where a vector of CatBoost's trees begins."""
+    """Return the start of a vector of CatBoost's trees."""
     trees = Table.root(CATBOOST[8:]).table(1)
     return 8 + trees._vector(number)[0]
 
 
 @pytest.mark.parametrize(
-    ("place", "code", "value"),
+    ("offset", "code", "value"),
     [
         (4, "<I", 2**31),  # the size of the core
         (8, "<I", 2**30),  # where the first table is
@@ -361,9 +361,9 @@ def vector(number):
         (vector(17), "<H", 500),  # the feature of the first bin
     ],
 )
-def test_inconsistent_catboost_files_are_refused(place, code, value):
+def test_inconsistent_catboost_files_are_refused(offset, code, value):
     assert read("catboost", CATBOOST) is None
-    assert read("catboost", patched(CATBOOST, place, code, value)) in {
+    assert read("catboost", patched(CATBOOST, offset, code, value)) in {
         "malformed", "broken-invariant", "truncated"}  # fmt: skip
 
 
@@ -372,14 +372,14 @@ def counters():
     end = struct.unpack_from("<I", CATBOOST, 4)[0] + 8
     start = end + 8  # after the number of tables, and the size of the only one
     table = Table.root(CATBOOST[start:])
-    place, size = table._vector(1)
-    return start + place, size // 12
+    node, size = table._vector(1)
+    return start + node, size // 12
 
 
 def test_inconsistent_catboost_counters_are_refused():
-    place, count = counters()
+    node, count = counters()
     assert count & (count - 1) == 0
-    buckets = [place + 12 * index for index in range(count)]
+    buckets = [node + 12 * index for index in range(count)]
     used = [at for at in buckets if CATBOOST[at : at + 8] != b"\xff" * 8]
     assert 0 < len(used) < count
     full = CATBOOST
@@ -388,7 +388,7 @@ def test_inconsistent_catboost_counters_are_refused():
     for at in buckets:
         full = patched(full, at, "<Q", 1)
     assert read("catboost", full) == "broken-invariant"  # searching it has no end
-    odd = patched(CATBOOST, place - 4, "<I", 12 * 3)
+    odd = patched(CATBOOST, node - 4, "<I", 12 * 3)
     assert read("catboost", odd) == "broken-invariant"
     assert read("catboost", CATBOOST + b"x") == "trailing-data"
 
@@ -533,9 +533,9 @@ def deep(levels):
     count, inner = 2 * levels + 1, range(0, 2 * levels, 2)
     tree.update({name: [0] * count for name, each in tree.items() if isinstance(each, list)})
     tree.update(categories=[], categories_nodes=[], categories_segments=[], categories_sizes=[])
-    tree["left_children"] = [place + 2 if place in inner else -1 for place in range(count)]
-    tree["right_children"] = [place + 1 if place in inner else -1 for place in range(count)]
-    tree["parents"] = [2**31 - 1, *(each for place in inner for each in (place, place))]
+    tree["left_children"] = [node + 2 if node in inner else -1 for node in range(count)]
+    tree["right_children"] = [node + 1 if node in inner else -1 for node in range(count)]
+    tree["parents"] = [2**31 - 1, *(each for node in inner for each in (node, node))]
     tree["tree_param"]["num_nodes"] = str(count)
     return json.dumps(document).encode()
 

@@ -1,8 +1,9 @@
-"""The differential oracle: of every file that is accepted, CPython's unpicklers resolve the same
-names in the same order as the inspector's machine. The C one and the one in Python, from memory and
-from a file; for arrays, joblib's.
+"""CPython's unpicklers as an oracle for the inspector's machine.
 
-MODELPACK_FUZZ_COUNT (2000) is the number of mutants, MODELPACK_FUZZ_SEED (0) how they are made.
+For every accepted file they resolve the same names in the same order: the unpicklers in C and in
+Python, from memory and from a file; for arrays, that of joblib.
+
+MODELPACK_FUZZ_COUNT (2000) is the number of mutants, MODELPACK_FUZZ_SEED (0) their random seed.
 """
 
 import contextlib
@@ -58,8 +59,8 @@ def accepted(data):
     return [name.key for name in trace.resolved]
 
 
-def assert_same(expected, found, size):
-    names, is_complete, end = found
+def assert_same(expected, resolved, size):
+    names, is_complete, end = resolved
     assert names == expected[: len(names)]
     if is_complete:
         assert (names, end) == (expected, size)
@@ -75,7 +76,7 @@ REAL = {
 
 
 class JoblibStub(stub_loaders.recording_loader(numpy_pickle.NumpyUnpickler)):
-    """joblib's unpickler. What tells it of the bytes of an array has to be real."""
+    """joblib's unpickler, with its real wrapper of arrays, which finds their bytes."""
 
     def __init__(self, stream):
         numpy_pickle.NumpyUnpickler.__init__(self, "", stream, ensure_native_byte_order=False)
@@ -99,7 +100,7 @@ def plain_files():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Real files, and mutants of them that are accepted."""
+    """Real files, and accepted mutants of them."""
     folder = tmp_path_factory.mktemp("accepted")
     for number, data in enumerate(plain_files()):
         (folder / f"{number}.pkl").write_bytes(data)
@@ -129,13 +130,13 @@ def test_unpicklers_of_this_python(folder):
 @pytest.mark.slow
 def test_unpicklers_of_other_pythons(folder, tmp_path):
     """Each CPython that is found on this machine; this one is among them in any case."""
-    listed = tmp_path / "files"
+    directory = tmp_path / "files"
     paths = sorted(map(str, folder.iterdir()))
-    listed.write_text("\n".join(paths))
+    directory.write_text("\n".join(paths))
     found = [python for version in VERSIONS if (python := interpreters.find(version))]
     expected = {path: accepted(Path(path).read_bytes()) for path in paths}
     for python in {*found, Path(sys.executable)}:
-        command = [python, stub_loaders.__file__, listed]
+        command = [python, stub_loaders.__file__, directory]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         for path, loaders in json.loads(done.stdout).items():
             for resolved in loaders.values():
@@ -176,8 +177,8 @@ def test_mutants(tmp_path, record_property):
     signal.signal(signal.SIGALRM, _hangs)
     counts = Counter()
     streams = [
-        (mutants(data, seeded(f"{SEED} {number}"), places), loaders)
-        for number, (data, places, loaders) in enumerate(sources())
+        (mutants(data, seeded(f"{SEED} {number}"), positions), loaders)
+        for number, (data, positions, loaders) in enumerate(sources())
     ]
     slowest, path = 0.0, tmp_path / "m"
     for stream, loaders in itertools.islice(itertools.cycle(streams), COUNT):
@@ -224,8 +225,8 @@ CALLS = {
 def test_a_foreign_call_at_every_opcode_is_found(tmp_path, call, protocol):
     data = pickle.dumps(models()["scaled logistic"][0], protocol)
     path = tmp_path / "m"
-    for place in opcode_positions(data)[1 if protocol < 4 else 2 :]:
-        mutant = data[:place] + call + data[place:]
+    for position in opcode_positions(data)[1 if protocol < 4 else 2 :]:
+        mutant = data[:position] + call + data[position:]
         if protocol == 4:  # the one frame is as much longer
             length = int.from_bytes(data[3:11], "little") + len(call)
             mutant = mutant[:3] + length.to_bytes(8, "little") + mutant[11:]
@@ -239,6 +240,6 @@ def test_a_foreign_call_at_every_opcode_is_found(tmp_path, call, protocol):
 def test_a_foreign_call_at_every_byte_of_a_joblib_file_is_refused(tmp_path, call):
     data = dumped_by_joblib(models()["scaled logistic"][0])
     path = tmp_path / "m"
-    for place in range(len(data)):
-        path.write_bytes(data[:place] + call + data[place:])
+    for position in range(len(data)):
+        path.write_bytes(data[:position] + call + data[position:])
         assert inspect(path).safety.verdict == "refuse"

@@ -37,21 +37,21 @@ class Slotted:
         self.value = value
 
 
-class Called:
-    """An own class that is made of arguments."""
+class ClassWithArguments:
+    """A user class whose constructor takes arguments."""
 
     def __init__(self, value):
         self.value = value
 
     def __reduce__(self):
-        return Called, (self.value,)
+        return ClassWithArguments, (self.value,)
 
 
 class Items(dict):
     """An own class with items."""
 
 
-class Listed(list):
+class ListSubclass(list):
     """An own class to which values are appended."""
 
 
@@ -64,10 +64,10 @@ def objects(value):
 HOLDERS = {
     "state": Holder,
     "slots": Slotted,
-    "arguments": Called,
+    "arguments": ClassWithArguments,
     "items": lambda value: Items(a=value),
-    "appended": lambda value: Listed([value]),
-    "nested": lambda value: Holder({"a": [Called((value,))]}),
+    "appended": lambda value: ListSubclass([value]),
+    "nested": lambda value: Holder({"a": [ClassWithArguments((value,))]}),
     "array of objects": lambda value: Holder(objects(value)),
 }
 

@@ -1,12 +1,14 @@
-"""Each row of the hostile plan has a test. Rows are numbered 01 to 105; a test names its row at the
-beginning of its id, of its docstring, or of the docstring of what it stands for below.
+"""Each row of the hostile plan has a test.
+
+Rows are numbered 01 to 105. A row's number is at the beginning of the id or of the docstring of a
+test or fixture. `BY_NAME` lists the other tests.
 """
 
 import ast
 import re
 from pathlib import Path
 
-HERE = Path(__file__).parent
+DIRECTORY = Path(__file__).parent
 ROWS = set(range(1, 106))
 
 LEFT_OUT = {91: "the plan leaves this number out"}
@@ -31,7 +33,7 @@ def texts(path):
             yield node.value
 
 
-def rows_of(text):
+def leading_rows(text):
     found = re.match(r"(\d{2,3})(?:[: ]|$)", text)
     return {int(found[1])} & ROWS if found else set()
 
@@ -39,17 +41,17 @@ def rows_of(text):
 def test_every_row_has_a_test():
     covered = {
         row
-        for folder in (HERE, HERE.parent / "support")
+        for folder in (DIRECTORY, DIRECTORY.parent / "support")
         for path in folder.glob("*.py")
         if path != Path(__file__)
         for text in texts(path)
-        for row in rows_of(text)
+        for row in leading_rows(text)
     }
     assert covered | LEFT_OUT.keys() | BY_NAME.keys() == ROWS
 
 
 def test_the_tests_that_are_named_exist():
-    for place in BY_NAME.values():
-        file, _, function = place.partition("::")
-        tree = ast.parse((HERE / file).read_text())
+    for test_id in BY_NAME.values():
+        file, _, function = test_id.partition("::")
+        tree = ast.parse((DIRECTORY / file).read_text())
         assert function in {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}

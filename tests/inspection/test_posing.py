@@ -21,7 +21,7 @@ from modelpack.inspection import policy, posing
 from modelpack.inspection.inspector import inspect
 
 MEMORY = {"data": b"12345678", "offset": -48, "shape": (4,), "typestr": "<f8", "version": 3}
-ASKED = "__array_interface__"
+ATTRIBUTE = "__array_interface__"
 NORMAL = "scipy.stats._continuous_distns:norm_gen"
 FUNCTION = "sklearn.preprocessing._function_transformer:FunctionTransformer"
 
@@ -36,8 +36,8 @@ def scaler(value):
     return altered
 
 
-def codes(found):
-    return {finding.code for finding in found.safety.findings}
+def codes(spec):
+    return {finding.code for finding in spec.safety.findings}
 
 
 def saved(altered, path, how):
@@ -51,9 +51,9 @@ def saved(altered, path, how):
 
 
 HOSTILE = {
-    "items of a bunch": lambda: scaler(bunch(**{ASKED: MEMORY})),
-    "array of objects": lambda: scaler(bunch(**{ASKED: {**MEMORY, "typestr": "|O"}})),
-    "address": lambda: scaler(bunch(**{ASKED: {**MEMORY, "data": (4_194_304, False)}})),
+    "items of a bunch": lambda: scaler(bunch(**{ATTRIBUTE: MEMORY})),
+    "array of objects": lambda: scaler(bunch(**{ATTRIBUTE: {**MEMORY, "typestr": "|O"}})),
+    "address": lambda: scaler(bunch(**{ATTRIBUTE: {**MEMORY, "data": (4_194_304, False)}})),
     "another protocol": lambda: scaler(bunch(__array__=MinMaxScaler())),
     "items like a series": lambda: scaler(bunch(_typ="series")),
 }
@@ -75,7 +75,7 @@ def test_items_of_an_object_are_no_protocols(name, how, tmp_path, monkeypatch):
 @pytest.mark.parametrize("key", ["typestr", np.str_("typestr")])
 def test_labels_of_a_series_are_no_protocols(key, how, tmp_path):
     memory = {key: "<f8", **{name: MEMORY[name] for name in ("data", "shape", "version")}}
-    found = saved(scaler(pd.Series([memory], index=[ASKED])), tmp_path / "m", how)
+    found = saved(scaler(pd.Series([memory], index=[ATTRIBUTE])), tmp_path / "m", how)
     assert codes(found) == {"array-interface"}
 
 
@@ -149,14 +149,16 @@ def in_function(tmp_path, function):
     return codes(inspect(tmp_path / "m"))
 
 
-def taken(attribute, **state):
+def attribute_lookup(attribute, **state):
     return op.call("builtins:getattr", op.new(NORMAL, **state), op.text(attribute))
 
 
 def test_no_attribute_of_the_file_is_a_method(tmp_path):
-    wrapped = op.new("numpy:vectorize", pyfunc=taken("own", own=op.name("numpy:ndarray")))
+    wrapped = op.new(
+        "numpy:vectorize", pyfunc=attribute_lookup("own", own=op.name("numpy:ndarray"))
+    )
     assert in_function(tmp_path, wrapped) == {"bad-arguments", "bad-callable"}
-    assert "bad-arguments" in in_function(tmp_path, taken("random_state"))
+    assert "bad-arguments" in in_function(tmp_path, attribute_lookup("random_state"))
 
 
 def test_a_distribution_holds_no_names(tmp_path):
@@ -165,7 +167,7 @@ def test_a_distribution_holds_no_names(tmp_path):
 
 
 def test_an_estimator_calls_no_wrapper_of_a_function(tmp_path):
-    wrapped = op.new("numpy:vectorize", pyfunc=taken("cdf"))
+    wrapped = op.new("numpy:vectorize", pyfunc=attribute_lookup("cdf"))
     assert in_function(tmp_path, wrapped) == {"bad-callable"}
 
 

@@ -22,7 +22,7 @@ from modelpack.types import ModelSpec, from_json, to_json
 DATA = Path(__file__).parents[1] / "data"
 
 # Run in a fresh interpreter, so that nothing was imported before: an audit hook (PEP 578) sees what
-# the interpreter itself is asked for: imports, code, files, sockets, processes, and the rest.
+# each action of the interpreter: imports, code, files, sockets, processes, and the rest.
 WATCH = """
 import sys
 from pathlib import Path

@@ -123,7 +123,7 @@ def wide(data):
 
 
 EXTERNAL = onnx.field(13, onnx.field(1, "location") + onnx.field(2, "secret.bin"))
-PLACE = onnx.field(14, 1)
+LOCATION = onnx.field(14, 1)
 VALUES = onnx.field(1, 1) + onnx.field(2, 2) + onnx.field(8, "W")
 
 
@@ -177,18 +177,18 @@ HARMLESS = {
     "a type without a kind": with_input(b""),
 }
 HARMFUL = {
-    "external data": with_tensor(EXTERNAL, PLACE),
-    "external data, with a wide key": with_tensor(wide(EXTERNAL), wide(PLACE)),
-    "a place, with a wide key": with_tensor(wide(PLACE)),
+    "external data": with_tensor(EXTERNAL, LOCATION),
+    "external data, with a wide key": with_tensor(wide(EXTERNAL), wide(LOCATION)),
+    "a place, with a wide key": with_tensor(wide(LOCATION)),
     "a place of 33 bits": with_tensor(b"\x70\x81\x80\x80\x80\x10"),
     "a place that is unknown": with_tensor(onnx.field(14, 2)),
-    "two places": with_tensor(PLACE, onnx.field(14, 0)),
+    "two places": with_tensor(LOCATION, onnx.field(14, 0)),
     "a key with zeros before it": with_tensor(b"\xf0\0\0"),
     "external data of an attribute": with_attribute(onnx.field(5, VALUES + EXTERNAL)),
     "external data of a sparse tensor": with_attribute(
         onnx.field(22, onnx.field(2, VALUES + EXTERNAL))
     ),
-    "external data of training": with_training(EXTERNAL, PLACE),
+    "external data of training": with_training(EXTERNAL, LOCATION),
     "a tensor in two parts": with_attribute(onnx.field(5, VALUES), onnx.field(5, RAW)),
     "two texts": with_attribute(onnx.field(4, "en_US"), onnx.field(4, "../x")),
     "two numbers": with_attribute(b"\x15\0\0\0\0" * 2),
@@ -219,7 +219,7 @@ HARMFUL = {
 
 
 def read(data):
-    """The code of what is wrong with it, or None."""
+    """Return the code of the finding for the data, or None."""
     try:
         formats.read("onnx", iter([data]))
         facts(data)
@@ -239,7 +239,7 @@ def test_files_that_are_ambiguous_are_refused(data):
 
 
 def agree(data):
-    """Whether a file is read, and then as the other parser reads it."""
+    """Return whether a file is accepted. Check that the other parser agrees on an accepted one."""
     if read(data) is not None:
         return False
     try:

@@ -1,4 +1,4 @@
-"""The names that the inspector records are all that loading asks for."""
+"""Loading looks up no other names than those that the inspector records."""
 
 from __future__ import annotations
 

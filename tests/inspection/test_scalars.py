@@ -38,7 +38,7 @@ CHANGES = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), max_si
 
 
 def read(data: bytes, chunk: int) -> tuple[object, ...]:
-    """What there is to know after the machine has read it."""
+    """Return the state of the machine after it has read the data."""
     trace = Trace()
     reader = Reader(data[i : i + chunk] for i in range(0, len(data), chunk))
     try:
@@ -77,14 +77,14 @@ def test_values_that_no_pickler_writes_are_refused(
     value: object, protocol: int, changes: list[tuple[int, int]], chunk: int, cut: int
 ) -> None:
     data = bytearray(pickle.dumps(value, protocol))
-    for place, byte in changes:
-        data[place % len(data)] = byte
+    for position, byte in changes:
+        data[position % len(data)] = byte
     data = data[: len(data) - cut]
     assert read(bytes(data), chunk) == read_by_handlers(bytes(data), chunk)
 
 
 def test_runs_are_read_by_the_loop() -> None:
-    """Else the tests above would compare the handlers with themselves."""
+    """Without the loop, the tests above would compare the handlers with themselves."""
     data = pickle.dumps([{f"term {i}": i for i in range(1000)}, [0.5] * 1000], 4)
     with patch.object(scalars, "run", wraps=scalars.run) as run:
         _, _, opcodes, _ = read(data, 10**6)

@@ -1,5 +1,6 @@
-"""Scanners by blocklist as oracles: what they hold to be dangerous in a file that passes here has a
-reason. And the figures of docs/security.md, for the releases that it names.
+"""Blocklist scanners as oracles, and the figures of docs/security.md for the releases it names.
+
+Each alarm of a scanner on a file that passes here has a reason.
 """
 
 import pickle

@@ -43,7 +43,7 @@ pytestmark = [
 CLASSES = dict(all_estimators())
 REFUSED_BY_SKOPS = {"Birch"}
 READERS = {"skops", "joblib", "numpy"}
-"""Distributions that how a model is saved decides, or tells of."""
+"""Distributions that depend on how a model is saved."""
 
 MIXED = pd.DataFrame({"town": ["Bern", "Rome", None] * 10, "rooms": [1.0, np.nan, 3.0] * 10})
 COLUMNS = ColumnTransformer(
@@ -80,7 +80,7 @@ MODELS = {
 # fmt: on
 
 
-def as_told(spec):
+def saved_facts(spec):
     """The facts that do not depend on how the model is saved."""
     requirements = {k: v for k, v in spec.requirements.items() if k not in READERS}
     versions = {k: v for k, v in spec.versions.items() if k not in READERS}
@@ -105,8 +105,8 @@ def test_facts_of_every_estimator_equal_those_of_its_pickle(name, tmp_path):
     model = fitted(name, CLASSES[name])
     spec, other = both(model, tmp_path)
     assert spec.safety.verdict == "pass"
-    assert as_told(spec) == as_told(other)
-    # What skops asks a human to review is all in the list that loading is given.
+    assert saved_facts(spec) == saved_facts(other)
+    # All types that skops wants a user to review are in the list that loading gets.
     assert set(skops.io.get_untrusted_types(file=tmp_path / "m.skops")) <= dotted(spec)
     assert repr(skops.io.load(tmp_path / "m.skops", trusted=sorted(dotted(spec)))) == repr(model)
 
@@ -124,14 +124,14 @@ def test_facts_of_models(model, compression, tmp_path):
     spec, other = both(model, tmp_path, compression=compression)
     require_servable(spec)
     assert spec.safety.findings == ()
-    assert as_told(spec) == as_told(other)
+    assert saved_facts(spec) == saved_facts(other)
     assert set(skops.io.get_untrusted_types(file=tmp_path / "m.skops")) <= dotted(spec)
     skops.io.load(tmp_path / "m.skops", trusted=sorted(dotted(spec)))
     assert from_json(ModelSpec, to_json(spec)) == spec
 
 
 def test_format_of_the_file_is_detected(tmp_path):
-    path = tmp_path / "model.pkl"  # told by its content, never by its name
+    path = tmp_path / "model.pkl"  # its content decides, never its name
     skops.io.dump(GaussianNB().fit(X, Y), path)
     spec = inspect(path)
     file = spec.file
@@ -201,7 +201,7 @@ def test_invalid_version_is_dropped(version, tmp_path):
 
 
 def served(path):
-    """What the service loads of a file."""
+    """Return the model that the service loads from a file."""
     with path.open("rb") as stream:
         return LOADERS["skops"](stream, frozenset(inspect(path).globals))
 

@@ -561,7 +561,7 @@ def test_matrices_that_lead_out_of_themselves(tmp_path, entries):
         assert {f.code for f in inspect(tmp_path / "m").safety.findings} == expected
 
 
-# Run in a fresh interpreter: an audit hook (PEP 578) sees what the interpreter itself is asked for.
+# Run in a fresh interpreter: an audit hook (PEP 578) sees each action of the interpreter.
 WATCH = """
 import sys
 from modelpack.inspection.inspector import inspect
@@ -619,7 +619,7 @@ HOSTILE_NAMES = [("posix", "system"), ("builtins", "eval"), ("numpy", "log1p"), 
 
 
 def mutate(root, chance):
-    """A copy of a schema in which some states tell what other states tell, or worse."""
+    """Return a copy of a schema with states exchanged or replaced by hostile ones."""
     root = json.loads(root)
     found = list(all_states(root))
     for _ in range(chance.choice([1, 1, 2, 4])):
@@ -640,8 +640,8 @@ def mutate(root, chance):
 
 
 def test_mutants_contain_no_types_without_a_finding(tmp_path, members):
-    """The oracle is skops' own audit: what it would ask about, of a file that passes here, is among
-    the names that were found here."""
+    """The audit of skops is the oracle: for an accepted file, it reports no other names than the
+    inspector."""
     chance = random.Random(0)
     path = tmp_path / "m"
     passed = 0

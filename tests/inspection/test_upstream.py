@@ -1,7 +1,7 @@
-"""What docs/upstream.md says of libraries, shown on the installed releases without harm.
+"""The statements of docs/upstream.md on libraries, shown on the installed releases without harm.
 
-The objects are made in memory: nothing here is a file, and no test does more than count calls or
-look at what a library accepts.
+The objects are created in memory. No test uses a file, or does more than count calls or check what
+a library accepts.
 """
 
 from __future__ import annotations
