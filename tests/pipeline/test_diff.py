@@ -42,10 +42,10 @@ SVC = Path(__file__).parents[2] / "sample_models" / "kserve-svc" / "model.joblib
 DIFFERENT = 9
 
 
-def shown(found: Difference, *, terminal: bool = False, width: int = 100) -> str:
+def shown(compared: Difference, *, terminal: bool = False, width: int = 100) -> str:
     stream = io.StringIO()
     options: dict[str, Any] = {"force_terminal": True} if terminal else {}
-    Console(file=stream, width=width, highlight=False, **options).print(view_diff(found))
+    Console(file=stream, width=width, highlight=False, **options).print(view_diff(compared))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
@@ -128,7 +128,7 @@ def test_no_line_is_wider_than_the_terminal() -> None:
 
 
 def hostile() -> Difference:
-    """Names of inputs, classes, files, layers, labels and distributions are what nobody wants."""
+    """A difference with hostile names of inputs, classes, files, layers, labels and packages."""
     text = "".join(HOSTILE)
     old, _ = sides()
     new = replace(
@@ -377,7 +377,7 @@ def test_an_image_in_a_registry_is_compared_without_pulling_it(
 @pytest.mark.engine
 @pytest.mark.slow
 def test_a_model_that_does_not_load_breaks_callers(images: Path) -> None:
-    """An image whose model file is another one than its manifest says."""
+    """The model file of the image is not the one in its manifest."""
     name = "modelpack-test/diff:broken"
     dockerfile = f"FROM {OLD}\nUSER 0\nCOPY broken /app/model/model.joblib\n"
     (images / "context").mkdir()

@@ -126,10 +126,10 @@ def test_an_onnx_model_finds_the_locale_that_it_needs(
     with container(client, packaged["image"]["id"]) as (started, url):
         answer = predict(url, {"instances": ["ÄRGER und SPASS"]})
         held = started.exec_run(["ls", "/usr/lib/locale"]).output.decode().split()
-        package_of = started.exec_run(["dpkg", "--status", "locales"]).exit_code
+        dpkg_status = started.exec_run(["dpkg", "--status", "locales"]).exit_code
     assert answer == {"predictions": ["ärger und spass"]}
     assert "en_US.utf8" in held
-    assert package_of != 0
+    assert dpkg_status != 0
 
 
 def test_named_mixed_columns_give_the_documented_prediction(

@@ -52,7 +52,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The model's bundle, whose environment is made."""
+    """The bundle of the model, with its environment created."""
     folder = tmp_path_factory.mktemp("predict")
     arguments = ("package", MODEL, "--engine", "process", "--no-smoke", "-o", folder / "bundle")
     subprocess.run(command(*arguments), check=True, capture_output=True)
@@ -252,10 +252,10 @@ def test_an_image_answers_a_file_as_its_service_does(image: str, rows: Path) -> 
     assert shown.stdout == done.stdout, shown.stderr
 
 
-def listed(what: str, *filters: str) -> list[str]:
+def list_objects(kind: str, *filters: str) -> list[str]:
     docker_command = [
         "docker",
-        what,
+        kind,
         "--all",
         "--no-trunc",
         *(f"--filter={each}" for each in filters),
@@ -266,11 +266,15 @@ def listed(what: str, *filters: str) -> list[str]:
 
 
 def image_ids(*filters: str) -> list[str]:
-    return [line.split()[2] for line in listed("images", *filters)]
+    return [line.split()[2] for line in list_objects("images", *filters)]
 
 
 def predicting() -> list[str]:
-    return [line for line in listed("ps", "label=dev.modelpack.smoke") if "serving predict" in line]
+    return [
+        line
+        for line in list_objects("ps", "label=dev.modelpack.smoke")
+        if "serving predict" in line
+    ]
 
 
 def docker_client() -> Any:

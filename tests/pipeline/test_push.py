@@ -89,7 +89,7 @@ def image_name(tmp_path_factory, client):
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch):
-    """Where nobody has logged in."""
+    """Use a home directory without a login."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
@@ -250,8 +250,8 @@ def test_unknown_host_is_an_error(image_name, names):
 
 
 def test_a_port_without_a_registry(image_name, names):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
     with pytest.raises(UsageError, match="nothing listens there"):
         push(image_name, names(f"127.0.0.1:{port}"))
 

@@ -96,12 +96,12 @@ def lock(settings: IndexSettings, *requirements: str, python: str = NEW) -> Envi
 
 
 @pytest.mark.usefixtures("bare")
-@pytest.mark.parametrize("place", ["--ca-cert", "PIP_CERT", "SSL_CERT_FILE"])
-def test_lock_trusts_the_ca_from_every_setting(company, monkeypatch, place):
+@pytest.mark.parametrize("setting", ["--ca-cert", "PIP_CERT", "SSL_CERT_FILE"])
+def test_lock_trusts_the_ca_from_every_setting(company, monkeypatch, setting):
     certificate = str(company.right)
-    if place != "--ca-cert":
-        monkeypatch.setenv(place, certificate)
-    url, ca_cert = with_password(company.index.url), certificate if place == "--ca-cert" else None
+    if setting != "--ca-cert":
+        monkeypatch.setenv(setting, certificate)
+    url, ca_cert = with_password(company.index.url), certificate if setting == "--ca-cert" else None
     settings = index_settings(index_url=url, ca_cert=ca_cert)
     assert lock(settings, "private-package").requirements["private-package"] == "1.0"
 
@@ -169,7 +169,7 @@ NO_BASE = BaseImage("python:3.13-slim", NEW, "registry")
 
 @pytest.fixture
 def make_bundle(engine, company, tmp_path) -> Callable[[str], Bundle]:
-    """Of the company's distribution alone, on the base of that Python."""
+    """Render bundles with only the company's distribution, on the base of a Python version."""
 
     def make(python: str) -> Bundle:
         # The comment keeps what another test has built out of the way.
@@ -270,7 +270,7 @@ def test_no_secret_is_left_anywhere(engine, company, make_bundle, monkeypatch):
 
 
 def saved(image: str) -> Iterator[bytes]:
-    """Each file of each layer, and what lies beside the layers."""
+    """Yield each file of each layer, and the other files of the image."""
     archive = subprocess.run(["docker", "save", image], check=True, capture_output=True).stdout
     for content in members(archive):
         try:
@@ -465,7 +465,7 @@ def test_sources_are_not_compiled_for_a_platform_that_does_not_run(engine, base,
 
 
 def test_the_digest_of_a_base_for_another_platform_is_that_of_the_index(engine):
-    """Of a registry on the loopback, which Docker takes without TLS."""
+    """The registry is on the loopback, for which Docker needs no TLS."""
     platforms = [{"architecture": machine, "os": "linux"} for machine in ("amd64", "arm64")]
     kind = "application/vnd.oci.image.index.v1+json"
     entries = [
@@ -482,8 +482,8 @@ def test_the_digest_of_a_base_for_another_platform_is_that_of_the_index(engine):
         other = engine.builder.find_base_image(
             ["3.13"], f"{host}/python:3.13-slim", platform="linux/s390x"
         )
-        alone = engine.builder.find_base_image(
+        single = engine.builder.find_base_image(
             ["3.13"], f"{host}/python:3.13-slim", platform="linux/arm64", pull=False
         )
-    assert (base.digest, other.digest, alone.digest) == (digest, None, None)
+    assert (base.digest, other.digest, single.digest) == (digest, None, None)
     assert base.reference == f"{host}/python:3.13-slim"

@@ -24,7 +24,7 @@ from modelpack.types import BaseImage
 ENGINES = ("docker", "podman", "process")
 pytestmark = pytest.mark.engine
 
-# What it tells is its prediction; the first value of a row says what it is to try.
+# Its predictions are the results. The first value of a row selects the action.
 HOSTILE = """
 import ctypes, json, mmap, os, resource, socket, subprocess, time
 from sklearn.linear_model import LinearRegression
@@ -160,7 +160,7 @@ def packaged(
 
 @pytest.fixture
 def query(packaged: tuple[Engine, str]) -> Callable[[int], dict[str, Any]]:
-    """Asks the model in the engine's sandbox."""
+    """Query the model in the engine's sandbox."""
     return lambda wish: _query(*packaged, wish)
 
 
@@ -181,8 +181,8 @@ def test_model_in_the_sandbox_can_do_no_harm(query: Callable[[int], dict[str, An
     for call in ("internet", "netlink", "exec", "unshare", "mount", "ptrace", "keys", "bpf"):
         assert found[call] == denied, call
     assert (found["uring"], found["personality"], found["unix"]) == (denied, denied, None)
-    for place in ("root", "app", "home"):
-        assert found[place] in {"Read-only file system", "Permission denied"}, place
+    for directory in ("root", "app", "home"):
+        assert found[directory] in {"Read-only file system", "Permission denied"}, directory
     assert found["tmp"] is None
     assert found["much"] == "No space left on device"
     assert found["forks"] == 0
@@ -194,7 +194,7 @@ def test_model_in_the_sandbox_can_do_no_harm(query: Callable[[int], dict[str, An
     assert not [name for name in found["variables"] if "PROXY" in name.upper() or "KEY" in name]
 
 
-ASK = """
+QUERY = """
 import json, sys, urllib.request
 request = urllib.request.Request("http://127.0.0.1:%s/predict", b"[[4, 0]]",
                                  {"Content-Type": "application/json"})
@@ -204,14 +204,14 @@ print(json.load(urllib.request.urlopen(request))["predictions"][0])
 
 @pytest.mark.slow
 def test_the_service_can_do_no_harm_from_the_start(packaged: tuple[Engine, str]) -> None:
-    """While it is loaded, tried by the service, and asked, in a container without any options."""
+    """It does none while it is loaded, tried and queried, in a container without any options."""
     engine, target = packaged
     if isinstance(engine, DockerEngine):
         found = _in_a_plain_container(engine, target)
     else:
         with engine.runner.run(target) as service:
             done = subprocess.run(
-                [sys.executable, "-c", ASK % service.url.rpartition(":")[2]],
+                [sys.executable, "-c", QUERY % service.url.rpartition(":")[2]],
                 capture_output=True,
                 check=True,
             )
@@ -236,7 +236,7 @@ def _in_a_plain_container(engine: DockerEngine, image: str) -> list[dict[str, An
         started = run("run", "--detach", "--name", name, image)
         assert started.returncode == 0, started.stderr
         for _ in range(100):
-            answer = run("exec", name, "python", "-c", ASK % 8080)
+            answer = run("exec", name, "python", "-c", QUERY % 8080)
             if answer.returncode == 0:
                 break
             time.sleep(0.2)
@@ -285,7 +285,7 @@ print(json.dumps({
 """
 
 
-def outer_walls(command: list[str], environ: Mapping[str, str]) -> dict[str, Any]:
+def outer_bwrap_command(command: list[str], environ: Mapping[str, str]) -> dict[str, Any]:
     done = subprocess.run(command, env=environ, capture_output=True, check=True)
     facts: dict[str, Any] = json.loads(done.stdout)
     assert (facts["caps"], facts["nnp"]) == (0, "1")
@@ -306,7 +306,7 @@ def test_sandbox_of_an_engine_protects_without_the_service_filter(
     host = {"docker": engine, "podman": podman}[name].builder.host
     options = sandbox.container(name, 2**31)
     command = [name, "run", "--rm", *options, podman_base.reference, "-c", OUTER]
-    facts = outer_walls(command, {**host.environ, "DOCKER_CONFIG": str(tmp_path)})
+    facts = outer_bwrap_command(command, {**host.environ, "DOCKER_CONFIG": str(tmp_path)})
     assert (facts["uid"], facts["seccomp"]) == (65532, 2)
 
 
@@ -314,11 +314,11 @@ def test_sandbox_of_an_engine_protects_without_the_service_filter(
 @pytest.mark.parametrize("user", ["root", "nobody"])
 def test_bubblewrap_works_for_any_user(user: str) -> None:
     python, folder = Path("/usr/bin/python3"), Path("/usr/lib")
-    walls = bubblewrap.bwrap_command([], {"LANG": "C.UTF-8"}, folder, [str(python)])
-    assert walls, "bubblewrap is not installed, or may make no namespaces"
+    sandbox_command = bubblewrap.bwrap_command([], {"LANG": "C.UTF-8"}, folder, [str(python)])
+    assert sandbox_command, "bubblewrap is not installed, or may make no namespaces"
     become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    command = [*(become if user == "nobody" else []), *walls, str(python), "-c", OUTER]
-    facts = outer_walls(command, {**os.environ, "HTTP_PROXY": "http://secret"})
+    command = [*(become if user == "nobody" else []), *sandbox_command, str(python), "-c", OUTER]
+    facts = outer_bwrap_command(command, {**os.environ, "HTTP_PROXY": "http://secret"})
     assert facts["uid"] == 65532
     assert not facts["homes"], "it sees files that it has no use for"
     assert {*facts["variables"]} <= {"LANG", "PWD", "LC_CTYPE"}

@@ -159,8 +159,8 @@ def test_scan_of_a_retrained_model_does_not_fetch_the_whole_image(engine, image,
     with engine.images.open_image(image) as opened_image:
         hardening.scan(opened_image)
         *_, last = opened_image.layers
-    for place in ("layers", "evidence"):
-        for path in files.cache_directory(place).glob(f"*{last.diff_id[7:]}*"):
+    for kind in ("layers", "evidence"):
+        for path in files.cache_directory(kind).glob(f"*{last.diff_id[7:]}*"):
             path.unlink()
     monkeypatch.setattr(contents._Layers, "_saved", lambda _: pytest.fail("docker save was called"))
     with engine.images.open_image(image) as opened_image:
@@ -175,7 +175,7 @@ def test_foreign_image_is_reported(base):
 
 
 def test_an_interrupt_leaves_nothing(image, tmp_path):
-    """It comes while the engine writes the image, which nobody has read before."""
+    """The interrupt comes while the engine writes an image that is not in the cache."""
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     environ = {**os.environ, "TMPDIR": str(scratch), "XDG_CACHE_HOME": str(tmp_path / "cache")}

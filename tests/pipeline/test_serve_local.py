@@ -32,7 +32,7 @@ def command(*arguments: str | Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
-    """The folder in which the iris model was packaged, the JSON answer, and what was said."""
+    """The directory in which the iris model was packaged, the JSON output, and stderr."""
     folder = tmp_path_factory.mktemp("local")
     done = subprocess.run(
         command("package", IRIS / "model.joblib", "--json"),

@@ -61,7 +61,7 @@ FILES = ("odd.csv", "odd.json", "odd.jsonl", "odd.npy", "odd.parquet")
 SIGNATURE = Signature((Field("a", "number"),), (Field("prediction", "number"),))
 
 
-def options_of(path: Path) -> object:
+def package_options(path: Path) -> object:
     command = main.get_command(click.Context(main), "package")
     assert command is not None
     options = [each for each in command.params if isinstance(each, click.Option)]
@@ -73,7 +73,7 @@ READERS: dict[str, tuple[tuple[str, ...], Callable[[Path], object]]] = {
     "--expected": (FILES, lambda path: read_expected(path, SIGNATURE, 1, 1)),
     "--requirements-file": (("odd.txt",), config.requirements),
     "--ca-cert": (("odd.pem",), lambda path: environment.index_settings(ca_cert=str(path))),
-    "options": (("modelpack.toml",), options_of),
+    "options": (("modelpack.toml",), package_options),
     "record": (
         ("model.joblib.record.json",),
         lambda path: sidecar.read(path.with_name("model.joblib"), inspect(IRIS)),

@@ -41,7 +41,7 @@ class Ratio(BaseEstimator):
     "shop/unrelated.py": "raise SystemExit('it was imported')\n",
     "shop/prices.csv": "a,b\n",
 }
-STAND_IN = {"inflection.py": "def ordinal(n): return 'th'\n"}  # not installed here
+SUBSTITUTE = {"inflection.py": "def ordinal(n): return 'th'\n"}  # not installed here
 SCRIPT = """
 import json, pickle, sys
 import numpy as np
@@ -71,8 +71,8 @@ ROWS = [[1.5, 2.0], [3.25, 4.0], [0.1, 7.0]]
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that has saved two models, and what they predicted."""
     project = write(tmp_path_factory.mktemp("project"), {**SHOP, "train.py": SCRIPT})
-    stand_in = write(tmp_path_factory.mktemp("stand-in"), STAND_IN)
-    environ = {**os.environ, "PYTHONPATH": str(stand_in), "PYTHONDONTWRITEBYTECODE": "1"}
+    substitute = write(tmp_path_factory.mktemp("stand-in"), SUBSTITUTE)
+    environ = {**os.environ, "PYTHONPATH": str(substitute), "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run([sys.executable, "train.py"], cwd=project, env=environ, check=True)
     (project / "ran").unlink()
     return project
@@ -103,7 +103,7 @@ def test_predictions_are_those_from_before_saving(
     done = modelpack(
         *("package", trained / f"{model}.pkl", "--code", trained / code),
         *("--engine", "process", "-o", "bundle", "--json"),
-        *(["--allow-untested"] if model == "ratio" else []),  # its file tells no inputs
+        *(["--allow-untested"] if model == "ratio" else []),  # its file contains no inputs
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr

@@ -39,7 +39,7 @@ def client() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory, client: docker.DockerClient) -> Iterator[Path]:
-    """Of the image NAME."""
+    """The bundle of the image NAME."""
     folder = tmp_path_factory.mktemp("package") / "bundle"
     model = ROOT / "sample_models" / "iris" / "model.joblib"
     done = modelpack("package", model, "-t", NAME, "-o", folder)
