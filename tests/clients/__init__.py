@@ -18,8 +18,8 @@ import uv
 from modelpack.environment import index_settings
 from modelpack.environment.uv import environment_variables
 
-HERE = Path(__file__).parent
-CACHE = HERE.parents[1] / ".cache" / "clients"
+DIRECTORY = Path(__file__).parent
+CACHE = DIRECTORY.parents[1] / ".cache" / "clients"
 OPTIONS = ("--no-config", "--quiet", "--no-python-downloads")
 
 
@@ -28,7 +28,7 @@ def environment(name: str) -> Path:
 
     Commands of its packages, such as `mlserver`, are in the same directory.
     """
-    lock = HERE / f"{name}.lock"
+    lock = DIRECTORY / f"{name}.lock"
     python = "{}.{}".format(*sys.version_info)
     digest = hashlib.sha256(lock.read_bytes() + python.encode()).hexdigest()[:12]
     folder = CACHE / f"{name}-{digest}"
@@ -39,7 +39,7 @@ def environment(name: str) -> Path:
 
 def relock(name: str) -> None:
     """Lock the requirements in `name`.in for every Python version of the tests."""
-    requirements, lock = HERE / f"{name}.in", HERE / f"{name}.lock"
+    requirements, lock = DIRECTORY / f"{name}.in", DIRECTORY / f"{name}.lock"
     options = ("--universal", "--python-version", "3.10", "--only-binary=:all:", "--upgrade")
     shown = ("--no-header", "--no-annotate", "--generate-hashes", "--no-emit-index-url")
     _uv("pip", "compile", str(requirements), *options, *shown, "--output-file", str(lock))
@@ -65,7 +65,7 @@ def _uv(*arguments: str) -> None:
     done = subprocess.run(
         [uv.find_uv_bin(), *arguments, *OPTIONS],
         env=environment_variables(index_settings()),
-        cwd=HERE,
+        cwd=DIRECTORY,
         capture_output=True,
         text=True,
         check=False,

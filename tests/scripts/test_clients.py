@@ -10,14 +10,14 @@ from pathlib import Path
 import clients
 import pytest
 
-LOCKS = sorted(clients.HERE.glob("*.lock"))
+LOCKS = sorted(clients.DIRECTORY.glob("*.lock"))
 
 
 def test_concurrent_requests_get_the_same_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(clients, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(clients, "HERE", tmp_path)
+    monkeypatch.setattr(clients, "DIRECTORY", tmp_path)
     (tmp_path / "none.lock").write_text("# nothing\n")
     with ThreadPoolExecutor() as pool:
         pythons = set(pool.map(clients.environment, ["none"] * 4))
@@ -28,7 +28,7 @@ def test_concurrent_requests_get_the_same_environment(
 
 def test_failed_lock_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(clients, "CACHE", tmp_path / "cache")
-    monkeypatch.setattr(clients, "HERE", tmp_path)
+    monkeypatch.setattr(clients, "DIRECTORY", tmp_path)
     (tmp_path / "bad.lock").write_text("no hash\n")
     with pytest.raises(AssertionError):
         clients.environment("bad")

@@ -146,7 +146,7 @@ def test_big_floats_are_numbers(clients):
 # --- rows that do not fit ------------------------------------------------------------------------
 
 
-def misfits(answer):
+def error_positions(answer):
     assert answer.status_code == 422, answer.text
     assert answer.mimetype == "application/problem+json"
     return [(error["row"], error["column"]) for error in answer.json["errors"]]
@@ -160,12 +160,12 @@ def misfits(answer):
 def test_non_number_is_refused_with_its_position(iris, value):
     body = f'{{"instances": [[1, 2, 3, 4], [1, 2, {value}, 4]]}}'.encode()
     answer = post(iris, body)
-    assert misfits(answer) == [(1, "x2")]
+    assert error_positions(answer) == [(1, "x2")]
     assert answer.json["detail"].startswith('Row 1, column "x2": expected a finite number, got ')
 
 
 @pytest.mark.parametrize(
-    ("row", "places"),
+    ("row", "columns"),
     [
         ({"age": "3", "visits": 2, "member": True}, ["age"]),
         ({"age": "true", "visits": 2, "member": True}, ["age"]),
@@ -181,8 +181,8 @@ def test_non_number_is_refused_with_its_position(iris, value):
         ({"vists": 2, "menber": True}, ["vists", "menber", "visits", "member"]),
     ],
 )
-def test_value_of_a_wrong_type_or_name_is_refused(clients, row, places):
-    assert misfits(post(clients["mixed"], [row])) == [(0, place) for place in places]
+def test_value_of_a_wrong_type_or_name_is_refused(clients, row, columns):
+    assert error_positions(post(clients["mixed"], [row])) == [(0, column) for column in columns]
 
 
 @pytest.mark.parametrize("value", ["true", "9223372036854775808", "-" + "9" * 25, "9" * 300])
@@ -204,14 +204,16 @@ def test_integral_floats_are_integers(clients):
 @pytest.mark.parametrize("row", [[1, 2, 3], [1, 2, 3, 4, 5], []])
 def test_a_row_of_another_length_is_refused(iris, row):
     answer = post(iris, [[1, 2, 3, 4], row])
-    assert misfits(answer) == [(1, None)]
+    assert error_positions(answer) == [(1, None)]
     assert answer.json["errors"][0]["expected"] == "4 values"
     assert answer.json["errors"][0]["got"] == str(len(row))
 
 
 def test_many_errors_are_listed_up_to_a_bound(iris):
     answer = post(iris, [["a"] * 4] * 100)
-    assert misfits(answer) == [(row, f"x{column}") for row in range(5) for column in range(4)]
+    assert error_positions(answer) == [
+        (row, f"x{column}") for row in range(5) for column in range(4)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -223,7 +225,7 @@ def test_body_without_rows_is_refused(iris, document):
 
 def test_a_long_value_is_not_echoed_whole(iris):
     answer = post(iris, [["a" * 10_000, 1, 2, 3]])
-    assert misfits(answer) == [(0, "x0")]
+    assert error_positions(answer) == [(0, "x0")]
     assert len(answer.data) < 1000
 
 

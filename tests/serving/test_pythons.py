@@ -47,7 +47,7 @@ print(len(names), *sys.version_info[:2])
 """
 
 
-def interpreter_of(python: str) -> Path:
+def find_interpreter(python: str) -> Path:
     found = interpreters.find(python)
     if found is None and python in MUST and os.environ.get("CI"):
         pytest.fail(f"there is no Python {python} here")
@@ -85,7 +85,7 @@ def test_function_of_a_newer_python_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("python", PYTHONS)
 def test_every_module_compiles_and_is_imported(python: str, tmp_path: Path) -> None:
     """With the serving stack that would be locked for that Python, and without warnings."""
-    environment = serving_stack(interpreter_of(python), python, tmp_path / "venv")
+    environment = serving_stack(find_interpreter(python), python, tmp_path / "venv")
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(SERVING, tmp_path / "modelpack" / "serving", ignore=ignored)
     done = subprocess.run(
@@ -126,7 +126,7 @@ def run_uv(*arguments: str) -> None:
 @contextmanager
 def served(model: Path, python: str, folder: Path) -> Iterator[Any]:
     """A real gunicorn, from a locked environment, that has passed its smoke test."""
-    interpreter_of(python)
+    find_interpreter(python)
     packaged = package([model], Options(engine="process", python=python, output=folder / "bundle"))
     assert packaged.environment.python == python
     assert packaged.smoke is not None
@@ -136,7 +136,7 @@ def served(model: Path, python: str, folder: Path) -> Iterator[Any]:
         yield service
 
 
-def ask(url: str, document: object) -> tuple[int, Any]:
+def request_json(url: str, document: object) -> tuple[int, Any]:
     headers = {"Content-Type": "application/json"}
     request = Request(url, data=json.dumps(document).encode(), headers=headers)
     try:
@@ -161,23 +161,27 @@ def test_service_runs_on_the_oldest_python(tmp_path: Path) -> None:
     model = ROOT / "tests" / "data" / "old" / "boosting-0.20.4.pkl"
     with served(model, OLDEST, tmp_path) as service:
         rows = [[0.1, 0.5, 0.5, 0.5], [0.9, 0.5, 0.5, 0.5]]
-        status, answer = ask(f"{service.url}/predict?probabilities=true", {"instances": rows})
+        status, answer = request_json(
+            f"{service.url}/predict?probabilities=true", {"instances": rows}
+        )
         assert (status, answer["predictions"]) == (200, [0, 2])
         assert [sum(row.values()) for row in answer["probabilities"]] == pytest.approx([1, 1])
-        assert_bad_rows_are_told(f"{service.url}/predict", rows[0])
+        assert_bad_rows_are_reported(f"{service.url}/predict", rows[0])
         with urlopen(f"{service.url}/metrics", timeout=20) as metrics:
             assert b'{method="POST",route="/predict",status="200"} ' in metrics.read()
-        assert_the_page_is_there(service.url)
-        assert_the_document_is_there(service.url)
+        assert_page_exists(service.url)
+        assert_openapi_document_exists(service.url)
         assert service.stop(timeout=10) == 0
     for kind, file in (("jsonl", "[0.1, 0.5, 0.5, 0.5]\n"), ("csv", "0.1,0.5,0.5,0.5\n")):
-        answers = answered(tmp_path, file + file.replace("0.1", "0.9"), "--probabilities")
+        answers = predict_from_bundle(
+            tmp_path, file + file.replace("0.1", "0.9"), "--probabilities"
+        )
         expected = [dict(zip(("prediction", "probabilities"), row, strict=True))
                 for row in zip(*answer.values(), strict=True)]  # fmt: skip
         assert [json.loads(line) for line in answers.splitlines()] == expected, kind
 
 
-def answered(folder: Path, rows: str, *arguments: str) -> str:
+def predict_from_bundle(folder: Path, rows: str, *arguments: str) -> str:
     """By `predict` of the bundle that was served from there."""
     progress: list[str] = []
     with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as answers:
@@ -196,15 +200,17 @@ def test_service_runs_on_the_newest_python(tmp_path: Path) -> None:
     request = json.loads((sample / "request.json").read_text())
     with served(sample / "model.joblib", newest(), tmp_path) as service:
         expected = json.loads((sample / "response.json").read_text())
-        assert ask(f"{service.url}/predict", request) == (200, expected)
-        status, answer = ask(f"{service.url}/predict?probabilities=1", request)
+        assert request_json(f"{service.url}/predict", request) == (200, expected)
+        status, answer = request_json(f"{service.url}/predict?probabilities=1", request)
         assert status == 200
         assert set(answer["probabilities"][0]) == {"no", "yes"}
-        assert_bad_rows_are_told(f"{service.url}/predict", list(request["instances"][0].values()))
+        assert_bad_rows_are_reported(
+            f"{service.url}/predict", list(request["instances"][0].values())
+        )
         assert service.stop(timeout=10) == 0
 
 
-def assert_the_page_is_there(url: str) -> None:
+def assert_page_exists(url: str) -> None:
     with urlopen(Request(url, headers={"Accept": "text/html"}), timeout=20) as answer:
         assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
         assert answer.read() == playground.assemble().html
@@ -212,7 +218,7 @@ def assert_the_page_is_there(url: str) -> None:
         assert json.load(answer)["service"]["ready"]
 
 
-def assert_the_document_is_there(url: str) -> None:
+def assert_openapi_document_exists(url: str) -> None:
     """With the classes that the model answers with, and the methods that old releases route by."""
     with urlopen(f"{url}/openapi.json", timeout=20) as answer:
         document = json.load(answer)
@@ -223,12 +229,12 @@ def assert_the_document_is_there(url: str) -> None:
     refused.value.close()
 
 
-def assert_bad_rows_are_told(url: str, good: list[object]) -> None:
-    """By their number, each with what is wrong, whatever the Python; a good one beside them."""
+def assert_bad_rows_are_reported(url: str, good: list[object]) -> None:
+    """Errors contain the numbers and mistakes of bad rows on every Python, next to a good row."""
     short, wrong = good[:-1], ["x", *good[1:]]
     for bad in (short, wrong):
-        status, answer = ask(url, {"instances": [good, bad]})
+        status, answer = request_json(url, {"instances": [good, bad]})
         assert status == 422
         assert "1" in json.dumps(answer["errors"])
-    assert ask(url, {"rows": [good]})[0] == 422
-    assert ask(url, {"instances": [good]})[0] == 200
+    assert request_json(url, {"rows": [good]})[0] == 422
+    assert request_json(url, {"instances": [good]})[0] == 200

@@ -59,7 +59,7 @@ def catboost(path: Path) -> Any:
     return model
 
 
-def reference_of(path: Path, folder: Path) -> tuple[ReferenceModel, list[list[Any]]]:
+def prepare_reference(path: Path, folder: Path) -> tuple[ReferenceModel, list[list[Any]]]:
     spec, reference = prepare(inspect(path), ReferenceSources([path]))
     bundle = render(spec, ENVIRONMENT, BASE, folder / "bundle")
     return ReferenceModel(bundle.directory), [list(row) for row in reference.rows]
@@ -73,7 +73,7 @@ def test_a_native_file_answers_as_its_estimator_does(
     save: Callable[[Path], Any], name: str, tmp_path: Path
 ) -> None:
     model = save(tmp_path / name)
-    reference, _ = reference_of(tmp_path / name, tmp_path)
+    reference, _ = prepare_reference(tmp_path / name, tmp_path)
     frame = FRAME[:30]
     rows = frame.astype(object).to_numpy().tolist()
     answers = reference.answers([rows])
@@ -87,7 +87,7 @@ def test_a_native_file_answers_as_its_estimator_does(
 
 def test_bodies_equal_those_that_pandas_writes(tmp_path: Path) -> None:
     lightgbm(tmp_path / "m.txt")
-    reference, rows = reference_of(tmp_path / "m.txt", tmp_path)
+    reference, rows = prepare_reference(tmp_path / "m.txt", tmp_path)
     frame = pd.DataFrame(rows, columns=list(FRAME.columns)).astype(FRAME.dtypes)
     found = reference.bodies(rows)["bodies"]
     bodies = {body["name"]: base64.b64decode(body["content"]) for body in found}
@@ -104,14 +104,14 @@ def test_frame_that_pandas_cannot_write_is_reported(
         raise ValueError("no JSON of it")
 
     joblib.dump(StandardScaler().fit(FRAME[["x"]]), tmp_path / "m.joblib")
-    reference, rows = reference_of(tmp_path / "m.joblib", tmp_path)
+    reference, rows = prepare_reference(tmp_path / "m.joblib", tmp_path)
     monkeypatch.setattr("modelpack.serving.reference_bodies.write", fail)
     assert reference.bodies(rows) == {"bodies": [], "without_bodies": "ValueError: no JSON of it"}
 
 
 def test_names_that_occur_twice_have_no_bodies(tmp_path: Path) -> None:
     joblib.dump(StandardScaler().fit(FRAME[["x"]]), tmp_path / "m.joblib")
-    reference, rows = reference_of(tmp_path / "m.joblib", tmp_path)
+    reference, rows = prepare_reference(tmp_path / "m.joblib", tmp_path)
     assert reference.bodies(rows)["bodies"]
     twice = manifest_for(FRAME[["x"]], "array").inputs * 2
     object.__setattr__(reference.facts, "inputs", twice)
@@ -121,7 +121,7 @@ def test_names_that_occur_twice_have_no_bodies(tmp_path: Path) -> None:
 @pytest.mark.parametrize("answer", [[1.0, 2.0], [], None, 3.0, "text"])
 def test_a_wrong_number_of_answers_is_an_error(answer: Any, tmp_path: Path) -> None:
     joblib.dump(StandardScaler().fit(FRAME[["x"]]), tmp_path / "m.joblib")
-    reference, _ = reference_of(tmp_path / "m.joblib", tmp_path)
+    reference, _ = prepare_reference(tmp_path / "m.joblib", tmp_path)
     reference.model.transform = lambda _: answer
     with pytest.raises(RuntimeError, match="transform of 1 rows returned"):
         reference.answers([[[0.5]]])

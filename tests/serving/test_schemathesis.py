@@ -1,7 +1,9 @@
-"""schemathesis, as anyone runs it, on the real service: what it makes of the document finds no
-answer that is not in the document, no 5xx, no wrong rows taken and no right ones refused.
+"""schemathesis on the real service.
 
-MODELPACK_FUZZ_EXAMPLES asks for more than the few examples an operation that fit every run.
+Its requests find no undocumented response, no 5xx, no accepted invalid rows and no refused valid
+ones.
+
+MODELPACK_FUZZ_EXAMPLES sets the number of examples per operation, which is small by default.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ PHASES = "coverage,fuzzing" if LONG else "fuzzing"
 
 
 def schemathesis(name: str, port: int, folder: Path, *options: str) -> str:
-    """What it prints, if it has found nothing."""
+    """Return its output; fail if it has found a problem."""
     (folder / "schemathesis.toml").write_text(CONFIGURATION)
     url = f"http://127.0.0.1:{port}/openapi.json"
     done = subprocess.run(

@@ -145,10 +145,10 @@ def findings(altered, folder, how="raw", reductions=()):
 NOTES = {"not-a-model", "no-prediction"}
 
 
-def assert_refused(altered, folder, words, how="raw", reductions=()):
+def assert_refused(altered, folder, message, how="raw", reductions=()):
     found = findings(altered, folder, how, reductions)
     assert [f.code for f in found] == [CODE]
-    assert re.search(words, found[0].message), found[0].message
+    assert re.search(message, found[0].message), found[0].message
     assert found[0].global_
     assert found[0].offset is not None
     return found[0]
@@ -160,8 +160,8 @@ def tree_nodes(tree):
 
 def inner_node(nodes, where):
     """Return the first, middle or last node that has children."""
-    places = np.flatnonzero(nodes["left_child"] != -1)
-    return places[{"first": 0, "middle": len(places) // 2, "last": -1}[where]]
+    inner_nodes = np.flatnonzero(nodes["left_child"] != -1)
+    return inner_nodes[{"first": 0, "middle": len(inner_nodes) // 2, "last": -1}[where]]
 
 
 class Reduced:
@@ -215,8 +215,8 @@ def skops_findings(altered, folder):
     return [f for f in inspect(folder / "model").safety.findings if f.code not in ARCHIVE_NOTES]
 
 
-def assert_refused_in_both(altered, folder, words):
-    assert_refused(altered, folder, words, 5)
+def assert_refused_in_both(altered, folder, message):
+    assert_refused(altered, folder, message, 5)
     found = skops_findings(altered, folder)
     assert [f.code for f in found] == [CODE]
-    assert re.search(words, found[0].message)
+    assert re.search(message, found[0].message)

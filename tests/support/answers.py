@@ -35,14 +35,14 @@ def predict_example(model, method, signature):
     return np.asarray(found.toarray() if hasattr(found, "toarray") else found)
 
 
-def assert_declared(found, signature):
+def assert_declared(prediction, signature):
     """Fail unless the prediction has the shape, type and labels of the signature."""
     (output,) = signature.outputs
-    assert found.shape[0] == 1
-    assert len(found.shape[1:]) == len(output.shape)
-    for size, declared in zip(found.shape[1:], output.shape, strict=True):
+    assert prediction.shape[0] == 1
+    assert len(prediction.shape[1:]) == len(output.shape)
+    for size, declared in zip(prediction.shape[1:], output.shape, strict=True):
         assert declared in (size, -1)
-    for value in found.ravel().tolist():
+    for value in prediction.ravel().tolist():
         assert isinstance(value, TYPES[output.type])
         assert not isinstance(value, bool) or output.type in {"boolean", "any"}
         assert not isinstance(value, float) or math.isfinite(value)

@@ -201,7 +201,7 @@ def members_of_a_voting(size):
 
 
 def doubled_tuples(size):
-    """Of two tuples, each of which is the one before: 2**n values in n tuples."""
+    """Build pairs of the previous pair: 2**n values in n tuples."""
 
     body = b"N" + MEMOIZE + b"".join(get(i) + get(i) + TUPLE2 + MEMOIZE for i in range(150))
     return pickled(pickled_list([body, NONE * size]))
@@ -649,7 +649,7 @@ def ubjson_depth(size):
 
 
 def ubjson_nothing(size):
-    """An array that says that it has as many values as the file has bytes."""
+    """Build an array that claims to have as many values as the file has bytes."""
     inner = b"[#L" + struct.pack(">q", size) + b"Z" * size
     return b"{L" + struct.pack(">q", 7) + b"learner" + inner + b"}"
 
@@ -674,7 +674,7 @@ def onnx_one_node_of_many_inputs(size):
 
 
 def onnx_encoders(size):
-    """Nodes that all tell categories of the same inputs."""
+    """Build nodes that all contain categories of the same inputs."""
     categories = onnx.attribute("cats_int64s", list(range(20)))
     nodes = [onnx.node("OneHotEncoder", ["X"], [f"y{i}"], categories, domain="ai.onnx.ml")
              for i in range(size // 130)]  # fmt: skip

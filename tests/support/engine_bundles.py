@@ -30,8 +30,8 @@ from modelpack.types import (
 PYTHONS = ("3.11", "3.12", "3.13", "3.10")
 """Any of these will do."""
 
-HERE = Path(__file__).parents[1]
-ECHO = HERE / "bundles" / "echo"
+TESTS = Path(__file__).parents[1]
+ECHO = TESTS / "bundles" / "echo"
 _IGNORED = shutil.ignore_patterns("__pycache__")
 SPEC = ModelSpec(
     file=ModelFile("model/model.pkl", "5d" * 32, 18, "raw", 4, "pickle"),
@@ -54,7 +54,7 @@ SPEC = ModelSpec(
 def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
     """Write a bundle on `base` to a new folder. `changes` apply to its Environment."""
     shutil.copytree(ECHO, folder, ignore=_IGNORED)
-    assembly = HERE.parent / "modelpack" / "assembly"
+    assembly = TESTS.parent / "modelpack" / "assembly"
     shutil.copytree(assembly, folder / "modelpack" / "assembly", ignore=_IGNORED)
     lock = (folder / "requirements.lock").read_text()
     environment = replace(Environment(base.python, "linux/amd64", {}, {}, lock), **changes)
@@ -70,7 +70,7 @@ def make(folder: Path, base: BaseImage, **changes: object) -> Bundle:
 
 
 def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC) -> str:
-    loader = jinja2.FileSystemLoader(HERE.parent / "templates")
+    loader = jinja2.FileSystemLoader(TESTS.parent / "templates")
     jinja = jinja2.Environment(
         loader=loader,
         undefined=jinja2.StrictUndefined,

@@ -57,5 +57,5 @@ class Faulty(BaseEstimator):
             22: np.full((len(rows) + 1, 2), 0.5),
             23: None,
         }
-        listed = [[0.25, 0.75] for _ in rows]
-        return wrong.get(float(rows[0, 0]), listed)
+        probabilities = [[0.25, 0.75] for _ in rows]
+        return wrong.get(float(rows[0, 0]), probabilities)

@@ -31,7 +31,7 @@ MIXES = {
     "float32+float64": _NUMBERS.astype({"a": "float32", "c": "float32"}),
     "bool+float64": _NUMBERS.assign(b=_NUMBERS.b > 0),
 }
-"""What inspection gives the layout "array", but for the last one, which is a "frame"."""
+"""Estimators with the layout "array", except for the last one, which has "frame"."""
 
 _PARTS = {
     "estimator": {"classifier": LogisticRegression(), None: Ridge()},
@@ -52,7 +52,7 @@ NOT_FOR_TABLES = {
     # They take texts, dicts, labels, images, kernels or one column.
     "DictVectorizer", "FeatureHasher", "HashingVectorizer", "IsotonicRegression", "KernelCenterer",
     "LabelBinarizer", "LabelEncoder", "MultiLabelBinarizer", "PatchExtractor", "SparseCoder",
-    # They take several outputs, or are made of named columns, which makes them a "frame".
+    # They have several outputs, or need named columns, and so the layout "frame".
     "ClassifierChain", "ColumnTransformer", "FeatureUnion", "MultiOutputClassifier",
     "MultiOutputRegressor", "MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso",
     "MultiTaskLassoCV", "RegressorChain", "TfidfTransformer", "TSNE",

@@ -258,7 +258,7 @@ REFUSED = {
     "57 buffer of objects": (
         pickled(call("numpy._core.numeric:_frombuffer", raw(bytes(8)), dtype("O8"),
                      number(1) + TUPLE1, text("C"))), "bad-arguments"),
-    # numpy believes a dtype, and joblib asks it how many bytes follow and whether they are a pickle
+    # numpy trusts a dtype, from which joblib gets the number of bytes and whether they are a pickle
     "57 dtype of no size": (pickled(wrapper("i", number(4) + TUPLE1) + b"abcd"), "broken-array"),
     "57 flags of objects on numbers": (
         pickled(wrapper(dtype("f8", flags=63), number(1) + TUPLE1) + bytes(8)), "broken-array"),

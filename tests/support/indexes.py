@@ -53,13 +53,13 @@ def sdist(
     is written in C and has a function `answer`. From `metadata` 2.2 on, nothing is run to read it.
     """
     module = name.replace("-", "_")
-    what = (
+    marker = (
         f"ext_modules=[Extension({module!r}, ['module.c'])]"
         if compiled
         else f"py_modules=[{module!r}]"
     )
     setup = "from setuptools import Extension, setup\n"
-    setup += f"setup(name={name!r}, version={version!r}, {what})\n"
+    setup += f"setup(name={name!r}, version={version!r}, {marker})\n"
     files = {
         "setup.py": setup,
         "PKG-INFO": f"Metadata-Version: {metadata}\nName: {name}\nVersion: {version}\n",
@@ -79,8 +79,12 @@ def sdist(
 
 @dataclass
 class Index:
-    """`password`: asked for as user:password. `paths`: what was asked for, in order. `swapped`:
-    what is given in the place of files that the pages promise.
+    """An index on the loopback.
+
+    Attributes:
+        password: The required credentials, as user:password.
+        paths: The requested paths, in order.
+        swapped: Contents to send instead of the files that the pages list.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -178,7 +182,7 @@ def authority(folder: Path) -> tuple[Path, Path]:
     """Create a CA certificate, and a certificate for localhost that it has signed."""
     folder.mkdir(parents=True)
     new = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    signs = "-addext keyUsage=critical,keyCertSign"  # Python 3.13 asks for it
+    signs = "-addext keyUsage=critical,keyCertSign"  # Python 3.13 requires it
     _run(f"{new} -subj /CN=Authority {signs} -keyout ca.key -out ca.pem", folder)
     _run(
         f"{new} -subj /CN=Index -addext subjectAltName=DNS:localhost"

@@ -12,8 +12,12 @@ import raw
 
 @dataclass
 class Load:
-    """`statuses` with the seconds that each took; `lost`: requests whose connection broke before
-    an answer; `refused`: attempts to connect, which the client knows that nobody has seen.
+    """Results of many requests.
+
+    Attributes:
+        answers: The statuses, with the seconds that each took.
+        lost: Requests whose connection broke before a response.
+        refused: Failed connections, whose requests no server has received.
     """
 
     answers: list[tuple[int, float]] = field(default_factory=list)
@@ -64,16 +68,18 @@ def open_loop(port: int, data: bytes, rate: float, seconds: float) -> Load:
 
 
 def closed_loop(port: int, data: bytes, clients: int, until: Callable[[], bool]) -> Load:
-    """So many clients ask again as soon as they are answered, on a connection that they keep for as
-    long as the service does; each ends when it cannot connect, or `until` says so.
+    """Let clients send the next request as soon as a response arrives, and return the results.
+
+    They keep their connections as long as the service does. Each client ends when it cannot
+    connect, or `until` returns True.
     """
     load = Load()
 
-    def ask_on(_: int) -> None:
+    def send_on_one_connection(_: int) -> None:
         while not until() and not load.refused:
             repeat_request(port, data, load, until)
 
-    run_concurrently(clients, ask_on)
+    run_concurrently(clients, send_on_one_connection)
     return load
 
 

@@ -17,34 +17,34 @@ def opcode_positions(data):
     return [position for _, _, position in pickletools.genops(data)]
 
 
-def mutants(data, chance, places=None):
-    """Yield changed copies without end. `places` are the positions of opcodes."""
+def mutants(data, chance, positions=None):
+    """Yield changed copies without end. `positions` are the positions of opcodes."""
     while True:
         mutant = data
         for _ in range(chance.choice([1, 1, 1, 2, 4])):
-            change = _change_opcodes if places and chance.random() < 0.6 else _change_bytes
-            mutant = change(mutant, chance, data, places)
+            change = _change_opcodes if positions and chance.random() < 0.6 else _change_bytes
+            mutant = change(mutant, chance, data, positions)
         if mutant and mutant != data:
             yield mutant
 
 
-def _change_bytes(mutant, chance, data, _places):
-    place = chance.randrange(len(mutant) or 1)
+def _change_bytes(mutant, chance, data, _positions):
+    position = chance.randrange(len(mutant) or 1)
     kind = chance.randrange(4)
     if kind == 0:
-        return mutant[:place] + bytes([chance.randrange(256)]) + mutant[place + 1 :]
+        return mutant[:position] + bytes([chance.randrange(256)]) + mutant[position + 1 :]
     if kind == 1:
-        return mutant[:place] + mutant[place + chance.randrange(1, 20) :]
+        return mutant[:position] + mutant[position + chance.randrange(1, 20) :]
     if kind == 2:
         start = chance.randrange(len(data))
-        return mutant[:place] + data[start : start + chance.randrange(1, 20)] + mutant[place:]
-    return mutant[:place] + chance.choice(INSERTED) + mutant[place:]
+        return mutant[:position] + data[start : start + chance.randrange(1, 20)] + mutant[position:]
+    return mutant[:position] + chance.choice(INSERTED) + mutant[position:]
 
 
-def _change_opcodes(mutant, chance, data, places):
+def _change_opcodes(mutant, chance, data, positions):
     # The places are those of the original: after the first change they are near enough.
-    at = chance.randrange(len(places) - 1)
-    start, end = places[at], places[at + 1]
+    at = chance.randrange(len(positions) - 1)
+    start, end = positions[at], positions[at + 1]
     kind = chance.randrange(4)
     if kind == 0:
         return mutant[:start] + chance.choice(INSERTED) + mutant[start:]
@@ -52,8 +52,8 @@ def _change_opcodes(mutant, chance, data, places):
         return mutant[:start] + mutant[end:]
     if kind == 2:
         return mutant[:end] + data[start:end] + mutant[end:]
-    other = chance.randrange(len(places) - 1)
-    return mutant[:start] + data[places[other] : places[other + 1]] + mutant[start:]
+    other = chance.randrange(len(positions) - 1)
+    return mutant[:start] + data[positions[other] : positions[other + 1]] + mutant[start:]
 
 
 def seeded(seed):

@@ -104,12 +104,12 @@ def forest(features, before=(), on="X", width=3, **changed):
 def chain(depth, trees=1):
     """Return trees of nodes that each have the next one as both children."""
     ends = [kind for kind in (["BRANCH_LEQ"] * depth + ["LEAF"]) for _ in range(trees)]
-    below = [place + 1 for place in range(depth) for _ in range(trees)] + [0] * trees
+    below = [level + 1 for level in range(depth) for _ in range(trees)] + [0] * trees
     count = len(ends)
     return forest(
         [0] * count,
         nodes_treeids=list(range(trees)) * (depth + 1),
-        nodes_nodeids=[place for place in range(depth + 1) for _ in range(trees)],
+        nodes_nodeids=[level for level in range(depth + 1) for _ in range(trees)],
         nodes_values=[0.5] * count,
         nodes_modes=ends,
         nodes_truenodeids=below,

@@ -20,10 +20,14 @@ def compile_plan(model: Any, names: Sequence[str] = (), layout: str = "array") -
     return compile_model(model, layout, names)
 
 
-def check(model: Any, rows: np.ndarray, planned: Sequence[str], alone: int = SINGLE_ROWS) -> None:
-    """The plan of `model` has the methods `planned`, and gives what the estimator gives for float64
-    `rows` (n_rows, n_inputs): at once, and for the first `alone` of them each alone, to the last
-    bit.
+def check(
+    model: Any, rows: np.ndarray, planned: Sequence[str], single_rows: int = SINGLE_ROWS
+) -> None:
+    """Check that the plan of `model` has the methods `planned` and the bits of the estimator.
+
+    Args:
+        rows: float64 (n_rows, n_inputs), compared in one batch.
+        single_rows: How many of them are also compared one by one.
     """
     plan = compile_plan(model)
     assert set(planned) <= set(plan.batch) <= set(METHODS)
@@ -32,8 +36,8 @@ def check(model: Any, rows: np.ndarray, planned: Sequence[str], alone: int = SIN
             continue
         estimate = getattr(model, method)
         compare(plan.batch[method](rows), estimate(rows), method)
-        singly = np.concatenate([estimate(row.reshape(1, -1)) for row in rows[:alone]])
-        compare(plan.row_by_row[method](rows)[:alone], singly, method)
+        singly = np.concatenate([estimate(row.reshape(1, -1)) for row in rows[:single_rows]])
+        compare(plan.row_by_row[method](rows)[:single_rows], singly, method)
         compare(plan.row_by_row[method](rows[:1]), singly[:1], method)
 
 
@@ -76,8 +80,8 @@ def check_sparse(model: Any, width: int, planned: Sequence[str]) -> None:
         for method in planned:
             estimate = getattr(model, method)
             compare(plan.batch[method](rows), estimate(rows), method)
-            alone = np.concatenate([estimate(rows[n]) for n in range(SINGLE_ROWS // 2)])
-            compare(plan.row_by_row[method](rows)[: len(alone)], alone, method)
+            single_rows = np.concatenate([estimate(rows[n]) for n in range(SINGLE_ROWS // 2)])
+            compare(plan.row_by_row[method](rows)[: len(single_rows)], single_rows, method)
 
 
 def weights(width: int) -> Any:

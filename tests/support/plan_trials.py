@@ -38,8 +38,8 @@ def replace_functions(monkeypatch, change) -> None:
 
     def compiled(model: Any, layout: str, names: Any, *more: Any) -> Plan:
         plan = compile_model(model, layout, names, *more)
-        together, each = dict(plan.batch), dict(plan.row_by_row)
-        change(together, each)
-        return Plan(together, each)
+        batch, row_by_row = dict(plan.batch), dict(plan.row_by_row)
+        change(batch, row_by_row)
+        return Plan(batch, row_by_row)
 
     monkeypatch.setattr(runtime, "compile_model", compiled)

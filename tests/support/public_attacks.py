@@ -41,7 +41,7 @@ def binget(index):
 
 
 def chained(module, *attributes):
-    """getattr(getattr(import_module(module), ...), ...): no name of what is reached."""
+    """Build getattr(getattr(import_module(module), ...), ...), which hides the target's name."""
     body = call("importlib:import_module", text(module))
     for attribute in attributes:
         body = call("builtins:getattr", body, text(attribute))

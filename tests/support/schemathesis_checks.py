@@ -69,8 +69,10 @@ def before_call(ctx, case, kwargs):
 
 @schemathesis.check
 def rows_of_the_schema_are_taken(ctx, response, case):
-    """Where JSON Schema has words for what is right: not for a number that the model refuses, one
-    that is written as an integer of more than 64 bits, sizes that must agree, or other types.
+    """Check that rows of the schema are accepted, as far as JSON Schema can describe valid rows.
+
+    It cannot describe a number that the model refuses, an integer literal of more than 64 bits,
+    sizes that must agree, or other types.
     """
     known = "RowByName" in case.operation.schema.raw_schema["components"]["schemas"]
     sizes = case.operation.path.endswith("/infer") or not known
@@ -94,7 +96,7 @@ def by_position(body) -> bool:
 
 
 @schemathesis.check
-def an_error_tells_nothing_of_the_inside(ctx, response, case):
+def error_contains_no_internals(ctx, response, case):
     if response.status_code >= 400:
         assert not INSIDE.search(response.text), response.text
         if response.content:

@@ -1,6 +1,6 @@
-"""A model of its author's own class that takes as many seconds as the first values tell.
+"""A model of a user class that takes the seconds in the first value of each row.
 
-Of seconds below zero it keeps the lock of the interpreter, as a loop in compiled code does.
+For negative seconds it keeps the lock of the interpreter, as a loop in compiled code does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""CPython's own unpicklers with a stand-in for each name that they look up. Python 3.6 or later,
-standard library only: `python stub_loaders.py FILE...` prints what each loader resolved, as JSON.
+"""CPython's unpicklers with a stub for each name that they look up.
 
-Nothing of a file is looked up, and of what it calls only stand-ins.
+Runs on Python 3.6 or later with the standard library only. `python stub_loaders.py FILE...` prints
+the names that each loader resolved, as JSON. No name is imported, and only stubs are called.
 """
 
 import io
@@ -54,7 +54,7 @@ def resolve_names(loader, stream):
     unpickler = loader(stream)
     try:
         unpickler.load()
-    except Exception:  # a stand-in does not do all that its original does
+    except Exception:  # a stub does not support all that its original does
         return [unpickler.names, False, stream.tell()]
     return [unpickler.names, True, stream.tell()]
 

@@ -85,6 +85,6 @@ def schema(root, protocol=2):
 
 
 def skops(root, protocol=2, **members):
-    """Return a skops file. In names of `members`, the last underscore stands for a dot."""
+    """Return a skops file. In names of `members`, the last underscore means a dot."""
     named = {".".join(name.rsplit("_", 1)): data for name, data in members.items()}
     return zip_archive({**named, "schema.json": schema(root, protocol)})

@@ -82,7 +82,7 @@ def iris(iris_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Starts a service of a bundle, with one worker if not told otherwise."""
+    """Start the service of a bundle (default: with one worker)."""
     with ExitStack() as stack:
         yield lambda bundle, **environ: stack.enter_context(started(bundle, tmp_path, **environ))
 

@@ -41,8 +41,7 @@ def test_kill_9_of_a_worker_loses_only_its_own_requests(sleeping, figure):
 
 
 def test_sigterm_under_load_loses_no_request(sleeping, figure):
-    """Neither those that are running, nor those that wait, nor those on their way on connections
-    that are kept open or not yet accepted."""
+    """Running, waiting and arriving requests are answered, on kept and on new connections."""
     server = sleeping(WEB_CONCURRENCY="2")
     loads: list[load.Load] = []
 
@@ -67,16 +66,15 @@ def test_sigterm_under_load_loses_no_request(sleeping, figure):
     seconds = time.monotonic() - started
     for thread in asking:
         thread.join()
-    answered = [status for results in loads for status, _ in results.answers]
+    statuses = [status for results in loads for status, _ in results.answers]
     lost = [reason for results in loads for reason in results.lost]
-    figure(f"stopped in {seconds:.2f} s beside 16 clients: {len(lost)} of {len(answered)} lost")
+    figure(f"stopped in {seconds:.2f} s beside 16 clients: {len(lost)} of {len(statuses)} lost")
     assert lost == []
-    assert set(answered) == {200}
+    assert set(statuses) == {200}
 
 
 def test_accepted_requests_are_answered_after_sigterm(sleeping):
-    """A request that waits for its turn, one that is still being sent, and one on a connection that
-    says nothing yet."""
+    """One request waits, one is still being sent, and one comes on a silent connection."""
     server = sleeping()
     with ExitStack() as stack:
         running, waiting, sending = (stack.enter_context(raw.Client(server.port)) for _ in range(3))

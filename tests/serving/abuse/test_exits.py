@@ -16,7 +16,7 @@ from serving_models import render_bundle
 ANSWER = b'{"predictions":["yes"]}'
 
 
-def ask(value: float, headers: bytes = b"") -> bytes:
+def predict_request(value: float, headers: bytes = b"") -> bytes:
     return raw.post(b"[[%f]]" % value, headers)
 
 
@@ -38,7 +38,7 @@ def test_exit_of_a_model_is_a_500_at_once_and_the_thread_continues(start, bundle
         assert (value, answer.status) == (value, 500)
         assert answer.problem["detail"]
         assert time.monotonic() - started < 2
-        assert raw.request(server.port, ask(GOOD), 5).body == ANSWER
+        assert raw.request(server.port, predict_request(GOOD), 5).body == ANSWER
     assert worker_pids(server) == [worker]
     causes = [line["cause"] for line in server.lines if "cause" in line]
     assert len(causes) == len(ENDS)
@@ -49,8 +49,8 @@ def test_request_behind_a_failing_one_is_answered(start, bundle):
     """A model of its author's own code does not merge; those behind one that fails are answered."""
     server = start(bundle)
     with raw.Client(server.port) as first, raw.Client(server.port) as second:
-        first.send(ask(30))
-        second.send(ask(GOOD))
+        first.send(predict_request(30))
+        second.send(predict_request(GOOD))
         assert (first.answer().status, second.answer().status) == (500, 200)
 
 
@@ -61,9 +61,9 @@ def test_a_worker_that_the_model_ends_is_replaced(start, bundle, value):
     for _ in range(3):
         (before,) = worker_pids(server)
         with raw.Client(server.port) as client:
-            client.send(ask(value))
+            client.send(predict_request(value))
             assert client.rest() == b""
-        assert raw.request(server.port, ask(GOOD), 10).body == ANSWER
+        assert raw.request(server.port, predict_request(GOOD), 10).body == ANSWER
         assert worker_pids(server) != [before]
     crashes = [line for line in server.lines if line["message"].startswith("a worker crashed")]
     assert [line["crashes"] for line in crashes] == [1, 2, 3]
@@ -74,7 +74,7 @@ def test_a_crash_loop_ends_the_service_with_a_reason(start, bundle):
     server = start(bundle, MODELPACK_MAX_CRASHES="2")
     for _ in range(3):
         with raw.Client(server.port) as client:
-            client.send(ask(42))
+            client.send(predict_request(42))
             assert client.rest() == b""
         time.sleep(0.5)
     assert server.process.wait(20) == 1
@@ -90,5 +90,5 @@ def test_workers_that_are_stopped_are_no_crashes(start, bundle):
         deadline = time.monotonic() + 10
         while worker_pids(server) in ([before], []) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert raw.request(server.port, ask(GOOD), 10).body == ANSWER
+        assert raw.request(server.port, predict_request(GOOD), 10).body == ANSWER
     assert server.stop() == 0

@@ -43,13 +43,13 @@ def mutated(draw) -> bytes:
 
 
 def statuses(wire: bytes) -> list[int]:
-    """Of the responses in `wire`, by their first lines; bodies are JSON and hold no such line."""
+    """Return the statuses of the responses in `wire`, whose bodies contain no status line."""
     parts = wire.split(b"HTTP/1.")[1:]
     return [int(part[2:5]) for part in parts]
 
 
 def converse(port: int, data: bytes) -> bytes:
-    """What comes until the service closes, as it is asked to, or nothing has come for a while."""
+    """Send data; return what arrives until the service closes the connection or a timeout."""
     with raw.Client(port, timeout=10) as client:
         client.send(data)
         client.send(b"\r\n\r\nGET / HTTP/1.1\r\nHost: model\r\nConnection: close\r\n\r\n")
@@ -76,13 +76,15 @@ def test_any_bytes_are_answered_below_500_or_not_at_all(iris, data):
 def test_no_bytes_leave_a_traceback(iris):
     """Each line of the log is a JSON object. None reports a failure, also of the test above."""
     before = len(iris.lines)
-    answered = 0
+    response_count = 0
     for number, word in enumerate(WORDS):
         seed = SEEDS[number % len(SEEDS)]
-        place = 11 * number % len(seed)
-        answered += len(statuses(converse(iris.port, seed[:place] + word + seed[place:])))
-    assert answered > len(WORDS)
+        position = 11 * number % len(seed)
+        response_count += len(
+            statuses(converse(iris.port, seed[:position] + word + seed[position:]))
+        )
+    assert response_count > len(WORDS)
     assert raw.request(iris.port, raw.post(headers=b"X-Request-Id: last-one\r\n")).status == 200
     assert wait_until(lambda: any(line.get("id") == "last-one" for line in iris.lines))
-    assert len(iris.lines) - before > answered
+    assert len(iris.lines) - before > response_count
     assert [line for line in iris.lines if line["level"] in {"error", "critical"}] == []

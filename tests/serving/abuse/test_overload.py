@@ -27,7 +27,7 @@ def test_overload_is_refused_at_once_and_accepted_requests_keep_their_time(patie
         f"{len(accepted)} answered, p99 {longest:.2f} s; {len(refused)} refused, "
         f"median {1000 * refused[len(refused) // 2]:.1f} ms; 9 x {SECONDS} s is the longest turn"
     )
-    assert len(accepted) > 75  # half of what it can do without any other load
+    assert len(accepted) > 75  # half of its throughput without any other load
     assert longest < 2.5 * 9 * SECONDS + 0.2
     assert refused[len(refused) // 2] < 0.1
 
@@ -96,11 +96,11 @@ def test_request_that_waits_beyond_the_deadline_gets_503(patient):
     results = load.Load()
     requests = [slept(0.8), slept(0.8), slept(0)]
 
-    def ask(number: int) -> None:
+    def send_request(number: int) -> None:
         time.sleep(0.05 * number)
         load.send_one(patient.port, requests[number], results)
 
-    load.run_concurrently(3, ask)
+    load.run_concurrently(3, send_request)
     assert sorted(status for status, _ in results.answers) == [200, 200, 503]
     assert results.lost == []
 

@@ -36,11 +36,11 @@ def test_a_request_is_answered_once_and_with_its_status(iris, path):
         assert answer.problem["status"] == answer.status
         assert answer.headers["x-request-id"] == answer.problem["request_id"]
     assert not [sign for sign in SIGNS if sign in answer.body]
-    assert len(lines_of(iris, before, answer)) <= 1
+    assert len(log_lines(iris, before, answer)) <= 1
 
 
-def lines_of(iris, before: int, answer: raw.Response) -> list[dict]:
-    """What the log says of an answer; its other lines are of other requests."""
+def log_lines(iris, before: int, answer: raw.Response) -> list[dict]:
+    """Return the log lines of a response, without those of other requests."""
     text = iris.log_path.read_bytes()[before:].decode()
     lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
     return [line for line in lines if line.get("id") == answer.headers["x-request-id"]]
@@ -54,18 +54,18 @@ UNDERSTOOD = {"encoded": HOSTILE, "target": HOSTILE[3:4], "method": ()}
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=["crlf", "ansi", "bidi", "json", "nul"])
-@pytest.mark.parametrize("place", ["target", "encoded", "header", "id", "traceparent", "method"])
-def test_client_text_adds_no_line_to_the_log(iris, text, place):
+@pytest.mark.parametrize("location", ["target", "encoded", "header", "id", "traceparent", "method"])
+def test_client_text_adds_no_line_to_the_log(iris, text, location):
     hostile = text.encode()
     encoded = "".join(f"%{byte:02x}" for byte in hostile).encode()
-    target = {"target": b"/a" + hostile, "encoded": b"/a" + encoded}.get(place, b"/unknown")
-    name = {"id": b"X-Request-Id", "traceparent": b"traceparent"}.get(place, b"X-Name")
-    method = b"GET" + hostile if place == "method" else b"GET"
-    value = b"a" + hostile if place in {"header", "id", "traceparent"} else b"a"
+    target = {"target": b"/a" + hostile, "encoded": b"/a" + encoded}.get(location, b"/unknown")
+    name = {"id": b"X-Request-Id", "traceparent": b"traceparent"}.get(location, b"X-Name")
+    method = b"GET" + hostile if location == "method" else b"GET"
+    value = b"a" + hostile if location in {"header", "id", "traceparent"} else b"a"
     head = b"%b %b HTTP/1.1\r\nHost: model\r\n%b: %b\r\n\r\n" % (method, target, name, value)
     before = len(iris.log_path.read_bytes())
     answer = raw.request(iris.port, head)
-    assert answer.status == (404 if text in UNDERSTOOD.get(place, HOSTILE[2:4]) else 400)
+    assert answer.status == (404 if text in UNDERSTOOD.get(location, HOSTILE[2:4]) else 400)
     time.sleep(0.05)
     added = iris.log_path.read_bytes()[before:]
     for written in (hostile, b"\x1b", b"\xe2\x80\xae", b"red", b"reversed"):

@@ -60,17 +60,17 @@ def test_no_kept_connection_is_broken_with_64_files(iris_bundle, start, few_file
     few_files()
 
     def many(_: int) -> int:
-        answered = 0
-        while answered < 10:
+        response_count = 0
+        while response_count < 10:
             with raw.Client(server.port, 30) as client:
                 kept = True
-                while kept and answered < 10:
+                while kept and response_count < 10:
                     client.send(raw.post())
                     answer = client.answer()
                     assert answer.status == 200
-                    answered += 1
+                    response_count += 1
                     kept = answer.headers["connection"] != "close"
-        return answered
+        return response_count
 
     with ThreadPoolExecutor(64) as pool:
         assert sum(pool.map(many, range(64))) == 640
@@ -93,7 +93,7 @@ def test_silent_connections_do_not_block_others_with_64_files(iris_bundle, start
 
 
 HELD = {"MODELPACK_MAX_HELD_BYTES": "300000"}
-"""Of two requests or responses below, but not of three."""
+"""Enough for two of the requests or responses below, but not for three."""
 
 
 def test_reset_connections_free_their_memory(iris_bundle, start):

@@ -18,13 +18,12 @@ NOISE = 0.1
 
 @contextmanager
 def dripping(port: int, head: bytes, drip: bytes, clients: int = 8) -> Iterator[None]:
-    """So many clients send `head`, and then `drip` every tenth of a second until they are told to
-    go, and then again."""
+    """Let clients send `head`, then `drip` every tenth of a second until a response; then again."""
     stop = threading.Event()
 
     def drip_on() -> None:
         while not stop.is_set():
-            drip_until_told(port, head, drip, stop)
+            drip_until_response(port, head, drip, stop)
 
     threads = [threading.Thread(target=drip_on) for _ in range(clients)]
     for thread in threads:
@@ -37,7 +36,7 @@ def dripping(port: int, head: bytes, drip: bytes, clients: int = 8) -> Iterator[
             thread.join()
 
 
-def drip_until_told(port: int, head: bytes, drip: bytes, stop: threading.Event) -> int:
+def drip_until_response(port: int, head: bytes, drip: bytes, stop: threading.Event) -> int:
     """The status that ends it, 0 if `stop` does."""
     with raw.Client(port) as client:
         client.send(head)
@@ -56,26 +55,26 @@ DRIPS = {
 
 
 def percentile_99(port: int) -> float:
-    """Of 100 requests, the median of three times."""
+    """Return the 99th percentile of 100 requests in seconds, the median of three runs."""
     return statistics.median(raw.time_requests(port, raw.post(), 100)[98] for _ in range(3))
 
 
-@pytest.mark.parametrize("what", DRIPS)
-def test_slow_clients_do_not_delay_others(iris, figure, what):
+@pytest.mark.parametrize("part", DRIPS)
+def test_slow_clients_do_not_delay_others(iris, figure, part):
     idle = percentile_99(iris.port)
-    with dripping(iris.port, *DRIPS[what]):
+    with dripping(iris.port, *DRIPS[part]):
         time.sleep(0.3)
-        beside = percentile_99(iris.port)
+        under_load = percentile_99(iris.port)
     figure(
-        f"p99 {1000 * idle:.1f} ms alone, {1000 * beside:.1f} ms beside 8 that drip their {what}"
+        f"p99 {1000 * idle:.1f} ms alone, {1000 * under_load:.1f} ms with 8 that drip their {part}"
     )
-    assert beside <= max(2 * idle, NOISE)
+    assert under_load <= max(2 * idle, NOISE)
 
 
-@pytest.mark.parametrize("what", DRIPS)
-def test_slow_sender_gets_408_at_the_deadline(iris, figure, what):
+@pytest.mark.parametrize("part", DRIPS)
+def test_slow_sender_gets_408_at_the_deadline(iris, figure, part):
     started = time.monotonic()
-    assert drip_until_told(iris.port, *DRIPS[what], threading.Event()) == 408
+    assert drip_until_response(iris.port, *DRIPS[part], threading.Event()) == 408
     seconds = time.monotonic() - started
     figure(f"408 after {seconds:.1f} s, the deadline is 2 s")
     assert 1.9 < seconds < 3.5
@@ -121,7 +120,7 @@ def test_client_that_does_not_read_is_disconnected(iris, figure):
 
 
 def test_more_connections_than_the_limit(sleeping, figure):
-    """Who has no request going gives way; where all have one, the newest is told so."""
+    """Idle connections are closed first. If all have a request, the newest gets an error."""
     server = sleeping(MODELPACK_MAX_CONNECTIONS="10")
     with ExitStack() as stack:
         silent = [stack.enter_context(raw.Client(server.port)) for _ in range(30)]

@@ -64,32 +64,32 @@ def services(folders) -> dict[tuple[str, int], Service]:
 def predict(folders, services):
     """Answers the bytes of a file in chunks of `rows`, as the command does."""
 
-    def run(name: str, data: bytes, rows: int = 2, to: str | None = None, **wishes):
+    def run(name: str, data: bytes, rows: int = 2, to: str | None = None, **options):
         if (name, rows) not in services:
             services[name, rows] = command.load_service(folders[name], rows)
         service = services[name, rows]
-        return Run(service, data, to, BatchOptions(**wishes))
+        return Run(service, data, to, BatchOptions(**options))
 
     return run
 
 
 @pytest.fixture(scope="module")
 def client(folders):
-    def client_of(name: str):
+    def create_client(name: str):
         app = serving_app.empty_app()
         service = Service.load(folders[name])
         for dialect in PROTOCOLS:
             app.register_blueprint(dialect.routes(service))
         return app.test_client()
 
-    return client_of
+    return create_client
 
 
 PEOPLE = [[20, "Rome", 1, True], [None, "Oslo", 2, False], [60.5, None, 3, True], [1, "a", 4, True]]
 FLOWERS = np.random.default_rng(0).normal(3, 1, (5, 4)).round(3)
 
 
-def lines_of(rows) -> bytes:
+def json_lines(rows) -> bytes:
     return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
 
 
@@ -123,7 +123,7 @@ def test_each_chunk_is_answered_as_a_request_bit_for_bit(
 
 def encoded(kind: str, rows: list, name: str) -> bytes:
     if kind == "jsonl":
-        return lines_of(rows)
+        return json_lines(rows)
     if kind == "json":
         return json.dumps({"instances": rows}).encode()
     text = io.StringIO()
@@ -152,7 +152,7 @@ def test_all_formats_give_the_same_answers(predict, tmp_path):
 
 
 def test_written_answers_can_be_read(predict):
-    data = lines_of(FLOWERS.tolist())
+    data = json_lines(FLOWERS.tolist())
     rows = predict("iris", data, probabilities=True).lines
     labels = [row["prediction"] for row in rows]
     setosa = [row["probabilities"]["setosa"] for row in rows]
@@ -186,9 +186,9 @@ def test_other_columns_are_kept_and_not_passed_to_the_model(predict):
     assert kept.splitlines() == ["id,age,prediction", f'"a,1",20,{answers[0]}', f"b,,{answers[1]}",
                                  f"c,3,{answers[2]}"]  # fmt: skip
     rows = [{"id": 7, "age": 1, "city": "Rome", "visits": 1, "member": True}]
-    done = predict("mixed", lines_of(rows), keep=["id"])
+    done = predict("mixed", json_lines(rows), keep=["id"])
     assert next(iter(done.lines[0].items())) == ("id", 7)
-    assert [*predict("mixed", lines_of(rows)).lines[0]] == ["prediction"]
+    assert [*predict("mixed", json_lines(rows)).lines[0]] == ["prediction"]
     everything = predict("iris", b"x3,x2,x1,x0\n1,2,3,4.50\n", keep=None).text
     assert everything.splitlines()[0] == "x3,x2,x1,x0,prediction"
     assert everything.splitlines()[1].startswith("1,2,3,4.50,")

@@ -1,4 +1,4 @@
-"""Cells of CSV that stand for nothing, as pandas, R and databases write them."""
+"""CSV cells of missing values, as pandas, R and databases write them."""
 
 from __future__ import annotations
 

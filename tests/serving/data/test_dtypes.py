@@ -79,7 +79,7 @@ TYPES = {
 }
 
 
-def inputs_of(table: pd.DataFrame) -> tuple[Field, ...]:
+def input_fields(table: pd.DataFrame) -> tuple[Field, ...]:
     known = {name: type_ for type_, names in TYPES.items() for name in names}
     return tuple(
         Field(
@@ -98,7 +98,7 @@ def inputs_of(table: pd.DataFrame) -> tuple[Field, ...]:
 def expected(table: pd.DataFrame) -> list[list[Any]]:
     """The values of each column, None for what is missing, dates as nanoseconds in UTC."""
     found = []
-    for field, (_, column) in zip(inputs_of(table), table.items(), strict=True):
+    for field, (_, column) in zip(input_fields(table), table.items(), strict=True):
         values = column.astype(object)
         if field.type == "datetime":
             stamps = [None if pd.isna(v) else pd.Timestamp(v) for v in values]
@@ -133,7 +133,7 @@ def typed(values: list[list[Any]]) -> list[list[Any]]:
 def served(table: pd.DataFrame, folder: Path) -> tuple[Any, Service]:
     model = DummyClassifier().fit(table, [0] * len(table))
     outputs = (Field("label", "integer"),)
-    signature = Signature(inputs_of(table), outputs, (0,), layout="frame", named=True)
+    signature = Signature(input_fields(table), outputs, (0,), layout="frame", named=True)
     service = Service.load(render_bundle(Trained(model, signature), folder).directory)
     app = serving_app.empty_app()
     for dialect in (predict, invocations, v1, routes):
@@ -156,46 +156,46 @@ def service(app_and_service: tuple[Any, Service]) -> Service:
     return app_and_service[1]
 
 
-def rows_of(app: Any, path: str, body: bytes, type_: str, **headers: str) -> Any:
-    """The rows that a request asks about, by what both Flask's routes and the fast path use."""
+def parse_rows(app: Any, path: str, body: bytes, type_: str, **headers: str) -> Any:
+    """Return the rows of a request, by the parser of both Flask's routes and the fast path."""
     environ = EnvironBuilder(path, method="POST", content_type=type_, headers=headers)
-    ask = app.extensions[inference.EXTENSION][path].parse
-    return ask(Request(environ.get_environ()))(body).rows
+    parse = app.extensions[inference.EXTENSION][path].parse
+    return parse(Request(environ.get_environ()))(body).rows
 
 
-def json_of(table: pd.DataFrame, orient: str, **options: Any) -> Any:
+def to_json(table: pd.DataFrame, orient: str, **options: Any) -> Any:
     options = {"date_format": "iso", "double_precision": 15, **options}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # numbers for dates are still the default of pandas
         return json.loads(table.to_json(orient=orient, **options))
 
 
-def columns_of(table: pd.DataFrame, **options: Any) -> dict[str, list[Any]]:
-    split = json_of(table, "split", **options)
+def to_columns(table: pd.DataFrame, **options: Any) -> dict[str, list[Any]]:
+    split = to_json(table, "split", **options)
     return dict(zip(split["columns"], map(list, zip(*split["data"], strict=True)), strict=True))
 
 
 DATATYPES = {"integer": "INT64", "number": "FP64", "boolean": "BOOL"}
 
 
-def datatype_of(field: Field) -> str:
+def tensor_datatype(field: Field) -> str:
     if field.name in ("bool as number", "bool as integer"):
         return "BOOL"
     kinds = {"any codes": "INT32", "any flags": "BOOL", "zero and one": "UINT8"}
     return kinds.get(field.name, DATATYPES.get(field.type, "BYTES"))
 
 
-def tensors_of(table: pd.DataFrame) -> list[dict[str, Any]]:
-    data, shape = columns_of(table), [len(table), 1]
+def to_tensors(table: pd.DataFrame) -> list[dict[str, Any]]:
+    data, shape = to_columns(table), [len(table), 1]
     return [
-        {"name": f.name, "datatype": datatype_of(f), "shape": shape, "data": data[f.name]}
-        for f in inputs_of(table)
+        {"name": f.name, "datatype": tensor_datatype(f), "shape": shape, "data": data[f.name]}
+        for f in input_fields(table)
     ]
 
 
-def binary_of(table: pd.DataFrame) -> tuple[bytes, dict[str, str]]:
+def to_binary(table: pd.DataFrame) -> tuple[bytes, dict[str, str]]:
     """The same as binary data, which have no null but NaN; and the header that goes with it."""
-    tensors, parts = tensors_of(table), []
+    tensors, parts = to_tensors(table), []
     for tensor in tensors:
         data = tensor["data"]
         if None in data and tensor["datatype"] == "BYTES":
@@ -221,13 +221,13 @@ def dumped(document: Any) -> bytes:
 
 
 FORMS: dict[str, tuple[str, str, Callable[[pd.DataFrame], bytes]]] = {
-    "records": ("/predict", JSON, lambda t: dumped(json_of(t, "records"))),
+    "records": ("/predict", JSON, lambda t: dumped(to_json(t, "records"))),
     "records with dates as numbers": (
         "/predict",
         JSON,
-        lambda t: dumped(json_of(t, "records", date_format="epoch")),
+        lambda t: dumped(to_json(t, "records", date_format="epoch")),
     ),
-    "lists": ("/predict", JSON, lambda t: dumped({"instances": json_of(t, "values")})),
+    "lists": ("/predict", JSON, lambda t: dumped({"instances": to_json(t, "values")})),
     "lines": (
         "/predict",
         LINES,
@@ -241,41 +241,41 @@ FORMS: dict[str, tuple[str, str, Callable[[pd.DataFrame], bytes]]] = {
     "mlflow split": (
         "/invocations",
         JSON,
-        lambda t: dumped({"dataframe_split": json_of(t, "split")}),
+        lambda t: dumped({"dataframe_split": to_json(t, "split")}),
     ),
     "mlflow records": (
         "/invocations",
         JSON,
-        lambda t: dumped({"dataframe_records": json_of(t, "records")}),
+        lambda t: dumped({"dataframe_records": to_json(t, "records")}),
     ),
-    "mlflow inputs": ("/invocations", JSON, lambda t: dumped({"inputs": columns_of(t)})),
+    "mlflow inputs": ("/invocations", JSON, lambda t: dumped({"inputs": to_columns(t)})),
     "mlflow csv": ("/invocations", CSV, lambda t: t.to_csv(index=False).encode()),
-    "v1 instances": (V1, JSON, lambda t: dumped({"instances": json_of(t, "records")})),
-    "v1 inputs": (V1, JSON, lambda t: dumped({"inputs": columns_of(t)})),
-    "v2": (V2, JSON, lambda t: dumped({"inputs": tensors_of(with_numbers(t))})),
+    "v1 instances": (V1, JSON, lambda t: dumped({"instances": to_json(t, "records")})),
+    "v1 inputs": (V1, JSON, lambda t: dumped({"inputs": to_columns(t)})),
+    "v2": (V2, JSON, lambda t: dumped({"inputs": to_tensors(with_numbers(t))})),
 }
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_dtype_arrives_value_for_value(app: Any, form: str) -> None:
     path, type_, write = FORMS[form]
-    rows = rows_of(app, path, write(frame()), type_)
-    assert typed(decoded(rows, inputs_of(frame()))) == typed(expected(frame()))
+    rows = parse_rows(app, path, write(frame()), type_)
+    assert typed(decoded(rows, input_fields(frame()))) == typed(expected(frame()))
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_single_row_equals_the_same_row_in_a_batch(app: Any, form: str) -> None:
     path, type_, write = FORMS[form]
-    for place in range(len(frame())):
-        rows = rows_of(app, path, write(frame().iloc[[place]]), type_)
-        alone = [[column[place]] for column in expected(frame())]
-        assert typed(decoded(rows, inputs_of(frame()))) == typed(alone)
+    for index in range(len(frame())):
+        rows = parse_rows(app, path, write(frame().iloc[[index]]), type_)
+        single_row = [[column[index]] for column in expected(frame())]
+        assert typed(decoded(rows, input_fields(frame()))) == typed(single_row)
 
 
 def test_binary_tensors_arrive_value_for_value(app: Any) -> None:
-    body, headers = binary_of(with_numbers(frame()))
-    rows = rows_of(app, V2, body, "application/octet-stream", **headers)
-    assert typed(decoded(rows, inputs_of(frame()))) == typed(expected(frame()))
+    body, headers = to_binary(with_numbers(frame()))
+    rows = parse_rows(app, V2, body, "application/octet-stream", **headers)
+    assert typed(decoded(rows, input_fields(frame()))) == typed(expected(frame()))
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "jsonl", "arrow", "parquet"])
@@ -285,7 +285,7 @@ def test_files_of_a_batch_arrive_value_for_value(service: Service, kind: str) ->
     stream = io.BufferedReader(io.BytesIO(write(frame())))  # type: ignore[type-var]
     (chunk,) = FORMATS[kind].read(stream, 10, service, None)
     rows = chunk.decode(service, ())
-    assert typed(decoded(rows, inputs_of(frame()))) == typed(expected(frame()))
+    assert typed(decoded(rows, input_fields(frame()))) == typed(expected(frame()))
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int8", "uint64", "float16", ">f8"])
@@ -346,4 +346,4 @@ def test_a_date_that_does_not_fit_is_named(app: Any, form: str) -> None:
     late = frame().astype({"moment": "datetime64[s]"})
     late.loc[1, "moment"] = pd.Timestamp(3000, 1, 1)
     with pytest.raises(Problem, match='Row 1, column "moment": expected a date and time of ISO'):
-        rows_of(app, path, write(late), type_)
+        parse_rows(app, path, write(late), type_)

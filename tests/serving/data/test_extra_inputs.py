@@ -49,7 +49,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
 
 
-def app_of(folder: Path) -> Any:
+def create_app(folder: Path) -> Any:
     app = serving_app.empty_app()
     service = Service.load(folder)
     for dialect in PROTOCOLS:
@@ -59,19 +59,19 @@ def app_of(folder: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def mixed(folders: dict[str, Path]) -> Any:
-    return app_of(folders["mixed"])
+    return create_app(folders["mixed"])
 
 
 @pytest.fixture(scope="module")
 def iris(folders: dict[str, Path]) -> Any:
-    return app_of(folders["iris"])
+    return create_app(folders["iris"])
 
 
 @pytest.fixture(scope="module")
 def strict(folders: dict[str, Path]) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(extra_inputs.VARIABLE, "refuse")
-        return app_of(folders["mixed"])
+        return create_app(folders["mixed"])
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -166,7 +166,7 @@ def test_missing_input_is_named_despite_extra_ones(mixed: Any, form: str) -> Non
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", ["Age", " a.g_e"])
 def test_a_misspelled_input_is_no_extra_one(mixed: Any, form: str, name: str) -> None:
-    """It may be missing, so it would be answered as if nobody knew the age."""
+    """The age may be missing, so without an error it would be predicted as unknown."""
     answer = predict(mixed, form, MORE.rename(columns={"age": name}))
     assert answer.status_code == 422
     assert answer.json["errors"][0]["column"] == name

@@ -37,7 +37,7 @@ SEE_FRAMES = {"FunctionTransformer", "Isomap"}
 """One gives a DataFrame on as it is, the other looks at the dtype that only an array has."""
 
 
-def rows_of(frame: pd.DataFrame) -> np.ndarray:
+def decoded_rows(frame: pd.DataFrame) -> np.ndarray:
     """As the decoder gives numbers: float64 in C order, and read-only as in a body."""
     rows = np.ascontiguousarray(frame.to_numpy(np.float64))
     rows.flags.writeable = False
@@ -60,7 +60,7 @@ def same(got: Any, expected: Any) -> bool:
 
 
 def answer(model: Any, method: str, rows: Any) -> Any:
-    """None where the model refuses the rows."""
+    """Return the predictions, or None if the model refuses the rows."""
     try:
         return getattr(model, method)(rows)
     except (ValueError, IndexError):
@@ -80,10 +80,10 @@ def test_every_estimator_answers_as_for_its_data_frame(estimator, mix):
         warnings.simplefilter("ignore")
         for method in filter(runner.has_method, METHODS):
             for count in COUNTS:
-                head = frame[:count].copy()  # a view has gaps in memory, which tell in the bits
+                head = frame[:count].copy()  # a view has gaps in memory, which change the bits
                 expected = answer(model, method, head)
                 if expected is not None:
-                    assert same(runner.call(method, rows_of(head)), expected), method
+                    assert same(runner.call(method, decoded_rows(head)), expected), method
                     compared += 1
     assert compared or not any(map(runner.has_method, METHODS))
 
@@ -94,7 +94,7 @@ def test_the_memory_layout_makes_a_difference():
     model = LinearRegression().fit(frame, frame.sum(axis=1))
     unnamed = EstimatorRuntime(model, manifest_for(frame, "array", named=False))
     with pytest.warns(UserWarning, match="feature names"):
-        got = unnamed.call("predict", rows_of(frame))
+        got = unnamed.call("predict", decoded_rows(frame))
     assert not same(got, model.predict(frame))
 
 
@@ -108,8 +108,8 @@ def test_a_record_of_a_data_frame_has_the_bits_of_the_service(mix, tmp_path):
     runner = EstimatorRuntime(model, manifest_for(frame, "frame" if "bool" in mix else "array"))
     rows = np.array(record["instances"], np.float64)
     assert runner.call("predict", rows).tolist() == record["together"]["predictions"]
-    alone = [runner.call("predict", rows[n : n + 1]).item() for n in range(len(rows))]
-    assert alone == record["alone"]["predictions"]
+    single_predictions = [runner.call("predict", rows[n : n + 1]).item() for n in range(len(rows))]
+    assert single_predictions == record["alone"]["predictions"]
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -117,7 +117,7 @@ def test_a_record_of_a_data_frame_has_the_bits_of_the_service(mix, tmp_path):
 def test_rows_stay_as_they_are_when_the_model_writes_into_its_input(named, count):
     """Several methods predict for the same rows, such as predict and predict_proba."""
     rows = np.random.default_rng(0).normal(20, 5, (100, 3))
-    fields = [Field(f"x{place}", "number", example=20.0) for place in range(3)]
+    fields = [Field(f"x{index}", "number", example=20.0) for index in range(3)]
     model = make_pipeline(StandardScaler(copy=False), KNeighborsClassifier(5))
     model.fit(rows.copy(), rows[:, 0] > 20)
     matrix = MatrixBuilder(fields, named).build
@@ -131,7 +131,7 @@ def test_integers_of_unknown_dtype_are_those_of_pandas():
     frame = MIXES["int64"]
     model = LinearRegression().fit(frame, frame.sum(axis=1))
     inputs = tuple(replace(f, dtype=None) for f in manifest_for(frame, "array").inputs)
-    block = MatrixBuilder(inputs, named=True).build(rows_of(frame))
+    block = MatrixBuilder(inputs, named=True).build(decoded_rows(frame))
     expected = reference_rows.matrix(inputs, frame.astype(object).to_numpy().tolist())
     np.testing.assert_array_equal(block, expected, strict=True)
     with pytest.warns(UserWarning, match="feature names"):
@@ -140,7 +140,7 @@ def test_integers_of_unknown_dtype_are_those_of_pandas():
 
 def test_an_array_without_names_keeps_the_order_of_its_author():
     fields = [Field("x0", "number"), Field("x1", "number")]
-    block = MatrixBuilder(fields, named=False).build(rows_of(MIXES["float64"][["a", "b"]]))
+    block = MatrixBuilder(fields, named=False).build(decoded_rows(MIXES["float64"][["a", "b"]]))
     assert block.flags.c_contiguous
     assert block.flags.writeable
 
@@ -250,23 +250,25 @@ def test_a_missing_integer_makes_the_column_one_of_floats_as_in_pandas():
 
 
 @pytest.mark.parametrize(
-    ("values", "categories", "found"),
+    ("values", "categories", "expected"),
     [
         (np.array([2.0, NAN, 9.0]), (1, 2), [1, 2, 9]),
         (np.array(["b", "z", NAN], object), ("a", "b"), ["a", "b", "z"]),
     ],
 )
-def test_a_category_that_training_never_met_comes_after_the_others(values, categories, found):
+def test_a_category_that_training_never_met_comes_after_the_others(values, categories, expected):
     kind = "integer" if isinstance(categories[0], int) else "string"
     field = Field("c", kind, nullable=True, categories=categories, dtype="category")
     column = FrameBuilder([field]).build([values])["c"]
-    assert column.cat.categories.tolist() == found  # integers, though a missing value made floats
+    assert (
+        column.cat.categories.tolist() == expected
+    )  # integers, though a missing value made floats
     assert column.cat.codes.tolist() == ([1, -1, 2] if kind == "integer" else [1, 2, -1])
 
 
 @pytest.mark.parametrize("make", [dict, "own"])
 def test_own_code_never_gets_an_unknown_category(make):
-    """What codes unknown categories get depends on the other rows of the request."""
+    """The codes of unknown categories depend on the other rows of the request."""
     field = Field("size", "string", dtype="category", categories=("S", "M"))
     functions = {dict: np.log1p, "own": lambda rows: rows}
     model = make_pipeline(FunctionTransformer(functions[make]), LinearRegression())

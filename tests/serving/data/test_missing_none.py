@@ -1,6 +1,6 @@
 """Columns of objects whose missing values are None, as SQL, JSON and pandas before 3 give them.
 
-Encoders tell None from NaN: what is missing has to be what it was in training.
+Encoders distinguish None from NaN: a missing value must be the same as in training.
 """
 
 from __future__ import annotations

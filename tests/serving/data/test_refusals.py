@@ -14,8 +14,8 @@ FIELDS = [Field(name, "number") for name in "abc"]
 EXAMPLE = np.zeros((1, 3))
 
 
-def problem(ask, rows, fields, example):
-    return RejectionSearch(fields, patience=60).problem(ask, rows, example)
+def problem(model, rows, fields, example):
+    return RejectionSearch(fields, patience=60).problem(model, rows, example)
 
 
 def picky(columns):
@@ -47,13 +47,13 @@ def test_rows_accepted_one_by_one_are_not_reported():
 def test_search_needs_few_model_calls():
     calls = []
 
-    def ask(columns):
+    def model(columns):
         calls.append(len(columns[0]))
         picky(columns)
 
     rows = np.zeros((10_000, 3))
     rows[-1, 2] = 13
-    assert problem(ask, rows, FIELDS, EXAMPLE)
+    assert problem(model, rows, FIELDS, EXAMPLE)
     assert len(calls) < 20
     assert sum(calls) < 10_020
 
@@ -78,36 +78,36 @@ class Encoder:
             raise ValueError
 
 
-def columns_of(kinds, numbers):
+def build_columns(kinds, numbers):
     return [np.array(kinds, object), np.array(numbers, float)]
 
 
 def test_an_unknown_category_takes_one_call_and_none_from_then_on():
-    refusals, ask = RejectionSearch(CATEGORIES), Encoder()
+    refusals, model = RejectionSearch(CATEGORIES), Encoder()
     for calls in (1, 1):
-        rows = columns_of(["a"] * 999 + ["z"], [0.5] * 1000)
-        (error,) = refusals.problem(ask, rows, GOOD).errors
+        rows = build_columns(["a"] * 999 + ["z"], [0.5] * 1000)
+        (error,) = refusals.problem(model, rows, GOOD).errors
         assert (error["row"], error["column"], error["got"]) == (999, "kind", 'the string "z"')
-        assert ask.calls == calls
+        assert model.calls == calls
 
 
 def test_accepted_unknown_category_is_not_reported():
-    refusals, ask = RejectionSearch(CATEGORIES), Encoder(refused=())
+    refusals, model = RejectionSearch(CATEGORIES), Encoder(refused=())
     for _ in range(2):
-        (error,) = refusals.problem(ask, columns_of(["z", "a"], [0.5, 1e39]), GOOD).errors
+        (error,) = refusals.problem(model, build_columns(["z", "a"], [0.5, 1e39]), GOOD).errors
         assert (error["row"], error["column"], error["got"]) == (1, "n", "1e+39")
 
 
 def test_missing_value_is_not_an_unknown_category():
-    ask = Encoder(refused=("a", "b", None))
+    model = Encoder(refused=("a", "b", None))
     rows = [np.array([np.nan, "a"], object), np.array([0.5, 1e39])]
     (error,) = (
         RejectionSearch(CATEGORIES)
-        .problem(lambda c: ask([np.array(["a"]), c[1]]), rows, GOOD)
+        .problem(lambda c: model([np.array(["a"]), c[1]]), rows, GOOD)
         .errors
     )
     assert (error["row"], error["column"]) == (1, "n")
-    assert ask.calls == 1
+    assert model.calls == 1
 
 
 def test_the_search_in_a_row_ends_when_time_is_over():

@@ -31,11 +31,11 @@ VALUES = (
 )
 
 
-def fields_of(*types: str, nullable: bool = False) -> list[Field]:
+def build_fields(*types: str, nullable: bool = False) -> list[Field]:
     return [Field(f"x{index}", type_, nullable) for index, type_ in enumerate(types)]
 
 
-def columns_of(rows) -> list[list]:
+def comparable_columns(rows) -> list[list]:
     """The values of decoded rows, comparable: NaN as None, and NaT by its number."""
     columns = rows.T if isinstance(rows, np.ndarray) else rows
     return [
@@ -52,13 +52,15 @@ def columns_of(rows) -> list[list]:
 )
 def test_values_accepted_by_the_fast_path_are_valid_one_by_one(types, nullable, layout, rows):
     """The fast way never lets through what the exact way refuses, nor reads it differently."""
-    decoder = Decoder(fields_of(*types, nullable=nullable), layout, 10)
+    decoder = Decoder(build_fields(*types, nullable=nullable), layout, 10)
     body = json.dumps(rows).encode()
     try:
         fast = decoder.decode(parse(body, Limits()))
     except FallbackRequiredError:
         return
-    assert columns_of(fast) == columns_of(decoder.explain(parse_strict(body, Limits())))
+    assert comparable_columns(fast) == comparable_columns(
+        decoder.explain(parse_strict(body, Limits()))
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,8 +75,8 @@ def test_values_accepted_by_the_fast_path_are_valid_one_by_one(types, nullable, 
     ],
 )
 def test_ordinary_rows_take_the_fast_path(types, row, nullable):
-    decoder = Decoder(fields_of(*types, nullable=nullable), "frame", 10)
-    assert len(columns_of(decoder.decode([row, row]))) == 2
+    decoder = Decoder(build_fields(*types, nullable=nullable), "frame", 10)
+    assert len(comparable_columns(decoder.decode([row, row]))) == 2
 
 
 @given(
@@ -82,16 +84,16 @@ def test_ordinary_rows_take_the_fast_path(types, row, nullable):
     kind=st.sampled_from([list, tuple]),
     values=st.lists(st.floats(), min_size=4, max_size=40),
     other=st.none() | VALUES | st.lists(st.floats(), max_size=3),
-    place=st.integers(0, 39),
+    index=st.integers(0, 39),
 )
-def test_only_floats_are_packed_bit_for_bit(width, kind, values, other, place):
+def test_only_floats_are_packed_bit_for_bit(width, kind, values, other, index):
     whole = values[: len(values) - len(values) % width]
     rows = [kind(whole[i : i + width]) for i in range(0, len(whole), width)]
     packed = data_rows.float_matrix(rows, width)
     assert packed.tobytes() == np.array(rows, np.float64).tobytes()
     assert packed.flags.c_contiguous
     if type(other) is not float:
-        whole[place % len(whole)] = other
+        whole[index % len(whole)] = other
         rows = [kind(whole[i : i + width]) for i in range(0, len(whole), width)]
         assert data_rows.float_matrix(rows, width) is None
 
@@ -99,9 +101,9 @@ def test_only_floats_are_packed_bit_for_bit(width, kind, values, other, place):
 @pytest.mark.parametrize("layout", ["array", "frame"])
 @pytest.mark.parametrize("count", [1, 2, 100])
 def test_a_fraction_in_any_row_is_no_integer(layout, count):
-    decoder = Decoder(fields_of("number", "integer"), layout, 1000)
+    decoder = Decoder(build_fields("number", "integer"), layout, 1000)
     rows = [[0.5, 1.0]] * count
-    assert columns_of(decoder.decode(rows))[1] == [1] * count
+    assert comparable_columns(decoder.decode(rows))[1] == [1] * count
     for at in {0, count // 2, count - 1}:
         changed = [*rows[:at], [0.5, 1.5], *rows[at + 1 :]]
         with pytest.raises(FallbackRequiredError):
@@ -113,7 +115,7 @@ def test_a_fraction_in_any_row_is_no_integer(layout, count):
 
 def test_no_more_than_20_errors_are_listed():
     """The seventh row has the 19th and the 20th."""
-    decoder = Decoder(fields_of("number", "number", "number"), "array", 1000)
+    decoder = Decoder(build_fields("number", "number", "number"), "array", 1000)
     with pytest.raises(Problem) as problem:
         decoder.explain([["a", "b", "c"]] * 9)
     errors = problem.value.errors
@@ -132,7 +134,7 @@ def test_values_of_other_sizes_do_not_make_up_for_each_other():
 @pytest.mark.parametrize("count", [1, 100])
 def test_many_rows_are_read_as_few_are(names, count):
     row = {"x0": 0.5, "x1": 1.5, "x2": 2.5}
-    decoder = Decoder(fields_of("number", "number", "number"), "array", 1000)
+    decoder = Decoder(build_fields("number", "number", "number"), "array", 1000)
     rows = [{name: row[name] for name in names}] * count
     assert decoder.decode(rows).tolist() == [[0.5, 1.5, 2.5]] * count
     assert decoder.decode([list(row.values())] * count).tolist() == [[0.5, 1.5, 2.5]] * count
@@ -144,14 +146,14 @@ def test_many_rows_are_read_as_few_are(names, count):
 
 
 def test_a_name_in_the_place_of_another_is_in_doubt():
-    decoder = Decoder(fields_of("number", "number", nullable=True), "array", 10)
-    assert columns_of(decoder.decode([{"x1": 1.5}])) == [[None], [1.5]]
+    decoder = Decoder(build_fields("number", "number", nullable=True), "array", 10)
+    assert comparable_columns(decoder.decode([{"x1": 1.5}])) == [[None], [1.5]]
     with pytest.raises(FallbackRequiredError):
         decoder.decode([{"x1": 1.5, "x2": 1.5}])
 
 
 def test_columns_have_the_types_of_the_signature():
-    decoder = Decoder(fields_of(*TYPES), "frame", 10)
+    decoder = Decoder(build_fields(*TYPES), "frame", 10)
     day = "2024-05-01"
     rows = decoder.decode([[1, 2.0, "a", True, day, 3], [1.5, 2, "b", False, day, 4]])
     names = ["float64", "int64", "object", "bool", "datetime64[ns]", "int64"]
@@ -178,7 +180,7 @@ def test_texts_of_categories_of_any_type_are_these(categories, values, expected)
 
 
 def test_large_integers_keep_their_last_digit():
-    decoder = Decoder(fields_of("integer", "string"), "frame", 10)
+    decoder = Decoder(build_fields("integer", "string"), "frame", 10)
     (numbers, _) = decoder.decode([[2**63 - 1, "a"]])
     assert numbers.tolist() == [2**63 - 1]
 
@@ -193,7 +195,7 @@ def test_a_model_without_known_inputs_takes_any_rectangle():
 
 def test_a_million_numbers_cost_little_more_than_numpy_needs():
     rows = np.random.default_rng(0).random((10_000, 100)).tolist()
-    decoder = Decoder(fields_of(*["number"] * 100), "array", 10_000)
+    decoder = Decoder(build_fields(*["number"] * 100), "array", 10_000)
 
     def seconds(call) -> float:
         times = []
@@ -211,8 +213,8 @@ UNNAMED = [{"age": 1.5, "port": 2.0}, {"age": 3.0, "port": 4.5}]
 
 @pytest.mark.parametrize("how", ["decode", "explain"])
 def test_objects_of_a_model_without_names_are_taken_by_position(how):
-    decoder = Decoder(fields_of("number", "number"), "array", 10, named=False)
-    assert columns_of(getattr(decoder, how)(UNNAMED)) == [[1.5, 3.0], [2.0, 4.5]]
+    decoder = Decoder(build_fields("number", "number"), "array", 10, named=False)
+    assert comparable_columns(getattr(decoder, how)(UNNAMED)) == [[1.5, 3.0], [2.0, 4.5]]
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ def test_objects_of_a_model_without_names_are_taken_by_position(how):
     ],
 )
 def test_objects_whose_names_are_no_positions_are_refused(rows):
-    decoder = Decoder(fields_of("number", "number"), "array", 10, named=False)
+    decoder = Decoder(build_fields("number", "number"), "array", 10, named=False)
     for how in (decoder.decode, decoder.explain):
         with pytest.raises((FallbackRequiredError, Problem)):
             how(rows)
@@ -234,12 +236,12 @@ def test_objects_whose_names_are_no_positions_are_refused(rows):
 
 @pytest.mark.parametrize("how", ["decode", "explain"])
 def test_numbers_as_names_are_positions_in_any_order(how):
-    decoder = Decoder(fields_of("number", "number", "number"), "array", 10, named=False)
+    decoder = Decoder(build_fields("number", "number", "number"), "array", 10, named=False)
     rows = [{"2": 3.0, "0": 1.0, "1": 2.0}]
-    assert columns_of(getattr(decoder, how)(rows)) == [[1.0], [2.0], [3.0]]
+    assert comparable_columns(getattr(decoder, how)(rows)) == [[1.0], [2.0], [3.0]]
 
 
 def test_objects_of_a_model_with_names_are_taken_by_name():
-    decoder = Decoder(fields_of("number", "number"), "array", 10)
+    decoder = Decoder(build_fields("number", "number"), "array", 10)
     with pytest.raises(Problem, match="expected the name of an input"):
         decoder.explain(UNNAMED)

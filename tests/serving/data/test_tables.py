@@ -37,7 +37,7 @@ def numbers(count: int, type_: str = "number", nullable: bool = False) -> Decode
     return Decoder(fields, "array", 1000, named=False)
 
 
-def errors_of(caught: pytest.ExceptionInfo[Problem]) -> list[tuple[Any, Any, str]]:
+def error_tuples(caught: pytest.ExceptionInfo[Problem]) -> list[tuple[Any, Any, str]]:
     return [(e["row"], e["column"], e["got"]) for e in caught.value.errors]
 
 
@@ -90,14 +90,14 @@ def test_error_contains_row_and_column(change: dict[str, Any], error: tuple[Any,
     with pytest.raises(Problem) as caught:
         rows_from_table(frame(), {**GOOD, **change})
     assert caught.value.status == 422
-    assert errors_of(caught)[0] == error
+    assert error_tuples(caught)[0] == error
 
 
 def test_errors_come_in_the_order_of_the_rows() -> None:
     table = {**GOOD, "rooms": [3, 4.5], "new": [2, 3]}
     with pytest.raises(Problem) as caught:
         rows_from_table(frame(), table)
-    assert [row for row, _, _ in errors_of(caught)] == [0, 1, 1]
+    assert [row for row, _, _ in error_tuples(caught)] == [0, 1, 1]
 
 
 def test_missing_and_duplicate_columns_are_reported() -> None:
@@ -136,7 +136,7 @@ def test_unaligned_values_are_copied(dtype: str) -> None:
 
 
 def outcome(read: Any) -> Any:
-    """What comes of rows: columns with NaN as None, or the errors that are told."""
+    """Return the decoded rows as columns with NaN as None, or the reported errors."""
     try:
         rows = read()
     except Problem as problem:
@@ -206,7 +206,7 @@ def test_whole_numbers_are_read_as_they_are_one_by_one(
 def test_errors_in_a_matrix_are_reported(matrix: Any, error: tuple[Any, Any, str]) -> None:
     with pytest.raises(Problem) as caught:
         tables.rows_from_matrix(numbers(2), matrix)
-    assert errors_of(caught)[0] == error
+    assert error_tuples(caught)[0] == error
 
 
 def test_missing_numbers_where_they_may_be_missing() -> None:

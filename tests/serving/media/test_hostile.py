@@ -35,7 +35,7 @@ from modelpack.serving.settings import Limits
 
 ARROW, PARQUET = arrow.TYPES[0], parquet.TYPES[0]
 WRITERS = {ARROW: to_arrow, PARQUET: to_parquet}
-ROOM = 150_000  # kB, that the worker may take beside what it had
+ROOM = 150_000  # kB that the worker may allocate in addition
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def post(server: Server, body: bytes, type_: str) -> tuple[int, str]:
-    """Status, and what is told."""
+    """Return the status, and the predictions or the error message."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     connection.request("POST", "/predict", body, {"Content-Type": type_})
     response = connection.getresponse()
@@ -131,8 +131,8 @@ def test_numbers_of_all_sorts_are_numbers(mixed: Server, type_: str, kind: str) 
 def test_texts_of_all_sorts_are_texts(texts: Server, kind: pa.DataType, index: Any) -> None:
     words = pa.array(["good fun", "sad, really, and longer than a view", "good fun"], kind)
     if index is not None:
-        places = pa.array([1, 0, 1], index)
-        words = pa.DictionaryArray.from_arrays(places, words)
+        codes = pa.array([1, 0, 1], index)
+        words = pa.DictionaryArray.from_arrays(codes, words)
     expected = [False, True, False] if index is not None else [True, False, True]
     assert post(texts, to_arrow(pa.table({"text": words})), ARROW) == (200, str(expected))
 

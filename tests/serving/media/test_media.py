@@ -37,26 +37,26 @@ NAMES = ["x0", "x1", "x2", "x3"]
 JSON, LINES, CSV, NPY, ARROW, PARQUET = (medium.TYPES[0] for medium in media.MEDIA)
 
 
-def npy_of(array: Any) -> bytes:
+def npy_bytes(array: Any) -> bytes:
     file = io.BytesIO()
     np.save(file, array, allow_pickle=False)
     return file.getvalue()
 
 
-def arrow_of(table: pa.Table, **options: Any) -> bytes:
+def arrow_bytes(table: pa.Table, **options: Any) -> bytes:
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema, **options) as stream:
         stream.write_table(table)
     return sink.getvalue()
 
 
-def parquet_of(table: pa.Table, **options: Any) -> bytes:
+def parquet_bytes(table: pa.Table, **options: Any) -> bytes:
     sink = io.BytesIO()
     parquet.write_table(table, sink, **options)
     return sink.getvalue()
 
 
-def table_of(rows: list[list[Any]], names: list[str] = NAMES) -> pa.Table:
+def build_table(rows: list[list[Any]], names: list[str] = NAMES) -> pa.Table:
     return pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
 
 
@@ -111,9 +111,9 @@ BODIES = {
     JSON: json.dumps({"instances": [SETOSA, VIRGINICA]}).encode(),
     LINES: b"\n".join([json.dumps(SETOSA).encode(), json.dumps(VIRGINICA).encode()]),
     CSV: b"x3,x2,x1,x0\n0.2,1.4,3.5,5.1\r\n2.0,5.5,3,6.5\n\n",
-    NPY: npy_of([SETOSA, VIRGINICA]),
-    ARROW: arrow_of(table_of([SETOSA, VIRGINICA])),
-    PARQUET: parquet_of(table_of([SETOSA, VIRGINICA])),
+    NPY: npy_bytes([SETOSA, VIRGINICA]),
+    ARROW: arrow_bytes(build_table([SETOSA, VIRGINICA])),
+    PARQUET: parquet_bytes(build_table([SETOSA, VIRGINICA])),
 }
 
 
@@ -148,7 +148,7 @@ def predictions(answer: Any) -> Any:
     return answer.json["predictions"]
 
 
-def misfit(answer: Any) -> tuple[Any, ...]:
+def validation_error(answer: Any) -> tuple[Any, ...]:
     assert answer.status_code == 422, answer.data
     error = answer.json["errors"][0]
     return error["row"], error["column"], error["expected"], error["got"]
@@ -188,8 +188,8 @@ def test_a_cell_that_does_not_fit_is_named(
     clients: dict[str, FlaskClient], line: str, column: str, got: str
 ) -> None:
     body = "age,city,visits,member\n1,Rome,2,true\n" + line
-    assert misfit(post(clients["mixed"], body, CSV))[:2] == (1, column)
-    assert misfit(post(clients["mixed"], body, CSV))[3] == got
+    assert validation_error(post(clients["mixed"], body, CSV))[:2] == (1, column)
+    assert validation_error(post(clients["mixed"], body, CSV))[3] == got
 
 
 @pytest.mark.parametrize(
@@ -213,14 +213,14 @@ def test_ambiguous_first_line_is_an_error_with_a_hint(clients: dict[str, FlaskCl
         answer = post(clients[name], body, CSV)
         assert answer.status_code == 422
         assert "header=present, or header=absent" in answer.json["detail"]
-    says = CSV + "; header=absent"
-    assert len(predictions(post(clients["texts"], "review\ngood fun\n", says))) == 2
+    media_type = CSV + "; header=absent"
+    assert len(predictions(post(clients["texts"], "review\ngood fun\n", media_type))) == 2
     assert predictions(post(clients["texts"], 'text\n"good\nfun"\n', CSV)) == [True]
     assert post(clients["texts"], "good", CSV + "; header=maybe").status_code == 400
 
 
 def test_a_number_that_does_not_fit_makes_no_header_of_its_line(iris: FlaskClient) -> None:
-    assert misfit(post(iris, "5.1,abc,1.4,0.2\n1,2,3,4\n", CSV))[:2] == (0, "x1")
+    assert validation_error(post(iris, "5.1,abc,1.4,0.2\n1,2,3,4\n", CSV))[:2] == (0, "x1")
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_categories_are_distinguished_from_numbers_by_the_signature(
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_matrices_of_any_numbers(iris: FlaskClient, dtype: str, order: Any) -> None:
     matrix = np.array([[5, 3, 1, 0], [6, 3, 5, 2]], dtype, order=order)
-    assert predictions(post(iris, npy_of(matrix), NPY)) == ["setosa", "virginica"]
+    assert predictions(post(iris, npy_bytes(matrix), NPY)) == ["setosa", "virginica"]
 
 
 class Doubling:
@@ -308,21 +308,24 @@ def test_a_model_that_writes_into_its_rows_gets_its_own(layout: str, tmp_path: P
     bundle = render_bundle(serving_models.scaler(), tmp_path)
     facts = replace(manifest.read(bundle.directory), layout=layout, method="predict")
     service = Service(facts, Doubling(), serving_settings.Limits())
-    body = npy_of([[1.0, 2.0], [3.0, 4.0]])
+    body = npy_bytes([[1.0, 2.0], [3.0, 4.0]])
     rows = media.npy.read(service, body)
     assert not rows.flags.writeable
     assert service.runner.call("predict", rows).tolist() == [[2.0, 4.0], [6.0, 8.0]]
-    assert body == npy_of([[1.0, 2.0], [3.0, 4.0]])
+    assert body == npy_bytes([[1.0, 2.0], [3.0, 4.0]])
 
 
 def test_a_vector_is_of_one_input(clients: dict[str, FlaskClient], iris: FlaskClient) -> None:
     texts = np.array(["good fun", "sad"])
-    assert predictions(post(clients["texts"], npy_of(texts), NPY)) == [True, False]
-    assert post(iris, npy_of(np.arange(4.0)), NPY).status_code == 422
-    assert misfit(post(iris, npy_of([SETOSA, [1, np.nan, 2, 3]]), NPY))[:2] == (1, "x1")
+    assert predictions(post(clients["texts"], npy_bytes(texts), NPY)) == [True, False]
+    assert post(iris, npy_bytes(np.arange(4.0)), NPY).status_code == 422
+    assert validation_error(post(iris, npy_bytes([SETOSA, [1, np.nan, 2, 3]]), NPY))[:2] == (
+        1,
+        "x1",
+    )
 
 
-def header_of(text: bytes, body: bytes = b"", version: int = 1) -> bytes:
+def npy_header(text: bytes, body: bytes = b"", version: int = 1) -> bytes:
     length = len(text).to_bytes(2 if version == 1 else 4, "little")
     return b"\x93NUMPY" + bytes([version, 0]) + length + text + body
 
@@ -333,28 +336,28 @@ def header_of(text: bytes, body: bytes = b"", version: int = 1) -> bytes:
         b"",
         b"\x93NUMPY",
         b"\x93NUMPY\x09\x00" + bytes(20),
-        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': (9999999, 4)}", bytes(32)),
-        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4)}"),
-        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': (100000000000, 0)}"),
-        header_of(b"{'descr': '<U0', 'fortran_order': False, 'shape': (100000000000, 4)}"),
-        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 4)}", bytes(32)),
-        header_of(b"{'descr': '<f8', 'fortran_order': False}", bytes(32)),
-        header_of(b"{'descr': '|O', 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
-        header_of(b"{'descr': '<M8[s]', 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
-        header_of(b"{'descr': '<f16', 'fortran_order': False, 'shape': (1, 4)}", bytes(64)),
-        header_of(b"{'descr': '<f3', 'fortran_order': False, 'shape': (1, 4)}", bytes(12)),
-        header_of(b"{'descr': '<c8', 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
-        header_of(b"{'descr': __import__('os'), 'fortran_order': 0, 'shape': ()}", bytes(32)),
-        header_of(b"(" * 60_000),
-        header_of(b"{" * 9000 + b"}" * 900, version=2),
-        header_of(b"{'descr': " + b"-" * 9000 + b"1, 'shape': (1,)}", version=2),
-        header_of(b"{'descr': " + b"not " * 2000 + b"1, 'shape': (1,)}", version=2),
-        header_of(b"{'descr': '<f8', 'descr': '<f8', 'shape': (1, 4)}", bytes(32)),
-        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': '<f8'}", bytes(32)),
-        header_of(b"{'descr': '<f8', 'fortran_order': False, 'shape': (" + b"9" * 5000 + b", )}"),
-        header_of(b"{'descr': '<f8' 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
-        header_of(b"{'descr': '<f8',, 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
-        header_of(b"", version=3) + b"\xff" * 100,
+        npy_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (9999999, 4)}", bytes(32)),
+        npy_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904, 4)}"),
+        npy_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (100000000000, 0)}"),
+        npy_header(b"{'descr': '<U0', 'fortran_order': False, 'shape': (100000000000, 4)}"),
+        npy_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (-1, 4)}", bytes(32)),
+        npy_header(b"{'descr': '<f8', 'fortran_order': False}", bytes(32)),
+        npy_header(b"{'descr': '|O', 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
+        npy_header(b"{'descr': '<M8[s]', 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
+        npy_header(b"{'descr': '<f16', 'fortran_order': False, 'shape': (1, 4)}", bytes(64)),
+        npy_header(b"{'descr': '<f3', 'fortran_order': False, 'shape': (1, 4)}", bytes(12)),
+        npy_header(b"{'descr': '<c8', 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
+        npy_header(b"{'descr': __import__('os'), 'fortran_order': 0, 'shape': ()}", bytes(32)),
+        npy_header(b"(" * 60_000),
+        npy_header(b"{" * 9000 + b"}" * 900, version=2),
+        npy_header(b"{'descr': " + b"-" * 9000 + b"1, 'shape': (1,)}", version=2),
+        npy_header(b"{'descr': " + b"not " * 2000 + b"1, 'shape': (1,)}", version=2),
+        npy_header(b"{'descr': '<f8', 'descr': '<f8', 'shape': (1, 4)}", bytes(32)),
+        npy_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': '<f8'}", bytes(32)),
+        npy_header(b"{'descr': '<f8', 'fortran_order': False, 'shape': (" + b"9" * 5000 + b", )}"),
+        npy_header(b"{'descr': '<f8' 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
+        npy_header(b"{'descr': '<f8',, 'fortran_order': False, 'shape': (1, 4)}", bytes(32)),
+        npy_header(b"", version=3) + b"\xff" * 100,
     ],
     ids=lambda body: body[:60].decode("ascii", "replace"),
 )  # fmt: skip
@@ -366,7 +369,7 @@ def test_hostile_npy_is_400(iris: FlaskClient, body: bytes) -> None:
 def test_blanks_in_a_header_of_npy(iris: FlaskClient, blank: bytes) -> None:
     parts = [b"{", b"'descr'", b":", b"'<f8'", b",", b"'fortran_order'", b":", b"False", b",",
              b"'shape'", b":", b"(1, 4)", b",", b"}", b""]  # fmt: skip
-    body = header_of(blank.join(parts), np.array([SETOSA]).tobytes())
+    body = npy_header(blank.join(parts), np.array([SETOSA]).tobytes())
     assert predictions(post(iris, body, NPY)) == ["setosa"]
 
 
@@ -494,8 +497,8 @@ def test_the_same_rows_get_the_same_answers(
     bodies = {
         LINES: "\n".join(map(json.dumps, records)).encode(),
         CSV: text.getvalue().encode(),
-        ARROW: arrow_of(table),
-        PARQUET: parquet_of(table),
+        ARROW: arrow_bytes(table),
+        PARQUET: parquet_bytes(table),
     }
     query = "?probabilities=true"
     known = post(clients["mixed"], json.dumps(records), JSON, query)
@@ -503,7 +506,7 @@ def test_the_same_rows_get_the_same_answers(
         assert post(clients["mixed"], body, type_, query).data == known.data, type_
 
 
-@pytest.mark.parametrize("write", [parquet_of, arrow_of])
+@pytest.mark.parametrize("write", [parquet_bytes, arrow_bytes])
 @pytest.mark.parametrize("column", ["age", "city"])
 @pytest.mark.parametrize(
     "values",
@@ -518,7 +521,7 @@ def test_the_same_rows_get_the_same_answers(
 )
 def test_a_column_that_is_no_input_is_a_422(clients, write, column, values):
     rows = serving_models.people().head(2)
-    types = {parquet_of: PARQUET, arrow_of: ARROW}
+    types = {parquet_bytes: PARQUET, arrow_bytes: ARROW}
     body = write(pa.Table.from_pandas(rows.assign(**{column: values}), preserve_index=False))
     answer = post(clients["mixed"], body, types[write])
     assert answer.status_code == 422

@@ -40,7 +40,7 @@ V2 = "/v2/models/model/infer"
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
 
 
-def client_of(trained: Trained, folder: Path) -> FlaskClient:
+def create_client(trained: Trained, folder: Path) -> FlaskClient:
     app = serving_app.empty_app()
     service = Service.load(render_bundle(trained, folder).directory)
     for dialect in PROTOCOLS:
@@ -75,7 +75,7 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
     model.coef_ = np.array([1e300])
     signature = Signature((Field("x", "number", example=1.0),), (Field("y", "number"),))
     trained = Trained(model, signature, "regressor")
-    return client_of(trained, tmp_path_factory.mktemp("endless"))
+    return create_client(trained, tmp_path_factory.mktemp("endless"))
 
 
 @pytest.mark.parametrize("type_", TYPES)
@@ -138,7 +138,7 @@ def torn(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
         ("a\ufffd", "b"),
         probabilities=True,
     )
-    return client_of(Trained(model, signature), tmp_path_factory.mktemp("torn"))
+    return create_client(Trained(model, signature), tmp_path_factory.mktemp("torn"))
 
 
 @pytest.mark.parametrize("type_", TYPES)
@@ -166,8 +166,8 @@ def test_half_of_a_pair_is_replaced_in_tensors(torn: FlaskClient, binary: bool) 
 def test_representable_values_are_not_changed() -> None:
     numbers = np.array([1.0, np.nan])
     assert results.replace_infinity(numbers) is numbers
-    listed = [1.0, None, "a"]
-    assert results.replace_infinity(listed) is listed
+    values = [1.0, None, "a"]
+    assert results.replace_infinity(values) is values
     assert results.replace_all_surrogates({"a": ["b", 1, None]}) == {"a": ["b", 1, None]}
 
 
@@ -176,7 +176,7 @@ def test_a_method_that_the_model_does_not_support_is_not_offered(tmp_path: Path)
     model = LinearDiscriminantAnalysis(solver="lsqr").fit(data, [0, 1] * 10)
     inputs = tuple(Field(f"x{n}", "number", example=0.5) for n in range(3))
     signature = Signature(inputs, (Field("label", "integer"),), (0, 1), probabilities=True)
-    client = client_of(Trained(model, signature), tmp_path)
+    client = create_client(Trained(model, signature), tmp_path)
     methods = [each["name"] for each in client.get("/v2/models/model").json["outputs"]]
     assert "transform" not in methods
     assert "predict_proba" in methods
@@ -189,7 +189,7 @@ def test_a_method_that_the_model_does_not_support_is_not_offered(tmp_path: Path)
 
 @pytest.fixture(scope="module")
 def iris(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    return client_of(serving_models.iris(), tmp_path_factory.mktemp("iris"))
+    return create_client(serving_models.iris(), tmp_path_factory.mktemp("iris"))
 
 
 def test_records_of_a_frame_without_names(iris: FlaskClient) -> None:

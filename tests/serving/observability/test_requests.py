@@ -41,7 +41,7 @@ TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 SETOSA = [5.1, 3.5, 1.4, 0.2]
 
 
-def app_of(service: Service):
+def create_app(service: Service):
     app = serving_app.empty_app()
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
@@ -62,12 +62,12 @@ def services(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def iris(services) -> FlaskClient:
-    return app_of(services["iris"]).test_client()
+    return create_app(services["iris"]).test_client()
 
 
 @pytest.fixture(scope="module")
 def stubborn(services) -> FlaskClient:
-    return app_of(services["stubborn"]).test_client()
+    return create_app(services["stubborn"]).test_client()
 
 
 @pytest.fixture
@@ -195,9 +195,9 @@ def test_traceparent_is_parsed_by_the_recommendation(header, is_valid):
 
 def test_only_the_flag_of_sampling_is_passed_on():
     flags = {"00": "00", "01": "01", "02": "00", "ff": "01", "fe": "00"}
-    for given_flags, answered in flags.items():
+    for given_flags, response_flags in flags.items():
         context = tracing.context_from_headers(f"00-{TRACE}-{PARENT}-{given_flags}")
-        assert context.header == f"00-{TRACE}-{context.span_id}-{answered}"
+        assert context.header == f"00-{TRACE}-{context.span_id}-{response_flags}"
 
 
 # --- metrics -------------------------------------------------------------------------------------
@@ -330,7 +330,7 @@ def test_promtool_reports_no_problem(iris):
 
 
 def test_metric_names_follow_the_conventions_of_prometheus(iris):
-    """What `promtool check metrics` looks for: help, units, suffixes, no type in a name."""
+    """The checks of `promtool check metrics`: help, units, suffixes, no type in a name."""
     iris.post("/predict", json=[SETOSA])
     for family in prometheus(iris.get("/metrics").text):
         assert re.fullmatch(r"modelpack_[a-z_]+[a-z]", family.name)
@@ -370,7 +370,7 @@ def test_openmetrics_is_returned_on_request(iris, accept, is_open):
 @given(accept=st.text(st.characters(max_codepoint=255, blacklist_categories=["Cc"]), max_size=40))
 @settings(deadline=None, max_examples=50)
 def test_no_accept_header_breaks_the_metrics(services, accept):
-    client = app_of(services["iris"]).test_client()
+    client = create_app(services["iris"]).test_client()
     answer = client.get("/metrics", headers={"Accept": accept})
     assert answer.status_code == 200
 
@@ -381,7 +381,7 @@ def test_no_accept_header_breaks_the_metrics(services, accept):
 @pytest.fixture
 def guarded(services, monkeypatch) -> FlaskClient:
     monkeypatch.setenv("MODELPACK_TOKEN", TOKEN)
-    return app_of(services["iris"]).test_client()
+    return create_app(services["iris"]).test_client()
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -495,7 +495,7 @@ def test_credentials_are_compared_in_constant_time(guarded, monkeypatch):
 def test_metrics_open_if_they_are_set_to(services, monkeypatch):
     monkeypatch.setenv("MODELPACK_TOKEN", TOKEN)
     monkeypatch.setenv("MODELPACK_OPEN_METRICS", "1")
-    client = app_of(services["iris"]).test_client()
+    client = create_app(services["iris"]).test_client()
     assert client.get("/metrics").status_code == 200
     assert client.get("/").status_code == 401
     monkeypatch.setenv("MODELPACK_OPEN_METRICS", "yes")
@@ -681,11 +681,11 @@ def test_the_search_for_leaks_finds_them():
         assert LEAKS.search(leak)
 
 
-# --- what is asked of OpenTelemetry --------------------------------------------------------------
+# --- OpenTelemetry -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("environ", "is_asked"),
+    ("environ", "expected"),
     [
         ({}, False),
         ({"OTEL_SERVICE_NAME": "x"}, False),
@@ -696,8 +696,8 @@ def test_the_search_for_leaks_finds_them():
         ({"OTEL_SDK_DISABLED": "TRUE", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c"}, False),
     ],
 )
-def test_tracing_is_configured_by_variables_of_opentelemetry(environ, is_asked):
-    assert tracing.is_configured(environ) == is_asked
+def test_tracing_is_configured_by_variables_of_opentelemetry(environ, expected):
+    assert tracing.is_configured(environ) == expected
 
 
 def test_unsupported_protocol_or_exporter_is_reported():

@@ -58,7 +58,7 @@ def predict(server: Server) -> None:
 
 
 def scraped(server: Server, **headers: str) -> dict[str, float]:
-    """Sample with its labels, as it stands there -> value."""
+    """Return the metrics: sample with its labels, as written there -> value."""
     _, text = get(server, "/metrics", **headers)
     assert len(list(text_string_to_metric_families(text))) > 5
     pairs = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
@@ -66,8 +66,7 @@ def scraped(server: Server, **headers: str) -> dict[str, float]:
 
 
 def scraped_at_rest(server: Server) -> dict[str, float]:
-    """What is scraped once every request before is counted, which happens after its response.
-
+    """Return the metrics after every earlier request is counted, which happens after its response.
     The requests in flight are counted last, but may be read last, too: hence another scrape.
     """
     wait_until(lambda: scraped(server)["modelpack_requests_in_flight"] == 1)  # the scrape itself
@@ -91,8 +90,8 @@ def wait_until(condition) -> None:
         time.sleep(0.02)
 
 
-def folder_of(server: Server) -> Path:
-    """Where its workers count: its master holds the folder open."""
+def counter_directory(server: Server) -> Path:
+    """Return the directory of the counters, which the master keeps open."""
     open_files = [fd.readlink() for fd in Path(f"/proc/{server.process.pid}/fd").iterdir()]
     (folder,) = [path for path in open_files if path.name.startswith("modelpack-metrics-")]
     return folder
@@ -100,8 +99,8 @@ def folder_of(server: Server) -> Path:
 
 def test_the_counters_of_all_workers_are_summed_and_survive_a_killed_one(bundle):
     with serve(bundle) as server:
-        folder = folder_of(server)
-        ask_until_both_have_answered(server, folder)
+        folder = counter_directory(server)
+        request_until_both_respond(server, folder)
         (folder / "counter_7.db").touch()  # as if a worker were just making it
         before = scraped_at_rest(server)
         (folder / "counter_7.db").unlink()
@@ -140,7 +139,7 @@ def test_the_counters_of_all_workers_are_summed_and_survive_a_killed_one(bundle)
     assert not folder.exists()
 
 
-def ask_until_both_have_answered(server: Server, folder: Path) -> None:
+def request_until_both_respond(server: Server, folder: Path) -> None:
     def counted() -> Counter[str]:
         return Counter(
             file.stem
@@ -162,18 +161,18 @@ def ask_until_both_have_answered(server: Server, folder: Path) -> None:
 
 
 def test_counters_never_decrease_between_scrapes(bundle):
-    """Workers are killed while others ask, and the counters only rise."""
+    """Workers are killed while clients send requests, and the counters only rise."""
     with serve(bundle) as server:
         stop = threading.Event()
 
-        def ask() -> None:
+        def send_requests() -> None:
             while not stop.is_set():
                 try:
                     predict(server)
                 except (OSError, http.client.HTTPException):  # of a killed worker
                     time.sleep(0.01)
 
-        asking = [threading.Thread(target=ask) for _ in range(2)]
+        asking = [threading.Thread(target=send_requests) for _ in range(2)]
         for thread in asking:
             thread.start()
         seen = []
@@ -194,12 +193,12 @@ def test_counters_never_decrease_between_scrapes(bundle):
 
 def test_files_of_a_killed_service_are_removed_at_the_next_start(bundle):
     with serve(bundle) as first, serve(bundle) as second:
-        left, lives = folder_of(first), folder_of(second)
-        everyone = [first.process.pid, *workers(first)]
-        for pid in everyone:
+        left, lives = counter_directory(first), counter_directory(second)
+        pids = [first.process.pid, *workers(first)]
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
         first.process.wait(SECONDS)
-        wait_until(lambda: not any(Path(f"/proc/{pid}/fd").exists() for pid in everyone))
+        wait_until(lambda: not any(Path(f"/proc/{pid}/fd").exists() for pid in pids))
         with serve(bundle):
             assert not left.exists()
         assert lives.exists()
@@ -281,7 +280,7 @@ def test_an_unsound_token_ends_the_start_in_one_line(bundle):
 
 
 class Collector(BaseHTTPRequestHandler):
-    """Takes traces over OTLP/HTTP, in protobuf, as the specification says."""
+    """A collector of traces over OTLP/HTTP in protobuf, as specified."""
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -408,9 +407,9 @@ def test_a_collector_that_fails_hurts_no_request(bundle):
 
 
 def test_a_collector_that_is_not_there_fills_no_log(bundle):
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    with socket.socket() as unused_socket:
+        unused_socket.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{unused_socket.getsockname()[1]}"
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "20"}
         with serve(bundle, **environ, WEB_CONCURRENCY="1") as server:
             for _ in range(20):

@@ -44,7 +44,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """Name of a model -> the server of it, started when it is first asked for."""
+    """Return the server of a model by its name, started at the first use."""
     with ExitStack() as stack:
         started: dict[str, Server] = {}
 
@@ -62,8 +62,10 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def visit(browser: Browser, server):
-    """`visit(name)` is a context of the page of a model. In the end nothing but the service was
-    asked, no policy was broken, and nothing complained but of the `failures` that are expected.
+    """`visit(name)` is a context with the page of a model.
+
+    At its end, the page has sent requests only to the service and violated no policy, and the
+    console contains only the expected `failures`.
     """
 
     @contextmanager
@@ -204,18 +206,18 @@ def test_each_type_has_its_control(visit):
         page.get_by_label("age", exact=True).fill("")
         page.get_by_label("visits").fill("5")
         page.get_by_role("switch", name="member").uncheck()
-        with page.expect_response("**/predict*") as answered:
+        with page.expect_response("**/predict*") as response:
             page.get_by_role("button", name="Predict").click()
-        sent = json.loads(answered.value.request.post_data)
+        sent = json.loads(response.value.request.post_data)
     assert sent == {"instances": [{"age": None, "city": None, "visits": 5, "member": False}]}
 
 
 def sent_by(page: Page) -> dict:
-    """What the page sends when it is asked for a prediction."""
-    with page.expect_response("**/predict*") as answered:
+    """Return the request that the page sends for a prediction."""
+    with page.expect_response("**/predict*") as response:
         page.get_by_role("button", name="Predict").click()
-    assert answered.value.status == 200, answered.value.text()
-    (row,) = json.loads(answered.value.request.post_data)["instances"]
+    assert response.value.status == 200, response.value.text()
+    (row,) = json.loads(response.value.request.post_data)["instances"]
     return row
 
 
@@ -637,7 +639,7 @@ def test_copying_works_without_tls(visit):
         assert page.evaluate("navigator.clipboard.readText()").startswith("curl ")
 
 
-# --- everybody -----------------------------------------------------------------------------------
+# --- accessibility -------------------------------------------------------------------------------
 
 
 def test_by_keyboard_alone(visit):

@@ -89,7 +89,7 @@ def test_script_never_parses_text_as_html():
 
 
 def test_the_page_is_the_same_for_every_model(client, tmp_path):
-    """So nothing that a model says is ever between its tags."""
+    """No text of a model is between its tags."""
     app = serving_app.empty_app()
     app.register_blueprint(dialect.routes(Service.load(bundle_folder("hostile", tmp_path))))
     answer = app.test_client().get("/", headers={"Accept": BROWSER})

@@ -32,7 +32,7 @@ def test_every_form_that_its_client_makes(tmp_path_factory: pytest.TempPathFacto
             for bundle in bundles
         ]
         rows = [frame.to_dict("records") for _, frame in models_and_rows]
-        answers = asked_by_mlflow(dict(zip(map(str, ports), rows, strict=True)))
+        answers = query_with_mlflow(dict(zip(map(str, ports), rows, strict=True)))
     for (trained, frame), got in zip(models_and_rows, answers, strict=True):
         model_input = frame if trained.signature.layout == "frame" else frame.to_numpy()
         expected = trained.model.predict(model_input).tolist()
@@ -43,9 +43,9 @@ def test_every_form_that_its_client_makes(tmp_path_factory: pytest.TempPathFacto
         assert got["version"].count(".") == 2
 
 
-def asked_by_mlflow(rows: dict[str, list[Any]]) -> list[dict[str, Any]]:
+def query_with_mlflow(rows: dict[str, list[Any]]) -> list[dict[str, Any]]:
     done = subprocess.run(
-        [clients.environment("mlflow"), clients.HERE / "ask_mlflow.py"],
+        [clients.environment("mlflow"), clients.DIRECTORY / "ask_mlflow.py"],
         input=json.dumps(rows),
         capture_output=True,
         text=True,

@@ -34,7 +34,7 @@ def client(clients, request):
     return clients[request.param]
 
 
-def document_of(client) -> dict:
+def get_document(client) -> dict:
     return client.get("/openapi.json").json
 
 
@@ -44,12 +44,12 @@ def operations(document: dict):
             yield path, method, operation
 
 
-def url_of(path: str) -> str:
+def request_path(path: str) -> str:
     return path.replace("{name}", "model").replace("{version}", "1")
 
 
 def validator(document: dict, schema: dict) -> jsonschema_rs.Validator:
-    """Of a schema that stands in the document."""
+    """Return a validator of a schema in the document."""
     components = {"components": document["components"]}
     return jsonschema_rs.Draft202012Validator({**schema, **components})
 
@@ -67,7 +67,7 @@ def schemas_in(part):
 
 
 def test_document_is_openapi_3_1(client):
-    document = document_of(client)
+    document = get_document(client)
     assert document["openapi"].startswith("3.1.")
     definitions.OPENAPI_31_VALIDATOR.validate(document)
     for schema in [*schemas_in(document), *document["components"]["schemas"].values()]:
@@ -81,28 +81,31 @@ def test_document_has_exactly_the_routes(client):
         for rule in rules
         for method in rule.methods & METHODS
     }
-    assert {(path, method) for path, method, _ in operations(document_of(client))} == routed
+    assert {(path, method) for path, method, _ in operations(get_document(client))} == routed
 
 
 def test_head_goes_with_get_and_options_names_what_is_allowed(clients):
-    for path, method, operation in operations(document_of(clients["iris"])):
-        options = clients["iris"].options(url_of(path))
+    for path, method, operation in operations(get_document(clients["iris"])):
+        options = clients["iris"].options(request_path(path))
         assert options.status_code == 200
         assert method.upper() in options.headers["Allow"]
         if method == "get":
-            head, get = clients["iris"].head(url_of(path)), clients["iris"].get(url_of(path))
+            head, get = (
+                clients["iris"].head(request_path(path)),
+                clients["iris"].get(request_path(path)),
+            )
             assert (head.status_code, head.data) == (get.status_code, b"") == (200, b"")
             assert head.mimetype == get.mimetype in operation["responses"]["200"]["content"]
 
 
 def test_operation_names_are_unique_and_described(client):
-    found = [operation for _, _, operation in operations(document_of(client))]
+    found = [operation for _, _, operation in operations(get_document(client))]
     assert len({operation["operationId"] for operation in found}) == len(found)
     assert all(operation["summary"] and operation["tags"] for operation in found)
 
 
 def test_every_error_is_a_problem_with_a_request_id(client):
-    document = document_of(client)
+    document = get_document(client)
     for _, _, operation in operations(document):
         for status, response in operation["responses"].items():
             whole = resolved(document, response)
@@ -142,11 +145,11 @@ def test_examples_of_other_libraries_are_answered_as_documented(tmp_path, name):
 
 
 def check_examples(client) -> dict:
-    document = document_of(client)
+    document = get_document(client)
     for path, method, operation, type_, schema, value in examples(document):
         body = json.dumps(value) if type_ == "application/json" else value
         validator(document, schema).validate(value)
-        answer = client.open(url_of(path), method=method, data=body, content_type=type_)
+        answer = client.open(request_path(path), method=method, data=body, content_type=type_)
         assert answer.status_code == 200, answer.data
         content = operation["responses"]["200"]["content"][answer.mimetype]
         validator(document, content["schema"]).validate(answer.json)
@@ -157,7 +160,7 @@ def check_examples(client) -> dict:
 
 def test_a_known_example_is_an_example_of_the_document(clients):
     for name, client in clients.items():
-        assert bool(list(examples(document_of(client)))) == (name != "unknown")
+        assert bool(list(examples(get_document(client)))) == (name != "unknown")
 
 
 def test_body_is_created_once_and_has_an_etag(clients):
@@ -178,12 +181,12 @@ def test_token_is_documented_if_required(tmp_path, monkeypatch):
     definitions.OPENAPI_31_VALIDATOR.validate(document)
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     for path, method, operation in operations(document):
-        status = client.open(url_of(path), method=method).status_code
+        status = client.open(request_path(path), method=method).status_code
         assert ("security" in operation) == ("401" in operation["responses"]) == (status == 401)
 
 
 def test_no_security_scheme_without_a_token(client):
-    document = document_of(client)
+    document = get_document(client)
     assert "securitySchemes" not in document["components"]
     assert not any("401" in operation["responses"] for _, _, operation in operations(document))
 
@@ -192,18 +195,18 @@ def test_creating_the_document_counts_no_prediction(tmp_path):
     client = client_for(MODELS["iris"](), tmp_path, "pickle")
     client.post("/predict", json=[[1, 2, 3, 4]])
     before = calls(client)
-    document_of(client)
+    get_document(client)
     assert calls(client) == before != []
 
 
 def calls(client) -> list[str]:
-    """The lines of the metrics that count how often the model was asked."""
+    """Return the lines of the metrics that count calls of the model."""
     lines = client.get("/metrics").text.splitlines()
     return [line for line in lines if line.startswith("modelpack_batch_rows_count")]
 
 
 def test_names_types_and_what_may_be_missing(clients):
-    row = document_of(clients["mixed"])["components"]["schemas"]["RowByName"]
+    row = get_document(clients["mixed"])["components"]["schemas"]["RowByName"]
     assert list(row["properties"]) == ["age", "city", "visits", "member"]
     types = [field["type"] for field in row["properties"].values()]
     assert types == [
@@ -233,7 +236,7 @@ def test_names_types_and_what_may_be_missing(clients):
     ],
 )
 def test_row_schema_accepts_exactly_what_the_service_accepts(clients, name, valid, invalid):
-    schema = row_validator(document_of(clients[name]))
+    schema = row_validator(get_document(clients[name]))
     for row in [*valid, *invalid]:
         answer = clients[name].post("/predict", json={"instances": [row]})
         assert schema.is_valid(row) == (row in valid)
@@ -242,7 +245,7 @@ def test_row_schema_accepts_exactly_what_the_service_accepts(clients, name, vali
 
 def test_categories_are_an_enumeration_if_the_model_refuses_others(clients):
     open_, closed = (
-        document_of(clients[name])["components"]["schemas"]["RowByName"]["properties"]["x0"]
+        get_document(clients[name])["components"]["schemas"]["RowByName"]["properties"]["x0"]
         for name in ("coded", "strict")
     )
     assert (open_["examples"], "enum" in open_) == (["a", "b"], False)
@@ -250,21 +253,21 @@ def test_categories_are_an_enumeration_if_the_model_refuses_others(clients):
 
 
 def test_classes_are_an_enumeration_of_the_predictions(clients):
-    schemas = document_of(clients["iris"])["components"]["schemas"]
+    schemas = get_document(clients["iris"])["components"]["schemas"]
     assert schemas["Prediction"]["enum"] == ["setosa", "versicolor", "virginica"]
     assert list(schemas["Probabilities"]["properties"]) == schemas["Prediction"]["enum"]
 
 
 def test_schema_has_the_shape_of_the_predictions(clients):
-    scaled = document_of(clients["scaler"])["components"]["schemas"]["Prediction"]
+    scaled = get_document(clients["scaler"])["components"]["schemas"]["Prediction"]
     assert (scaled["minItems"], scaled["maxItems"]) == (2, 2)
-    several = document_of(clients["several"])["components"]["schemas"]
+    several = get_document(clients["several"])["components"]["schemas"]
     assert several["Prediction"]["items"] == {"type": "integer"}
     assert len(several["Probabilities"]["prefixItems"]) == 2
 
 
 def test_an_input_named_instances_is_no_bare_row(clients):
-    document = document_of(clients["hostile"])
+    document = get_document(clients["hostile"])
     body = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     row = dict.fromkeys(fuzzed_models.HOSTILE, 1)
     assert not validator(document, body["schema"]).is_valid(row)
@@ -282,6 +285,6 @@ def test_a_model_that_fails_on_its_example_has_a_document_without_examples(tmp_p
     app = serving_app.empty_app()
     for dialect in PROTOCOLS:
         app.register_blueprint(dialect.routes(service))
-    document = document_of(app.test_client())
+    document = get_document(app.test_client())
     definitions.OPENAPI_31_VALIDATOR.validate(document)
     assert not list(examples(document))

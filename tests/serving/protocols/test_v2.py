@@ -49,7 +49,7 @@ def chain() -> Trained:
 
 
 def nameless() -> Trained:
-    """A model whose file does not tell its inputs."""
+    """Return a model whose file does not contain its inputs."""
     return Trained(serving_models.iris().model, Signature((), (), probabilities=True))
 
 
@@ -79,7 +79,7 @@ def iris(clients):
     return clients("iris")
 
 
-def ask(client, *tensors, binary: bytes | None = None, header=None, **more):
+def request_inference(client, *tensors, binary: bytes | None = None, header=None, **more):
     body = json.dumps({"inputs": list(tensors), **more}).encode()
     headers = {} if binary is None else {HEADER: str(len(body) if header is None else header)}
     return client.post("/v2/models/model/infer", data=body + (binary or b""), headers=headers)
@@ -111,7 +111,7 @@ def claiming(size: object, **more) -> dict:
     ],
 )
 def test_one_tensor_of_all_inputs(iris, tensor):
-    assert values(ask(iris, tensor)) == ["setosa"]
+    assert values(request_inference(iris, tensor)) == ["setosa"]
 
 
 @pytest.mark.parametrize("shape", [[2], [2, 1]])
@@ -124,37 +124,39 @@ def test_a_tensor_an_input(clients, shape, nested):
          "data": [[v] for v in data] if nested and len(shape) > 1 else data}
         for name, (kind, data) in columns.items()
     ]  # fmt: skip
-    answer = ask(clients("mixed"), *tensors, outputs=[{"name": "predict_proba"}])
+    answer = request_inference(clients("mixed"), *tensors, outputs=[{"name": "predict_proba"}])
     rows = [[30, "Rome", 3, True], [None, None, 4, False]]
-    listed = clients("mixed").post("/predict?probabilities=1", json=rows).json["probabilities"]
-    assert values(answer, "predict_proba") == [list(row.values()) for row in listed]
+    response = clients("mixed").post("/predict?probabilities=1", json=rows).json["probabilities"]
+    assert values(answer, "predict_proba") == [list(row.values()) for row in response]
 
 
 def test_inputs_without_names_of_their_own_come_in_order(clients):
     tensors = [{"name": n, "shape": [1], "datatype": "FP64", "data": [v]}
                for n, v in zip("dcba", ROW, strict=True)]  # fmt: skip
-    assert values(ask(clients("iris"), *tensors)) == ["setosa"]
+    assert values(request_inference(clients("iris"), *tensors)) == ["setosa"]
 
 
 def test_texts_in_json_and_binary(clients):
     tensor_head = {"name": "q", "shape": [2], "datatype": "BYTES"}
-    listed = ask(clients("texts"), {**tensor_head, "data": ["great fun", "bad böre"]})
-    assert values(listed) == [True, False]
+    response = request_inference(
+        clients("texts"), {**tensor_head, "data": ["great fun", "bad böre"]}
+    )
+    assert values(response) == [True, False]
     packed = serialize_byte_tensor(np.array(["great fun", "bad böre"], object)).item()
     sized = {**tensor_head, "parameters": {"binary_data_size": len(packed)}}
-    assert values(ask(clients("texts"), sized, binary=packed)) == [True, False]
+    assert values(request_inference(clients("texts"), sized, binary=packed)) == [True, False]
 
 
 def test_strings_and_numbers_of_a_model_that_takes_an_array(clients):
     tensors = [{"name": "x1", "shape": [1], "datatype": "INT64", "data": [2]},
                {"name": "x0", "shape": [1], "datatype": "BYTES", "data": ["b"]}]  # fmt: skip
-    assert values(ask(clients("coded"), *tensors)) == ["B"]
+    assert values(request_inference(clients("coded"), *tensors)) == ["B"]
 
 
 def test_several_binary_tensors_follow_in_their_order(iris):
     tensors = [claiming(8, name=f"x{i}", shape=[1]) for i in (2, 0, 3, 1)]
     data = struct.pack("<4d", ROW[2], ROW[0], ROW[3], ROW[1])
-    assert values(ask(iris, *tensors, binary=data)) == ["setosa"]
+    assert values(request_inference(iris, *tensors, binary=data)) == ["setosa"]
 
 
 def test_binary_and_json_mixed(iris):
@@ -162,7 +164,7 @@ def test_binary_and_json_mixed(iris):
         claiming(8, name="x0", shape=[1]),
         *({"name": f"x{i}", "shape": [1], "datatype": "FP64", "data": [ROW[i]]} for i in (1, 2, 3)),
     ]
-    assert values(ask(iris, *tensors, binary=BINARY[:8])) == ["setosa"]
+    assert values(request_inference(iris, *tensors, binary=BINARY[:8])) == ["setosa"]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +185,7 @@ def test_binary_data_alone_are_the_only_input(clients, model, body, labels):
 
 
 def test_a_model_of_unknown_inputs_takes_a_matrix(clients):
-    assert values(ask(clients("nameless"), GOOD)) == ["setosa"]
+    assert values(request_inference(clients("nameless"), GOOD)) == ["setosa"]
     (described,) = clients("nameless").get("/v2/models/model").json["inputs"]
     assert described["shape"] == [-1, -1]
 
@@ -199,23 +201,25 @@ def test_several_outputs_are_tensors_of_their_own(clients):
     assert shapes["predict_proba_0"] == [-1, 3]
     assert shapes["predict_proba_1"] == [-1, 2]
     expected = [each.tolist() for each in trained.model.predict_proba([ROW])]
-    answer = ask(client, GOOD, outputs=[{"name": "predict"}, {"name": "predict_proba"}])
+    answer = request_inference(
+        client, GOOD, outputs=[{"name": "predict"}, {"name": "predict_proba"}]
+    )
     assert values(answer) == trained.model.predict([ROW]).tolist()
     assert [values(answer, f"predict_proba_{i}") for i in (0, 1)] == expected
-    one = ask(client, GOOD, outputs=[{"name": "predict_proba_1"}])
+    one = request_inference(client, GOOD, outputs=[{"name": "predict_proba_1"}])
     assert [each["name"] for each in one.json["outputs"]] == ["predict_proba_1"]
-    missing = ask(client, GOOD, outputs=[{"name": "predict_proba_2"}])
+    missing = request_inference(client, GOOD, outputs=[{"name": "predict_proba_2"}])
     assert missing.status_code == 400
     assert "predict_proba_1" in missing.json["error"]
 
 
 def test_a_chain_gives_one_matrix(clients):
-    answer = ask(clients("chain"), GOOD, outputs=[{"name": "predict_proba"}])
+    answer = request_inference(clients("chain"), GOOD, outputs=[{"name": "predict_proba"}])
     assert values(answer, "predict_proba") == chain().model.predict_proba([ROW]).tolist()
 
 
 def test_a_transformer_transforms(clients):
-    answer = ask(clients("scaler"), {**GOOD, "shape": [2, 2], "data": [0, 10, 2, 30]})
+    answer = request_inference(clients("scaler"), {**GOOD, "shape": [2, 2], "data": [0, 10, 2, 30]})
     assert values(answer, "transform") == [[-1.0, -1.0], [1.0, 1.0]]
 
 
@@ -223,17 +227,20 @@ def test_the_largest_values_come_with_their_labels(clients):
     requested = [{"name": "predict_proba", "parameters": {"classification": 2}}]
     (row,) = serving_models.iris().model.predict_proba([ROW]).tolist()
     expected = [[f"{row[0]}:0:setosa", f"{row[1]}:1:versicolor"]]
-    assert values(ask(clients("iris"), GOOD, outputs=requested), "predict_proba") == expected
-    answer = ask(clients("several"), GOOD, outputs=requested)
+    assert (
+        values(request_inference(clients("iris"), GOOD, outputs=requested), "predict_proba")
+        == expected
+    )
+    answer = request_inference(clients("several"), GOOD, outputs=requested)
     first, second = several().model.predict_proba([ROW])
     assert values(answer, "predict_proba_0")[0][0] == f"{first.max()}:0:0"
     assert values(answer, "predict_proba_1")[0][0] == f"{second.max()}:0:0"
     every = [{"name": "predict_proba", "parameters": {"classification": 99}}]
-    (three,) = values(ask(clients("iris"), GOOD, outputs=every), "predict_proba")
+    (three,) = values(request_inference(clients("iris"), GOOD, outputs=every), "predict_proba")
     assert len(three) == 3
     scaled = [{"name": "transform", "parameters": {"classification": 1}}]
     rows = {**GOOD, "shape": [2, 2], "data": [0, 10, 2, 40]}
-    answer = ask(clients("scaler"), rows, outputs=scaled)
+    answer = request_inference(clients("scaler"), rows, outputs=scaled)
     assert values(answer, "transform") == [["-1.0:0"], ["2.0:1"]]
 
 
@@ -249,7 +256,9 @@ def test_an_output_overrides_the_request(iris):
         {"name": "predict"},
         {"name": "predict_proba", "parameters": {"binary_data": False}},
     ]
-    answer = ask(iris, GOOD, outputs=requested, parameters={"binary_data_output": True})
+    answer = request_inference(
+        iris, GOOD, outputs=requested, parameters={"binary_data_output": True}
+    )
     size = int(answer.headers[HEADER])
     first, second = json.loads(answer.data[:size])["outputs"]
     assert first["parameters"]["binary_data_size"] == 10 == len(answer.data) - size
@@ -279,7 +288,7 @@ def test_outputs_have_a_datatype(array, datatype, sent):
 
 
 class AsProbe:
-    """What the routes of the parity check ask, over Flask's test client."""
+    """A client for the routes of the parity check, over Flask's test client."""
 
     def __init__(self, client, model) -> None:
         self.client, self.model = client, model
@@ -381,7 +390,7 @@ def in_lists(value):
     ],
 )
 def test_wrong_tensor_is_reported(iris, tensor, status, message):
-    answer = ask(iris, tensor)
+    answer = request_inference(iris, tensor)
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert message in answer.json["error"]
     assert answer.json["error"] == answer.json["detail"]
@@ -416,7 +425,7 @@ def test_wrong_tensor_is_reported(iris, tensor, status, message):
     ],
 )
 def test_wrong_request_is_reported(iris, more, message):
-    answer = ask(iris, GOOD, **more)
+    answer = request_inference(iris, GOOD, **more)
     assert answer.status_code == 400
     assert message in answer.json["error"]
 
@@ -441,40 +450,44 @@ def test_wrong_request_is_reported(iris, more, message):
     ],
 )  # fmt: skip
 def test_wrong_size_is_reported(iris, tensors, binary, header, message):
-    answer = ask(iris, *tensors, binary=binary, header=header)
+    answer = request_inference(iris, *tensors, binary=binary, header=header)
     assert answer.status_code == 400
     assert message in answer.json["error"]
 
 
 def test_invalid_bytes_are_reported_with_their_position(clients):
     booleans = claiming(4, datatype="BOOL")
-    answer = ask(clients("iris"), booleans, binary=b"\0\1\2\3")
+    answer = request_inference(clients("iris"), booleans, binary=b"\0\1\2\3")
     assert answer.json["errors"][0] == {
         "row": 0, "column": "x2", "expected": "a byte of 0 or 1", "got": "2"}  # fmt: skip
     latin = struct.pack("<I", 4) + "böre".encode("latin-1")
     tensor = {"name": "q", "shape": [1], "datatype": "BYTES",
               "parameters": {"binary_data_size": len(latin)}}  # fmt: skip
-    answer = ask(clients("texts"), tensor, binary=latin)
+    answer = request_inference(clients("texts"), tensor, binary=latin)
     assert (answer.status_code, answer.json["errors"][0]["expected"]) == (422, "text in UTF-8")
 
 
 def test_columns_must_fit_together(clients):
     one, two = ({"name": n, "shape": [s], "datatype": "FP64", "data": [1] * s}
                 for n, s in (("x0", 1), ("x1", 2)))  # fmt: skip
-    answer = ask(clients("iris"), one, two)
+    answer = request_inference(clients("iris"), one, two)
     assert (answer.status_code, answer.json["error"]) == (
         422, "Expected the same number of rows in every tensor, got 1, 2.")  # fmt: skip
-    answer = ask(clients("iris"), GOOD, GOOD)
+    answer = request_inference(clients("iris"), GOOD, GOOD)
     assert "one tensor for each input, got [1, 4]" in answer.json["error"]
-    answer = ask(clients("iris"), one, one)
+    answer = request_inference(clients("iris"), one, one)
     assert "expected each column once, got it twice" in answer.json["error"]
-    answer = ask(clients("mixed"), {**one, "name": "visits"}, {**one, "name": "pets"})
+    answer = request_inference(clients("mixed"), {**one, "name": "visits"}, {**one, "name": "pets"})
     assert answer.json["error"] == 'Column "member": expected this column, got nothing.'
-    answer = ask(clients("mixed"), {**one, "name": "visit"}, {**one, "name": "pets"})
+    answer = request_inference(clients("mixed"), {**one, "name": "visit"}, {**one, "name": "pets"})
     assert (
         answer.json["error"] == 'Column "visit": expected the name of an input, got an unknown one.'
     )
-    assert ask(clients("iris")).json["error"].startswith("The request contains no inputs")
+    assert (
+        request_inference(clients("iris"))
+        .json["error"]
+        .startswith("The request contains no inputs")
+    )
 
 
 def test_binary_data_alone_must_be_whole_rows_of_one_input(clients):
@@ -536,35 +549,35 @@ def test_a_model_that_does_not_answer_is_not_ready(tmp_path):
 # --- anything at all -----------------------------------------------------------------------------
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
-ANYTHING = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4), max_leaves=8)
-DATATYPES = st.sampled_from([*datatypes.DTYPES, "BYTES", "BF16", ""]) | ANYTHING
+JSON_VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4), max_leaves=8)
+DATATYPES = st.sampled_from([*datatypes.DTYPES, "BYTES", "BF16", ""]) | JSON_VALUES
 SIZES = st.integers(-1, 5) | st.sampled_from([2**31, 2**62, 2**64, 1.0, None])
 TENSORS = st.fixed_dictionaries(
     {
-        "name": st.sampled_from(["x0", "x1", "x2", "x3", "age", "city"]) | ANYTHING,
-        "shape": st.lists(SIZES, max_size=3) | st.sampled_from([[1, 4], [1], [2, 1]]) | ANYTHING,
+        "name": st.sampled_from(["x0", "x1", "x2", "x3", "age", "city"]) | JSON_VALUES,
+        "shape": st.lists(SIZES, max_size=3) | st.sampled_from([[1, 4], [1], [2, 1]]) | JSON_VALUES,
         "datatype": DATATYPES,
     },
     optional={
-        "data": st.lists(SCALARS, max_size=5) | ANYTHING,
+        "data": st.lists(SCALARS, max_size=5) | JSON_VALUES,
         "parameters": st.dictionaries(
             st.sampled_from(["binary_data_size", "content_type", "shared_memory_region"]),
-            st.integers(0, 40) | st.sampled_from(["pd", "np"]) | ANYTHING,
+            st.integers(0, 40) | st.sampled_from(["pd", "np"]) | JSON_VALUES,
             max_size=2,
         )
-        | ANYTHING,
+        | JSON_VALUES,
     },
 )
 REQUESTS = st.fixed_dictionaries(
-    {"inputs": st.lists(TENSORS, max_size=4) | ANYTHING},
+    {"inputs": st.lists(TENSORS, max_size=4) | JSON_VALUES},
     optional={
-        "id": st.text(max_size=3) | ANYTHING,
+        "id": st.text(max_size=3) | JSON_VALUES,
         "outputs": st.lists(
             st.fixed_dictionaries({"name": st.sampled_from(["predict", "predict_proba", "x_1"])}),
             max_size=3,
         )
-        | ANYTHING,
-        "parameters": st.dictionaries(st.just("binary_data_output"), ANYTHING) | ANYTHING,
+        | JSON_VALUES,
+        "parameters": st.dictionaries(st.just("binary_data_output"), JSON_VALUES) | JSON_VALUES,
     },
 )
 
@@ -592,7 +605,7 @@ def test_no_request_is_a_server_error(clients, name, document, tail, header):
 
 
 def packed(datatype: str, count: int, data: bytes) -> bytes:
-    """So many elements, of these bits."""
+    """Return `count` elements of a datatype from these bits."""
     if datatype == "BYTES":
         return b"".join(struct.pack("<I", len(data)) + data for _ in range(count))
     size = count * datatypes.DTYPES[datatype].itemsize
@@ -624,7 +637,7 @@ def test_no_bits_are_a_server_error(clients, name, kinds, data, form):
         claiming(len(part), name=each, shape=shape, datatype=kind)
         for part, (each, shape), kind in zip(parts, shapes.items(), kinds, strict=False)
     ]
-    answer = ask(client, *tensors, binary=b"".join(parts))
+    answer = request_inference(client, *tensors, binary=b"".join(parts))
     assert answer.status_code in (200, 422), answer.json
 
 
@@ -651,7 +664,7 @@ def test_binary_and_json_read_back_as_they_were(data, datatype):
 
 
 def test_the_document_has_a_line_a_route(iris):
-    """And of each datatype, extension and output that the service tells of."""
+    """It also has a line for each datatype, extension and output in the metadata."""
     text = (Path(__file__).parents[3] / "docs" / "service-v1-v2.md").read_text()
     documented = set()
     for method, path in re.findall(r"`(GET|POST) (/v[12][^ `]*)`", text):

@@ -1,5 +1,6 @@
-"""NVIDIA's tritonclient and curl against a bundle under gunicorn: what they get by V1 and V2 is
-what the model itself says, to the last bit.
+"""NVIDIA's tritonclient and curl against a bundle under gunicorn.
+
+By V1 and V2 they get the predictions of the model itself, to the last bit.
 """
 
 from __future__ import annotations
@@ -187,9 +188,9 @@ def test_classification_extension_of_triton_works(iris):
     assert [label for _, _, label in parts] == iris.trained.model.predict(ROWS).tolist()
 
 
-def refusal(served: Served, *given, model: str = "model", **more) -> InferenceServerException:
+def refusal(served: Served, *arguments, model: str = "model", **more) -> InferenceServerException:
     with pytest.raises(InferenceServerException) as caught:
-        served.client.infer(model, list(given), **more)
+        served.client.infer(model, list(arguments), **more)
     return caught.value
 
 

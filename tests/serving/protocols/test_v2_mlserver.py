@@ -33,7 +33,7 @@ def texts(tmp_path_factory):
 
 
 def infer(server, folder: Path, requests: list[dict], *options: str) -> list[dict]:
-    """What the command writes for these requests, in their order."""
+    """Return the output of the command for these requests, in their order."""
     lines = [json.dumps(request) for request in requests]
     (folder / "in.jsonl").write_text("\n".join(lines) + "\n")
     mlserver = environment("mlserver").parent / "mlserver"
@@ -65,8 +65,8 @@ def test_a_file_of_requests(iris, tmp_path, options, batches):
     requests = [request(row, "predict_proba") for row in ROWS]
     answers = infer(iris, tmp_path, requests, *options)
     (probabilities,) = zip(*(answer["outputs"] for answer in answers), strict=True)
-    ask = serving_models.iris().model.predict_proba
-    expected = [row for batch in batches for row in ask(batch).tolist()]
+    predict_proba = serving_models.iris().model.predict_proba
+    expected = [row for batch in batches for row in predict_proba(batch).tolist()]
     assert [output["data"] for output in probabilities] == expected
     assert {answer["model_version"] for answer in answers} == {"1"}
 

@@ -55,7 +55,7 @@ print(model.predict([[1.5]]), again.predict([[1.5]]), type(model).__module__,
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a script has saved its model in each format."""
+    """The directory in which a script has saved its model in each format."""
     files = {
         "train.py": SCRIPT,
         "shop/__init__.py": "",

@@ -83,7 +83,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def texts(name: str, file: Path) -> list[Any]:
-    """What a booster takes for the name of a file."""
+    """Return values that a booster takes for the name of a file."""
     if name.startswith("xgboost"):
         return [f"{file}?format=csv", Path(f"{file}?format=csv")]
     return [str(file), np.str_(file), file]

@@ -53,7 +53,7 @@ MODELS: dict[str, Callable[[], Any]] = {
 }
 
 
-def alone(model: Any) -> Any:
+def unwrapped(model: Any) -> Any:
     return model
 
 
@@ -71,7 +71,7 @@ def fitted(name: str, wrap: Callable[[Any], Any], frame: pd.DataFrame) -> Any:
     return wrap(MODELS[name]()).fit(frame, target)
 
 
-def runner_of(model: Any, frame: pd.DataFrame) -> tuple[EstimatorRuntime, Decoder]:
+def create_runner(model: Any, frame: pd.DataFrame) -> tuple[EstimatorRuntime, Decoder]:
     manifest = manifest_for(frame, "frame")
     return EstimatorRuntime(model, manifest), Decoder(manifest.inputs, "frame", 1000)
 
@@ -89,12 +89,12 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("wrap", [alone, piped])
+@pytest.mark.parametrize("wrap", [unwrapped, piped])
 @pytest.mark.parametrize(("name", "values"), CASES)
 def test_categories_have_the_codes_of_training(name, values, wrap):
     frame = FRAMES[values]
     model = fitted(name, wrap, frame)
-    runner, decoder = runner_of(model, frame)
+    runner, decoder = create_runner(model, frame)
     for count in (1, 2, ROWS):
         rows = decoder.explain(records(frame[:count]))
         for method in filter(runner.has_method, ("predict", "predict_proba")):
@@ -105,7 +105,7 @@ def test_categories_have_the_codes_of_training(name, values, wrap):
 def test_the_codes_make_a_difference():
     """Without them, the test above would prove nothing."""
     frame = FRAMES["integers"]
-    model = fitted("LGBMRegressor", alone, frame)
+    model = fitted("LGBMRegressor", unwrapped, frame)
     codes = frame.assign(g=frame.g.cat.codes).to_numpy(float)
     expected = model.predict(frame)
     assert np.array_equal(model.booster_.predict(codes), expected)
@@ -115,19 +115,19 @@ def test_the_codes_make_a_difference():
 @pytest.mark.parametrize("values", ["integers", "texts"])
 def test_lightgbm_takes_an_unknown_category_for_a_missing_one(values):
     frame = FRAMES[values]
-    model = fitted("LGBMRegressor", alone, frame)
-    runner, decoder = runner_of(model, frame)
+    model = fitted("LGBMRegressor", unwrapped, frame)
+    runner, decoder = create_runner(model, frame)
     unknown = [{**row, "g": 99 if values == "integers" else "kiwi"} for row in records(frame[:9])]
     missing = frame[:9].assign(g=pd.Categorical([None] * 9, categories=frame.g.cat.categories))
     got = runner.call("predict", decoder.explain(unknown))
     np.testing.assert_array_equal(got, model.predict(missing), strict=True)
 
 
-@pytest.mark.parametrize("wrap", [alone, piped])
+@pytest.mark.parametrize("wrap", [unwrapped, piped])
 @pytest.mark.parametrize(("values", "other"), [("integers", 99), ("texts", "kiwi"), ("texts", "a")])
 def test_xgboost_never_takes_an_unknown_category_for_a_known_one(values, other, wrap):
     frame = FRAMES[values]
-    runner, decoder = runner_of(fitted("XGBRegressor", wrap, frame), frame)
+    runner, decoder = create_runner(fitted("XGBRegressor", wrap, frame), frame)
     unknown = [{**records(frame[:1])[0], "g": other}]
     with pytest.raises(ValueError, match="not one of the categories"):
         runner.call("predict", decoder.explain(unknown))
@@ -147,8 +147,8 @@ def test_catboost_gets_whole_numbers_as_integers():
 @pytest.mark.parametrize("values", ["integers", "texts"])
 def test_catboost_hashes_an_unknown_category_as_its_author_does(values):
     frame = FRAMES[values]
-    model = fitted("CatBoostRegressor", alone, frame)
-    runner, decoder = runner_of(model, frame)
+    model = fitted("CatBoostRegressor", unwrapped, frame)
+    runner, decoder = create_runner(model, frame)
     unknown = [{**row, "g": 99 if values == "integers" else "kiwi"} for row in records(frame[:9])]
     expected = model.predict(pd.DataFrame(unknown))
     got = runner.call("predict", decoder.explain(unknown))
@@ -158,8 +158,8 @@ def test_catboost_hashes_an_unknown_category_as_its_author_does(values):
 def test_a_missing_category_is_missing():
     frame = FRAMES["texts"].copy()
     frame.loc[::7, "g"] = None
-    model = fitted("LGBMClassifier", alone, frame)
-    runner, decoder = runner_of(model, frame)
+    model = fitted("LGBMClassifier", unwrapped, frame)
+    runner, decoder = create_runner(model, frame)
     assert field_for("g", frame.g).nullable
     rows = [{k: None if pd.isna(v) else v for k, v in row.items()} for row in records(frame)]
     got = runner.call("predict_proba", decoder.explain(rows))
@@ -188,6 +188,6 @@ def test_booleans_with_a_missing_one_are_floats_which_boosters_take():
     model = make_pipeline(kept, LGBMClassifier(**LIGHT)).fit(frame, TARGET > 0)
     runner = EstimatorRuntime(model, manifest_for(frame, "frame"))
     found = runner.call("predict_proba", [NUMBERS["x"][:2], np.array([True, np.nan], object)])
-    alone = runner.call("predict_proba", [NUMBERS["x"][1:2], np.array([np.nan], object)])
-    assert found[1].tolist() == alone[0].tolist()
+    single_row = runner.call("predict_proba", [NUMBERS["x"][1:2], np.array([np.nan], object)])
+    assert found[1].tolist() == single_row[0].tolist()
     assert found[0].tolist() == model.predict_proba(frame.head(1).assign(b=True))[0].tolist()

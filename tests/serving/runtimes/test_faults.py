@@ -16,7 +16,7 @@ from serving_models import render_bundle
 from modelpack.serving.batch.predict import FAILED
 from modelpack.serving.service import Service
 
-SAID = {
+MESSAGES = {
     10: "0 answers for 1 row",
     11: "2 answers for 1 row",
     12: "None, which is not an array, a list or a frame",
@@ -65,17 +65,17 @@ def test_probabilities_as_lists_of_rows_are_rows_however_many_they_are(faulty):
 
 
 def test_every_fault_is_covered():
-    assert SAID.keys() == RETURNS.keys()
+    assert MESSAGES.keys() == RETURNS.keys()
 
 
-@pytest.mark.parametrize("value", SAID)
+@pytest.mark.parametrize("value", MESSAGES)
 def test_wrong_number_of_answers_is_a_500(faulty, caplog, value):
     caplog.set_level(logging.ERROR, "modelpack.serving")
-    expected = f"The model's predict returned {SAID[value]}. The model is at fault."
+    expected = f"The model's predict returned {MESSAGES[value]}. The model is at fault."
     answer = post(faulty, [[value]])
     assert refused(answer) == expected
     (record,) = [each for each in caplog.records if "returned" in each.message]
-    assert record.message == f"the model's predict returned {SAID[value]}"
+    assert record.message == f"the model's predict returned {MESSAGES[value]}"
     assert record.facts == {"id": answer.json["request_id"]}
     for path, document in (
         ("/v1/models/model:predict", {"instances": [[value]]}),
@@ -107,7 +107,7 @@ def test_batch_ends_with_an_error_and_writes_no_answer(folder, value):
     with image(folder, "predict") as process:
         out, stderr = process.communicate(b"[%d]\n" % value)
     assert (process.returncode, out) == (FAILED, b"")
-    assert SAID[value] in stderr.decode()
+    assert MESSAGES[value] in stderr.decode()
 
 
 def test_a_model_whose_example_gets_two_answers_is_not_ready(tmp_path):

@@ -51,7 +51,7 @@ def pair():
     return vectorizer, forest.fit(vectorizer.transform(PEOPLE), LABELS)
 
 
-def spec_of(paths: list[Path], members: tuple[Member, ...], signature: Signature) -> ModelSpec:
+def compose_spec(paths: list[Path], members: tuple[Member, ...], signature: Signature) -> ModelSpec:
     found = [inspect(path) for path in paths]
     files = [replace(spec.file, path=path.name) for spec, path in zip(found, paths, strict=True)]
     names = {name for spec in found for name in spec.globals}
@@ -66,7 +66,7 @@ def spec_of(paths: list[Path], members: tuple[Member, ...], signature: Signature
     )
 
 
-def service_of(folder: Path, spec: ModelSpec) -> Service:
+def load_service(folder: Path, spec: ModelSpec) -> Service:
     (folder / "modelpack.json").write_text(json.dumps({"schema": 1, "model": to_json(spec)}))
     return Service.load(folder)
 
@@ -74,7 +74,7 @@ def service_of(folder: Path, spec: ModelSpec) -> Service:
 def one_file(pair, folder: Path) -> Service:
     (folder / "saved").write_bytes(pickle.dumps({"parts": list(pair), 3: "version"}))
     members = (Member(0, ("parts", 0)), Member(0, ("parts", 1)))
-    return service_of(folder, spec_of([folder / "saved"], members, DICTS))
+    return load_service(folder, compose_spec([folder / "saved"], members, DICTS))
 
 
 def two_files(pair, folder: Path) -> Service:
@@ -82,7 +82,9 @@ def two_files(pair, folder: Path) -> Service:
     joblib.dump((None, pair[1]), folder / "model.gz", compress=("gzip", 3))
     (folder / "vectorizer").write_bytes(pickle.dumps({7: pair[0]}))
     members = (Member(1, (7,)), Member(0, (1,)))
-    return service_of(folder, spec_of([folder / "model.gz", folder / "vectorizer"], members, DICTS))
+    return load_service(
+        folder, compose_spec([folder / "model.gz", folder / "vectorizer"], members, DICTS)
+    )
 
 
 def answer(service: Service, rows, path: str = "/predict?probabilities=1") -> dict:
@@ -115,19 +117,21 @@ def test_a_chain_has_no_method_that_its_last_member_lacks(tmp_path):
     members = (StandardScaler().fit([[0.0], [2.0]]), StandardScaler().fit([[-1.0], [1.0]]))
     (tmp_path / "saved").write_bytes(pickle.dumps(members))
     inputs = (Field("x0", "number", example=1.0),)
-    spec = spec_of([tmp_path / "saved"], (Member(0, (0,)), Member(0, (1,))), Signature(inputs, ()))
+    spec = compose_spec(
+        [tmp_path / "saved"], (Member(0, (0,)), Member(0, (1,))), Signature(inputs, ())
+    )
     with pytest.raises(StartupError, match="no method predict"):
-        service_of(tmp_path, spec)
-    service = service_of(tmp_path, replace(spec, method="transform"))
+        load_service(tmp_path, spec)
+    service = load_service(tmp_path, replace(spec, method="transform"))
     assert service.predict_decoded(np.array([[3.0]])).predictions.tolist() == [[2.0]]
 
 
 @pytest.mark.parametrize("path", [("model",), (2,), (0, "x"), (0, 0, 0)])
 def test_missing_member_is_reported(tmp_path, path):
     (tmp_path / "saved").write_bytes(pickle.dumps(([1],)))
-    spec = spec_of([tmp_path / "saved"], (Member(0, path),), DICTS)
+    spec = compose_spec([tmp_path / "saved"], (Member(0, path),), DICTS)
     with pytest.raises(StartupError, match="contains nothing at"):
-        service_of(tmp_path, spec)
+        load_service(tmp_path, spec)
 
 
 def test_the_digest_of_every_file_is_checked(tmp_path, pair):
@@ -140,7 +144,7 @@ def test_the_digest_of_every_file_is_checked(tmp_path, pair):
 # --- dicts ---------------------------------------------------------------------------------------
 
 
-class Seen:
+class DictEcho:
     """A model that answers with what it was given."""
 
     def predict(self, rows):
@@ -148,16 +152,16 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory):
+def dict_service(tmp_path_factory):
     folder = tmp_path_factory.mktemp("seen")
-    (folder / "saved").write_bytes(pickle.dumps(Seen()))
-    return service_of(
-        folder, spec_of([folder / "saved"], (Member(),), replace(DICTS, probabilities=False))
+    (folder / "saved").write_bytes(pickle.dumps(DictEcho()))
+    return load_service(
+        folder, compose_spec([folder / "saved"], (Member(),), replace(DICTS, probabilities=False))
     )
 
 
 @pytest.mark.parametrize(
-    ("rows", "taken"),
+    ("rows", "expected"),
     [
         ([{"age": 20, "height": 2}], [{"age": 20, "height": 2.0}]),
         ([["Rome", 3.0, 1]], [{"city": "Rome", "age": 3, "height": 1.0}]),
@@ -167,17 +171,19 @@ def seen(tmp_path_factory):
         ([{"city": "nan", "age": 2**60}], [{"city": "nan", "age": 2**60}]),
     ],
 )
-def test_dict_contains_present_values_in_the_type_of_their_input(seen, rows, taken):
-    decoder = seen.decoder(rows)
+def test_dict_contains_present_values_in_the_type_of_their_input(dict_service, rows, expected):
+    decoder = dict_service.decoder(rows)
     for decoded in (decoder.decode(rows), decoder.explain(rows)):
-        assert seen.predict_decoded(decoded).predictions.tolist() == [repr(row) for row in taken]
+        assert dict_service.predict_decoded(decoded).predictions.tolist() == [
+            repr(row) for row in expected
+        ]
 
 
 @pytest.mark.parametrize(
     ("row", "column"), [({"city": 3}, "city"), ({"age": 1.5}, "age"), ({"town": "x"}, "town")]
 )
-def test_wrong_value_of_a_dict_is_reported(seen, row, column):
-    response = answer(seen, [row])
+def test_wrong_value_of_a_dict_is_reported(dict_service, row, column):
+    response = answer(dict_service, [row])
     assert response["status"] == 422
     assert response["errors"][0]["column"] == column
 
@@ -227,9 +233,9 @@ def test_a_row_of_few_names_costs_little_however_many_there_are(wide):
 
 
 def test_rows_of_nothing_cannot_claim_more_than_a_body_holds(tmp_path, wide):
-    """By name a row may be three bytes, and stand for a value of each input."""
-    (tmp_path / "saved").write_bytes(pickle.dumps(Seen()))
-    spec = spec_of([tmp_path / "saved"], (Member(),), Signature(wide, (), named=True))
-    response = answer(service_of(tmp_path, spec), [{}] * 1000, "/predict")
+    """A row by name may have three bytes, although it means a value of each input."""
+    (tmp_path / "saved").write_bytes(pickle.dumps(DictEcho()))
+    spec = compose_spec([tmp_path / "saved"], (Member(),), Signature(wide, (), named=True))
+    response = answer(load_service(tmp_path, spec), [{}] * 1000, "/predict")
     assert response["status"] == 413
     assert "Expected at most 419 rows, got 1000." in response["detail"]

@@ -35,11 +35,13 @@ def rows(service: Service, instances: list):
     ("path", "instances", "predictions"), NATIVE_MODELS.values(), ids=NATIVE_MODELS
 )
 def test_workers_that_were_forked_answer_all_at_once(tmp_path, path, instances, predictions):
-    """As the library gives it; and they end when they are asked to."""
+    """The answers are those of the library, and the workers end at SIGTERM."""
     with serve(render_native_bundle(path, tmp_path)) as server:
         with ThreadPoolExecutor(8) as pool:
             batches = [instances] * 24
-            answers = list(pool.map(lambda each: server.request("POST", "/predict", each), batches))
+            answers = list(
+                pool.map(lambda batch: server.request("POST", "/predict", batch), batches)
+            )
         assert {response.status for response, _ in answers} == {200}
         assert all(answer == {"predictions": predictions} for _, answer in answers)
         assert server.stop() == 0
@@ -53,13 +55,13 @@ def test_mismatched_rows_are_reported(tmp_path, path, instances, predictions):
     names = [field.name for field in service.manifest.inputs]
     first = instances[0]
     row = [first[name] for name in names] if isinstance(first, dict) else first
-    place = next(i for i, f in enumerate(service.manifest.inputs) if f.type == "number")
+    index = next(i for i, f in enumerate(service.manifest.inputs) if f.type == "number")
     for bad in ("a word", {}, [1.0]):
         with pytest.raises(Problem) as problem:
-            rows(service, [[*row[:place], bad, *row[place + 1 :]]])
+            rows(service, [[*row[:index], bad, *row[index + 1 :]]])
         assert problem.value.status == 422
     assert service.predict_decoded(rows(service, [row])).predictions.tolist() == predictions[:1]
-    missing = [[*row[:place], None, *row[place + 1 :]]]
+    missing = [[*row[:index], None, *row[index + 1 :]]]
     if path.suffix == ".onnx":
         with pytest.raises(Problem, match="got null"):
             rows(service, missing)
@@ -108,8 +110,8 @@ def test_probabilities_of_catboost_and_onnx(tmp_path):
         probabilities = service.predict_decoded(
             rows(service, instances), probabilities=True
         ).probabilities
-        assert [max(each, key=each.get) for each in probabilities] == predictions
-        assert all(sum(each.values()) == pytest.approx(1) for each in probabilities)
+        assert [max(batch, key=batch.get) for batch in probabilities] == predictions
+        assert all(sum(batch.values()) == pytest.approx(1) for batch in probabilities)
 
 
 def test_categories_of_xgboost_have_their_numbers(tmp_path):

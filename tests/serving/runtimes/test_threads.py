@@ -50,26 +50,26 @@ class Helper:
     """An object with attributes, as libraries have."""
 
 
-def array_of(part: Any) -> Any:
+def object_array(part: Any) -> Any:
     array = np.empty((1, 1), object)
     array[0, 0] = part
     return array
 
 
-PLACES = {
+CONTAINERS = {
     "list": lambda part: [part],
     "tuple": lambda part: (1, part),
     "dict": lambda part: OrderedDict(a=part),
-    "array": array_of,
-    "nested": lambda part: [{"a": (array_of([part]),)}],
+    "array": object_array,
+    "nested": lambda part: [{"a": (object_array([part]),)}],
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_estimators_in_any_container(place: str) -> None:
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_estimators_in_any_container(container: str) -> None:
     part, root = RandomForestClassifier(n_jobs=7), Helper()
     root.helper, root.helper_of_helper = root, Helper()  # type: ignore[attr-defined]
-    root.helper_of_helper.held = PLACES[place](part)  # type: ignore[attr-defined]
+    root.helper_of_helper.held = CONTAINERS[container](part)  # type: ignore[attr-defined]
     root.helper_of_helper.held_by = [root]  # type: ignore[attr-defined]
     use_one_thread(root)
     assert part.n_jobs == 1

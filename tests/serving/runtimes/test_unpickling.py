@@ -52,13 +52,13 @@ def save(model, path: Path, library: str, how: str | int) -> None:
         path.write_bytes(pickle.dumps(model, how))
 
 
-def spec_of(path: Path) -> ModelSpec:
+def inspect_saved(path: Path) -> ModelSpec:
     spec = inspect(path)
     return replace(spec, file=replace(spec.file, path=path.name))
 
 
 def load(folder: Path, spec: ModelSpec):
-    """What the service loads from `folder`, where a modelpack.json holds `spec`."""
+    """Return the model that the service loads from `folder` with `spec` in its modelpack.json."""
     document = {"schema": 1, "model": to_json(spec)}
     (folder / "modelpack.json").write_text(json.dumps(document))
     return loading.load(folder, manifest.read(folder))
@@ -76,7 +76,7 @@ def model():
 @pytest.mark.parametrize(("library", "how"), WAYS)
 def test_model_loads_from_every_format(tmp_path, model, library, how):
     save(model, tmp_path / "saved", library, how)
-    loaded = load(tmp_path, spec_of(tmp_path / "saved"))
+    loaded = load(tmp_path, inspect_saved(tmp_path / "saved"))
     rows = serving_models.people()
     assert loaded.predict_proba(rows).tolist() == model.predict_proba(rows).tolist()
 
@@ -87,7 +87,7 @@ def test_containers_hold_pickles_of_any_size(tmp_path, container, size):
     """Larger than every buffer on the way, and compressed to less than one."""
     content = [b"a" * size, np.random.default_rng(0).bytes(size)]
     (tmp_path / "saved").write_bytes(COMPRESSORS[container](pickle.dumps(content)))
-    assert load(tmp_path, spec_of(tmp_path / "saved")) == content
+    assert load(tmp_path, inspect_saved(tmp_path / "saved")) == content
 
 
 class Outer:
@@ -97,7 +97,7 @@ class Outer:
 
 def test_classes_inside_classes_are_known_by_their_dotted_name(tmp_path):
     (tmp_path / "saved").write_bytes(pickle.dumps(Outer.Inner(), 4))
-    spec = spec_of(tmp_path / "saved")
+    spec = inspect_saved(tmp_path / "saved")
     assert spec.globals == (f"{__name__}:Outer.Inner",)
     assert type(load(tmp_path, spec)) is Outer.Inner
     with pytest.raises(StartupError, match=r"Outer\.Inner"):
@@ -115,7 +115,7 @@ class Payload:
         return os.mkdir, (str(self.folder),)
 
 
-def beside(model, payload):
+def in_dict(model, payload):
     return {"model": model, "more": payload}
 
 
@@ -124,14 +124,14 @@ def inside(model, payload):
     return {"model": model, "more": np.array([payload, None], object)}
 
 
-@pytest.mark.parametrize("place", [beside, inside])
+@pytest.mark.parametrize("put_into", [in_dict, inside])
 @pytest.mark.parametrize(("library", "how"), WAYS)
 def test_a_file_that_names_more_is_refused_before_it_does_anything(
-    tmp_path, model, library, how, place
+    tmp_path, model, library, how, put_into
 ):
-    save(place(model, None), tmp_path / "saved", library, how)
-    clean = spec_of(tmp_path / "saved")
-    save(place(model, Payload(tmp_path / "made")), tmp_path / "saved", library, how)
+    save(put_into(model, None), tmp_path / "saved", library, how)
+    clean = inspect_saved(tmp_path / "saved")
+    save(put_into(model, Payload(tmp_path / "made")), tmp_path / "saved", library, how)
     digest = hashlib.sha256((tmp_path / "saved").read_bytes()).hexdigest()
     spec = replace(clean, file=replace(clean.file, sha256=digest))
     with pytest.raises(StartupError, match=r"names 'posix\.mkdir', which is not"):
@@ -152,7 +152,7 @@ def test_a_file_that_names_more_is_refused_before_it_does_anything(
 def test_no_opcode_leads_past_the_list(tmp_path, monkeypatch, data):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "saved").write_bytes(data)
-    spec = replace(spec_of(tmp_path / "saved"), globals=(), format="pickle")
+    spec = replace(inspect_saved(tmp_path / "saved"), globals=(), format="pickle")
     spec = replace(spec, file=replace(spec.file, format="pickle"))
     with pytest.raises(StartupError, match="not among the globals"):
         load(tmp_path, spec)
@@ -162,7 +162,7 @@ def test_no_opcode_leads_past_the_list(tmp_path, monkeypatch, data):
 def test_hostile_names_are_printed_on_one_line(tmp_path):
     module, name = b"\x1b[31mos", b"\xe2\x80\xae" * 500
     (tmp_path / "saved").write_bytes(b"c" + module + b"\n" + name + b"\n.")
-    spec = spec_of(tmp_path / "saved")
+    spec = inspect_saved(tmp_path / "saved")
     with pytest.raises(StartupError) as caught:
         load(tmp_path, replace(spec, file=replace(spec.file, format="pickle")))
     assert str(caught.value).isprintable()
@@ -173,7 +173,7 @@ def test_the_bytes_that_are_loaded_are_those_that_were_hashed(tmp_path, monkeypa
     """Another file takes the place of the model's between the two."""
     saved = tmp_path / "saved"
     saved.write_bytes(pickle.dumps("the model"))
-    spec = spec_of(saved)
+    spec = inspect_saved(saved)
     (tmp_path / "other").write_bytes(pickle.dumps("another"))
     check = loading.Digest.check
 
@@ -190,7 +190,7 @@ def test_a_file_is_hashed_in_blocks_to_its_end(tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "BLOCK", 7)
     saved = tmp_path / "saved"
     saved.write_bytes(pickle.dumps("the model, in more than one block"))
-    spec = spec_of(saved)
+    spec = inspect_saved(saved)
     assert load(tmp_path, spec) == "the model, in more than one block"
     saved.write_bytes(saved.read_bytes() + b"!")
     with pytest.raises(StartupError, match="is not the one that was packaged"):
@@ -200,7 +200,7 @@ def test_a_file_is_hashed_in_blocks_to_its_end(tmp_path, monkeypatch):
 def test_digest_is_checked_before_a_file_is_parsed(tmp_path, monkeypatch):
     saved = tmp_path / "saved"
     joblib.dump(serving_models.iris().model, saved)
-    spec = spec_of(saved)
+    spec = inspect_saved(saved)
     done = []
     check, read = loading.Digest.check, loading.LOADERS["joblib"]
     monkeypatch.setattr(loading.Digest, "check", lambda *a: (check(*a), done.append("hashed")))
@@ -214,18 +214,20 @@ def test_missing_modules_are_ignored_before_loading(tmp_path):
     """As those of Python 2 are, which the unpickler translates."""
     saved = tmp_path / "saved"
     saved.write_bytes(b"c__builtin__\nset\n(]tR.")
-    spec = replace(spec_of(saved), globals=("__builtin__:set", "no_such.module:name", ":", ".a:b"))
+    spec = replace(
+        inspect_saved(saved), globals=("__builtin__:set", "no_such.module:name", ":", ".a:b")
+    )
     assert load(tmp_path, replace(spec, file=replace(spec.file, format="pickle"))) == set()
 
 
 @pytest.mark.parametrize("compress", [0, ("gzip", 1)])
 def test_the_trees_of_a_forest_are_in_memory_once(tmp_path, compress):
-    """What a tree has copied out of the file is let go of before the next comes."""
+    """The copied bytes of a tree are freed before the next tree is read."""
     noise = np.random.default_rng(0)
     forest = RandomForestRegressor(20, random_state=0)
     forest.fit(noise.random((2000, 4)), noise.random(2000))
     joblib.dump(forest, tmp_path / "saved", compress=compress)
-    names = spec_of(tmp_path / "saved").globals
+    names = inspect_saved(tmp_path / "saved").globals
     size = sum(tree.tree_.__getstate__()["nodes"].nbytes for tree in forest.estimators_)
     with (tmp_path / "saved").open("rb") as stream:
         content = containers.decompress(stream, "gzip" if compress else "raw")

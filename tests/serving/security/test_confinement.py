@@ -29,14 +29,14 @@ def decided(
     processes: bool = False,
     architecture: int = 0,
 ) -> int:
-    """What the kernel would do: the filter, run as seccomp(2) describes."""
+    """Return the decision of the kernel: run the filter as seccomp(2) describes."""
     program = confinement._program(machine, network, processes)
     data = {0: call, 4: architecture or confinement.MACHINES[machine][0]}
-    data |= {16 + 8 * place: (*arguments, *[0] * 6)[place] for place in range(6)}
-    place, held = 0, 0
+    data |= {16 + 8 * index: (*arguments, *[0] * 6)[index] for index in range(6)}
+    index, held = 0, 0
     while True:
-        code, yes, no, operand = program[place]
-        place += 1
+        code, yes, no, operand = program[index]
+        index += 1
         if code == confinement.LOAD:
             held = data[operand]
         elif code == confinement.MASK:
@@ -44,12 +44,12 @@ def decided(
         elif code == confinement.RETURN:
             return operand
         else:
-            holds = {
+            is_true = {
                 confinement.JUMP_EQUAL: held == operand,
                 confinement.JUMP_ATLEAST: held >= operand,
                 confinement.JUMP_BITS: bool(held & operand),
             }[code]
-            place += yes if holds else no
+            index += yes if is_true else no
 
 
 CALLS = {  # <asm/unistd_64.h> and <asm-generic/unistd.h>
@@ -89,7 +89,7 @@ def test_the_filter_decides_alike_on_each_processor(machine: str) -> None:
     for family in (2, 10, 16, 38, 40):  # AF_INET, INET6, NETLINK, ALG, VSOCK
         assert decided(machine, socket, family) == DENIED
         assert decided(machine, socket, family, network="all") == ALLOWED
-    thread = 0x3D0F00  # as pthread_create(3) of glibc asks
+    thread = 0x3D0F00  # the flags of pthread_create(3) of glibc
     assert decided(machine, clone, thread) == ALLOWED
     assert decided(machine, clone, 0x01200011) == DENIED  # as fork(3)
     assert decided(machine, clone, 0x01200011, processes=True) == ALLOWED
@@ -116,8 +116,8 @@ def test_listening_process_cannot_connect(machine: str) -> None:
     assert listening(socket, 16, 1) == DENIED
     assert listening(connect) == DENIED
     assert decided(machine, connect) == ALLOWED  # to AF_UNIX, of which the sockets are
-    for call, place in confinement.SENDING.items():
-        flags = [0] * place
+    for call, index in confinement.SENDING.items():
+        flags = [0] * index
         assert listening(call[column], *flags, 0x4000) == ALLOWED
         assert listening(call[column], *flags, 0x20004000) == DENIED
     assert listening(confinement.REFUSED["execve"][column]) == DENIED
@@ -135,7 +135,7 @@ def test_kernel_refusal_is_logged_and_remaining_measures_apply(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entered = []
-    monkeypatch.setattr(confinement, "install", lambda *given: entered.append(given))
+    monkeypatch.setattr(confinement, "install", lambda *arguments: entered.append(arguments))
 
     def refuse(*_: object) -> None:
         raise OSError(38, "Function not implemented")
@@ -204,13 +204,13 @@ def test_a_model_is_confined_before_it_is_loaded(workers: str, tmp_path: Path) -
         answer = server.request("POST", "/predict", [[1.0]])[1]
     loaded, predicting = json.loads(answer["predictions"][0])
     refused, denied = "Operation not permitted", "Permission denied"
-    walls = dict.fromkeys(("exec", "connect", "send", "datagram", "netlink"), refused)
-    assert loaded == {**walls, "app": denied, "listen": None}
-    assert predicting == {**walls, "app": denied, "listen": refused}
+    calls = dict.fromkeys(("exec", "connect", "send", "datagram", "netlink"), refused)
+    assert loaded == {**calls, "app": denied, "listen": None}
+    assert predicting == {**calls, "app": denied, "listen": refused}
 
 
 def test_gunicorn_still_writes_its_files(tmp_path: Path) -> None:
-    """Its pid file and a socket of the file system are made after the model is loaded."""
+    """gunicorn creates its pid file and a socket in the file system after the model is loaded."""
     bundle = render_bundle(serving_models.iris(), tmp_path)
     (tmp_path / "run").mkdir()
     arguments = f"--bind 127.0.0.1:0 --bind unix:{tmp_path}/run/http --pid {tmp_path}/run/pid"

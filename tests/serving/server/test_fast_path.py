@@ -54,7 +54,7 @@ def service(tmp_path_factory):
     return Service.load(bundle.directory)
 
 
-def application_of(service, monkeypatch, **environ):
+def create_application(service, monkeypatch, **environ):
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     app = serving_app.empty_app()
@@ -65,11 +65,11 @@ def application_of(service, monkeypatch, **environ):
 
 @pytest.fixture
 def app(service, monkeypatch):
-    return application_of(service, monkeypatch)
+    return create_application(service, monkeypatch)
 
 
 @pytest.fixture
-def desk(app):
+def fast(app):
     return fast_path.FastPath.for_app(app)
 
 
@@ -85,7 +85,7 @@ def npy(*rows) -> bytes:
 
 NAMES = [field.name for field in serving_models.iris().signature.inputs]
 TENSOR = {"name": "x", "shape": [1, 4], "datatype": "FP64", "data": ROW}
-ASKED = {
+REQUESTS = {
     "lists": ("/predict", instances(ROW), {}),
     "several rows": ("/predict", instances(ROW, OTHER, ROW), {}),
     "probabilities": ("/predict?probabilities=true", instances(ROW), {}),
@@ -130,25 +130,25 @@ ASKED = {
 }
 
 
-@pytest.mark.parametrize("name", ASKED)
-def test_the_response_is_the_one_that_flask_gives(app, desk, service, name):
-    path, body, more = ASKED[name]
+@pytest.mark.parametrize("name", REQUESTS)
+def test_the_response_is_the_one_that_flask_gives(app, fast, service, name):
+    path, body, more = REQUESTS[name]
     path = path.replace("/versions/1/", f"/versions/{service.version}/")
-    job = make_job(desk, body, path, **more)
-    (response,) = handle_jobs(desk, job)
+    job = make_job(fast, body, path, **more)
+    (response,) = handle_jobs(fast, job)
     assert response
     assert split_response(response) == split_response(flask_response(app, job.request, body))
 
 
-def test_request_id_of_the_client_is_returned(desk):
+def test_request_id_of_the_client_is_returned(fast):
     body = instances(ROW)
     trace = f"00-{'a' * 32}-{'b' * 16}-01"
     for request_id in ("first", "second"):  # the second head differs in nothing else
-        job = make_job(desk, body, **{"X-Request-Id": request_id, "traceparent": trace})
-        (response,) = handle_jobs(desk, job)
+        job = make_job(fast, body, **{"X-Request-Id": request_id, "traceparent": trace})
+        (response,) = handle_jobs(fast, job)
         assert f"X-Request-Id: {request_id}\r\n".encode() in response
         assert f"traceresponse: 00-{'a' * 32}-".encode() in response
-    (response,) = handle_jobs(desk, make_job(desk, body))
+    (response,) = handle_jobs(fast, make_job(fast, body))
     assert b"first" not in response
     assert b"second" not in response
 
@@ -183,28 +183,28 @@ def test_request_id_of_the_client_is_returned(desk):
     }.items(),
     ids=lambda case: case[0] if isinstance(case, tuple) else None,
 )
-def test_unusual_requests_are_left_to_flask(desk, raw):
+def test_unusual_requests_are_left_to_flask(fast, raw):
     name, data = raw
     for _ in range(2):  # what was found is kept
-        plain = desk.match(data, environ)
+        plain = fast.match(data, environ)
         if name == "an id of odd characters" and plain is not None:
             assert plain.headers.request_id is None
         else:
             assert plain is None
 
 
-def test_long_heads_are_left_to_flask(desk):
+def test_long_heads_are_left_to_flask(fast):
     known = len(head("/predict", 10, **{"X-Long": "a"}))
     for size, is_fast in ((4096, True), (4097, False)):
         raw = head("/predict", 10, **{"X-Long": "a" * (size - known + 1)})
-        assert (len(raw), desk.match(raw, environ) is not None) == (size, is_fast)
+        assert (len(raw), fast.match(raw, environ) is not None) == (size, is_fast)
 
 
-def test_cached_head_does_not_accept_a_wrong_one(desk):
-    assert desk.match(head("/predict", 10), environ) is not None
+def test_cached_head_does_not_accept_a_wrong_one(fast):
+    assert fast.match(head("/predict", 10), environ) is not None
     twice = head("/predict", 10).replace(b"\r\n\r\n", b"\r\nContent-Length: 10\r\n\r\n")
-    assert desk.match(twice, environ) is None
-    assert desk.match(head("/predict", 11), environ).length == 11
+    assert fast.match(twice, environ) is None
+    assert fast.match(head("/predict", 11), environ).length == 11
 
 
 BAD = {
@@ -221,41 +221,43 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_request_is_left_to_flask_and_others_are_answered(app, desk, name):
-    good, other = make_job(desk, instances(ROW)), make_job(desk, instances(OTHER))
-    bad = make_job(desk, BAD[name])
-    first, second, third = handle_jobs(desk, good, bad, other)
+def test_a_bad_request_is_left_to_flask_and_others_are_answered(app, fast, name):
+    good, other = make_job(fast, instances(ROW)), make_job(fast, instances(OTHER))
+    bad = make_job(fast, BAD[name])
+    first, second, third = handle_jobs(fast, good, bad, other)
     assert second == b""
     assert split_response(first) == split_response(flask_response(app, good.request, good.body))
     assert split_response(third) == split_response(flask_response(app, other.request, other.body))
     assert flask_response(app, bad.request, bad.body).startswith(b"HTTP/1.1 4")
 
 
-def test_large_requests_are_left_to_the_thread(desk, service, monkeypatch):
+def test_large_requests_are_left_to_the_thread(fast, service, monkeypatch):
     monkeypatch.setattr(service.runner, "quick_rows", 10)
     few, many = instances(*[ROW] * 10), instances(*[ROW] * 11)
-    assert handle_jobs(desk, make_job(desk, many)) == [b""]
-    answers = handle_jobs(desk, *(make_job(desk, few) for _ in range(6)))
+    assert handle_jobs(fast, make_job(fast, many)) == [b""]
+    answers = handle_jobs(fast, *(make_job(fast, few) for _ in range(6)))
     assert [bool(answer) for answer in answers] == [True] * 4 + [False] * 2
 
 
 def test_long_texts_are_left_to_the_thread(tmp_path, monkeypatch):
     service = load_service(serving_models.texts(), tmp_path)
-    desk = fast_path.FastPath.for_app(application_of(service, monkeypatch))
+    fast = fast_path.FastPath.for_app(create_application(service, monkeypatch))
     monkeypatch.setattr(service.runner, "quick_rows", 10)
-    assert handle_jobs(desk, make_job(desk, instances(["good " * 400])))[0]
-    assert handle_jobs(desk, make_job(desk, instances(["good " * 600]))) == [b""]
+    assert handle_jobs(fast, make_job(fast, instances(["good " * 400])))[0]
+    assert handle_jobs(fast, make_job(fast, instances(["good " * 600]))) == [b""]
 
 
 def test_token_is_required(service, monkeypatch):
     token = "0123456789abcdef" * 2
-    desk = fast_path.FastPath.for_app(application_of(service, monkeypatch, MODELPACK_TOKEN=token))
+    fast = fast_path.FastPath.for_app(
+        create_application(service, monkeypatch, MODELPACK_TOKEN=token)
+    )
     body = instances(ROW)
-    assert make_job(desk, body) is None
-    assert make_job(desk, body, Authorization="Bearer wrong") is None
-    (response,) = handle_jobs(desk, make_job(desk, body, Authorization=f"Bearer {token}"))
+    assert make_job(fast, body) is None
+    assert make_job(fast, body, Authorization="Bearer wrong") is None
+    (response,) = handle_jobs(fast, make_job(fast, body, Authorization=f"Bearer {token}"))
     assert response.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert make_job(desk, body) is None
+    assert make_job(fast, body) is None
 
 
 def own_hook(app):
@@ -290,7 +292,7 @@ def test_other_applications_have_no_fast_path():
 
 
 class Spy:
-    """A runner that tells how it was asked, and refuses rows whose first value is negative."""
+    """A runner that records its calls, and refuses rows whose first value is negative."""
 
     can_batch = True
     quick_rows = 1000
@@ -301,25 +303,25 @@ class Spy:
         self.error = error
 
     def call_batch(self, method, rows):
-        return self._ask("together", rows)
+        return self._record_call("together", rows)
 
     def call_each(self, method, rows):
-        return self._ask("each", rows)
+        return self._record_call("each", rows)
 
-    def _ask(self, how, rows):
+    def _record_call(self, how, rows):
         self.calls.append((how, len(rows)))
         if (rows[:, 0] < 0).any():
             raise self.error
         return rows[:, 0] * 2
 
 
-class Asked:
+class BatchTarget:
     def __init__(self, runner, limits=None):
         self.runner = runner
         self.limits = limits or Limits()
 
 
-def questions_of(*matrices):
+def build_requests(*matrices):
     return [
         inference.InferenceRequest(np.array(matrix, float), ("predict",), None)
         for matrix in matrices
@@ -327,7 +329,7 @@ def questions_of(*matrices):
 
 
 def batch_results(runner, *matrices):
-    batch = DynamicBatch(Asked(runner), questions_of(*matrices))
+    batch = DynamicBatch(BatchTarget(runner), build_requests(*matrices))
     batch.run()
     return [r and r["predict"].tolist() for r in batch.results]
 
@@ -369,26 +371,26 @@ def test_no_call_has_more_rows_than_the_limit():
 
 
 def test_larger_answers_than_the_limit_are_left_to_flask():
-    requests = questions_of([[1], [2], [3]], [[1], [2], [3], [4]])
-    batch = DynamicBatch(Asked(Spy(), Limits(answer_values=3)), requests)
+    requests = build_requests([[1], [2], [3]], [[1], [2], [3], [4]])
+    batch = DynamicBatch(BatchTarget(Spy(), Limits(answer_values=3)), requests)
     batch.run()
     assert [result and len(result["predict"]) for result in batch.results] == [3, None]
 
 
 def test_columns_of_several_types_are_not_mixed():
     class Columns(Spy):
-        def _ask(self, how, rows):
+        def _record_call(self, how, rows):
             self.calls.append((how, rows[0].dtype.char, len(rows[0])))
             return np.zeros(len(rows[0]))
 
     spy = Columns()
     kinds = (np.array([1]), np.array([1.5]), np.array([2]))
     requests = [inference.InferenceRequest([column], ("predict",), None) for column in kinds]
-    DynamicBatch(Asked(spy), requests).run()
+    DynamicBatch(BatchTarget(spy), requests).run()
     assert spy.calls == [("each", "l", 2), ("together", "d", 1)]
 
 
-def taken(merges, *waiting):
+def taken_along(merges, *waiting):
     predictor = Predictor(lambda jobs: None, lambda: None, merges=merges)
     predictor._thread.retired = True
     predictor.waiting.extend(waiting)
@@ -411,7 +413,7 @@ def taken(merges, *waiting):
     ids=["merged", "not merged", "not plain between", "not plain first", "large", "large first"],
 )
 def test_waiting_requests_are_added_to_a_batch(merges, waiting, expected):
-    assert taken(merges, *waiting) == expected
+    assert taken_along(merges, *waiting) == expected
 
 
 def regressor(model) -> serving_models.Trained:
@@ -443,7 +445,7 @@ def test_requests_to_user_code_are_not_batched(tmp_path):
 
 
 def test_waiting_requests_are_answered_by_one_model_call(tmp_path):
-    """Of a model without a plan, which takes some 20 ms a call, in one worker."""
+    """The model has no plan and takes about 20 ms per call, in one worker."""
     rows = np.random.default_rng(0).normal(size=(60_000, 10))
     slow = KNeighborsRegressor(3, algorithm="brute").fit(rows, rows[:, 0])
     inputs = tuple(Field(f"x{index}", "number", example=0.5) for index in range(10))
@@ -451,11 +453,11 @@ def test_waiting_requests_are_answered_by_one_model_call(tmp_path):
     bundle = render_bundle(trained, tmp_path)
     with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
 
-        def ask(number: int):
+        def send_row(number: int):
             return server.request("POST", "/predict", {"instances": [rows[number].tolist()]})
 
         with ThreadPoolExecutor(16) as pool:
-            answers = [document["predictions"] for _, document in pool.map(ask, range(64))]
+            answers = [document["predictions"] for _, document in pool.map(send_row, range(64))]
         calls, row_count = rows_of_batches(server, 64)
         lines = [line for line in server.lines if line.get("route") == "/predict"]
     assert answers == [slow.predict(rows[n : n + 1]).tolist() for n in range(64)]

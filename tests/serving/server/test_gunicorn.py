@@ -236,7 +236,7 @@ def test_invalid_number_in_a_setting_prevents_the_start(tmp_path):
 
 
 def confined(server: Server) -> set[tuple[str, str]]:
-    """Of each worker: mode of seccomp, whether it may gain privileges."""
+    """Return for each worker the seccomp mode and whether it may gain privileges."""
     master = server.process.pid
     workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
     texts = [Path(f"/proc/{worker}/status").read_text() for worker in workers]

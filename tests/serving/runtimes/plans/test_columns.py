@@ -96,18 +96,18 @@ def labelled():
     return make_classification(300, WIDTH, n_informative=6, n_redundant=0, random_state=1)
 
 
-def check(model: Any, rows: np.ndarray, methods: Sequence[str], alone: int = 12) -> None:
-    """The plan gives what the estimator gives, at once and for each of the first rows `alone`."""
+def check(model: Any, rows: np.ndarray, methods: Sequence[str], single_rows: int = 12) -> None:
+    """Compare plan and estimator, in one batch and for the first `single_rows` rows one by one."""
     plan = compile_plan(model)
     for method in methods:
         estimate = getattr(model, method)
         compare(plan.batch[method](rows), estimate(rows), method)
-        one_by_one = np.concatenate([estimate(row.reshape(1, -1)) for row in rows[:alone]])
-        compare(plan.row_by_row[method](rows)[:alone], one_by_one, method)
+        one_by_one = np.concatenate([estimate(row.reshape(1, -1)) for row in rows[:single_rows]])
+        compare(plan.row_by_row[method](rows)[:single_rows], one_by_one, method)
 
 
 def before(transformer: Any) -> Any:
-    """A classifier of what the transformer gives, by one product with coefficients."""
+    """Return a classifier behind the transformer that needs one product with coefficients."""
     return make_pipeline(transformer, LogisticRegression(max_iter=30))
 
 
@@ -149,7 +149,7 @@ def test_positive_numbers(positive, labelled):
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_rows_that_a_model_refuses_fall_back(name, labelled):
-    """What no sum shows any more, because a step cut it off, is doubted by that step."""
+    """A step that removes a bad value from all sums refuses the row itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = before(TRANSFORMERS[name]()).fit(*labelled)
@@ -414,8 +414,8 @@ def check_table(transformer: Any) -> None:
         planned = compile_plan(transformer, NAMES, "frame").batch["transform"]
         for rows in (table, columns(300, 2, unknown=True), columns(50, 3, 0)):
             check_rows(transformer, planned, rows)
-            for place in range(4):
-                check_rows(transformer, planned, [column[place : place + 1] for column in rows])
+            for index in range(4):
+                check_rows(transformer, planned, [column[index : index + 1] for column in rows])
 
 
 def check_rows(transformer: Any, planned: Any, rows: list[Any]) -> None:
@@ -457,8 +457,8 @@ def test_a_whole_table_model():
     for seed in range(4):
         rows = columns(100 * seed + 1, seed, unknown=True)
         compare(plan.batch["predict_proba"](rows), model.predict_proba(frame(rows)), "proba")
-        alone = [[column[n : n + 1] for column in rows] for n in range(min(15, len(rows[0])))]
-        one_by_one = np.concatenate([model.predict_proba(frame(row)) for row in alone])
+        single_rows = [[column[n : n + 1] for column in rows] for n in range(min(15, len(rows[0])))]
+        one_by_one = np.concatenate([model.predict_proba(frame(row)) for row in single_rows])
         compare(plan.row_by_row["predict_proba"](rows)[:15], one_by_one, "proba of each")
 
 
@@ -483,14 +483,16 @@ def test_frames_of_numbers(labelled):
         plan = compile_plan(model, names, "frame")
         expected = model.predict_proba(pd.DataFrame(rows, columns=names))
         compare(plan.batch["predict_proba"](rows), expected, "proba")
-        listed = [np.ascontiguousarray(column) for column in rows.T]
-        listed[3] = np.arange(len(rows))
-        by_name = pd.DataFrame(dict(zip(names, listed, strict=True)))
+        contiguous_columns = [np.ascontiguousarray(column) for column in rows.T]
+        contiguous_columns[3] = np.arange(len(rows))
+        by_name = pd.DataFrame(dict(zip(names, contiguous_columns, strict=True)))
         expected = model.predict_proba(by_name)
-        compare(plan.batch["predict_proba"](listed), expected, "proba of columns")
-        alone = [model.predict_proba(by_name[n : n + 1]) for n in range(15)]
+        compare(plan.batch["predict_proba"](contiguous_columns), expected, "proba of columns")
+        single_rows = [model.predict_proba(by_name[n : n + 1]) for n in range(15)]
         compare(
-            plan.row_by_row["predict_proba"](listed)[:15], np.concatenate(alone), "proba of each"
+            plan.row_by_row["predict_proba"](contiguous_columns)[:15],
+            np.concatenate(single_rows),
+            "proba of each",
         )
 
 
@@ -541,7 +543,7 @@ def test_unknown_categories_are_left_to_the_estimator():
 
 @pytest.mark.parametrize("step", [Normalizer(), Normalizer("l1"), PowerTransformer()])
 def test_sums_and_functions_of_rows_that_come_as_columns(step):
-    """How rows lie in memory tells how numpy adds them up; a single row lies in one way."""
+    """The memory layout of rows determines how numpy adds them up; a single row has one layout."""
     generator = np.random.default_rng(3)
     names = [f"c{index}" for index in range(40)]
     table = pd.DataFrame({name: generator.normal(size=80) for name in names})
@@ -550,8 +552,8 @@ def test_sums_and_functions_of_rows_that_come_as_columns(step):
     plan = compile_plan(model, names, "frame")
     rows = [table[name].to_numpy() for name in names]
     compare(plan.batch["predict_proba"](rows), model.predict_proba(table), "proba")
-    alone = np.concatenate([model.predict_proba(table[n : n + 1]) for n in range(80)])
-    compare(plan.row_by_row["predict_proba"](rows), alone, "proba of each")
+    single_rows = np.concatenate([model.predict_proba(table[n : n + 1]) for n in range(80)])
+    compare(plan.row_by_row["predict_proba"](rows), single_rows, "proba of each")
 
 
 def test_unseen_missing_values_have_no_plan_result():

@@ -38,10 +38,10 @@ LAST = [
     SVC(),
 ]
 TEXTS = [
-    f"{how} {what} the {whom}"
+    f"{how} {color} the {animal}"
     for how in ("one", "two", "never")
-    for what in ("red", "blue", "red red")
-    for whom in ("cat", "dog", "cat and dog")
+    for color in ("red", "blue", "red red")
+    for animal in ("cat", "dog", "cat and dog")
 ] * 4
 
 
@@ -66,7 +66,7 @@ def hold(model, block, rows, layout, names) -> set[str]:
         plan = compile_plan(model, names, layout)
     except UnplannedError:
         return set()
-    answered = set()
+    planned_methods = set()
     for method in plan.batch:
         if not hasattr(model, method):
             continue
@@ -75,8 +75,8 @@ def hold(model, block, rows, layout, names) -> set[str]:
         except FallbackRequiredError:
             continue
         compare(got, getattr(model, method)(rows), method)
-        answered.add(method)
-    return answered
+        planned_methods.add(method)
+    return planned_methods
 
 
 @pytest.mark.parametrize("last", LAST, ids=lambda model: type(model).__name__)
@@ -88,8 +88,8 @@ def test_texts_before(last):
     except TypeError:  # it takes no sparse rows
         assert isinstance(last, HistGradientBoostingClassifier)
         return
-    answered = hold(model, TEXTS, TEXTS, "text", ["text"])
-    assert ("predict" in answered) == (not isinstance(last, SVC))
+    planned_methods = hold(model, TEXTS, TEXTS, "text", ["text"])
+    assert ("predict" in planned_methods) == (not isinstance(last, SVC))
 
 
 @pytest.mark.parametrize("last", LAST, ids=lambda model: type(model).__name__)
@@ -108,8 +108,10 @@ def test_columns_before(last, sparse):
     except TypeError:
         assert sparse
         return
-    answered = hold(model, columns(frame), frame, "frame", list(frame))
-    assert "predict" in answered or (sparse and isinstance(last, (SVC, CalibratedClassifierCV)))
+    planned_methods = hold(model, columns(frame), frame, "frame", list(frame))
+    assert "predict" in planned_methods or (
+        sparse and isinstance(last, (SVC, CalibratedClassifierCV))
+    )
 
 
 def test_a_search_of_a_model_of_columns():
@@ -120,5 +122,5 @@ def test_a_search_of_a_model_of_columns():
     search = GridSearchCV(
         make_pipeline(first, LogisticRegression()), {"logisticregression__C": [0.1, 1.0]}, cv=2
     ).fit(frame, frame["weight"] > frame["size"])
-    answered = hold(search, columns(frame), frame, "frame", list(frame))
-    assert {"predict", "predict_proba", "decision_function"} <= answered
+    planned_methods = hold(search, columns(frame), frame, "frame", list(frame))
+    assert {"predict", "predict_proba", "decision_function"} <= planned_methods

@@ -36,8 +36,8 @@ def rows() -> list[list]:
 
 
 def column(name: str) -> list:
-    place = [field.name for field in FIELDS].index(name)
-    return [row[place] for row in rows()]
+    index = [field.name for field in FIELDS].index(name)
+    return [row[index] for row in rows()]
 
 
 def test_every_category_occurs_and_those_at_the_ends_alone():
@@ -89,7 +89,7 @@ def test_codes_that_wrap_around_are_noticed(monkeypatch):
     with pytest.raises(UnplannedError, match="returns codes of int8"):
         try_plan(model, "frame", fields)
     encode_columns = encoding.encode_columns
-    monkeypatch.setattr(encoding, "_require_wide", lambda *given: None)
+    monkeypatch.setattr(encoding, "_require_wide", lambda *arguments: None)
     monkeypatch.setattr(encoding, "encode_columns", lambda lookups, dtype: encode_columns(lookups))
     with pytest.raises(UnplannedError, match="differs"):
         try_plan(model, "frame", fields)
@@ -101,9 +101,9 @@ def test_a_wrong_last_category_is_noticed(monkeypatch):
     model = make_pipeline(columns, LogisticRegression()).fit(frame, np.arange(1400) % 2)
     assert "rows" in try_plan(model, "frame", fields).reason
 
-    def last(together, each):
-        right = together["predict_proba"]
-        together["predict_proba"] = lambda block: right(
+    def last(batch, row_by_row):
+        right = batch["predict_proba"]
+        batch["predict_proba"] = lambda block: right(
             [np.where(block[0] == "c699", "c001", block[0]).astype(object), block[1]]
         )
 

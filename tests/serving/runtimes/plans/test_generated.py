@@ -42,14 +42,16 @@ def test_plans_of_all_classes_give_the_bits_of_their_estimators(generated):
 def wrapped(module, name, change, monkeypatch):
     """Let a function of a module of plans return something else."""
     right = getattr(module, name)
-    monkeypatch.setattr(module, name, lambda *given, **named: change(right(*given, **named)))
+    monkeypatch.setattr(
+        module, name, lambda *arguments, **named: change(right(*arguments, **named))
+    )
 
 
 FAULTS = {
     "codes that do not wrap around": (
         ["OrdinalEncoder"],
         lambda patch: (
-            patch.setattr(encoding, "_require_wide", lambda *given: None),
+            patch.setattr(encoding, "_require_wide", lambda *arguments: None),
             patch.setattr(
                 encoding, "encode_columns", encoding_without_dtype(encoding.encode_columns)
             ),
@@ -80,7 +82,7 @@ FAULTS = {
     ),
     "an unknown category": (
         ["OneHotEncoder"],
-        lambda patch: patch.setattr(encoding, "_unknown_position", lambda *given: None),
+        lambda patch: patch.setattr(encoding, "_unknown_position", lambda *arguments: None),
     ),
     "a centred norm": (
         ["Normalizer"],

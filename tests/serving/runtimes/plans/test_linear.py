@@ -49,7 +49,7 @@ def test_logistic_regression_of_texts(labelled):
 
 
 def test_logistic_regression_by_class(labelled):
-    """Of the solver that knows two classes only; until scikit-learn 1.7 it took more."""
+    """The solver supports two classes only; until scikit-learn 1.7 it accepted more."""
     rows, classes = labelled
     model = LogisticRegression(solver="liblinear")
     check(model.fit(rows, classes > 0), random_rows(12), SCORED)

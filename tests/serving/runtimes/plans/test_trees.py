@@ -98,13 +98,13 @@ def edges(model):
         thresholds[feature].append(threshold)
     exact = np.array([np.resize(each, 200) for each in thresholds]).T
     single = exact.astype(np.float32)
-    beside = [np.nextafter(single, np.float32(way)) for way in (-np.inf, np.inf)]
+    neighbours = [np.nextafter(single, np.float32(way)) for way in (-np.inf, np.inf)]
     doubles = [np.nextafter(exact, way) for way in (-np.inf, np.inf)]
-    return np.vstack([exact, single, *beside, *doubles]).astype(np.float64)
+    return np.vstack([exact, single, *neighbours, *doubles]).astype(np.float64)
 
 
 def splits(model):
-    """Of all trees: feature and threshold."""
+    """Yield feature and threshold of each split of all trees."""
     if hasattr(model, "_predictors"):
         for nodes in (tree.nodes for several in model._predictors for tree in several):
             inner = nodes[(nodes["is_leaf"] == 0) & np.isfinite(nodes["num_threshold"])]

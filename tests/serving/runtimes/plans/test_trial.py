@@ -111,7 +111,7 @@ def order(model):
 
 @pytest.mark.parametrize("change", [median, frequent, order])
 def test_a_plan_of_wrong_values_is_refused(change, mixed, monkeypatch):
-    """What is missing, and categories, are tried too."""
+    """The trial contains missing values and categories, too."""
     planted(monkeypatch, change)
     with pytest.raises(UnplannedError, match="differs from the estimator's"):
         try_plan(mixed, "frame", TABLE)
@@ -151,13 +151,16 @@ def doubt(_block):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda together, each: each.update(predict=lambda b: -together["predict"](b)), "single"),
-        (lambda together, each: together.update(predict=lambda b: 1 / 0), "fails: ZeroDivision"),
-        (lambda together, each: together.update(predict=doubt), "covers no row"),
-        (lambda together, each: each.update(predict=doubt), "covers rows only in a batch"),
         (
-            lambda together, each: together.update(
-                predict=lambda b, asked=together["predict"]: asked(b).astype(float)
+            lambda batch, row_by_row: row_by_row.update(predict=lambda b: -batch["predict"](b)),
+            "single",
+        ),
+        (lambda batch, row_by_row: batch.update(predict=lambda b: 1 / 0), "fails: ZeroDivision"),
+        (lambda batch, row_by_row: batch.update(predict=doubt), "covers no row"),
+        (lambda batch, row_by_row: row_by_row.update(predict=doubt), "covers rows only in a batch"),
+        (
+            lambda batch, row_by_row: batch.update(
+                predict=lambda b, predict=batch["predict"]: predict(b).astype(float)
             ),
             "differs",
         ),
