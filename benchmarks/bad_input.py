@@ -155,9 +155,9 @@ def cells(row: dict[str, Answer]) -> list[str]:
     return [*map(str, short), last.at_length()]
 
 
-def markdown(found: dict[str, dict[str, Answer]]) -> str:
-    names = ("server", *next(iter(found.values())))
-    rows = (names, ("---",) * len(names), *((name, *cells(row)) for name, row in found.items()))
+def markdown(responses: dict[str, dict[str, Answer]]) -> str:
+    names = ("server", *next(iter(responses.values())))
+    rows = (names, ("---",) * len(names), *((name, *cells(row)) for name, row in responses.items()))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

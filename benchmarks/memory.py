@@ -117,13 +117,15 @@ def main() -> None:
     show(found, size, options)
 
 
-def show(found: dict[str, list[int]], size: int, options: Any) -> None:
+def show(measurements: dict[str, list[int]], size: int, options: Any) -> None:
     if options.json:
-        print(json.dumps({n: dict(zip(COLUMNS, row, strict=True)) for n, row in found.items()}))
+        print(
+            json.dumps({n: dict(zip(COLUMNS, row, strict=True)) for n, row in measurements.items()})
+        )
         return
     rows = [
         (name, *(f"{value / MB:,.0f} ({value / size:.2f}x)" for value in row))
-        for name, row in found.items()
+        for name, row in measurements.items()
     ]
     heads = (f"model of {size / MB:,.0f} MB", *COLUMNS)
     tables.show(heads, rows, markdown=options.markdown)

@@ -35,7 +35,7 @@ from typing import Any
 
 import certifi
 
-from benchmarks.packagers.table import HERE, PACKAGERS, Order, Packager
+from benchmarks.packagers.table import DIRECTORY, PACKAGERS, Order, Packager
 from benchmarks.peers.run import environment
 from benchmarks.peers.table import PEERS
 from modelpack.engines import select_engine
@@ -105,7 +105,7 @@ class Bench:
         self._folder = folder
         self._tag = f"modelpack-benchmark/{packager.name.lower()}"
         self._trained = 0
-        own = HERE / packager.name.lower()
+        own = DIRECTORY / packager.name.lower()
         shutil.copytree(own, folder / "work") if own.exists() else (folder / "work").mkdir(
             parents=True
         )
@@ -134,7 +134,7 @@ class Bench:
         self._trained += 1
         python = environment(PEERS["flask"]) / "bin" / "python"
         target = self._folder / "work" / "model.joblib"
-        subprocess.run([python, HERE / "train.py", target, str(self._trained)], check=True)
+        subprocess.run([python, DIRECTORY / "train.py", target, str(self._trained)], check=True)
 
     def _forget(self) -> None:
         """Empties the caches of the packagers, on this machine and in BuildKit's cache mounts."""

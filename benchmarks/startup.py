@@ -175,11 +175,13 @@ def main() -> None:
     show(found, options)
 
 
-def show(found: dict[str, list[float]], options: Any) -> None:
+def show(measurements: dict[str, list[float]], options: Any) -> None:
     if options.json:
-        print(json.dumps({n: dict(zip(COLUMNS, row, strict=True)) for n, row in found.items()}))
+        print(
+            json.dumps({n: dict(zip(COLUMNS, row, strict=True)) for n, row in measurements.items()})
+        )
         return
-    rows = [(name, *(f"{value:.2f}" for value in row)) for name, row in found.items()]
+    rows = [(name, *(f"{value:.2f}" for value in row)) for name, row in measurements.items()]
     heads = ("model", *COLUMNS)
     tables.show(heads, rows, markdown=options.markdown)
 

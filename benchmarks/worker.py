@@ -119,11 +119,11 @@ def main() -> None:
             )
 
 
-def show(model: str, found: Mapping[str, list[float]], markdown: bool) -> None:
+def show(model: str, measurements: Mapping[str, list[float]], markdown: bool) -> None:
     heads = (model, "1 connection", "64 connections", "p99, ms")
     lines = [
         (name, *(f"{x:,.3g}" if x < 100 else f"{x:,.0f}" for x in row))
-        for name, row in found.items()
+        for name, row in measurements.items()
     ]
     tables.show(heads, lines, markdown=markdown)
 

@@ -75,21 +75,21 @@ def results(corpus: str, directory: Path) -> Iterator[Result]:
             yield Result(payload, label(corpus, payload.path), verdict, reason, seconds)
 
 
-def row(corpus: str, version: str, found: list[Result]) -> str:
+def row(corpus: str, version: str, counted: list[Result]) -> str:
     """Return a row of the table."""
-    literal = sum(result.payload.is_literal for result in found)
-    counts = Counter(result.verdict for result in found)
-    by_label = Counter((result.label, result.verdict) for result in found)
+    literal = sum(result.payload.is_literal for result in counted)
+    counts = Counter(result.verdict for result in counted)
+    by_label = Counter((result.label, result.verdict) for result in counted)
     cells = [
         f"{corpus} {version}".strip(),
-        str(len(found) - literal),
+        str(len(counted) - literal),
         str(literal),
         *(str(counts[verdict]) for verdict in VERDICTS),
         *(
-            f"{by_label[name, verdict]} of {sum(result.label == name for result in found)}"
+            f"{by_label[name, verdict]} of {sum(result.label == name for result in counted)}"
             for name, verdict in (("malicious", "pass"), ("benign", "refuse"))
         ),
-        f"{max((result.seconds for result in found), default=0):.2f} s",
+        f"{max((result.seconds for result in counted), default=0):.2f} s",
     ]
     return f"| {' | '.join(cells)} |"
 

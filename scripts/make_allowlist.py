@@ -54,12 +54,12 @@ def collected() -> dict[Release, evidence.Evidence]:
     return found
 
 
-def allowlist(found: Evidence) -> Table:
+def allowlist(by_release: Evidence) -> Table:
     """ "module:name" -> its roles, its contract, the releases that write it."""
     table: Table = {}
-    for key in {key for release_evidence in found.values() for key in release_evidence.roles}:
-        roles = {role for e in found.values() for role in e.roles.get(key, ())}
-        seen = [release.name for release, e in found.items() if key in e.roles]
+    for key in {key for release_evidence in by_release.values() for key in release_evidence.roles}:
+        roles = {role for e in by_release.values() for role in e.roles.get(key, ())}
+        seen = [release.name for release, e in by_release.items() if key in e.roles]
         table[key] = _entry(key, roles, ranges(seen))
     for key, (roles, _) in names.BEYOND.items():
         known = table.get(key, {"roles": (), "seen": "by hand"})
@@ -84,10 +84,10 @@ def ranges(seen: list[str]) -> str:
     return ", ".join(spans or seen)
 
 
-def estimators(found: Evidence) -> Table:
+def estimators(by_release: Evidence) -> Table:
     """Class name -> its task and methods, by the newest release that has it."""
     table: Table = {}
-    for release in found:
+    for release in by_release:
         if release in RELEASES:
             table |= json.loads((release.files / "estimators.json").read_text())
     return table
@@ -105,30 +105,30 @@ def changes(name: str, new: str) -> list[str]:
     return list(difflib.unified_diff(before, after, name, "new", n=0, lineterm=""))
 
 
-def not_fitted(found: Evidence) -> Iterator[str]:
-    for release in found:
+def not_fitted(by_release: Evidence) -> Iterator[str]:
+    for release in by_release:
         failed = json.loads((release.files / "failed.json").read_text())
         yield from (f"{release.name}: {name}: {why}" for name, why in failed.items())
 
 
-def problems(found: Evidence, table: Table) -> Iterator[str]:
+def problems(by_release: Evidence, table: Table) -> Iterator[str]:
     for key, entry in table.items():
         if "call" in entry["roles"] and entry.get("contract") not in CALLS:
             yield f"{key} is called, and has no contract"
-    for release, release_evidence in found.items():
+    for release, release_evidence in by_release.items():
         yield from (
             f"{release.name}: {file}: {why}" for file, why in release_evidence.unread.items()
         )
-    refused = set(_refused(found))
+    refused = set(_refused(by_release))
     yield from sorted(refused - REFUSED)
     yield from (f"no longer refused: {finding}" for finding in sorted(REFUSED - refused))
-    yield from audit.problems(found, table)
+    yield from audit.problems(by_release, table)
 
 
-def _refused(found: Evidence) -> Iterator[str]:
+def _refused(by_release: Evidence) -> Iterator[str]:
     """Return the findings on the files that show each way to build an object."""
     reviewed_ways: set[str] = set()
-    for release, release_evidence in found.items():
+    for release, release_evidence in by_release.items():
         files = {
             file for way, file in release_evidence.witnesses.items() if way not in reviewed_ways
         }

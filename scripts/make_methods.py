@@ -56,20 +56,20 @@ def unions() -> tuple[dict[str, Union], list[str]]:
     return found, [*problems, *_problems(found)]
 
 
-def _problems(found: Mapping[str, Union]) -> Iterator[str]:
-    unread = {":".join(base) for union in found.values() for base in union.unread}
+def _problems(by_class: Mapping[str, Union]) -> Iterator[str]:
+    unread = {":".join(base) for union in by_class.values() for base in union.unread}
     yield from (f"the base {base} has no source" for base in sorted(unread - COMPILED.keys()))
-    disputed = {(name, key) for key, union in found.items() for name in union.disputed()}
+    disputed = {(name, key) for key, union in by_class.items() for name in union.disputed()}
     yield from (f"{name} is a method of {key}, and set on it" for name, key in sorted(disputed))
 
 
-def text(found: Mapping[str, Union]) -> str:
+def text(by_class: Mapping[str, Union]) -> str:
     """Return the data: names by the class that defines them, equal ones once, and for each known
     class the numbers of those that it inherits and the names that it nevertheless may hold.
     """
     groups: dict[str, int] = {}
     classes = {}
-    for key, union in sorted(found.items()):
+    for key, union in sorted(by_class.items()):
         refused = union.refused()
         numbers: set[int] = set()
         admitted: set[str] = set()

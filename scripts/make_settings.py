@@ -64,14 +64,14 @@ def _figures(name: str, seed: int, count: int) -> dict[str, Any]:
     return {**figures, "python": release.python}
 
 
-def table(found: Iterable[dict[str, Any]]) -> str:
+def table(results: Iterable[dict[str, Any]]) -> str:
     """Return one line for each release."""
     lines = [
         "| scikit-learn | Python | models | with a plan | rows with equal bits | rows left to the "
         "estimator | of these refused | differences | CPU minutes |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for each in found:
+    for each in results:
         cells = [each["sklearn"], each["python"]]
         cells += [f"{each[key]:,}" for key in ("models", "planned", "same", "doubted", "refused")]
         cells += [str(len(each["differences"])), f"{each['seconds'] / 60:.1f}"]

@@ -15,7 +15,7 @@ import uv
 from benchmarks.peers.run import environment
 from benchmarks.peers.table import PEERS
 
-HERE = Path(__file__).parent
+DIRECTORY = Path(__file__).parent
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ import uv
 
 from benchmarks.peers.table import PEERS, PYTHON, Peer
 
-HERE = Path(__file__).parent
-CACHE = HERE.parents[1] / ".cache" / "peers"
+DIRECTORY = Path(__file__).parent
+CACHE = DIRECTORY.parents[1] / ".cache" / "peers"
 COMMON = ("scikit-learn==1.7.2", "joblib")  # the model is the same file for all
 READY_SECONDS = 120
 
@@ -41,7 +41,7 @@ def trained(name: str, folder: Path) -> Path:
 
     `questions.json` next to it contains rows and their predictions.
     """
-    command = [str(environment(PEERS["fastapi"]) / "bin" / "python"), str(HERE / "train.py")]
+    command = [str(environment(PEERS["fastapi"]) / "bin" / "python"), str(DIRECTORY / "train.py")]
     subprocess.run(command, env={"PEER_TRAIN": name, "PEER_FOLDER": str(folder)}, check=True)
     return folder / "model.joblib"
 
@@ -50,14 +50,14 @@ def lock(peer: Peer) -> None:
     """Pin and hash what `peer` needs, as of today."""
     requirements_text = "\n".join((*peer.requirements, *COMMON))
     flags = ("--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--universal")
-    into = (f"--output-file={HERE / peer.name}.lock", "--upgrade", "-")
+    into = (f"--output-file={DIRECTORY / peer.name}.lock", "--upgrade", "-")
     command = [uv.find_uv_bin(), "pip", "compile", f"--python-version={PYTHON}", *flags, *into]
     subprocess.run(command, input=requirements_text, text=True, check=True)
 
 
 def environment(peer: Peer) -> Path:
     """The virtual environment of `peer`, made if it is not there."""
-    pins = HERE / f"{peer.name}.lock"
+    pins = DIRECTORY / f"{peer.name}.lock"
     digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:12]
     folder = CACHE / f"{peer.name}-{digest}"
     if not (folder / "made").exists():
@@ -82,7 +82,7 @@ def running(peer: Peer, model: Path, example: Any) -> Iterator[Running]:
     port = _free_port()
     url = f"http://127.0.0.1:{port}{peer.path}"
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as output:
-        facts = {"here": str(HERE), "model": str(model), "port": str(port), "folder": folder}
+        facts = {"here": str(DIRECTORY), "model": str(model), "port": str(port), "folder": folder}
         variables = {
             **{f"PEER_{name.upper()}": value for name, value in facts.items()},
             **{"HOME": folder, "LANG": "C.UTF-8", "PATH": f"{directory / 'bin'}:/usr/bin:/bin"},

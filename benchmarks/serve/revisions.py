@@ -30,7 +30,7 @@ from benchmarks.serve.servers import OURS, contender
 from benchmarks.tables import show
 
 BEFORE, AFTER = "before", "after"
-HERE = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
@@ -65,7 +65,7 @@ def compared(model: Model, folder: Path, before: Path, plan: Plan) -> list[Seque
     """
     material = train(model, folder / model.name)
     contenders = []
-    for name, checkout in ((BEFORE, before), (AFTER, HERE)):
+    for name, checkout in ((BEFORE, before), (AFTER, ROOT)):
         bundle = packaged_by(checkout, material, folder / f"{model.name}-{name}")
         contenders.append(replace(contender(OURS, material, bundle), name=name))
     results = list(measured(model, contenders, plan, lambda step: print(step, file=sys.stderr)))
@@ -84,9 +84,9 @@ def packaged_by(checkout: Path, material: Material, bundle: Path) -> Path:
     return bundle
 
 
-def line(model: Model, load: str, found: Sequence[Measurement]) -> Sequence[str]:
+def line(model: Model, load: str, measurements: Sequence[Measurement]) -> Sequence[str]:
     """Return the model, the load, and the ratios of both measures."""
-    by_round = {(m.server, m.round): m for m in found if m.load == load}
+    by_round = {(m.server, m.round): m for m in measurements if m.load == load}
     rounds = range(len(by_round) // 2)
     pairs = [(by_round[BEFORE, number], by_round[AFTER, number]) for number in rounds]
     rates = [after.rate / before.rate for before, after in pairs]

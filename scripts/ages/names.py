@@ -59,10 +59,10 @@ def _existing(release: Release, keys: list[str]) -> set[str]:
 
 
 def _library_ranges(
-    name: str, keys: list[str], found: Mapping[Release, set[str]]
+    name: str, keys: list[str], by_release: Mapping[Release, set[str]]
 ) -> dict[str, object]:
     by_version: dict[str, set[str]] = {}
-    for release, names in found.items():
+    for release, names in by_release.items():
         by_version.setdefault(_series(release, name), set()).update(names)
     order = sorted(by_version, key=Version)
     names: dict[str, str] = {}

@@ -20,11 +20,11 @@ REVIEWED = Path(__file__).parent / "reviewed_hooks.json"
 _RUN = {"new", "call"}
 
 
-def problems(found: Mapping[Release, Evidence], table: Mapping[str, Any]) -> Iterator[str]:
+def problems(by_release: Mapping[Release, Evidence], table: Mapping[str, Any]) -> Iterator[str]:
     """Yield the code that runs and was not reviewed, with its source."""
     reviewed = json.loads(REVIEWED.read_text())
     reported = set()
-    for release, evidence in found.items():
+    for release, evidence in by_release.items():
         roles = {key: table[key]["roles"] for key in sorted(evidence.roles)}
         running = {key: roles for key, roles in roles.items() if _RUN & set(roles)}
         for name, source in hooks(release, running).items():

@@ -67,9 +67,9 @@ def findings(path: Path) -> list[Finding]:
     return policy.judge(trace, root, ())
 
 
-def _to_json(found: Evidence) -> dict[str, Any]:
-    roles = {key: sorted(roles) for key, roles in found.roles.items()}
-    return {"roles": roles, "witnesses": found.witnesses, "unread": found.unread}
+def _to_json(evidence: Evidence) -> dict[str, Any]:
+    roles = {key: sorted(roles) for key, roles in evidence.roles.items()}
+    return {"roles": roles, "witnesses": evidence.witnesses, "unread": evidence.unread}
 
 
 def _from_json(document: dict[str, Any]) -> Evidence:
@@ -82,19 +82,19 @@ def _parsed(path: Path) -> tuple[Trace, Node]:
     return trace, run(Reader(iter([path.read_bytes()])), trace)
 
 
-def _add(found: Evidence, file: str, trace: Trace, root: Node) -> None:
+def _add(evidence: Evidence, file: str, trace: Trace, root: Node) -> None:
     for obj in trace.objects:
         if names.contract(obj.cls.key) == "ufunc":  # names what it makes by two strings
-            found.roles[":".join(obj.args)].add("ref")
-        found.roles[obj.cls.key].add(obj.how)
-        found.witnesses.setdefault(_how_built(obj), file)
+            evidence.roles[":".join(obj.args)].add("ref")
+        evidence.roles[obj.cls.key].add(obj.how)
+        evidence.witnesses.setdefault(_how_built(obj), file)
         filled = {"append": obj.appends, "items": obj.pairs}
         key = class_key(obj)
-        found.roles[key].update(role for role, values in filled.items() if values)
+        evidence.roles[key].update(role for role, values in filled.items() if values)
         if is_constructed(obj):
-            found.roles[key].add("new")
+            evidence.roles[key].add("new")
     for name in _values(root):
-        found.roles[name.key].add("ref")
+        evidence.roles[name.key].add("ref")
 
 
 def _values(root: Node) -> Iterator[Global]:

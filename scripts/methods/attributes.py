@@ -75,31 +75,31 @@ def _mangled(cls: str, name: str) -> str:
     return f"_{cls.lstrip('_')}{name}" if is_private else name
 
 
-def _note(found: Attributes, name: str, kind: Kind) -> None:
-    if found.kinds.get(name) in {None, "data", "value"}:
-        found.kinds[name] = kind
+def _note(owner: Attributes, name: str, kind: Kind) -> None:
+    if owner.kinds.get(name) in {None, "data", "value"}:
+        owner.kinds[name] = kind
 
 
-def _note_function(found: Attributes, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+def _note_function(owner: Attributes, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     kind = _function_kind(function)
-    _note(found, function.name, kind)
+    _note(owner, function.name, kind)
     if kind == "value":  # kept as an attribute once it is known
-        found.stored.add(function.name)
+        owner.stored.add(function.name)
     if any(dotted_name(each) == "classmethod" for each in function.decorator_list):
         for name in _stored(function):
-            _note(found, name, "method")
+            _note(owner, name, "method")
     else:
-        found.stored.update(_stored(function))
-    found.forced.update(_forced(function))
+        owner.stored.update(_stored(function))
+    owner.forced.update(_forced(function))
     if function.name in _STATES:
-        found.pickled.update(_texts(function))
+        owner.pickled.update(_texts(function))
 
 
-def _note_value(found: Attributes, target: ast.expr, value: ast.expr) -> None:
+def _note_value(owner: Attributes, target: ast.expr, value: ast.expr) -> None:
     for name in _names(target):
-        _note(found, name, _value_kind(value))
+        _note(owner, name, _value_kind(value))
         if name == _METADATA:
-            found.pickled.update(_texts(value))
+            owner.pickled.update(_texts(value))
 
 
 def _function_kind(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Kind:

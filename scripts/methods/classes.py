@@ -137,15 +137,15 @@ class Libraries:
         found.plain |= {name for name in pickled if "method" not in found.kinds.get(name, ())}
         return found
 
-    def _outside(self, found: Union, owner: Key) -> None:
+    def _outside(self, union: Union, owner: Key) -> None:
         """Include a base of another distribution, of Python, or one that is compiled."""
         known = _NOT_PYTHON.get(owner) or _python_attributes(owner)
         if known is not None:
-            _include(found, owner, Attributes(dict.fromkeys(known, "method")))
+            _include(union, owner, Attributes(dict.fromkeys(known, "method")))
         elif (other := self.union(*owner)) is not None:
-            found.add(other)
+            union.add(other)
         else:
-            found.unread.add(owner)
+            union.unread.add(owner)
 
 
 def _python_attributes(owner: Key) -> Iterable[str] | None:
@@ -159,11 +159,11 @@ def _python_attributes(owner: Key) -> Iterable[str] | None:
     return [each for each in dir(kind) if not each.startswith("__")]
 
 
-def _include(found: Union, owner: Key, added: Attributes) -> None:
+def _include(union: Union, owner: Key, added: Attributes) -> None:
     for name, kind in added.kinds.items():
         if not (name.startswith("__") and name.endswith("__")):
-            found.kinds.setdefault(name, set()).add(kind)
-            found.owners.setdefault(owner, set()).add(name)
+            union.kinds.setdefault(name, set()).add(kind)
+            union.owners.setdefault(owner, set()).add(name)
 
 
 @cache

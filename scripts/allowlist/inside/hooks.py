@@ -28,7 +28,7 @@ HOOKS = {
 KEYS = ("__hash__", "__eq__")  # run where it is the key of a dict, if it is hashed by Python's code
 
 
-def hooks_of(value, roles):
+def called_hooks(value, roles):
     """ "module:qualname" -> function, of the code that making or calling `value` may run."""
     if not inspect.isclass(value):
         return {_name(value): value} if inspect.isfunction(value) else {}
@@ -74,7 +74,7 @@ def main():
             value = _reach(key)
         except (ImportError, AttributeError):  # as Python 2 calls it
             continue
-        found.update(hooks_of(value, roles))
+        found.update(called_hooks(value, roles))
     table = {name: _source(function) for name, function in found.items()}
     Path(sys.argv[2]).write_text(json.dumps(table, indent=1, sort_keys=True))
 
