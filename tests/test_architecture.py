@@ -50,6 +50,11 @@ VAGUE_NAMES = {
     "told", "words"
 }  # fmt: skip
 """Names that do not describe a value or the result of a function."""
+IDIOMS = {
+    "ask", "asked", "asks", "beside", "everyone", "made", "nobody", "said", "say", "says",
+    "somebody", "tell", "tells", "told", "vouch", "vouches", "whoever", "whom"
+}  # fmt: skip
+"""Words that occur in no name of tests and scripts: docs and errors avoid them, too."""
 TEST_FOLDERS = ("benchmarks", "clients", "scripts", "serving/abuse", "support")
 """Folders of tests/ that are not folders of the package. Those of data may have any folders."""
 DATA_FOLDERS = ("bundles", "data", "golden")
@@ -135,7 +140,7 @@ def test_folder_table_has_each_folder_once() -> None:
 @pytest.mark.parametrize(
     ("name", "file"), sorted(set(re.findall(r"`(\w+)` in\s+`([^`]+\.py)`", DOCUMENT)))
 )
-def test_table_of_plug_ins_is_where_the_document_says(name: str, file: str) -> None:
+def test_table_of_plug_ins_is_in_the_documented_file(name: str, file: str) -> None:
     module = ast.parse((PACKAGE / file).read_text())
     targets = [
         target
@@ -191,6 +196,25 @@ def test_names_describe_their_value() -> None:
         f"{key}: {name}"
         for key, name in names
         if name.strip("_") in VAGUE_NAMES or name.lstrip("_").startswith("of_")
+    ] == []
+
+
+@pytest.mark.parametrize("folder", ["benchmarks", "sample_models", "scripts", "tests"])
+def test_names_in_other_folders_describe_their_value(folder: str) -> None:
+    """Names of constants count in lower case. Data keeps the scripts that once created it."""
+    names = [
+        (path.relative_to(ROOT), defined_name(node).lower())
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if not {ROOT / "tests" / name for name in DATA_FOLDERS} & set(path.parents)
+        for node in ast.walk(ast.parse(path.read_text()))
+    ]
+    assert [
+        f"{path}: {name}"
+        for path, name in names
+        if name.strip("_") in VAGUE_NAMES - {"words"}
+        or name.strip("_").startswith("of_")
+        or name.endswith("_of")
+        or IDIOMS & set(name.split("_"))
     ] == []
 
 

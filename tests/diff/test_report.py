@@ -424,9 +424,11 @@ def test_code_of_markdown_ends_neither_its_cell_nor_its_span() -> None:
 
 
 @given(signatures, requirements)
-def test_nothing_differs_from_itself(found: Signature, pinned: dict[str, str]) -> None:
+def test_nothing_differs_from_itself(side_signature: Signature, pinned: dict[str, str]) -> None:
     one = locked(pinned)
-    one = replace(one, model=replace(one.model, signature=found), image=image([FILE], "a").image)
+    one = replace(
+        one, model=replace(one.model, signature=side_signature), image=image([FILE], "a").image
+    )
     difference = compared(one, one)
     assert (difference.differing, difference.breaking) == ((), ())
     assert all(not section.changes for _, section in difference.sections)
