@@ -652,6 +652,11 @@ def from_json(kind: type[T], document: Mapping[str, Any]) -> T:
         raise ValueError(f"not a {kind.__name__}: {problems}") from error
 
 
+def prepare_from_json(kind: type[Any]) -> None:
+    """Import and generate what `from_json` needs for values of a type, which takes 40 ms."""
+    _converter().get_structure_hook(kind)
+
+
 @cache
 def _converter() -> Converter:
     from cattrs import Converter  # noqa: PLC0415 - as above

@@ -35,6 +35,8 @@ TIMEOUT, IMPORT = "timeout", "import"
 INSPECTION = "inspection/test_allowlist.py inspection/test_hostile_files.py"
 MODULES = {
     "inspection/policy.py": f"{INSPECTION} inspection/test_forms.py inspection/test_own_classes.py",
+    "inspection/verdicts.py": f"{INSPECTION} inspection/test_forms.py"
+    " inspection/test_own_classes.py",
     "inspection/contracts/*.py": f"{INSPECTION} inspection/test_forms.py",
     "inspection/invariants/lightgbm.py": "inspection/test_native_hostile.py",
     "inspection/invariants/*.py": "inspection/test_invariants*.py",

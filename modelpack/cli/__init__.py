@@ -10,7 +10,6 @@ from typing import NoReturn
 
 import click
 
-from modelpack.cli import output
 from modelpack.cli.commands import main
 from modelpack.errors import ModelpackError
 
@@ -27,15 +26,17 @@ def run() -> NoReturn:
         problem.show()
         sys.exit(problem.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        from modelpack.cli import output
+
         output.print_interrupted()
         sys.exit(INTERRUPTED)
     except ModelpackError as problem:
-        output.print_error(problem)
+        _print_error(problem)
         sys.exit(problem.exit_code)
     except Exception as problem:
         if {"-v", "--verbose"} & set(sys.argv):
             traceback.print_exc()
-        output.print_error(_as_bug(problem))
+        _print_error(_as_bug(problem))
         sys.exit(ModelpackError.exit_code)
     sys.exit(0)
 
@@ -43,6 +44,12 @@ def run() -> NoReturn:
 def _interrupt(number: int, _: FrameType | None) -> None:
     """Unwind like Ctrl-C, so that everything open is closed."""
     raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def _print_error(problem: ModelpackError) -> None:
+    from modelpack.cli import output
+
+    output.print_error(problem)
 
 
 def _as_bug(problem: Exception) -> ModelpackError:

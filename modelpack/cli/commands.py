@@ -8,16 +8,14 @@ difference of --fail-on.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelpack import engines
 from modelpack._version import __version__
-from modelpack.bundle import manifest
-from modelpack.cli import output as cli_output
-from modelpack.cli import progress
 from modelpack.cli.options import (
     BASE,
     BATCH,
@@ -40,19 +38,25 @@ from modelpack.cli.options import (
     with_options,
 )
 from modelpack.errors import UsageError
-from modelpack.inspection import inspect
-from modelpack.pipeline import build, lock, package, predict, push, scan, smoke
-from modelpack.pipeline import inspect as pipeline_inspect
-from modelpack.pipeline import options as pipeline_options
-from modelpack.pipeline.options import Observer, Options
-from modelpack.pipeline.stages import Pipeline
-from modelpack.pipeline.targets import DIFF, PREDICT, SCAN, SMOKE, VERIFY, classify, default_engine
-from modelpack.smoke import reports
-from modelpack.types import SmokeReport, to_json
+from modelpack.pipeline.options import FAIL_ON, Observer, Options
+
+if TYPE_CHECKING:
+    from modelpack.pipeline.stages import Pipeline
+    from modelpack.types import SmokeReport
 
 
 def _observer(quiet: bool, verbose: bool) -> Observer:
-    return Observer() if quiet else progress.StageProgress(verbose=verbose)
+    if quiet:
+        return Observer()
+    from modelpack.cli.progress import StageProgress
+
+    return StageProgress(verbose=verbose)
+
+
+def _pipeline(quiet: bool, verbose: bool, **given: Any) -> Pipeline:
+    from modelpack.pipeline.stages import Pipeline
+
+    return Pipeline(build_options(**given), _observer(quiet, verbose))
 
 
 # --- commands ------------------------------------------------------------------------------------
@@ -79,11 +83,17 @@ def inspect_command(
     Give all files of a model, in the order in which rows pass through them: vectorizer.joblib
     model.joblib.
     """
+    from modelpack.cli import output as cli_output
+    from modelpack.inspection import inspect
+    from modelpack.pipeline.inspect import inspect_with_code
+
+    if not as_json:
+        _import_meanwhile("modelpack.cli.model_view")
     spec = inspect(*models, trust=trust, select=select)
     options = build_options(code=code)
-    spec, found, problem = pipeline_inspect.inspect_with_code(spec, options)
+    spec, found, problem = inspect_with_code(spec, options)
     if as_json:
-        cli_output.print_json(to_json(spec))
+        cli_output.print_value(spec)
     else:
         cli_output.print_model(spec, found)
     if problem:
@@ -102,12 +112,14 @@ def bundle_command(
     **given: Any,
 ) -> None:
     """Write the folder that serves MODEL: Dockerfile, app, lock and model."""
-    run = Pipeline(build_options(**given), _observer(quiet, verbose))
+    from modelpack.cli import output as cli_output
+
+    run = _pipeline(quiet, verbose, **given)
     found, code = run.inspect(models)
     model, _ = run.reference(found, models)
     bundle = run.render(model, code, output)
     if as_json:
-        cli_output.print_json(to_json(bundle))
+        cli_output.print_value(bundle)
     else:
         cli_output.print_result(str(output))
 
@@ -131,10 +143,13 @@ def lock_command(
     **given: Any,
 ) -> None:
     """Lock the distributions that MODEL needs, with hashes."""
-    run = Pipeline(build_options(**given), _observer(quiet, verbose))
-    environment = lock.lock(run, models, output, download)
+    from modelpack.cli import output as cli_output
+    from modelpack.pipeline.lock import lock
+
+    run = _pipeline(quiet, verbose, **given)
+    environment = lock(run, models, output, download)
     if as_json:
-        cli_output.print_json(to_json(environment))
+        cli_output.print_value(environment)
     elif output is None and download is None:
         cli_output.print_lock(environment.lock)
 
@@ -145,10 +160,14 @@ def lock_command(
 @with_options(SLIM, BASE, INDEX, ENGINE, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE without a smoke test."""
-    run = Pipeline(build_options(**given), _observer(quiet, verbose))
-    image = build.build(run, manifest.read(bundle))
+    from modelpack.bundle import manifest
+    from modelpack.cli import output as cli_output
+    from modelpack.pipeline.build import build
+
+    run = _pipeline(quiet, verbose, **given)
+    image = build(run, manifest.read(bundle))
     if as_json:
-        cli_output.print_json(to_json(image))
+        cli_output.print_value(image)
     else:
         cli_output.print_image(image)
 
@@ -169,12 +188,16 @@ def smoke_command(
 
     With an --engine other than `process`, an untagged image of the bundle is built and tested.
     """
+    from modelpack.cli import output as cli_output
+    from modelpack.pipeline.smoke import smoke_target
+    from modelpack.pipeline.targets import SMOKE, classify, default_engine
+
     classified = classify(target, SMOKE)
     given["engine"] = default_engine(classified, given["engine"])
-    run = Pipeline(build_options(**given), _observer(quiet, verbose))
-    outcome = smoke.smoke_target(run, classified)
+    run = _pipeline(quiet, verbose, **given)
+    outcome = smoke_target(run, classified)
     if as_json:
-        cli_output.print_json(to_json(outcome))
+        cli_output.print_value(outcome)
     else:
         cli_output.print_smoke_report(outcome)
     _conclude(outcome, run.options, report, junit)
@@ -188,9 +211,13 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
 
     IMAGE can also be docker-archive:FILE, oci-archive:FILE or oci:DIR.
     """
+    from modelpack.cli import output as cli_output
+    from modelpack.pipeline import scan
+    from modelpack.pipeline.targets import SCAN, classify, default_engine
+
     classified = classify(target, SCAN)
     given["engine"] = default_engine(classified, given["engine"])
-    run = Pipeline(build_options(**given), _observer(quiet, verbose))
+    run = _pipeline(quiet, verbose, **given)
     rulings = scan.scan(run, classified)
     if as_json:
         cli_output.print_json(scan.scan_report(target, rulings))
@@ -215,8 +242,11 @@ def package_command(
     **given: Any,
 ) -> None:
     """Package MODEL as a tested container image."""
+    from modelpack.cli import output as cli_output
+    from modelpack.pipeline.package import package
+
     options = build_options(smoke=not no_smoke, **given)
-    result = package.package(models, options, _observer(quiet, verbose))
+    result = package(models, options, _observer(quiet, verbose))
     if as_json:
         cli_output.print_json(result.to_json())
     else:
@@ -236,7 +266,10 @@ def export_command(reference: str, target: Path, **_: bool) -> None:
     FILE.tar is an archive for `docker load`, `podman load` and skopeo. Any other name is the folder
     of an OCI layout.
     """
-    build.export(reference, target)
+    from modelpack.cli import output as cli_output
+    from modelpack.pipeline.build import export
+
+    export(reference, target)
     cli_output.print_result(str(target))
 
 
@@ -264,10 +297,14 @@ def push_command(
 
     The credentials are those of `docker login` or `podman login`.
     """
-    engine = engines.IMAGE_ENGINES if engine == "auto" else engine
-    run = Pipeline(build_options(engine=engine), _observer(quiet, verbose))
-    attestor = push.Attestor(key, password)
-    pushed = push.push(run, reference, other, attestor=attestor)
+    from modelpack.cli import output as cli_output
+    from modelpack.engines import IMAGE_ENGINES
+    from modelpack.pipeline.push import Attestor, push
+
+    engine = IMAGE_ENGINES if engine == "auto" else engine
+    run = _pipeline(quiet, verbose, engine=engine)
+    attestor = Attestor(key, password)
+    pushed = push(run, reference, other, attestor=attestor)
     if as_json:
         cli_output.print_json(pushed.to_json())
     else:
@@ -294,11 +331,13 @@ def verify_command(
     REF is an image in a registry or on this machine, oci:DIR, oci-archive:FILE or
     docker-archive:FILE.
     """
+    from modelpack.cli import output as cli_output
     from modelpack.pipeline import verify
+    from modelpack.pipeline.targets import VERIFY, classify, default_engine
 
     classified = classify(target, VERIFY)
     given["engine"] = default_engine(classified, given["engine"])
-    run = Pipeline(build_options(smoke=not no_smoke, **given), _observer(quiet, verbose))
+    run = _pipeline(quiet, verbose, smoke=not no_smoke, **given)
     outcome = verify.verify(run, classified, key)
     if as_json:
         cli_output.print_json(outcome.to_json())
@@ -326,8 +365,10 @@ def serve_command(
     MODEL is the files of a model or the folder of a bundle. The service reads the same environment
     variables as the image, such as MODELPACK_TOKEN and WEB_CONCURRENCY (docs/service.md).
     """
-    run = Pipeline(build_options(engine="process", **given), _observer(quiet, verbose))
-    sys.exit(build.serve(run, models, port))
+    from modelpack.pipeline.build import serve
+
+    run = _pipeline(quiet, verbose, engine="process", **given)
+    sys.exit(serve(run, models, port))
 
 
 @main.command("predict")
@@ -350,6 +391,10 @@ def predict_command(
     The predictions are those of the service. The model runs in a sandbox without a network: in a
     container for an image, else in a local process (see --engine).
     """
+    from modelpack.cli import output as cli_output
+    from modelpack.pipeline.predict import predict
+    from modelpack.pipeline.targets import PREDICT, classify, default_engine
+
     if as_json and output is None:
         raise UsageError(
             "--json prints a summary to stdout, where the predictions go.", hint="Add -o FILE."
@@ -357,9 +402,7 @@ def predict_command(
     classified = classify(target, PREDICT)
     given["engine"] = default_engine(classified, given["engine"])
     batch = build_predict_request(None if data == Path("-") else data, output, given)
-    done = predict.predict(
-        Pipeline(build_options(**given), _observer(quiet, verbose)), classified, batch
-    )
+    done = predict(_pipeline(quiet, verbose, **given), classified, batch)
     if as_json:
         cli_output.print_json({"target": target, "output": str(output), **vars(done)})
 
@@ -380,7 +423,7 @@ def predict_command(
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(pipeline_options.FAIL_ON),
+    type=click.Choice(FAIL_ON),
     default="any",
     show_default=True,
     help="Differences that end with exit code 9",
@@ -403,9 +446,11 @@ def diff_command(
     OLD and NEW are images, bundles, model files, or images in archives, layouts or registries. Both
     predict the same rows in a sandbox without a network. Exit code 9 means that they differ.
     """
+    from modelpack.cli import output as cli_output
     from modelpack.pipeline import diff
+    from modelpack.pipeline.targets import DIFF, classify
 
-    run = Pipeline(build_options(**given), _observer(quiet, verbose))
+    run = _pipeline(quiet, verbose, **given)
     found = diff.diff(run, classify(old, DIFF), classify(new, DIFF))
     if markdown:
         cli_output.write_diff(found, markdown)
@@ -420,6 +465,7 @@ def diff_command(
 @with_options(OUTPUT[:1])
 def doctor_command(as_json: bool) -> None:
     """List the tools on this machine, and how to install missing ones."""
+    from modelpack.cli import output as cli_output
     from modelpack.pipeline import doctor
 
     findings = doctor.examine()
@@ -446,21 +492,30 @@ def base_group() -> None:
 @with_options(OUTPUT)
 def base_build_command(python: str, engine: str, as_json: bool, quiet: bool, verbose: bool) -> None:
     """Build a base image from Debian packages and an interpreter of this machine."""
+    from modelpack.cli import output as cli_output
     from modelpack.engines.local_base import build_base
 
     observer = _observer(quiet, verbose)
     base = build_base(python, engine=engine, on_step=observer.step)
     if as_json:
-        cli_output.print_json(to_json(base))
+        cli_output.print_value(base)
     else:
         cli_output.print_result(base.reference)
+
+
+def _import_meanwhile(module: str) -> None:
+    """Import in the background, while this process waits for another."""
+    Thread(target=import_module, args=(module,), daemon=True).start()
 
 
 def _conclude(
     outcome: SmokeReport, options: Options, report: Path | None, junit: Path | None
 ) -> None:
+    from modelpack.pipeline.smoke import require_passed
+    from modelpack.smoke import reports
+
     if report:
         reports.write_json(outcome, report)
     if junit:
         reports.write_junit(outcome, junit)
-    smoke.require_passed(outcome, allow_untested=options.allow_untested)
+    require_passed(outcome, allow_untested=options.allow_untested)

@@ -15,7 +15,6 @@ from rich.tree import Tree
 
 from modelpack.inspection import is_unreadable, is_unsupported
 from modelpack.types import Code, Estimator, Field, ModelFile, ModelSpec, Scalar
-from modelpack.user_code import origin
 
 from .text import grid, printable
 
@@ -142,6 +141,8 @@ def _requirements(spec: ModelSpec) -> Table:
 
 
 def _code(code: Code) -> Table:
+    from modelpack.user_code import origin
+
     table = grid()
     for file in code.files:
         what = "definitions of " if file.text is not None else ""

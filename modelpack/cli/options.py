@@ -6,21 +6,26 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from modelpack import engines
 from modelpack.cli import config
 from modelpack.errors import UsageError
-from modelpack.pipeline import predict
 from modelpack.pipeline.options import Options
-from modelpack.pipeline.targets import PREDICT, classify
+
+if TYPE_CHECKING:
+    from modelpack.pipeline.predict import PredictRequest
 
 FILE = click.Path(path_type=Path)
 
 F = TypeVar("F", bound=Callable[..., None])
+
+# Values of options. Tests compare them with the tables, whose modules take long to import.
+ENGINES = ("docker", "podman", "oci", "process")
+ROW_FORMATS = "csv, json, jsonl, npy, parquet"
+BATCH_FORMATS = ("csv", "jsonl", "json", "npy", "arrow", "parquet")
 
 
 def _read_settings(
@@ -38,6 +43,8 @@ def _read_settings(
 
 def read_settings_of_target(ctx: click.Context, param: click.Parameter, target: str) -> str:
     """Read the settings next to a model file. Their `output` is a bundle, not predictions."""
+    from modelpack.pipeline.targets import PREDICT, classify
+
     path = classify(target, PREDICT).path
     if path and path.is_file():
         _read_settings(ctx, param, (path,))
@@ -140,7 +147,6 @@ REPORTS = (
     click.option("--report", type=FILE, help="Write the smoke report as JSON to this file"),
     click.option("--junit", type=FILE, help="Write the smoke report as JUnit XML to this file"),
 )
-ROW_FORMATS = "csv, json, jsonl, npy, parquet"  # as parity/row_files.py reads: a test compares
 EXAMPLE = (
     click.option(
         "--example",
@@ -167,13 +173,13 @@ EXPECTED = (
 ENGINE = (
     click.option(
         "--engine",
-        type=click.Choice(["auto", *engines.ENGINES]),
+        type=click.Choice(["auto", *ENGINES]),
         default="auto",
         show_default=True,
         help="Container engine or local process to build and run with",
     ),
 )
-FORMAT = click.Choice(list(predict.FORMATS))
+FORMAT = click.Choice(BATCH_FORMATS)
 NAMED = ("on_error", "chunk_rows", "header")  # options that `predict` in the image has, too
 BATCH = (
     click.option(
@@ -251,12 +257,14 @@ def password() -> str:
 
 def build_predict_request(
     data: Path | None, output: Path | None, options: dict[str, Any]
-) -> predict.PredictRequest:
+) -> PredictRequest:
     """Move the options of BATCH from `options` to a request."""
+    from modelpack.pipeline.predict import PredictRequest
+
     formats = options.pop("input_format"), options.pop("output_format")
     named = {f"--{name.replace('_', '-')}": options.pop(name) for name in NAMED}
     arguments = [f"{name}={value}" for name, value in named.items() if value is not None]
     arguments += ["--probabilities"] * options.pop("probabilities")
     arguments += ["--keep-inputs"] * options.pop("keep_inputs")
     arguments += [f"--keep={name}" for name in options.pop("keep")]
-    return predict.PredictRequest(data, output, *formats, arguments)
+    return PredictRequest(data, output, *formats, arguments)

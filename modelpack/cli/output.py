@@ -20,27 +20,25 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from modelpack.bundle.manifest import example
 from modelpack.errors import ModelpackError
-from modelpack.pipeline.package import PackageResult
-from modelpack.types import (
-    CheckStatus,
-    Code,
-    Environment,
-    Image,
-    ModelSpec,
-    ReportStatus,
-    Ruling,
-    SmokeReport,
-)
 
-from . import model_view
 from .text import lines, printable
 
 if TYPE_CHECKING:
     from modelpack.diff import Difference
     from modelpack.pipeline.doctor import Finding
+    from modelpack.pipeline.package import PackageResult
     from modelpack.pipeline.verify import Verification
+    from modelpack.types import (
+        CheckStatus,
+        Code,
+        Environment,
+        Image,
+        ModelSpec,
+        ReportStatus,
+        Ruling,
+        SmokeReport,
+    )
 
 _PIECES_PER_WRITE = 10_000  # of JSON text
 WIDTH_OF_FILES = 120  # without a terminal and without COLUMNS
@@ -95,19 +93,21 @@ def print_message(text: Text) -> None:
 
 def print_model(spec: ModelSpec, code: Code) -> None:
     """Print the result of `modelpack inspect`."""
+    from . import model_view
+
     out.print(model_view.view(spec, code))
 
 
 def print_diff(difference: Difference) -> None:
     """Print the result of `modelpack diff`."""
-    from . import diff_view  # noqa: PLC0415 - loads modelpack.diff, which no other command needs
+    from . import diff_view
 
     out.print(diff_view.view_diff(difference))
 
 
 def write_diff(difference: Difference, path: Path) -> None:
     """Write the result of `modelpack diff` for a pull request, or raise UsageError."""
-    from . import diff_view  # noqa: PLC0415 - as above
+    from . import diff_view
 
     diff_view.write_markdown(difference, path)
 
@@ -182,6 +182,13 @@ def print_findings(findings: Iterable[Finding]) -> None:
     out.print(table)
 
 
+def print_value(value: object) -> None:
+    """Write the JSON form of a value of `modelpack.types` to stdout."""
+    from modelpack.types import to_json
+
+    print_json(to_json(value))
+
+
 def print_json(value: object) -> None:
     """Write one JSON document to stdout."""
     # Rich would split it into lines, each an object: 5 s and 400 MB for 36,000 inputs.
@@ -244,6 +251,8 @@ def _export(reference: str) -> str:
 
 def _usage(engine: str, reference: str, spec: ModelSpec) -> Text:
     """Return commands to copy: to run the image, or to load it first, and to query it."""
+    from modelpack.bundle.manifest import example
+
     run = [engine, "run", "--rm", "-p", "127.0.0.1:8080:8080", reference]
     if engine == "oci":
         text = Text.assemble(("export  ", "bold"), printable(_export(reference)))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.status import Status
 from rich.text import Text
 
 from modelpack.cli.output import STAGE_MARKS, err, pins_table, print_message
-from modelpack.engines import StepEvent
 from modelpack.pipeline.options import Observer
-from modelpack.types import Check, CheckStatus, Environment, ModelSpec
 
 from .text import printable
+
+if TYPE_CHECKING:
+    from modelpack.engines import StepEvent
+    from modelpack.types import Check, CheckStatus, Environment, ModelSpec
 
 
 class Transfers:

@@ -15,7 +15,7 @@
 from __future__ import annotations
 
 from .isolation import inspect
-from .policy import (
+from .verdicts import (
     is_unreadable,
     is_unsupported,
     require_categories,

@@ -13,7 +13,7 @@ from pathlib import Path
 from modelpack.errors import UsageError
 from modelpack.types import Finding, HeldCallable, Member, ModelSpec, Safety, Scalar, Signature
 
-from . import methods, policy
+from . import methods, verdicts
 from .callables.listing import listing
 from .companions import companions, find_labels, labelled, named
 from .facts import estimators as facts_estimators
@@ -92,7 +92,7 @@ def _spec(
         versions=versions,
         local_modules=libraries.local_modules(trace),
         signature=signature,
-        safety=Safety(policy.verdict(findings), tuple(findings)),
+        safety=Safety(verdicts.verdict(findings), tuple(findings)),
         globals=tuple(sorted(trace.globals)),
         members=composition.members,
         more_files=tuple(file.file for file in others),
@@ -126,9 +126,9 @@ def _findings(files: list[ParsedFile], composition: Composition) -> list[Finding
     findings = [finding for file in files for finding in _located(file, len(files))]
     reason = unserved(composition.root)
     remaining = [each for each in findings if not is_of_unserved(each)]
-    if reason is not None and policy.verdict(remaining) != "refuse":
+    if reason is not None and verdicts.verdict(remaining) != "refuse":
         return [Finding(UNSERVED, reason), *remaining]
-    if policy.verdict(findings) != "refuse":
+    if verdicts.verdict(findings) != "refuse":
         findings += _notes(composition, files)
     return findings
 
@@ -187,7 +187,7 @@ def _native_spec(files: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
         )
     findings = [finding for file in files for finding in _located(file, len(files))]
     models = [file.native for file in files if file.native]
-    if len(files) > 1 and policy.verdict(findings) != "refuse":
+    if len(files) > 1 and verdicts.verdict(findings) != "refuse":
         named = " and ".join(model.description for model in models)
         findings.append(Finding("misfit", f"the files contain {len(models)} models: {named}"))
     return spec(models[0], [file.file for file in files], findings)

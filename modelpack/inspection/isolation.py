@@ -15,15 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from modelpack import errors
-from modelpack.types import Finding, ModelFile, ModelSpec, Safety, Signature, from_json
+from modelpack.types import (
+    Finding,
+    ModelFile,
+    ModelSpec,
+    Safety,
+    Signature,
+    from_json,
+    prepare_from_json,
+)
 
 from . import limits
-from .pickle.ndarrays import clean
+from .text import clean
 
 # -I and -S: no environment variables, no directories but those of the standard library, no start-up
 # files. Our directories come last, so nothing in them hides the standard library.
 _START = (
-    "import sys; sys.path += sys.argv[2:]; "
+    "import gc, sys; gc.disable(); sys.path += sys.argv[2:]; "
     "from modelpack.inspection.worker import main; main(sys.argv[1])"
 )
 _REQUIRED = ("packaging", "lz4")
@@ -56,6 +64,7 @@ def inspect(
 
 def _inspect(paths: list[str], **options: Any) -> ModelSpec:
     with _child(json.dumps({"paths": paths, "options": options})) as child:
+        prepare_from_json(ModelSpec)  # while the child works
         try:
             out, err = child.communicate(timeout=limits.SECONDS)
         except subprocess.TimeoutExpired:

@@ -12,14 +12,14 @@ from typing import BinaryIO
 from modelpack.errors import UsageError
 from modelpack.types import Finding, ModelFile
 
-from . import embedded, formats, invariants, limits, policy, skops, stream
+from . import embedded, formats, invariants, limits, policy, skops, stream, verdicts
 from .formats import detect
 from .formats.model import NativeModel
 from .nodes import Malformed, Node
 from .pickle.interpreter import run
 from .pickle.machine import Trace
-from .pickle.ndarrays import clean
 from .stream import Reader
+from .text import clean
 
 _HEAD = 64 * limits.KIB
 
@@ -202,7 +202,7 @@ def _findings(parsed: ParsedFile, trust: Collection[str]) -> list[Finding]:
 
 def _broken(file: BinaryIO, parsed: ParsedFile) -> list[Finding]:
     """Check the arrays that compiled code would use, if the file may be loaded."""
-    if not parsed.complete or parsed.native or policy.verdict(parsed.findings) == "refuse":
+    if not parsed.complete or parsed.native or verdicts.verdict(parsed.findings) == "refuse":
         return []
     try:
         return invariants.check(

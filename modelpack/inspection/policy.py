@@ -1,4 +1,4 @@
-"""The safety verdict, and whether a model may be packaged.
+"""The findings of pickles.
 
 All objects and names of the pickle are judged, whether or not the root reaches them: unpickling
 creates them all.
@@ -6,30 +6,20 @@ creates them all.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import replace
-from pathlib import PurePath
 
-from modelpack.errors import ModelNotSupportedError, ModelRefusedError
-from modelpack.types import Code, Finding, ModelFile, ModelSpec, Safety, Verdict
+from modelpack.types import Finding
 
 from . import callables, formulas, interpreted
 from .allowlist import is_known, roles, standing
 from .contracts import class_key, constructed_class, is_constructed, reads_own_state, violation
-from .methods import replaced, reserved_by_import
+from .methods import replaced
 from .nodes import DictNode, Global, Malformed, Node, ObjectNode, children
 from .pickle.machine import Trace
 from .pickle.ndarrays import WRAPPERS
 from .posing import memory_interfaces, poses_as
 from .sharing import Walk
-
-UNKNOWN = "unknown-global"
-NOTES = {
-    "not-a-model", "not-fitted", "no-prediction", "repeated-name", "several-models", "misfit",
-    "file-order",
-}  # fmt: skip
-"""Codes of findings that describe the file. They do not change the verdict."""
+from .verdicts import UNKNOWN
 
 MATRICES = {"numpy:matrix", "numpy.matrixlib.defmatrix:matrix"}
 """The class that numpy has deprecated and that all releases of scikit-learn refuse as input."""
@@ -61,14 +51,6 @@ def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
     findings += callables.check(trace.objects)
     findings += memory_interfaces(nodes)
     return [*findings, *_wrappers(trace), *_references(root, nodes, trace)]
-
-
-def verdict(findings: Iterable[Finding]) -> Verdict:
-    """Return the verdict that follows from the codes of the findings."""
-    codes = {finding.code for finding in findings} - NOTES
-    if not codes:
-        return "pass"
-    return "trust" if codes == {UNKNOWN} else "refuse"
 
 
 def finding(problem: Malformed) -> Finding:
@@ -228,187 +210,3 @@ def _old_role(node: ObjectNode) -> Iterator[Finding]:
 
 def _at(name: Global, code: str, message: str) -> Finding:
     return Finding(code, message, name.offset, name.opcode, name.key)
-
-
-NATIVE = {"lightgbm", "xgboost", "catboost", "onnx"}
-"""Formats of files that contain one model, which transformers in other files may precede."""
-
-_MAX_NAMED = 3
-_MAX_OPTIONS = 20
-_HINTS = {
-    "unsupported-format": "Save the fitted estimator with joblib.dump(model, 'model.joblib').",
-    "external-data": "Save one file: onnx.save(model, 'model.onnx', save_as_external_data=False).",
-    "not-a-model": "Save the fitted estimator or pipeline itself, with "
-    "joblib.dump(model, 'model.joblib').",
-    "not-fitted": "Call fit before joblib.dump.",
-    "no-prediction": "Save an estimator that has predict or transform.",
-    "repeated-name": "Rename one of the columns, and train the model again.",
-    "misfit": "Give the files of one model, in the order in which rows pass through them.",
-    "empty-file": "Save or copy the model again.",
-    "truncated": "Save or copy the model again: its size differs from that of the original.",
-    "byte-code": "Move the functions and classes to a file, import them from there, save the model "
-    "again, and name the file: --code FILE.py (cloudpickle saves lambdas, and modules of "
-    "register_pickle_by_value, as byte code).",
-    "unserved-model": "Package a model that predicts from the values of one row.",
-    "numpy-matrix": "Convert it with numpy.asarray before training, and save the model again.",
-    "formula": "Compute the other terms before training, as columns of the data. docs/security.md "
-    "lists the supported terms.",
-    "lz4-missing": "Run: pip install 'modelpack[lz4]'",
-    "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
-}
-_UNSUPPORTED = {"lz4-missing", "unserved-model", "unsupported-format"}
-_HARMFUL = {
-    "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",
-    "banned-global", "broken-array", "broken-invariant", "computed-call", "decompression-bomb",
-    "dropped-global", "dropped-value", "replaced-method", "state-of-non-object", "two-joblibs",
-    "unexpected-class", "unexpected-role",
-}  # fmt: skip
-"""Codes of files that only an attack writes. The others mean damaged, too large, or unsupported."""
-
-_UNREADABLE = {
-    "broken-frame", "changed", "empty-file", "external-data", "lz4-missing", "malformed",
-    "too-large", "truncated",
-}  # fmt: skip
-_EXPLAINED = {"byte-code", "formula", "numpy-matrix"}
-"""Codes of honest models that never pass. Other findings of these files are consequences."""
-
-_DANGEROUS = "Look at `modelpack inspect` for all findings; do not load this file."
-_DAMAGED = "Look at `modelpack inspect` for all findings, and save or copy the model again."
-
-
-def is_unreadable(findings: Iterable[Finding]) -> bool:
-    """Return whether the findings say only that a file is damaged, incomplete or too large."""
-    return {finding.code for finding in findings} <= _UNREADABLE
-
-
-def is_unsupported(findings: Iterable[Finding]) -> bool:
-    """Return whether the only finding is that modelpack does not read the format."""
-    return {finding.code for finding in findings} == {"unsupported-format"}
-
-
-def with_trusted(spec: ModelSpec, code: Code) -> ModelSpec:
-    """Return the spec that `inspect` returns if it trusts all names that `code` defines.
-
-    The file is not read again, because trust changes no other finding. The result also has the
-    findings that only the code of the author's classes reveals.
-    """
-    kept = [f for f in spec.safety.findings if f.code != UNKNOWN or f.global_ not in code.defined]
-    kept += _replaced(code)
-    return replace(spec, safety=Safety(verdict(kept), tuple(kept)))
-
-
-def _replaced(code: Code) -> Iterator[Finding]:
-    """Find the states that replace a method of a class whose code was found."""
-    for each in code.classes:
-        inherited = frozenset[str]().union(*map(reserved_by_import, each.bases))
-        for name in sorted({*each.replaced, *inherited.intersection(each.unset)}):
-            message = f"{each.name.replace(':', '.')} has a state that replaces its method {name}"
-            yield Finding("replaced-method", message, global_=each.name)
-
-
-def require_servable(spec: ModelSpec) -> None:
-    """Raise an error unless the model may be loaded in the image.
-
-    Raises:
-        ModelNotSupportedError: The file is not a model, or modelpack does not read its format.
-        ModelRefusedError: The file is malformed or hostile, or names code that is not trusted.
-    """
-    findings = spec.safety.findings
-    unsupported = [f for f in findings if f.code in _UNSUPPORTED]
-    if unsupported:
-        raise _not_supported(spec, unsupported[0])
-    if spec.safety.verdict == "refuse":
-        raise _refused(spec, [f for f in findings if f.code not in {*NOTES, UNKNOWN}])
-    if spec.safety.verdict == "trust":
-        raise _untrusted(spec, [f for f in findings if f.code == UNKNOWN])
-    for finding in findings:
-        raise _not_supported(spec, finding)
-
-
-def require_categories(spec: ModelSpec) -> None:
-    """Raise an error unless the values of all categorical columns are known.
-
-    Raises:
-        ModelNotSupportedError: The file contains the codes of a column, but not their values.
-    """
-    unknown = [f.name for f in spec.signature.inputs
-               if f.dtype == "category" and f.categories is None]  # fmt: skip
-    if unknown:
-        more = f" and {len(unknown) - _MAX_NAMED} more" if len(unknown) > _MAX_NAMED else ""
-        raise ModelNotSupportedError(
-            f"{_name(spec)} cannot be served: it was trained on categorical columns "
-            f"({', '.join(unknown[:_MAX_NAMED])}{more}), and the file does not contain their "
-            "values. XGBoost 3.1 and later save them if they are ASCII.",
-            hint="Call modelpack.record(model, X, path) with X as in training: the record contains "
-            "the categories.",
-        )
-
-
-def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
-    message = f"{_name(spec)} cannot be served: {finding.message}."
-    hint = _HINTS.get(finding.code, "")
-    if finding.code == "several-models":
-        hint = _select_hint(spec)
-    if finding.code == "file-order":
-        hint = f"Give the files in this order: {' '.join(_native_last(spec.files))}"
-    natives = [name for name, file in _named(spec.files) if file.format in NATIVE]
-    if finding.code == "misfit" and len(natives) > 1:
-        hint = f"Give each of these models alone, such as: modelpack package {natives[0]}"
-    return ModelNotSupportedError(message, hint=hint)
-
-
-def _select_hint(spec: ModelSpec) -> str:
-    if spec.more_files:
-        return "Give files with one estimator each, or one file and --select."
-    names = spec.suggestion or spec.choices[:1]
-    options = " ".join(f"--select {shlex.quote(ascii(name)[1:-1])}" for name in names)
-    if len(names) > 1:
-        return f"Select all estimators of the pipeline in order, such as: {options}"
-    return (
-        f"Choose one with --select, such as {options}. Several --select in the order of the rows "
-        "create a pipeline."
-    )
-
-
-def _native_last(files: Iterable[ModelFile]) -> list[str]:
-    return [name for name, _ in sorted(_named(files), key=lambda pair: pair[1].format in NATIVE)]
-
-
-def _named(files: Iterable[ModelFile]) -> list[tuple[str, ModelFile]]:
-    """Return the files with their paths as a shell takes them."""
-    return [(shlex.quote(ascii(file.path)[1:-1]), file) for file in files]
-
-
-def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
-    clauses = [f"{f.message}{_where(f)}" for f in findings[:_MAX_NAMED]]
-    more = len(findings) - len(clauses)
-    text = "; ".join(clauses) + (f"; and {more} more" if more else "")
-    is_harmful = any(f.code in _HARMFUL for f in findings) and findings[0].code not in _EXPLAINED
-    return ModelRefusedError(
-        f"{_name(spec)} is refused and was not executed: {text}.",
-        hint=_DANGEROUS if is_harmful else _HINTS.get(findings[0].code, _DAMAGED),
-    )
-
-
-def _untrusted(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
-    names = sorted({f.global_ for f in findings if f.global_})
-    listed = ", ".join(name.replace(":", ".") for name in names[:_MAX_NAMED])
-    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    options = " ".join(f"--trust {name}" for name in names[:_MAX_OPTIONS])
-    if len(names) > _MAX_OPTIONS:
-        options += f" (and {len(names) - _MAX_OPTIONS} more: see modelpack inspect --json)"
-    notes = "; ".join(f.message for f in spec.safety.findings if f.code in NOTES)
-    return ModelRefusedError(
-        f"{_name(spec)} is not trusted yet: loading it would run code that modelpack does not "
-        f"know ({listed}{more}). It was not executed."
-        + (f" It could not be served even if trusted: {notes}." if notes else ""),
-        hint=f"If you trust the author of this code, add: {options}",
-    )
-
-
-def _where(finding: Finding) -> str:
-    return "" if finding.offset is None else f" (at byte {finding.offset:,})"
-
-
-def _name(spec: ModelSpec) -> str:
-    return ascii(PurePath(spec.file.path).name).strip("'\"")

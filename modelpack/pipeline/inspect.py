@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelpack import user_code as codes
-from modelpack.environment.requirements import from_user
 from modelpack.errors import ModelpackError, ModelRefusedError
 from modelpack.inspection import require_servable, with_trusted
 from modelpack.types import Code, ModelSpec
@@ -15,6 +13,9 @@ from .options import Options
 
 def find_code(model: ModelSpec, options: Options) -> Code:
     """Find the author's code that the model needs, in the paths of the options."""
+    from modelpack import user_code as codes
+    from modelpack.environment.requirements import from_user
+
     named = tuple(requirement.name for requirement in from_user(options.requirements))
     paths = tuple(map(Path, options.code))
     return codes.find_code(model, codes.CodeOptions(paths, options.code_trusted, named))
@@ -51,4 +52,6 @@ def require_trusted(model: ModelSpec, code: Code) -> None:
     except ModelRefusedError as refusal:
         if model.safety.verdict == "refuse":
             raise
-        raise codes.with_code_hint(refusal, model, code) from None
+        from modelpack.user_code import with_code_hint
+
+        raise with_code_hint(refusal, model, code) from None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from modelpack.engines import StepEvent
-from modelpack.types import Check, CheckStatus, Environment, ModelSpec, SmokeReport
+if TYPE_CHECKING:
+    from modelpack.engines import StepEvent
+    from modelpack.types import Check, CheckStatus, Environment, ModelSpec, SmokeReport
 
 FAIL_ON = ("any", "breaking", "predictions", "never")
 """The values of `diff --fail-on`."""

@@ -51,7 +51,7 @@ from sklearn.svm import SVC
 from sklearn.utils import Bunch, check_array
 from zoo import X
 
-from modelpack.inspection import allowlist, callables, policy
+from modelpack.inspection import allowlist, callables, policy, verdicts
 from modelpack.inspection.callables import names
 from modelpack.inspection.inspector import inspect
 from modelpack.types import ModelSpec, from_json, to_json
@@ -236,7 +236,7 @@ def test_real_models_pass(name, how, tmp_path):
     if how == "skops" and name == "text":
         pytest.skip("methods of text are banned there")
     found = saved(REAL[name](), tmp_path / "m", how)
-    assert codes(found) <= policy.NOTES
+    assert codes(found) <= verdicts.NOTES
 
 
 class Own(BaseEstimator):

@@ -25,7 +25,7 @@ from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection.formulas import NotAFormula, parse
 from modelpack.inspection.formulas.grammar import RESERVED
 from modelpack.inspection.inspector import inspect
-from modelpack.inspection.policy import require_servable
+from modelpack.inspection.verdicts import require_servable
 from modelpack.serving.runtimes import LOADERS
 from modelpack.serving.runtimes.estimator import EstimatorRuntime
 

@@ -46,7 +46,8 @@ from modelpack.inspection import allowlist, methods
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.nodes import DictNode, Global, ObjectNode
 from modelpack.inspection.pickle.machine import Trace
-from modelpack.inspection.policy import judge, verdict
+from modelpack.inspection.policy import judge
+from modelpack.inspection.verdicts import verdict
 
 FOREST = "sklearn.ensemble._forest:RandomForestClassifier"
 BOOSTING = "sklearn.ensemble._gb:GradientBoostingClassifier"

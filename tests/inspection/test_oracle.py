@@ -31,7 +31,7 @@ from opcodes import POP, SYSTEM
 
 from modelpack.engines import interpreters
 from modelpack.errors import ModelpackError
-from modelpack.inspection import policy, require_servable
+from modelpack.inspection import policy, require_servable, verdicts
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.nodes import Malformed
 from modelpack.inspection.pickle.interpreter import run
@@ -52,7 +52,7 @@ def accepted(data):
     try:
         reader.refill()
         root = run(reader, trace)
-        if not reader.at_end() or policy.verdict(policy.judge(trace, root, ())) == "refuse":
+        if not reader.at_end() or verdicts.verdict(policy.judge(trace, root, ())) == "refuse":
             return None
     except Malformed:
         return None

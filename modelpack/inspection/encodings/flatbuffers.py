@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from ..pickle.ndarrays import clean
+from ..text import clean
 
 _MAX_VALUES = 100_000
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..nodes import Malformed, require
-from ..pickle.ndarrays import clean
+from ..text import clean
 
 _LENGTH = struct.Struct(">Q")
 _INTEGERS = {b"i": struct.Struct(">b"), b"U": struct.Struct(">B"), b"I": struct.Struct(">h"),

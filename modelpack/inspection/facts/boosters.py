@@ -22,7 +22,8 @@ from modelpack.types import Scalar
 from ..encodings import ubjson
 from ..encodings.flatbuffers import Table
 from ..nodes import Node
-from ..pickle.ndarrays import Array, clean, raw, scalar, view
+from ..pickle.ndarrays import Array, raw, scalar, view
+from ..text import clean
 from .categories import Hashes, hashes, lightgbm_columns, lightgbm_lists, xgboost_values
 from .columns import Columns
 from .estimators import EstimatorNode, attributes

@@ -19,7 +19,8 @@ from modelpack.types import Scalar
 
 from ..encodings.flatbuffers import Table
 from ..nodes import Node
-from ..pickle.ndarrays import clean, scalar
+from ..pickle.ndarrays import scalar
+from ..text import clean
 from .columns import Column
 
 MAX_CATEGORIES = 1_000_000

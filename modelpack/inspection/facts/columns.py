@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from modelpack.types import Field, FieldType, Scalar
 
 from ..nodes import DictNode, Node
-from ..pickle.ndarrays import clean, view
+from ..pickle.ndarrays import view
+from ..text import clean
 from .estimators import EstimatorNode, attributes, axes
 
 DATE = "2000-01-01T00:00:00"

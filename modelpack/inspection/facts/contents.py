@@ -6,7 +6,8 @@ from collections import Counter
 
 from ..contracts import constructed_class
 from ..nodes import Blob, DictNode, Global, Items, Node, ObjectNode
-from ..pickle.ndarrays import clean, view
+from ..pickle.ndarrays import view
+from ..text import clean
 from .estimators import OTHER_LIBRARIES, axes, estimator_node, length
 
 _PLAIN = {bool: "boolean", int: "number", float: "number", str: "string",

@@ -15,7 +15,8 @@ from ..allowlist import standing
 from ..contracts import constructed_class, is_constructed
 from ..nodes import DictNode, Global, Node, ObjectNode, state_attributes, within
 from ..pickle.machine import Trace
-from ..pickle.ndarrays import Array, clean, dict_get, scalar, view
+from ..pickle.ndarrays import Array, dict_get, scalar, view
+from ..text import clean
 from .distributions import DISTRIBUTIONS
 
 _MAX_DEPTH = 32

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from ..allowlist import standing
@@ -26,9 +25,9 @@ REASONS = {
     "skops": "skops wrote the file",
 }
 
-_UNDECLARED = {"xgboost": (SpecifierSet(">=1.4,<1.7"), "setuptools", "<81")}
-"""Distribution -> its releases with an undeclared requirement, and that requirement: pkg_resources,
-which setuptools contains before 81.
+_UNDECLARED = {"xgboost": (Version("1.4"), Version("1.7"), "setuptools", "<81")}
+"""Distribution -> its first release with an undeclared requirement, its first without, and that
+requirement: pkg_resources, which setuptools contains before 81.
 """
 
 
@@ -83,8 +82,8 @@ def implied_requirements(versions: Mapping[str, str]) -> dict[str, str]:
     """Return distribution -> specifier, for undeclared requirements of the recorded releases."""
     return {
         needed: bound
-        for name, (releases, needed, bound) in _UNDECLARED.items()
-        if versions.get(name, "")[:1].isdigit() and versions[name] in releases
+        for name, (first, end, needed, bound) in _UNDECLARED.items()
+        if versions.get(name, "")[:1].isdigit() and first <= Version(versions[name]) < end
     }
 
 

@@ -19,7 +19,7 @@ from ..invariants.lightgbm import model
 from ..invariants.objects import InvariantError
 from ..invariants.scan import Scan, run
 from ..nodes import Malformed, require
-from ..pickle.ndarrays import clean
+from ..text import clean
 from .model import NativeModel, columns, no_prediction_finding, outputs
 
 _CATEGORICAL = b"\npandas_categorical:"

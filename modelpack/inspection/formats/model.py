@@ -12,7 +12,7 @@ from ..facts import libraries
 from ..facts.columns import Column
 from ..facts.signature import MAX_INPUTS
 from ..nodes import require
-from ..policy import verdict
+from ..verdicts import verdict
 
 MAX_OUTPUTS = 100_000
 

@@ -21,7 +21,7 @@ from ..facts.categories import xgboost_values
 from ..facts.columns import Column
 from ..invariants import CODE
 from ..nodes import Malformed, require
-from ..pickle.ndarrays import clean
+from ..text import clean
 from .model import NativeModel, columns, no_prediction_finding, outputs
 
 _RANKERS = "rank:"

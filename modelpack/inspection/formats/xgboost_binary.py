@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 
 from ..nodes import require
-from ..pickle.ndarrays import clean
+from ..text import clean
 from . import xgboost
 from .model import NativeModel
 from .xgboost import Tree

@@ -15,6 +15,7 @@ from itertools import pairwise
 from modelpack.types import Scalar
 
 from ..nodes import Blob, DictNode, Global, Malformed, Node, ObjectNode, Payload, class_key
+from ..text import clean
 from . import dtypes
 from .dtypes import Dtype, parse, shape_of
 
@@ -237,11 +238,6 @@ def scalar(node: Node) -> Scalar:
         values = dtype.decode(data) if dtype and data else None
         return scalar(values[0]) if values else None
     return None
-
-
-def clean(text: str) -> str:
-    """Replace lone surrogates, which pickles and file names may contain, but UTF-8 cannot."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _array(dtype: Node, shape: Node, fortran: bool, data: Node) -> Array | None:
