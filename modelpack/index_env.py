@@ -17,11 +17,7 @@ from modelpack.types import IndexSettings
 
 
 def program() -> str:
-    """Return the path of the uv program.
-
-    Raises:
-        EnvironmentNotResolvedError: The program is missing.
-    """
+    """Return the path of the uv program, or raise EnvironmentNotResolvedError."""
     try:
         return uv.find_uv_bin()
     except FileNotFoundError as error:

@@ -32,11 +32,7 @@ PLATFORMS = {name: f"{machine}-manylinux_2_{NEWEST_GLIBC}" for name, machine in 
 
 
 def require_platform(platform: str) -> None:
-    """Require a supported platform.
-
-    Raises:
-        UsageError: The platform is not supported.
-    """
+    """Raise UsageError unless the platform is supported."""
     if platform not in PLATFORMS:
         raise UsageError(
             f"The platform {platform[:40]!r} is not supported.",

@@ -28,12 +28,7 @@ def temporary_directory(prefix: str = "modelpack-", parent: Path | None = None) 
 
 @contextmanager
 def run_on_exit(*command: str, environ: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Run `command` if this process ends before the context does.
-
-    Args:
-        command: A program and its arguments.
-        environ: The environment variables of the command. By default those of this process.
-    """
+    """Run `command` (default: in this environment) if this process ends before the context does."""
     watcher = subprocess.Popen(
         ["/bin/sh", "-c", _WAIT_THEN_RUN, "modelpack-reaper", *command],
         env=environ,

@@ -445,7 +445,6 @@ class Violation:
 
     Attributes:
         where: A path, or a part of the configuration.
-        what: What is wrong.
     """
 
     where: str

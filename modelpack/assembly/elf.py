@@ -60,11 +60,7 @@ def read_elf(path: str) -> ElfFile | None:
 
 
 def parse(content: bytes) -> ElfFile:
-    """Read the content of a file in the ELF format.
-
-    Raises:
-        ValueError: The file is damaged.
-    """
+    """Read the content of a file in the ELF format. Raise ValueError if it is damaged."""
     try:
         return _parse(content)
     except struct.error as error:

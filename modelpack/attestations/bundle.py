@@ -29,10 +29,7 @@ from modelpack.types import BaseImage, Bundle
 def write(directory: Path, contents: BundleContents, dockerfile: str | None = None) -> None:
     """Write both documents into a complete bundle, and their digests into its Dockerfile.
 
-    Args:
-        directory: The bundle.
-        contents: The values it was rendered from.
-        dockerfile: The new text of the Dockerfile (default: its text without the digests).
+    `dockerfile` is its new text (default: its text without the digests).
     """
     text = _dockerfile(directory) if dockerfile is None else dockerfile
     bom = document(sbom.bom(contents))

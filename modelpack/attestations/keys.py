@@ -103,11 +103,7 @@ def verifier(path: Path) -> Verifier:
 
 
 def _algorithm(key: Public) -> tuple[Any, ...]:
-    """Return the other arguments of `sign` and `verify` for this kind of key.
-
-    Raises:
-        ValueError: The kind of key is not supported.
-    """
+    """Return the other arguments of `sign` and `verify` for this key, or raise ValueError."""
     from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import (  # noqa: PLC0415
         ec,

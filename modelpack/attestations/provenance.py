@@ -26,13 +26,9 @@ Digests = Mapping[str, Mapping[str, str]]
 
 
 def statement(contents: BundleContents, files: Digests) -> dict[str, Any]:
-    """Return the statement in a bundle.
+    """Return the statement in a bundle. `files`: name -> digest set of what an image is built from.
 
     Its subjects are the files of the model, because the digest of the image is not known yet.
-
-    Args:
-        contents: The values that the bundle is rendered from.
-        files: Name -> digest set of all files that the image is built from.
     """
     subjects = [_resource(file.path, {"sha256": file.sha256}) for file in contents.model.files]
     return create_statement(subjects, PREDICATE, create_predicate(contents, files))

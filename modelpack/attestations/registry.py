@@ -31,11 +31,7 @@ _MAX_ENTRIES = 100  # layers with signatures, and referrers, that are read
 
 @dataclass(frozen=True)
 class RegistryImage:
-    """An image in a registry.
-
-    Attributes:
-        store: Keeps fetched blobs as long as the context of `open_registry_image`.
-    """
+    """An image in a registry. `store` keeps fetched blobs until `open_registry_image` ends."""
 
     repository: Repository
     store: Store
@@ -193,11 +189,7 @@ def _store_parts(target: RegistryImage, digest: str, kind: str, parts: Sequence[
 
 
 def _read_layer(target: RegistryImage, layer: Descriptor) -> bytes:
-    """Read a document.
-
-    Raises:
-        UsageError: The layer is damaged, or too large for a document.
-    """
+    """Read a document. Raise UsageError if the layer is damaged, or too large for a document."""
     if layer.size > streams.DOCUMENT:
         raise oci_image.malformed(f"a document has more than {streams.DOCUMENT} bytes")
     with target.store.blob(layer) as stream:

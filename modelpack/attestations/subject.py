@@ -106,11 +106,7 @@ class Subject:
         return {"dirHash": tree_digest(inside)} if inside else None
 
     def _document(self, name: str) -> dict[str, Any]:
-        """Read a document.
-
-        Raises:
-            VerificationError: The image has no valid one.
-        """
+        """Read a document. Raise VerificationError if the image has no valid one."""
         if APP + name not in self.files:
             raise VerificationError(
                 f"The image has no {APP}{name}, which describes how it was built.",

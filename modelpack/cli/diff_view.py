@@ -36,7 +36,6 @@ class Line:
     """A line of the report.
 
     Attributes:
-        sign: The kind of the change.
         value: The old and the new value.
         note: The reason or the extent.
     """

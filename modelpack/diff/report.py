@@ -49,7 +49,6 @@ class Section:
 
     Attributes:
         verdict: "compatible" or "breaking" for callers; "unknown" if nothing could be compared.
-        summary: One line.
         unknown: What could not be compared, and why.
     """
 
@@ -259,11 +258,7 @@ class Base:
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """A layer.
-
-    Attributes:
-        size: In bytes, compressed by the registry or not; None if not known.
-    """
+    """A layer. `size` is in bytes, compressed by the registry or not; None if not known."""
 
     diff_id: str
     created_by: str = ""

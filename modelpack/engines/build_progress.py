@@ -28,7 +28,6 @@ class Progress:
     """The steps of one build, reported to `on_step`, and the output of the one that failed.
 
     Attributes:
-        failed_step: Name of the step that failed, or "".
         error: Why it failed, or "".
     """
 

@@ -55,11 +55,8 @@ def build_base(
 
     The image contains the standard library and pip in /usr/local, and no other distribution.
 
-    Args:
-        python: Python version: "3.11".
-        reference: Tag of the image (default: `local_base_reference`).
-        engine: A key of `HOSTS`.
-        on_step: Is called with each change of a build step.
+    `python` is a version such as "3.11", and `engine` a key of `HOSTS`. The default of `reference`
+    is `local_base_reference`.
 
     Raises:
         NoEngineError: No engine, interpreter or mmdebstrap, or not Debian or Ubuntu.

@@ -23,11 +23,7 @@ PLATFORM_HINT = (
 
 @dataclass(frozen=True)
 class StepEvent:
-    """A change in the state of a build step.
-
-    Attributes:
-        seconds: How long the step ran; 0.0 if it just started.
-    """
+    """A change in the state of a build step, which ran for `seconds`; 0.0 if it just started."""
 
     name: str
     state: StepState
@@ -36,11 +32,7 @@ class StepEvent:
 
 @dataclass(frozen=True)
 class DebianPackages:
-    """Debian packages to install on a base image.
-
-    Attributes:
-        stages: Names of packages by stage of the Dockerfile.
-    """
+    """Debian packages to install on a base image, by stage of the Dockerfile."""
 
     base: BaseImage
     platform: str
@@ -144,10 +136,7 @@ class ImageStore(Protocol):
         """
 
     def push(self, reference: str, on_progress: OnProgress) -> str:
-        """Push an image to its registry, with the credentials of `docker login`.
-
-        Returns:
-            The digest of the manifest.
+        """Push an image with the credentials of `docker login`. Return the digest of its manifest.
 
         Raises:
             UsageError: The image does not exist, or the registry cannot be reached or denies

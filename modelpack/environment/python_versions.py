@@ -38,10 +38,6 @@ def candidate_pythons(spec: ModelSpec, requirements: Sequence[str] = ()) -> tupl
     others follow by distance, and older ones first, because libraries of that time had wheels for
     them.
 
-    Args:
-        spec: The model.
-        requirements: Those of the user, as for `resolve`.
-
     Raises:
         EnvironmentNotResolvedError: No version fits.
         UsageError: One of `requirements` is invalid.
@@ -65,11 +61,7 @@ def preferred(spec: ModelSpec, required: RequirementSet, day: date | None) -> st
 
 
 def require_python(python: str) -> None:
-    """Raise an error unless the service runs on a minor version ("3.11").
-
-    Raises:
-        UsageError: It does not.
-    """
+    """Raise UsageError unless the service runs on a minor version ("3.11")."""
     if not re.fullmatch(r"3\.[0-9]{1,2}", python) or Version(python) < OLDEST_PYTHON:
         raise UsageError(
             f"{python[:40]!r} is not a Python version that the service supports.",

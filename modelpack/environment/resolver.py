@@ -59,12 +59,8 @@ def resolve(
     If the local environment saved the model, its versions are used. Otherwise, versions are those
     of the time of the model; on an index without upload times, the feature releases of that time.
 
-    Args:
-        spec: The model.
-        python: The minor version, "3.11".
-        platform: That of the image.
-        index: The package index.
-        requirements: Those of the user, "pandas==2.2.3". They replace those of the file.
+    `python` is a minor version ("3.11"). `requirements` are those of the user ("pandas==2.2.3"),
+    and replace those of the file.
 
     Raises:
         EnvironmentNotResolvedError: No versions fit, the model cannot be loaded with the versions

@@ -208,11 +208,7 @@ def pythons(folder: Path, versions: tuple[str, ...], platform: str) -> tuple[str
 
 
 def require_files(folder: Path, environment: Environment) -> None:
-    """Raise an error unless the wheelhouse has a file of each distribution in the lock.
-
-    Raises:
-        EnvironmentNotResolvedError: A file is missing.
-    """
+    """Raise EnvironmentNotResolvedError unless each locked distribution has a file in `folder`."""
     digests = {artifacts.sha256_of(path) for path in folder.iterdir() if path.is_file()}
     lock = f"{environment.lock}\n{environment.build_lock}"
     missing = [pin for pin, hashes in artifacts.entries_of(lock) if digests.isdisjoint(hashes)]
@@ -226,11 +222,7 @@ def require_files(folder: Path, environment: Environment) -> None:
 
 
 def require_fit(folder: Path, python: str, platform: str) -> None:
-    """Raise an error if the manifest has another Python or platform.
-
-    Raises:
-        EnvironmentNotResolvedError: It has.
-    """
+    """Raise EnvironmentNotResolvedError if the manifest has another Python or platform."""
     house = _read(folder) if (folder / MANIFEST).is_file() else None
     if house and (house.python, house.platform) != (python, platform):
         raise EnvironmentNotResolvedError(
@@ -241,12 +233,9 @@ def require_fit(folder: Path, python: str, platform: str) -> None:
 
 
 def require_debian(folder: Path, groups: Mapping[str, tuple[str, ...]]) -> None:
-    """Raise an error unless the wheelhouse has Debian packages for each stage.
+    """Raise EnvironmentNotResolvedError unless each stage has Debian packages in the wheelhouse.
 
     `groups`: stage of the Dockerfile -> names of Debian packages.
-
-    Raises:
-        EnvironmentNotResolvedError: It has none for a stage.
     """
     for group, names in groups.items():
         if not any((folder / DEBIAN / group).glob("*.deb")):

@@ -16,9 +16,7 @@ __all__ = ["RULES", "KnownSecret", "known_secrets", "scan"]
 def scan(image: oci.Image, secrets: Sequence[KnownSecret] = ()) -> tuple[Ruling, ...]:
     """Check an image against each rule without running it.
 
-    Args:
-        image: The image.
-        secrets: The secrets of its build, which it must not contain.
+    It must not contain the `secrets` of its build.
 
     Raises:
         UsageError: The image is damaged, or modelpack did not build it.

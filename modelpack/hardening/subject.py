@@ -36,7 +36,6 @@ class Subject:
     """An image.
 
     Attributes:
-        config: The configuration document.
         files: Path -> entry of the file system.
         base: The same for the base image.
         layers: Those above the base image, from bottom to top.
@@ -98,11 +97,7 @@ class Subject:
 
     @cached_property
     def manifest(self) -> Mapping[str, Any]:
-        """The document modelpack.json.
-
-        Raises:
-            UsageError: The image has no valid one.
-        """
+        """The document modelpack.json. Raises UsageError if the image has no valid one."""
         try:
             document: Mapping[str, Any] = json.loads(self.text(evidence.MANIFEST))
             document["model"]["file"]["path"]

@@ -298,11 +298,9 @@ def compose(
 ) -> Composition:
     """Compose the objects of files to one model.
 
-    Args:
-        roots: The value of each file.
-        names: The name of each file.
-        select: Estimators of a file with several, in the order in which rows pass through them.
-        native: The model of the file that is not a pickle; its root is ignored.
+    `roots` has the value of each file. `select` names estimators of a file with several, in the
+    order in which rows pass through them. `native` is the model of the file that is not a pickle,
+    whose root is ignored.
 
     Raises:
         UsageError: `select` names a missing estimator, or there are several files.

@@ -34,10 +34,7 @@ _FILE_OPENING = {"lightgbm.basic:Booster", "xgboost.core:Booster"}
 def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
     """Return the findings of a pickle, each global once.
 
-    Args:
-        trace: The names and objects of the pickle.
-        root: Its value, or None if it was not read to its end.
-        trust: Unknown globals that are accepted.
+    `root` is None if the pickle was not read to its end. Unknown globals in `trust` are accepted.
 
     Raises:
         Malformed: The values are nested too deeply, or the objects share too many of them.
@@ -166,10 +163,7 @@ def _has_slots(state: Node) -> bool:
 def _references(root: Node, nodes: Iterable[Node], trace: Trace) -> Iterator[Finding]:
     """Find names that are used as values, and names that are not reachable from the root.
 
-    Args:
-        root: The root of the pickle, or None.
-        nodes: All composite nodes, from the root down.
-        trace: The names and objects of the pickle.
+    `nodes` are all composite nodes, from the root down.
     """
     reached = set(trace.used)
     for node in nodes:

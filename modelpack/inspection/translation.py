@@ -50,9 +50,7 @@ class Translation:
 def translated(callee: Node, args: Node) -> Translation | None:
     """Return the translation of a call. None if it is not a helper call in a known form.
 
-    Args:
-        callee: A name, or the result of a call.
-        args: The arguments of the call.
+    `callee` is a name, or the result of a call.
     """
     if not isinstance(args, tuple):
         return None

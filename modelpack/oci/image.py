@@ -73,7 +73,6 @@ class Image:
     """An image.
 
     Attributes:
-        config: The configuration document.
         layers: Bottom to top, without empty ones.
         digest: Of the manifest, if the image has one.
     """

@@ -55,11 +55,7 @@ def _zstd(stream: IO[bytes]) -> IO[bytes]:
 
 
 class HashingReader:
-    """Hashes a stream while it is read from start to end, also by `tarfile`.
-
-    Args:
-        limit: The maximum number of bytes.
-    """
+    """Hashes a stream of at most `limit` bytes while it is read once, also by `tarfile`."""
 
     def __init__(self, stream: Readable, limit: int) -> None:
         self._stream = stream

@@ -186,11 +186,7 @@ def _date_dtype(texts: Sequence[str]) -> str:
 
 
 def _number(cell: str) -> int | float:
-    """Parse a number.
-
-    Raises:
-        ValueError: The cell is not a number, or is a code of digits.
-    """
+    """Parse a number. Raise ValueError for other cells, and for codes of digits."""
     if _CODE.fullmatch(cell) or not _NUMBER.fullmatch(cell):
         raise ValueError(cell)
     try:

@@ -36,10 +36,7 @@ def shared_rows(
 
     The rows come from the example file, the first record, or the signature of the first model.
 
-    Args:
-        models: The models.
-        files: The file of each model, next to which a record may be.
-        example: A file with rows.
+    A record may be next to each of `files`, those of the models.
 
     Raises:
         UsageError: A file cannot be read, or its rows fit none of the models.

@@ -37,11 +37,7 @@ def with_examples(spec: ModelSpec, table: Table, *, answered: bool = False) -> M
 
     A model file that does not contain the inputs gets those of the table.
 
-    Args:
-        spec: The model.
-        table: Rows of its inputs.
-        answered: The model has answered these rows, so their types are right whatever the model
-            file suggests.
+    If the model has `answered` these rows, their types are right whatever the model file suggests.
 
     Raises:
         UsageError: The rows contradict the model file.
@@ -173,11 +169,7 @@ def _value_dtype(column: Column) -> str | None:
 
 
 def _type(field: Field, column: Column, table: Table, answered: bool) -> FieldType:
-    """Return the type of an input.
-
-    Raises:
-        UsageError: The file and the rows contradict each other.
-    """
+    """Return the type of an input. Raise UsageError if the file and the rows contradict."""
     in_file, in_rows = field.type, column.type
     if in_rows in {in_file, "any"}:
         return in_file

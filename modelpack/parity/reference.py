@@ -25,7 +25,6 @@ class ReferenceSources:
 
     Attributes:
         models: The files of the model; a sidecar may be next to the last one.
-        example: Rows.
         expected: Predictions for the rows of `example`.
         tolerance: As in `Reference`.
     """

@@ -21,12 +21,7 @@ _TOO_DEEP = "its lists are nested too deeply"
 
 
 def build_request(reference: Reference, bodies: bool = False) -> bytes:
-    """Serialise the rows for `python -m modelpack.serving.reference`.
-
-    Args:
-        reference: The rows.
-        bodies: Also request the rows as pandas writes them.
-    """
+    """Serialise rows for `python -m modelpack.serving.reference`; with `bodies`, also as pandas."""
     return json.dumps({"rows": reference.rows, "bodies": bodies}).encode()
 
 

@@ -36,7 +36,6 @@ class Recording:
     """The content of a record.
 
     Attributes:
-        table: The recorded rows and columns.
         answers: For all rows in one call.
         alone: For each row in a separate call.
         python: The Python version of training ("3.11").
@@ -124,12 +123,7 @@ def _with_labels(answers: Answers, spec: ModelSpec) -> Answers:
 
 
 def _document(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: The file is not a regular file, is too large, or is not JSON.
-    """
+    """Read a JSON file. Raise OSError, or ValueError if it is not a file, too large or invalid."""
     content = read_regular(path, MAX_FILE_BYTES)
     return json.loads(content, parse_constant=_refuse_constant)
 
@@ -198,11 +192,7 @@ def _answers(document: Mapping[str, Any]) -> Answers:
 
 
 def _require_values(value: Any, levels: int = _MAX_LEVELS) -> None:
-    """Require lists of values, which can be compared.
-
-    Raises:
-        ValueError: The value has objects, or too many levels.
-    """
+    """Require lists of comparable values. Raise ValueError for objects and for too many levels."""
     if isinstance(value, dict) or not levels:
         raise ValueError("its answers are not lists of values")
     for item in value if isinstance(value, list) else ():

@@ -45,11 +45,7 @@ def diff(run: Pipeline, old: Target, new: Target) -> Difference:
 
 
 def require_no_difference(difference: Difference, fail_on: str) -> None:
-    """Require that nothing in `fail_on` differs.
-
-    Raises:
-        DifferentError: Something does.
-    """
+    """Raise DifferentError if something in `fail_on` differs."""
     unknown = fail_on == "predictions" and difference.predictions.verdict == "unknown"
     if unknown:
         why = "; ".join(difference.predictions.unknown)

@@ -40,7 +40,6 @@ class DiffSide:
     """One side of a diff while it is open.
 
     Attributes:
-        side: Its facts.
         engine: The engine that queries its model, or None if nothing here can.
         name: As `engine` takes it.
         not_queried: Why nothing here can query its model.

@@ -20,11 +20,7 @@ def lock(
 ) -> Environment:
     """Lock the environment of a model.
 
-    Args:
-        run: The pipeline.
-        paths: The files of the model.
-        output: The lock file to write, if any.
-        download: The folder for a wheelhouse, if any.
+    It is written to the file `output`, and a wheelhouse to the folder `download`, if given.
 
     Raises:
         ModelpackError: As `package`.

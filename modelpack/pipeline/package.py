@@ -236,11 +236,7 @@ def default_reference_from_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class PlatformResult:
-    """The result for one of several platforms.
-
-    Attributes:
-        smoke: Of static checks only, if this machine cannot run the image.
-    """
+    """The result for one platform, with a static `smoke` report if this machine cannot run it."""
 
     environment: Environment
     image: Image

@@ -126,11 +126,7 @@ def _counted(answered: PredictResult) -> str:
 
 @contextmanager
 def _files(batch: PredictRequest) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """Open the input and the output.
-
-    Raises:
-        UsageError: A file cannot be read or written, or stdin is a terminal.
-    """
+    """Open input and output. Raise UsageError if that fails, or if stdin is a terminal."""
     if batch.rows is None and sys.stdin.isatty():
         raise UsageError("No rows are given.", hint="modelpack predict TARGET DATA, or < DATA")
     with _rows(batch.rows) as rows, _answers(batch.answers) as answers:

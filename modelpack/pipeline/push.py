@@ -79,11 +79,7 @@ def push(
 
 
 def _new_name(reference: str) -> ImageReference:
-    """Parse the name to push by.
-
-    Raises:
-        UsageError: It is in the part of Docker Hub that is for official images.
-    """
+    """Parse the name to push by. Raise UsageError if it is one of Docker Hub's official images."""
     name = ImageReference.parse_tag(reference)
     if name.registry == DOCKER_HUB and name.repository.startswith("library/"):
         raise UsageError(

@@ -33,11 +33,7 @@ def scan_report(target: str, rulings: Sequence[Ruling]) -> dict[str, Any]:
 
 
 def require_passed_rules(rulings: Sequence[Ruling]) -> None:
-    """Require that an image follows all rules.
-
-    Raises:
-        SmokeFailedError: It breaks a rule; the message names each.
-    """
+    """Raise SmokeFailedError, which names the broken rules, unless an image follows all rules."""
     broken = ", ".join(ruling.rule for ruling in rulings if not ruling.passed)
     if broken:
         raise SmokeFailedError(

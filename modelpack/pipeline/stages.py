@@ -44,11 +44,7 @@ MAX_CONCURRENT_MODEL_BYTES = 256 * 2**20
 
 
 class Summary(list[str]):
-    """A summary of a stage for the terminal.
-
-    Attributes:
-        status: "passed" also if the stage tests nothing.
-    """
+    """A summary of a stage for the terminal, "passed" also if the stage tests nothing."""
 
     status: CheckStatus = "passed"
 
@@ -107,11 +103,7 @@ class Pipeline:
 
     @cached_property
     def platform(self) -> str:
-        """The platform of the image.
-
-        Raises:
-            UsageError: It is not supported.
-        """
+        """The platform of the image. Raises UsageError if it is not supported."""
         platform = self.options.platform or self.engine.platform
         environment.require_platform(platform)
         return platform

@@ -23,12 +23,7 @@ def build_index(
 
     An engine that cannot query an index gets a temporary folder with the wheels.
 
-    Args:
-        engine: The engine that builds.
-        bundle: The bundle to build.
-        index: The index of the user.
-        on_step: Is called with each download.
-        offline: Download no Debian packages.
+    `index` is that of the user. `offline`: download no Debian packages.
 
     Raises:
         ModelpackError: A download fails, or the engine cannot build the bundle.
@@ -52,11 +47,7 @@ def _report_done(step: OnStep, name: str, _: int) -> None:
 
 
 def require_complete(folder: Path, bundle: Bundle, engine: Engine) -> None:
-    """Require a wheelhouse with all that the build of the bundle needs.
-
-    Raises:
-        ModelpackError: Something is missing.
-    """
+    """Raise a ModelpackError unless a wheelhouse has all that the build of the bundle needs."""
     locked = bundle.environment
     house.require_fit(folder, locked.python, locked.platform)
     house.require_files(folder, locked)

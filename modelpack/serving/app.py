@@ -29,10 +29,7 @@ class Segment(BaseConverter):
 def create_app(service: Service, protocols: Sequence[str] | None = None) -> Flask:
     """Return the Flask application that serves a model.
 
-    Args:
-        service: The loaded model.
-        protocols: The names of the protocols to serve, as in `PROTOCOLS`. All by default. The
-            health routes are always served.
+    `protocols` are names as in `PROTOCOLS` (default: all). The health routes are always served.
 
     Raises:
         StartupError: A protocol is unknown, or the token is malformed.
@@ -50,13 +47,10 @@ def create_app(service: Service, protocols: Sequence[str] | None = None) -> Flas
 
 
 def empty_app() -> Flask:
-    """Return an application without routes.
+    """Return an application without routes. Raise StartupError if the token is malformed.
 
     It records each request, checks the token if one is set, adds the security headers, and returns
     errors as problem+json.
-
-    Raises:
-        StartupError: The token is malformed.
     """
     app = Flask(__name__, static_folder=None)
     app.extensions[EXTENSION] = PROTOCOLS

@@ -30,7 +30,6 @@ class InferenceRequest(NamedTuple):
     """A parsed request for predictions.
 
     Attributes:
-        rows: The decoded rows.
         methods: The methods of the model to call.
         write: Writes the response from {method: result}, or raises a Problem.
         ignored: The names of extra inputs.
@@ -66,10 +65,8 @@ class Route(NamedTuple):
     """A route that predicts.
 
     Attributes:
-        service: The service that predicts.
         rule: The URL rule in Flask.
         endpoint: The name of the view in Flask.
-        parse: Parses the requests.
     """
 
     service: Service
@@ -83,12 +80,7 @@ def register_route(
 ) -> None:
     """Let the fast path answer requests that are POSTed to a route.
 
-    Args:
-        blueprint: The blueprint of the route. Its view has the name of the last word of `rule`.
-        service: The service that predicts.
-        rule: The URL rule of the route.
-        parse: Parses the requests.
-        values: The values of the variables in `rule`.
+    The view has the name of the last word of `rule`. `values` are those of the variables in `rule`.
     """
     endpoint = rule.replace(":", "/").rpartition("/")[2]
 

@@ -17,7 +17,6 @@ class Field:
     """One input of the model.
 
     Attributes:
-        name: Its name.
         type: "number", "integer", "string", "boolean", "datetime" or "any".
         nullable: The value may be missing.
         example: A value that the model accepts.
@@ -41,7 +40,6 @@ class ModelFile:
 
     Attributes:
         path: In the bundle.
-        sha256: The digest of the file.
         format: A key of `runtimes.LOADERS`.
         container: The compression, see `containers`.
     """
@@ -66,7 +64,6 @@ class Manifest:
 
     Attributes:
         model: The member `model` of the file.
-        files: The files of the model.
         members: The objects that the rows pass through, in order.
         globals: The "module:name" that loading may look up.
         method: The method that predicts, "predict" or "transform".
@@ -76,7 +73,6 @@ class Manifest:
         classes: The labels of a classifier.
         probabilities: The model has predict_proba.
         main: The module in place of the script that saved the model.
-        environment: The environment of the bundle.
         modelpack: The version of modelpack that created the bundle.
         labels: The labels of the predictions 0, 1, ..., if they have to be decoded.
         transform_output: The value of this setting of `sklearn.set_config` in training.

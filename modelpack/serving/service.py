@@ -43,9 +43,6 @@ class Service:
     Use `Service.load` to create one, and `predict` to predict rows without HTTP.
 
     Attributes:
-        manifest: The facts of the bundle.
-        limits: The limits of requests.
-        runner: Runs the model.
         name: The name of the model in URLs.
         version: The version of the model in URLs.
         ready: The model predicts its own example.
@@ -122,11 +119,7 @@ class Service:
             )
 
     def require_ready(self) -> None:
-        """Check that the service is ready.
-
-        Raises:
-            Problem: 503, the model fails on its own example.
-        """
+        """Raise a Problem 503 if the model fails on its own example."""
         if not self.ready:
             raise Problem(503, "The model fails on its own example. The log shows the cause.")
 
@@ -199,10 +192,8 @@ class Service:
     ) -> Rows:
         """Decode rows from columns, which are arrays (n_rows,) or lists.
 
-        Args:
-            names: The names of the columns, in any order. None: in the order of the signature.
-            columns: The columns.
-            ignored: Receives the names of extra inputs. None: they are rejected.
+        `names` are in any order (None: in the order of the signature). `ignored` receives the names
+        of extra inputs. If it is None, they are rejected.
 
         Raises:
             Problem: See `decode_rows`.
@@ -238,9 +229,7 @@ class Service:
     ) -> tuple[str, ...]:
         """Return the methods to call for a prediction: "predict_proba" if requested, then `method`.
 
-        Args:
-            probabilities: Whether probabilities are requested.
-            method: The method that predicts, by default the first of `methods`.
+        `method` predicts, by default the first of `methods`.
 
         Raises:
             Problem: 400, the model has no probabilities.
@@ -271,9 +260,7 @@ class Service:
     def predict(self, rows: list[Any], probabilities: bool = False) -> data_results.Prediction:
         """Predict rows as POST /predict does.
 
-        Args:
-            rows: As in JSON: lists in the order of the signature, dicts by name, or values.
-            probabilities: Whether to return the probability of each class, too.
+        `rows` are as in JSON: lists in the order of the signature, dicts by name, or values.
 
         Returns:
             The predictions, an array (n_rows,) or (n_rows, n_outputs), and the probabilities.

@@ -112,11 +112,7 @@ def port(environ: Mapping[str, str] = os.environ) -> int:
 
 
 def flag(environ: Mapping[str, str], variable: str, default: str = "0") -> bool:
-    """Return whether a variable is 1.
-
-    Raises:
-        StartupError: The variable is neither 0 nor 1.
-    """
+    """Return whether a variable is 1. Raise StartupError if it is neither 0 nor 1."""
     value = environ.get(variable) or default
     if value not in ("0", "1"):
         raise StartupError(f"{variable} is {value!r}, neither 0 nor 1.")
@@ -124,11 +120,7 @@ def flag(environ: Mapping[str, str], variable: str, default: str = "0") -> bool:
 
 
 def positive_integer(variable: str, text: str) -> int:
-    """Parse the value of an environment variable.
-
-    Raises:
-        StartupError: The value is not a positive integer.
-    """
+    """Parse an environment variable. Raise StartupError unless it is a positive integer."""
     if not (text.isascii() and text.isdigit() and len(text) < 16 and int(text)):
         raise StartupError(f"{variable} is {text!r}, not a positive integer.")
     return int(text)

@@ -30,13 +30,8 @@ def smoke(  # noqa: PLR0913 - two arguments are results of parallel work
 
     If the service does not become ready, the other checks are not run. The last check stops it.
 
-    Args:
-        service: The running service.
-        model: The model that it serves.
-        reference: The rows to compare.
-        answered: Waits for the reference with its answers.
-        scanned: Waits for the rulings on the image; None without an image.
-        on_check: Called with the result of each check.
+    `answered` waits for the reference with its answers, and `scanned` for the rulings on the image
+    (None without an image). `on_check` is called with the result of each check.
     """
     checks: list[Check] = []
     latency_ms = memory_bytes = None

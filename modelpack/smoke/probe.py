@@ -124,11 +124,7 @@ class Probe:
         return ""
 
     def require_row(self) -> None:
-        """Require that a row can be sent.
-
-        Raises:
-            CheckNotRunError: The model file does not contain what a row looks like.
-        """
+        """Raise CheckNotRunError if the model file does not contain what a row looks like."""
         if self.unknown_row:
             raise CheckNotRunError(self.unknown_row)
 

@@ -15,11 +15,7 @@ _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def write_json(report: SmokeReport, path: Path) -> None:
-    """Write a report as JSON.
-
-    Raises:
-        UsageError: The file cannot be written.
-    """
+    """Write a report as JSON, or raise UsageError."""
     _write(path, json.dumps(to_json(report), indent=2, ensure_ascii=False) + "\n")
 
 

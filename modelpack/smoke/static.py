@@ -47,12 +47,7 @@ def check_image(
 ) -> SmokeReport:
     """Check an image against its lock and its platform.
 
-    Args:
-        image: The image.
-        target: Its name in the report.
-        locked: Its environment.
-        rulings: The rulings of the hardening rules.
-        on_check: Called with the result of each check.
+    `target` is its name in the report. `on_check` is called with the result of each check.
 
     Raises:
         UsageError: The image is damaged.

@@ -143,7 +143,6 @@ class CodeRequirements:
     published one with that name.
 
     Args:
-        spec: The model.
         user: Names of distributions that the user requires.
     """
 

@@ -25,11 +25,7 @@ def origin(file: CodeFile) -> str:
 
 
 def require_found(spec: ModelSpec, code: Code) -> None:
-    """Raise an error unless all modules that the model needs were found.
-
-    Raises:
-        EnvironmentNotResolvedError: A module was not found.
-    """
+    """Raise EnvironmentNotResolvedError unless all modules that the model needs were found."""
     if code.missing:
         raise EnvironmentNotResolvedError(_missing(spec, code), hint=_missing_hint(code))
 

@@ -76,10 +76,7 @@ def defines_method(source: Source, name: str, method: str) -> bool:
 def extract(source: Source, names: Iterable[str], packages: Sequence[str] = ()) -> ExtractedModule:
     """Extract `names`, and the names that they refer to, from a script.
 
-    Args:
-        source: The script.
-        names: The names to extract.
-        packages: The packages that contain the script, for its relative imports.
+    `packages` are those that contain the script, for its relative imports.
 
     Raises:
         UsageError: The script does not define a name.

@@ -46,11 +46,7 @@ def check_layers(subject: Subject) -> Verdict:
 
 
 def _verify_layer(layer: Layer) -> int:
-    """Return the size of the layer's tar.
-
-    Raises:
-        VerificationError: The layer has another digest.
-    """
+    """Return the size of the layer's tar. Raise VerificationError if it has another digest."""
     if layer.blob is None:
         with layer.open() as stream:
             return _verify_stream(HashingReader(stream, streams.LAYER), layer.diff_id)

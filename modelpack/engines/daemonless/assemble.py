@@ -23,12 +23,7 @@ from modelpack.engines.protocol import OnStep, StepEvent
 
 @dataclass(frozen=True)
 class AssembledImage:
-    """An image before it is stored.
-
-    Attributes:
-        config: Its configuration document.
-        layers: Bottom to top.
-    """
+    """An image before it is stored. Its `layers` are sorted from bottom to top."""
 
     config: Mapping[str, Any]
     layers: tuple[CachedLayer, ...]

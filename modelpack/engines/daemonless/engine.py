@@ -255,10 +255,8 @@ class DaemonlessStore:
     def export(self, reference: str, path: Path) -> None:
         """Write an image to a new file or directory.
 
-        Args:
-            reference: The image.
-            path: A file `*.tar` becomes an archive for Docker, Podman and skopeo. Any other path
-                becomes a directory with an OCI layout.
+        A `path` ending in .tar becomes an archive for Docker, Podman and skopeo, any other one a
+        directory with an OCI layout.
 
         Raises:
             UsageError: The image does not exist, or the path does.

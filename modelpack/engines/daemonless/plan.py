@@ -145,7 +145,6 @@ class BuildPlan:
     """All steps that an image needs.
 
     Attributes:
-        base: The base image.
         is_on_base: Whether the image contains the layers of the base image.
         stages: Steps of each stage that is copied from or mounted.
         image: Steps of the image itself: only `Copy` and `Configure`.

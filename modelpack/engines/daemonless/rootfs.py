@@ -53,12 +53,7 @@ def extract(layers: Iterable[Layer], folder: Path) -> None:
 
 
 def resolve(root: Path, path: str, *, last: bool = True) -> Path:
-    """Resolve the links of a path in an unpacked image.
-
-    Args:
-        root: The unpacked image.
-        path: Path in the image.
-        last: Whether the last component is resolved, too.
+    """Resolve the links of a path in an image, in the last component only if `last` is true.
 
     Raises:
         ValueError: The links form a circle.

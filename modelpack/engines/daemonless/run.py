@@ -183,10 +183,6 @@ def select_runner(
 ) -> Iterator[ImageRunner]:
     """Yield what can run an image for this machine. Nothing is left after the context.
 
-    Args:
-        image: The image.
-        open_layout: Yields a layout of the image.
-
     Raises:
         NoEngineError: Nothing on this machine can run it.
     """

@@ -164,11 +164,7 @@ class StageBuilder:
 
 @dataclass(frozen=True)
 class _StageFiles:
-    """The files of a stage.
-
-    Attributes:
-        mounted: Path in the stage -> path on this machine, if it is not below `root`.
-    """
+    """The files of a stage. `mounted`: path in it -> path on this machine, if not below `root`."""
 
     root: Path
     workdir: str

@@ -116,11 +116,8 @@ class Store:
     ) -> None:
         """Write a layout of one image to a new directory.
 
-        Args:
-            descriptor: The image.
-            name: Name of the image in the layout, or "".
-            path: The directory.
-            share: Link the files of the store instead of copying them.
+        `name` is that of the image in the layout, or "". With `share`, files of the store are
+        linked instead of copied.
         """
         (path / "blobs" / "sha256").mkdir(parents=True)
         for digest in {*self._reached(descriptor)}:

@@ -43,10 +43,7 @@ def connect_host() -> EngineHost:
 
 
 def connect(timeout: float = 60) -> docker.DockerClient:
-    """Connect a client to the Docker daemon.
-
-    Args:
-        timeout: Seconds to wait for each response.
+    """Connect a client, which waits `timeout` seconds for each response, to the Docker daemon.
 
     Raises:
         NoEngineError: No daemon answers.
@@ -91,13 +88,7 @@ class BuildTool(Protocol):
     def run(
         self, context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]
     ) -> None:
-        """Build a directory.
-
-        Args:
-            context: The build context.
-            on_step: Is called with each change of a step.
-            environ: Environment of the command.
-            options: Options that `docker build` and `podman build` share.
+        """Build a directory. `docker build` and `podman build` share the `options`.
 
         Raises:
             NoEngineError: The build tool is not installed.

@@ -145,14 +145,7 @@ def create(client: docker.DockerClient, image: str, **options: Any) -> Any:
 def create_sandbox(
     host: EngineHost, target: str, name: str, arguments: Sequence[str], memory: int
 ) -> list[str]:
-    """Create a container that runs `python`, and return the command that starts it.
-
-    Args:
-        host: The engine.
-        target: The image.
-        name: Name of the container.
-        arguments: Arguments of `python`.
-        memory: Bytes that the container may use.
+    """Create a container for `python` in `memory` bytes, and return the command that starts it.
 
     Raises:
         SmokeFailedError: The engine does not create the container.

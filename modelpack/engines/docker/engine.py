@@ -149,11 +149,7 @@ class DockerStore:
 
 @dataclass(frozen=True)
 class DockerRunner:
-    """A `Runner`.
-
-    Attributes:
-        container: The class of the services.
-    """
+    """A `Runner`. `container` is the class of the services."""
 
     host: EngineHost
     container: type[Container] = Container
@@ -176,11 +172,7 @@ class DockerRunner:
         return document
 
     def _read_file(self, reference: str, path: str) -> bytes:
-        """Read a regular file of an image.
-
-        Raises:
-            ValueError: The file is not regular, or larger than 16 MiB.
-        """
+        """Read a file of an image. Raise ValueError if it is not regular, or larger than 16 MiB."""
         client, name = self.host.client, f"modelpack-read-{secrets.token_hex(6)}"
         try:
             image, options = self.host.engine_name(reference), {"command": ["-"], "name": name}
@@ -229,11 +221,7 @@ def _describe(host: EngineHost, image_id: str, reference: str = "") -> Image:
 
 
 def _only_file(archive: bytes) -> bytes:
-    """Return the content of the only file of a tar archive.
-
-    Raises:
-        ValueError: The first member is not a regular file.
-    """
+    """Return the content of the only file of a tar archive. Raise ValueError for other members."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as members:
         member = members.next()
         content = members.extractfile(member) if member and member.isfile() else None

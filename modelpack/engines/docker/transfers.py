@@ -26,15 +26,10 @@ _TIMEOUT = 60  # seconds without progress
 
 
 def pull(connect: Connect, reference: str, timeout: float) -> str:
-    """Pull an image. Return why that failed, or "".
+    """Pull an image. Return why that failed, such as `timeout` seconds without progress, or "".
 
     The SDK has no timeout, and that of the engine is half a minute. Therefore another thread
     listens to the engine, and is abandoned after the timeout.
-
-    Args:
-        connect: Connects to the engine that pulls.
-        reference: The image.
-        timeout: Seconds without progress.
     """
     news: News = SimpleQueue()
     Thread(target=_listen, args=(connect, reference, news), daemon=True).start()

@@ -115,10 +115,7 @@ def create_engine() -> DockerEngine:
 def push(image: str, reference: str, on_progress: OnProgress) -> str:
     """Push an image, and return the digest of its manifest.
 
-    Args:
-        image: Podman's name of the image.
-        reference: Name in the registry.
-        on_progress: Is called with the progress of each layer.
+    `image` is Podman's name of it, `reference` the name in the registry.
 
     Raises:
         UsageError: The registry cannot be reached or denies access.

@@ -19,7 +19,6 @@ class Rule:
     """A rule that every image must follow.
 
     Attributes:
-        name: In reports.
         sources: The recommendations it is taken from.
         violations: Yields what does not follow the rule.
     """

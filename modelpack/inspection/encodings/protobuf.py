@@ -35,7 +35,6 @@ class Kind:
     """The declaration of a field.
 
     Attributes:
-        wire: The wire type.
         narrow: Whether it is an integer of 32 bits.
         many: Whether it is repeated. Repeated numbers may be packed.
     """
@@ -67,10 +66,7 @@ def schema(kinds: Mapping[int, Kind]) -> Schema:
 def fields(data: memoryview, known: Schema, *, skip_runs: bool = False) -> Iterator[Field]:
     """Yield the number and the value of each field: an integer, or the bytes of anything else.
 
-    Args:
-        data: A message.
-        known: The schema of the message.
-        skip_runs: Skip long runs of the fields 7 and 8.
+    `skip_runs`: skip long runs of the fields 7 and 8.
 
     Raises:
         Malformed: The message is truncated, or does not follow the schema.

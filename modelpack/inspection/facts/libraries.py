@@ -38,10 +38,7 @@ def recorded_versions(
 
     Versions are texts of an untrusted file: a text that is not a PEP 440 version is ignored.
 
-    Args:
-        root: The model.
-        trace: The objects of the file.
-        parts: All estimators of the file.
+    `parts` are all estimators of the file.
     """
     versions = dict(trace.versions)
     whole = _version(root.attributes.get("_sklearn_version")) if root else None
@@ -56,10 +53,7 @@ def recorded_versions(
 def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> dict[str, str]:
     """Return distribution -> specifier, for all that loading and predictions need.
 
-    Args:
-        trace: The objects of the file.
-        versions: The recorded versions or specifiers.
-        readers: The distributions that read the file and build its rows (joblib, lz4, pandas).
+    `readers` are the distributions that read the file and build its rows (joblib, lz4, pandas).
     """
     tops = set(map(top, trace.globals))
     needed = {DISTRIBUTIONS[name] for name in tops & DISTRIBUTIONS.keys()} - {"joblib"} | readers

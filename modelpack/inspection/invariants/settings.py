@@ -77,11 +77,7 @@ def _is_plain(text: str) -> bool:
 
 
 def require_known_output(node: ObjectNode) -> None:
-    """Require one of the containers that `set_output` accepts.
-
-    Raises:
-        InvariantError: The setting is something else.
-    """
+    """Raise InvariantError unless the setting is a container that `set_output` accepts."""
     for state in node.states:
         pairs = zip(state.keys, state.values, strict=True) if isinstance(state, DictNode) else ()
         for key, value in pairs:

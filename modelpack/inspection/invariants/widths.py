@@ -54,11 +54,7 @@ def are_recorded(objects: Iterable[ObjectNode]) -> bool:
 
 
 def require_recorded(node: ObjectNode) -> None:
-    """Require `n_features_in_` of a fitted estimator that needs it.
-
-    Raises:
-        InvariantError: It is missing or not an integer.
-    """
+    """Raise InvariantError if a fitted estimator needs `n_features_in_` and has no such integer."""
     module, _, name = class_key(node).partition(":")
     if module.partition(".")[0] != "sklearn" or name not in FITTED:
         return

@@ -22,15 +22,9 @@ _KINDS = {**objects.CONTAINER_READERS, **objects.OBJECT_READERS, **arrays.ARRAY_
 
 
 def read(reader: Reader, size: int, trace: Trace) -> tuple[Node, int]:
-    """Read a skops file.
+    """Read a skops file. Return its root, and the number of bytes of all members.
 
-    Args:
-        reader: The file.
-        size: Bytes of the file.
-        trace: Gets the names and objects, also those before an error.
-
-    Returns:
-        The root, and the number of bytes of all members.
+    `trace` gets the names and objects, also those before an error.
 
     Raises:
         Malformed: skops does not write this, or a limit is exceeded.

@@ -109,11 +109,7 @@ def _batch_options(options: argparse.Namespace) -> BatchOptions:
 def _chunks(
     kind: str, stream: Any, service: Service, header: str | None
 ) -> Generator[Chunk, None, None]:
-    """Yield the chunks of a file.
-
-    Raises:
-        Problem: 400, the file is malformed.
-    """
+    """Yield the chunks of a file. Raise a Problem 400 if it is malformed."""
     try:
         yield from FORMATS[kind].read(stream, service.limits.rows, service, header)
     except (ValueError, EOFError, OSError) as error:  # of the library of the format

@@ -14,12 +14,7 @@ BUFFER = 2**20
 
 
 class CountingReader(io.RawIOBase):
-    """A file that counts the bytes that are read.
-
-    Attributes:
-        total: The size of the file, None for a pipe.
-        count: The bytes that have been read.
-    """
+    """A file that counts the bytes that are read. `total` is its size, None for a pipe."""
 
     def __init__(self, descriptor: int, closefd: bool) -> None:
         super().__init__()

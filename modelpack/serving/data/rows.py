@@ -72,9 +72,7 @@ class Decoder:
     def decode(self, rows: list[Any], ignored: Extras = None) -> Rows:
         """Decode rows without a look at each value.
 
-        Args:
-            rows: The rows.
-            ignored: Receives the names of extra inputs. None: they are rejected.
+        `ignored` receives the names of extra inputs. If it is None, they are rejected.
 
         Raises:
             FallbackRequiredError: The rows may be invalid. `explain` decides.

@@ -67,11 +67,8 @@ def rows_from_columns(
 ) -> Rows:
     """Decode columns of equal length. The result may contain read-only views of them.
 
-    Args:
-        decoder: The decoder of the model.
-        names: The names of the columns, in any order. None: in the order of the signature.
-        columns: The columns.
-        ignored: Receives the names of extra inputs. None: they are rejected.
+    `names` are in any order (None: in the order of the signature). `ignored` receives the names of
+    extra inputs. If it is None, they are rejected.
 
     Raises:
         Problem: 422, a column is unknown, missing or repeated, or a value is wrong. 413, there are

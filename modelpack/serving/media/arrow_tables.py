@@ -40,10 +40,7 @@ def is_usable() -> bool:
 def rows(service: Service, table: Any, ignored: Extras = None) -> Rows:
     """Decode the rows of a pyarrow.Table of flat columns, without the index of pandas.
 
-    Args:
-        service: The service that predicts.
-        table: The table.
-        ignored: Receives the names of extra inputs, whose values are not read.
+    `ignored` receives the names of extra inputs, whose values are not read.
 
     Raises:
         Problem: 400, the table is broken. 413, its texts are too large. 422, no input accepts the

@@ -76,11 +76,7 @@ def _create(parent: Path | None) -> Path:
 
 
 def _lock(folder: Path) -> int:
-    """Lock `folder` for this process and its children, and return the file descriptor.
-
-    Raises:
-        OSError: Another service has locked it.
-    """
+    """Lock `folder` for this process and its children. Raise OSError if it is locked already."""
     descriptor = os.open(str(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -49,13 +49,10 @@ class RequestRecord:
 
     Attributes:
         started: The time at which the request was complete.
-        method: The HTTP method.
         route: The URL rule that matches, such as `/v1/models/<name>`, not the client's path.
         rows: The rows of the last call of the model.
         ignored: The number of extra inputs.
-        id: The id of the request.
         span: The span of OpenTelemetry, or None.
-        trace: The trace context.
     """
 
     ignored = 0

@@ -43,11 +43,7 @@ def routes(service: Service) -> Blueprint:
 
 
 def query_flag(request: Request, name: str) -> bool:
-    """Return the value of a query parameter that is true or false.
-
-    Raises:
-        Problem: 400, it is neither.
-    """
+    """Return the value of a query parameter, true or false. Raise a Problem 400 for others."""
     value = request.args.get(name, "false").lower()
     if value not in FLAGS:
         raise Problem(400, f"The query parameter {name} must be true or false.")

@@ -189,11 +189,7 @@ def _check(result: int) -> None:
 
 
 def _program(machine: str, network: str, processes: bool) -> list[Instruction]:
-    """Build the filter.
-
-    Raises:
-        OSError: No filter exists for this processor.
-    """
+    """Build the filter. Raise OSError if none exists for this processor."""
     if machine not in MACHINES:
         raise OSError(ENOSYS, f"no filter exists for {machine}")
     architecture, column = MACHINES[machine]

@@ -25,11 +25,7 @@ class Unpickler(pickle.Unpickler):
 
 
 def check(module: str, name: str, names: Collection[str]) -> None:
-    """Check that the file may look up `name` in `module`.
-
-    Raises:
-        StartupError: "module:name" is not one of `names`.
-    """
+    """Raise StartupError unless "module:name", which the file looks up, is one of `names`."""
     if f"{module}:{name}" not in names:
         text = ascii(f"{module}.{name}"[:200])
         raise StartupError(

@@ -20,7 +20,6 @@ class SmokeCheck:
     """A check of a running service.
 
     Attributes:
-        name: As reports show it.
         check: Returns the detail of the report.
         container_only: Left out if the service runs as a local process.
         applies: Whether the model has what is checked.

@@ -117,7 +117,7 @@ def _infer(probe: Probe, document: Mapping[str, Any], binary: bytes = b"") -> An
 
 
 def _tensors(response: Response) -> dict[str, list[Any]]:
-    """Return the values of each output, nested by its shape.
+    """Return the values of each output, nested by its shape. The status must be 200.
 
     Raises:
         CheckFailedError: The status is not 200.

@@ -42,11 +42,7 @@ class Batch(Chunk):
 
 
 def library() -> Any:
-    """Import pyarrow.
-
-    Raises:
-        Problem: 415, pyarrow is missing.
-    """
+    """Import pyarrow. Raise a Problem 415 if it is missing."""
     if not arrow_tables.is_usable():
         detail = "This format needs pyarrow: package with --requirement pyarrow."
         raise Problem(415, detail)

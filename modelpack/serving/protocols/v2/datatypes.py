@@ -48,11 +48,7 @@ class WrongValuesError(Exception):
 
 
 def check(datatype: Any) -> str:
-    """Return a supported datatype.
-
-    Raises:
-        Problem: 400, the datatype is not supported.
-    """
+    """Return a supported datatype. Raise a Problem 400 for others."""
     if datatype == "BF16":
         raise Problem(400, "The datatype BF16 is not supported. Send the tensor as FP32.")
     if not isinstance(datatype, str) or datatype not in (*DTYPES, BYTES):
@@ -164,11 +160,7 @@ def from_binary(datatype: str, data: memoryview, count: int) -> np.ndarray:
 
 
 def check_size(datatype: str, size: int, count: int) -> None:
-    """Check the size of binary data.
-
-    Raises:
-        Problem: 400, `size` bytes are not `count` elements.
-    """
+    """Raise a Problem 400 unless `count` elements of binary data have `size` bytes."""
     least = count * (LENGTH.size if datatype == BYTES else DTYPES[datatype].itemsize)
     if size < least or (size > least and datatype != BYTES):
         expected = f"{least} bytes for {count} elements of {datatype}"

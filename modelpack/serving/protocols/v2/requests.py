@@ -42,7 +42,6 @@ class RequestedOutput:
     """A requested output.
 
     Attributes:
-        name: The name of the output.
         binary: Return binary data.
         classes: Return texts of so many of the largest values, unless 0.
     """

@@ -142,11 +142,7 @@ def _parse(service: Service, head: requests.Head, body: bytes) -> requests.Infer
 
 
 def check_name(service: Service, name: str, version: str | None = None) -> None:
-    """Check the name and the version in a URL.
-
-    Raises:
-        Problem: 404, the service has another model or version.
-    """
+    """Raise a Problem 404 unless the service has the model and the version of a URL."""
     if name != service.name:
         raise Problem(404, f"Unknown model. This service has {_quoted(service.name)}.")
     if version not in (None, service.version):

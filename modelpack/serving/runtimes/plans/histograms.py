@@ -100,7 +100,7 @@ def _arranged(model: Any, width: int, columns: int, compiler: Compiler) -> Rows:
 
 
 class Ranks:
-    """Ranks of values among the thresholds of all `trees`.
+    """Ranks of values among the thresholds of all `trees`, which have ranks as thresholds.
 
     Attributes:
         trees: The trees with ranks as thresholds, see `build_tree`.

@@ -104,11 +104,7 @@ def projection(model: Any, compiler: Compiler) -> Function:
 
 
 def array(coefficients: Any) -> np.ndarray:
-    """Return `coefficients` if they are a dense array.
-
-    Raises:
-        UnplannedError: They are a sparse matrix.
-    """
+    """Return `coefficients` if they are a dense array. Raise UnplannedError if they are sparse."""
     if isinstance(coefficients, np.ndarray):
         return coefficients
     raise UnplannedError("the coefficients are not a dense array")

@@ -41,11 +41,7 @@ def tree_regressor(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
 
 
 def require_one_output(model: Any) -> None:
-    """Check that the model has one output.
-
-    Raises:
-        UnplannedError: It has several.
-    """
+    """Raise UnplannedError unless the model has one output."""
     if model.n_outputs_ != 1:
         raise UnplannedError("the model has several outputs")
 
@@ -263,11 +259,7 @@ def isolation_forest(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
 
 
 def _drawn(model: Any, width: int) -> list[tuple[Any, np.ndarray]]:
-    """Return each tree with the indices of its features.
-
-    Raises:
-        UnplannedError: The trees are too large for a copy.
-    """
+    """Return each tree with its features. Raise UnplannedError if they are too large for a copy."""
     if sum(tree.tree_.__getstate__()["nodes"].nbytes for tree in model.estimators_) > MAX_COPIED:
         raise UnplannedError("the model is too large")
     all_features = np.arange(width)
