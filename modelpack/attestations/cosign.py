@@ -123,12 +123,7 @@ def config(layers: Sequence[str]) -> bytes:
 def manifest(config: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> bytes:
     """Return a manifest of these descriptors."""
     return _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": image.MANIFEST,
-            "config": config,
-            "layers": list(layers),
-        }
+        {"schemaVersion": 2, "mediaType": image.MANIFEST, "config": config, "layers": list(layers)}
     )
 
 

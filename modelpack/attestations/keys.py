@@ -105,12 +105,7 @@ def verifier(path: Path) -> Verifier:
 def _algorithm(key: Public) -> tuple[Any, ...]:
     """Return the other arguments of `sign` and `verify` for this key, or raise ValueError."""
     from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import (  # noqa: PLC0415
-        ec,
-        ed25519,
-        padding,
-        rsa,
-    )
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa  # noqa: PLC0415
 
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         return (ec.ECDSA(hashes.SHA256()),)

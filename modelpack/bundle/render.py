@@ -164,8 +164,7 @@ def _copy_model(file: ModelFile, target: Path) -> None:
             left -= len(block)
     if digest.hexdigest() != file.sha256:
         raise ModelRefusedError(
-            f"{file.path} has changed since it was inspected.",
-            hint="Package the model again.",
+            f"{file.path} has changed since it was inspected.", hint="Package the model again."
         )
 
 
@@ -174,8 +173,7 @@ def _copy_code(file: CodeFile, target: Path) -> None:
     content = Path(file.source or "").read_bytes() if file.text is None else file.text.encode()
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise ModelRefusedError(
-            f"{file.source} has changed since it was inspected.",
-            hint="Package the model again.",
+            f"{file.source} has changed since it was inspected.", hint="Package the model again."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)

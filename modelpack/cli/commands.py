@@ -104,12 +104,7 @@ def inspect_command(
 @click.option("-o", "--output", type=FILE, required=True, help="Folder to write")
 @with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, SLIM, OUTPUT)
 def bundle_command(
-    models: tuple[Path, ...],
-    output: Path,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    **given: Any,
+    models: tuple[Path, ...], output: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any
 ) -> None:
     """Write the folder that serves MODEL: Dockerfile, app, lock and model."""
     from modelpack.cli import output as cli_output
@@ -411,9 +406,7 @@ def predict_command(
 @click.argument("old")
 @click.argument("new")
 @click.option(
-    "--example",
-    type=FILE,
-    help=f"Rows to compare ({ROW_FORMATS}; default: recorded or generated)",
+    "--example", type=FILE, help=f"Rows to compare ({ROW_FORMATS}; default: recorded or generated)"
 )
 @click.option(
     "--tolerance",

@@ -149,9 +149,7 @@ REPORTS = (
 )
 EXAMPLE = (
     click.option(
-        "--example",
-        type=FILE,
-        help=f"Rows to predict ({ROW_FORMATS}; default: generated)",
+        "--example", type=FILE, help=f"Rows to predict ({ROW_FORMATS}; default: generated)"
     ),
 )
 EXPECTED = (

@@ -58,10 +58,7 @@ _CAUSES = (
         "A distribution without a wheel could not be built from source. Choose a version that has "
         "one (--requirement NAME==VERSION), or another Python version (--python X.Y).",
     ),
-    (
-        r"no space left on device",
-        "Free disk space. `docker system df` shows its use.",
-    ),
+    (r"no space left on device", "Free disk space. `docker system df` shows its use."),
     (
         r"name resolution|name or service not known|connection refused|unreachable|timed out"
         r"|could not resolve|dns error|NewConnectionError",

@@ -241,10 +241,7 @@ TEXTS = {
         rb"(?![A-Za-z0-9])",
     ),
     "a token of GitLab": ((b"glpat-",), rb"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_-]{20}"),
-    "a token of Slack": (
-        (b"xox",),
-        rb"(?<![A-Za-z0-9])xox[abeoprs]-[0-9]{8,}-[A-Za-z0-9-]{16,}",
-    ),
+    "a token of Slack": ((b"xox",), rb"(?<![A-Za-z0-9])xox[abeoprs]-[0-9]{8,}-[A-Za-z0-9-]{16,}"),
     "a key of Google": ((b"AIza",), rb"(?<![A-Za-z0-9_-])AIza[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])"),
     "an account of Google Cloud": ((b"service_account",), rb'"type":\s*"service_account"'),
     "a token of PyPI": ((b"pypi-AgEI",), rb"pypi-AgEI[A-Za-z0-9_-]{50,}"),

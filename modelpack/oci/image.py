@@ -269,6 +269,5 @@ def is_digest(value: object) -> bool:
 
 def malformed(why: str) -> UsageError:
     return UsageError(
-        f"The image does not follow the OCI specification: {why}.",
-        hint="Get the image again.",
+        f"The image does not follow the OCI specification: {why}.", hint="Get the image again."
     )

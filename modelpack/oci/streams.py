@@ -140,10 +140,7 @@ def _exactly(stream: Readable, size: int) -> bytes:
 
 
 def damaged_layer(why: str) -> UsageError:
-    return UsageError(
-        f"A layer of the image is damaged: {why}.",
-        hint="Get the image again.",
-    )
+    return UsageError(f"A layer of the image is damaged: {why}.", hint="Get the image again.")
 
 
 # The largest real images have some hundred thousand files and 20 GB. With these limits, a hostile

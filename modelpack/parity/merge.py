@@ -143,10 +143,7 @@ def _merge(field: Field, column: Column, table: Table, answered: bool) -> Field:
     is_number = known.categories is None and known.type in {"number", "integer"}
     if has_range and is_number and column.quantiles:
         known = replace(
-            known,
-            minimum=column.minimum,
-            maximum=column.maximum,
-            quantiles=column.quantiles,
+            known, minimum=column.minimum, maximum=column.maximum, quantiles=column.quantiles
         )
     is_seen = answered and column.nullable
     none = column.missing_none if is_seen else field.missing_none or column.missing_none

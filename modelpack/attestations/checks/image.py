@@ -169,9 +169,7 @@ def _verdict(subject: Subject, statement: dict[str, Any]) -> Verdict:
     known = dependencies(predicate)
     models = [(entry["name"], entry["digest"]) for entry in statement["subject"]]
     _require_label(
-        "the model",
-        subject.labels.get(_MODEL),
-        ",".join(digest["sha256"] for _, digest in models),
+        "the model", subject.labels.get(_MODEL), ",".join(digest["sha256"] for _, digest in models)
     )
     base = known["base"].get("sha256")
     _require_label("the base image", subject.labels.get(_BASE), base and f"sha256:{base}")
@@ -185,8 +183,7 @@ def _verdict(subject: Subject, statement: dict[str, Any]) -> Verdict:
 def _require_label(what: str, label: str | None, expected: str | None) -> None:
     if label != expected:
         raise VerificationError(
-            f"In the labels {what} is {label}, but in the provenance {expected}.",
-            hint=REBUILD_HINT,
+            f"In the labels {what} is {label}, but in the provenance {expected}.", hint=REBUILD_HINT
         )
 
 

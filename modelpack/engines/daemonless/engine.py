@@ -213,10 +213,7 @@ class DaemonlessStore:
 
     def push(self, reference: str, on_progress: OnProgress) -> str:
         descriptor = self.state.find(reference)
-        with (
-            _open_layout(self.state.store, descriptor) as path,
-            connect(reference) as repository,
-        ):
+        with _open_layout(self.state.store, descriptor) as path, connect(reference) as repository:
             index = oci_image.parse_json((path / "index.json").read_bytes())
             (pointer,) = oci_image.descriptors(index, "manifests")
             store = layout.LayoutStore(path)

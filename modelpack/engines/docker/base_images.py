@@ -17,11 +17,7 @@ from modelpack.engines.docker import connection, transfers
 from modelpack.engines.docker.connection import EngineHost
 from modelpack.engines.protocol import DebianPackages, OnStep
 from modelpack.errors import NoEngineError, UsageError
-from modelpack.oci.reference import (
-    LOCAL_BASE_REPOSITORY,
-    ImageReference,
-    local_base_reference,
-)
+from modelpack.oci.reference import LOCAL_BASE_REPOSITORY, ImageReference, local_base_reference
 from modelpack.types import BaseImage, IndexSettings
 
 # Seconds to wait for each response of a registry. They are few if a local base image exists.

@@ -54,8 +54,7 @@ def pull_temporarily(host: EngineHost, reference: str) -> Iterator[str]:
         return
     if why := pull(host.connect, reference, _TIMEOUT):
         raise UsageError(
-            f"{reference} cannot be pulled: {why}.",
-            hint=f"Run: {host.command} pull {reference}",
+            f"{reference} cannot be pulled: {why}.", hint=f"Run: {host.command} pull {reference}"
         )
     try:
         yield reference
@@ -163,8 +162,7 @@ def push(client: docker.DockerClient, name: ImageReference, on_progress: OnProgr
         raise failure(host, reason(error)) from error
     if not events.digest:
         raise BuildFailedError(
-            f"The engine did not report the digest of {name}.",
-            hint="Push the image again.",
+            f"The engine did not report the digest of {name}.", hint="Push the image again."
         )
     return events.digest
 

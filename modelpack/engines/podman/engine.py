@@ -11,12 +11,7 @@ from typing import IO, Any
 
 from modelpack import oci, processes
 from modelpack.engines.docker.containers import Container
-from modelpack.engines.docker.engine import (
-    DockerBuilder,
-    DockerEngine,
-    DockerRunner,
-    DockerStore,
-)
+from modelpack.engines.docker.engine import DockerBuilder, DockerEngine, DockerRunner, DockerStore
 from modelpack.engines.podman import service
 from modelpack.engines.protocol import OnProgress
 from modelpack.errors import BuildFailedError

@@ -60,10 +60,7 @@ def rows_from_matrix(decoder: Decoder, matrix: np.ndarray) -> Rows:
 
 
 def rows_from_columns(
-    decoder: Decoder,
-    names: Sequence[str] | None,
-    columns: Sequence[Column],
-    ignored: Extras = None,
+    decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column], ignored: Extras = None
 ) -> Rows:
     """Decode columns of equal length. The result may contain read-only views of them.
 

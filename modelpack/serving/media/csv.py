@@ -36,10 +36,7 @@ Lines = Iterator[List[str]]
 
 
 def read(
-    service: Service,
-    body: bytes,
-    parameters: Mapping[str, str] = {},
-    ignored: Extras = None,
+    service: Service, body: bytes, parameters: Mapping[str, str] = {}, ignored: Extras = None
 ) -> Rows:
     """Decode the rows of a table.
 

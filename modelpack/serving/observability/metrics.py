@@ -39,10 +39,7 @@ IN_FLIGHT = Gauge(
     registry=registry,
 )
 ERRORS = Counter(
-    "modelpack_errors",
-    "Answers of 400 and above by what was wrong.",
-    ["kind"],
-    registry=registry,
+    "modelpack_errors", "Answers of 400 and above by what was wrong.", ["kind"], registry=registry
 )
 REFUSED = Counter(
     "modelpack_refused",

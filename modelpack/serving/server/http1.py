@@ -320,12 +320,7 @@ REQUEST_ID = re.compile(rb"\nx-request-id:[ \t]*([A-Za-z0-9_-]{1,64})[ \t]*\r", 
 
 
 def error_response(
-    error: RequestError,
-    seconds: float,
-    top: bytes = b"",
-    *,
-    head: bool = False,
-    close: bool = True,
+    error: RequestError, seconds: float, top: bytes = b"", *, head: bool = False, close: bool = True
 ) -> bytes:
     """Count and log a rejected request, and return the complete response.
 

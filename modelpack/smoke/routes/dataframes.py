@@ -46,14 +46,6 @@ class BodyRoute:
 ROUTES = (
     BodyRoute("POST /predict, to_json of pandas", "json", "application/json"),
     BodyRoute("POST /predict, to_csv of pandas", "csv", "text/csv"),
-    BodyRoute(
-        "POST /predict, Arrow of pandas",
-        "arrow",
-        "application/vnd.apache.arrow.stream",
-    ),
-    BodyRoute(
-        "POST /predict, to_parquet of pandas",
-        "parquet",
-        "application/vnd.apache.parquet",
-    ),
+    BodyRoute("POST /predict, Arrow of pandas", "arrow", "application/vnd.apache.arrow.stream"),
+    BodyRoute("POST /predict, to_parquet of pandas", "parquet", "application/vnd.apache.parquet"),
 )

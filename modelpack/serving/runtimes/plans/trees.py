@@ -135,9 +135,7 @@ def traverse(trees: Any, scale: float = 1.0) -> Walk:
         UnplannedError: This release of scikit-learn lacks the code.
     """
     try:
-        from sklearn.ensemble._gradient_boosting import (  # noqa: PLC0415
-            predict_stages,
-        )
+        from sklearn.ensemble._gradient_boosting import predict_stages  # noqa: PLC0415
     except ImportError as error:
         raise UnplannedError("this scikit-learn traverses its trees in an unknown way") from error
     estimators, scale = np.asarray(trees, object), float(scale)
