@@ -19,9 +19,7 @@ def read_regular(path: Path, most: int) -> bytes:
 
     Opening a pipe waits for a writer, and a device may have no end.
 
-    Args:
-        path: The file; links are followed.
-        most: Maximum size in bytes.
+    Links are followed. `most` is the maximum size in bytes.
 
     Raises:
         OSError: The file cannot be read.

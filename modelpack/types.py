@@ -398,11 +398,7 @@ class BaseImage:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A self-contained folder: a build context for Docker and a Flask app for gunicorn.
-
-    Attributes:
-        slim_base: As `BaseImage.slim`.
-    """
+    """A self-contained folder: a build context for Docker and a Flask app for gunicorn."""
 
     path: str
     model: ModelSpec
@@ -423,11 +419,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Image:
-    """An image.
-
-    Attributes:
-        id: Digest of its configuration, "sha256:...".
-    """
+    """An image. `id` is the digest of its configuration, "sha256:..."."""
 
     reference: str
     id: str
@@ -453,11 +445,7 @@ class Violation:
 
 @dataclass(frozen=True)
 class Ruling:
-    """The result of a rule for an image.
-
-    Attributes:
-        sources: The recommendations that the rule is taken from.
-    """
+    """The result of a rule for an image. `sources` are the recommendations behind the rule."""
 
     rule: str
     sources: tuple[str, ...]

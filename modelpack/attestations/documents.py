@@ -39,7 +39,6 @@ class BundleContents:
 
     Attributes:
         model: Its files have the paths of the bundle.
-        parity: The claim of the image.
         edited: Names of files that were changed after they were rendered.
     """
 

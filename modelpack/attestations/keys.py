@@ -81,11 +81,7 @@ def signer(path: Path, password: Password) -> Signer:
 
 
 def verifier(path: Path) -> Verifier:
-    """Read a public key.
-
-    Raises:
-        UsageError: The file has no supported public key.
-    """
+    """Read a public key. Raise UsageError if the file has no supported public key."""
     from cryptography.hazmat.primitives import serialization as formats  # noqa: PLC0415
 
     pem = _read(path)

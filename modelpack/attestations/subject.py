@@ -24,12 +24,7 @@ REBUILD_HINT = "Get the image from its author again, or package the model again.
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of a check.
-
-    Attributes:
-        state: "unknown" if nothing can be checked.
-        hint: What to do if the check fails.
-    """
+    """The result of a check. The state is "unknown" if nothing can be checked."""
 
     name: str
     state: State
@@ -56,12 +51,7 @@ class AttachedDocuments:
 
 @dataclass(frozen=True)
 class Subject:
-    """An image that is verified.
-
-    Attributes:
-        attachments: Its attached documents; None if it is not in a registry.
-        verifier: The key of the user.
-    """
+    """An image that is verified. `attachments` is None if it is not in a registry."""
 
     image: Image
     attachments: AttachedDocuments | None = None

@@ -33,12 +33,7 @@ _DIGEST = re.compile(r"\b(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}\b")
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the report.
-
-    Attributes:
-        value: The old and the new value.
-        note: The reason or the extent.
-    """
+    """A line of the report."""
 
     sign: str
     name: str
@@ -192,11 +187,7 @@ _MARKS = {"same": "\u2705", "changed": "\u270f\ufe0f", "compatible": "\u2139\ufe
 
 
 def write_markdown(difference: Difference, path: Path) -> None:
-    """Write the report as Markdown.
-
-    Raises:
-        UsageError: The file cannot be written.
-    """
+    """Write the report as Markdown. Raise UsageError if the file cannot be written."""
     try:
         atomic_write_text(path, markdown_text(difference))
     except OSError as error:

@@ -76,12 +76,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class Files:
-    """Numbers of differing files.
-
-    Attributes:
-        metadata: Only mode or owner differ.
-        times: Only the time differs.
-    """
+    """Numbers of differing files. In `metadata` only mode or owner differ, in `times` the time."""
 
     added: int
     removed: int

@@ -68,12 +68,7 @@ _OPTIONS = {
 
 
 def container(command: str, memory: int) -> list[str]:
-    """Return options of `docker create` or `podman create`.
-
-    Args:
-        command: "docker" or "podman".
-        memory: Bytes, including swap.
-    """
+    """Return options of `docker create` or `podman create`. The bytes of `memory` include swap."""
     sizes = [f"--memory={memory}", f"--memory-swap={memory}"]
     if command == "docker" or os.geteuid() == 0:  # other users rarely have the CPU controller
         sizes.append(f"--cpus={min(2, os.cpu_count() or 1)}")
@@ -99,12 +94,7 @@ _LIFETIME: dict[str, Any] = {"start_new_session": True, "preexec_fn": die_with_p
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A command that reads requests and writes responses.
-
-    Attributes:
-        options: Options of `subprocess.Popen`.
-        memory: Bytes that the command may use.
-    """
+    """A command that reads requests and writes responses, with options of `subprocess.Popen`."""
 
     command: Sequence[str]
     options: dict[str, Any] = field(default_factory=dict)

@@ -51,11 +51,7 @@ class Evidence:
 
 
 def collect(layer: oci.Layer) -> Evidence:
-    """Collect the evidence of a layer.
-
-    Raises:
-        UsageError: The layer is damaged.
-    """
+    """Collect the evidence of a layer. Raise UsageError if the layer is damaged."""
     path = (
         files.cache_directory("evidence") / f"{_version()}-{layer.diff_id.replace(':', '-')}.json"
     )

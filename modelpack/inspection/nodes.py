@@ -15,7 +15,7 @@ Node = Any
 
 
 class Malformed(Exception):  # noqa: N818 - a verdict about the file, not an error of modelpack
-    """A file that no library writes. `message` is a clause in lower case, without a full stop.
+    """A file that no library writes. `policy.finding` converts it to a `Finding`.
 
     Attributes:
         message: A clause about the file, in lower case and without a full stop.

@@ -25,12 +25,7 @@ PYTHONS = tuple(f"3.{minor}" for minor in range(7, 15))
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of an examination.
-
-    Attributes:
-        detail: What was found, or why nothing was.
-        hint: How to install or repair it.
-    """
+    """The result of an examination. `hint` is how to install or repair what was examined."""
 
     name: str
     present: bool

@@ -16,12 +16,7 @@ from .stages import Pipeline
 
 @dataclass(frozen=True)
 class PushResult:
-    """A pushed image.
-
-    Attributes:
-        digest: Of the manifest.
-        layers: Name -> whether the registry had it already.
-    """
+    """A pushed image. `layers`: name -> whether the registry had it already."""
 
     repository: str
     digest: str

@@ -54,11 +54,7 @@ class Crashes:
     """The crashes of the last minute, as the master counts them."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Read the limit.
-
-        Raises:
-            StartupError: MODELPACK_MAX_CRASHES is not a positive integer.
-        """
+        """Read the limit. Raise StartupError if MODELPACK_MAX_CRASHES is not a positive integer."""
         self._max = settings.positive_integer(VARIABLE, environ.get(VARIABLE) or DEFAULT)
         self._times: deque[float] = deque()
         self._logged = 0.0

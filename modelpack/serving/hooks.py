@@ -64,11 +64,7 @@ _crashes = crashes.Crashes(os.environ)
 
 
 def pre_fork(arbiter: Any, worker: Any) -> None:
-    """Give the worker the first free slot.
-
-    Raises:
-        HaltServer: Too many workers have crashed.
-    """
+    """Give the worker the first free slot. Raise HaltServer if too many workers have crashed."""
     worker.life = crashes.Life()
     _crashes.check()
     while _ended:

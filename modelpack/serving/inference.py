@@ -30,9 +30,7 @@ class InferenceRequest(NamedTuple):
     """A parsed request for predictions.
 
     Attributes:
-        methods: The methods of the model to call.
         write: Writes the response from {method: result}, or raises a Problem.
-        ignored: The names of extra inputs.
     """
 
     rows: Rows
@@ -62,12 +60,7 @@ Raises a Problem."""
 
 
 class Route(NamedTuple):
-    """A route that predicts.
-
-    Attributes:
-        rule: The URL rule in Flask.
-        endpoint: The name of the view in Flask.
-    """
+    """A route that predicts. In Flask it has the URL `rule` and the view `endpoint`."""
 
     service: Service
     rule: str

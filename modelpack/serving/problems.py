@@ -118,9 +118,7 @@ def _add_headers(response: Response) -> Response:
 def is_closing(connection: str, newer: bool) -> bool:
     """Return whether a connection is closed after a response. See RFC 9112, section 9.3.
 
-    Args:
-        connection: The header `Connection` of the request.
-        newer: The request has version HTTP/1.1.
+    `connection` is the header of the request, `newer` whether it has version HTTP/1.1.
     """
     options = {option.strip(" \t").lower() for option in connection.split(",")}
     return "close" in options or not (newer or "keep-alive" in options)

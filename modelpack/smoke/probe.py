@@ -22,12 +22,7 @@ class CheckNotRunError(Exception):
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP response.
-
-    Attributes:
-        body: The decoded JSON, or None.
-        content: The bytes.
-    """
+    """An HTTP response. `body` is the decoded JSON or None, `content` the bytes."""
 
     status: int
     content_type: str
@@ -41,7 +36,6 @@ class Probe:
     """Queries the service over loopback, without the proxies of the environment.
 
     Attributes:
-        reference: The rows to compare.
         expected: Waits for the reference with its answers.
         scanned: Waits for the rulings on the image.
         parity, rulings: Results of checks.

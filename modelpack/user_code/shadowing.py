@@ -24,9 +24,7 @@ def own_classes(
 ) -> tuple[OwnClass, ...]:
     """Return a description of each class whose objects have a state.
 
-    Args:
-        states: The names that states set, by class.
-        sources: The files that were found, by module.
+    `states` has the names that states set, by class, `sources` the found files, by module.
     """
     return tuple(
         _own_class(key, {*names}, sources)

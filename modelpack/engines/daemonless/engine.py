@@ -93,11 +93,7 @@ class DaemonlessState:
         )
 
     def find(self, target: str) -> Descriptor:
-        """Find an image by id or reference.
-
-        Raises:
-            UsageError: The image does not exist.
-        """
+        """Find an image by id or reference. Raise UsageError if the image does not exist."""
         if target in self.built:
             return self.built[target]
         has_digest = "sha256:" in str(ImageReference.parse(target))

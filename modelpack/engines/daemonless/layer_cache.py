@@ -74,11 +74,7 @@ def from_base_layer(layer: Layer) -> CachedLayer:
 
 
 def require_digest(actual: str, expected: str) -> None:
-    """Require the expected digest of a layer.
-
-    Raises:
-        UsageError: The layer has another one.
-    """
+    """Raise UsageError unless a layer has the expected digest."""
     if actual != expected:
         raise damaged_layer(f"it has the digest {actual} and should have {expected}")
 

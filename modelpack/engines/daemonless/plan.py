@@ -64,12 +64,7 @@ RUN --mount=type=bind,from=base,target=/base \\
 
 @dataclass(frozen=True)
 class Copy:
-    """A COPY instruction.
-
-    Attributes:
-        stage: Name of the stage that contains `sources`; "" for the build context.
-        mode: Mode of all files, if it is set.
-    """
+    """A COPY instruction. Without a `stage`, the sources are in the build context."""
 
     instruction: Instruction
     sources: tuple[str, ...]

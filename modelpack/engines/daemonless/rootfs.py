@@ -160,12 +160,7 @@ def run_program(
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python interpreter.
-
-    Attributes:
-        command: The start of a command that runs Python.
-        home: The directory that contains all its files.
-    """
+    """A Python interpreter. `command` starts it, and `home` contains all its files."""
 
     command: tuple[str, ...]
     home: Path

@@ -77,11 +77,7 @@ _TEMPORARY = {"CONTAINERS_CONF_OVERRIDE"}
 
 
 class BuildTool(Protocol):
-    """A module that builds images from directories with a Dockerfile.
-
-    Attributes:
-        LOCAL_OPTIONS: Options that store the result as a local image.
-    """
+    """A module that builds images. Its LOCAL_OPTIONS store the result as a local image."""
 
     LOCAL_OPTIONS: tuple[str, ...]
 

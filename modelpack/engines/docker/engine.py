@@ -51,11 +51,7 @@ class DockerEngine(Engine):
 
 
 def create_engine() -> DockerEngine:
-    """Connect to the Docker daemon.
-
-    Raises:
-        NoEngineError: No daemon answers.
-    """
+    """Connect to the Docker daemon. Raise NoEngineError if no daemon answers."""
     host = connection.connect_host()
     store, runner = DockerStore(host), DockerRunner(host)
     return DockerEngine("docker", host.platform, DockerBuilder(host), runner, store)

@@ -95,11 +95,7 @@ class PodmanStore(DockerStore):
 
 
 def create_engine() -> DockerEngine:
-    """Start Podman's service.
-
-    Raises:
-        NoEngineError: Podman is not installed, or does not start.
-    """
+    """Start Podman's service. Raise NoEngineError if Podman is not installed, or does not start."""
     host = service.start()
     runner = DockerRunner(host, PodmanContainer)
     return DockerEngine("podman", host.platform, DockerBuilder(host), runner, PodmanStore(host))

@@ -51,7 +51,6 @@ class Booster:
         version: The version of the library, or a specifier.
         ranges: The range of each feature in training.
         splits: The split values of the trees.
-        classes: The labels.
         texts: The positions of features that are not numbers.
         kinds: The types of the features in XGBoost: q, float, int, i (boolean), c (category).
         categories: The categories by position of a feature of pandas' category dtype, empty if

@@ -16,11 +16,7 @@ from ..service import Service
 
 
 class Chunk:
-    """Some rows of a file.
-
-    Attributes:
-        lines: The number of the line of each row, from 1. None in formats without lines.
-    """
+    """Some rows of a file. `lines` has the number of each row's line, if the format has lines."""
 
     lines: Sequence[int] | None = None
 

@@ -60,11 +60,7 @@ class CountingReader(io.RawIOBase):
 
 @contextmanager
 def open_input(path: str | None) -> Iterator[tuple[BinaryIO, CountingReader]]:
-    """Open the file at `path`, or standard input.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
+    """Open the file at `path`, or standard input. Raise OSError if the file cannot be read."""
     descriptor = 0 if path is None else os.open(path, os.O_RDONLY)
     counted = CountingReader(descriptor, closefd=path is not None)
     with io.BufferedReader(counted, BUFFER) as stream:

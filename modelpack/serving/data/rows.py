@@ -43,10 +43,7 @@ class Decoder:
     A row is a list in the order of the fields, a dict by name, or a value if there is one field.
 
     Attributes:
-        fields: The inputs of the model.
-        layout: The layout of the manifest.
         named: The inputs have the names of the training.
-        max_rows: Rows of a request.
         numeric: Rows can be a matrix of numbers.
         array_kinds: The kinds of numpy's dtypes that such a matrix may have.
     """

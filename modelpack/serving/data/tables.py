@@ -173,11 +173,7 @@ def _are_in_range(decoder: Decoder, numbers: np.ndarray) -> bool:
 
 
 def _column_to_array(field: Field, column: Column) -> np.ndarray:
-    """Return the array of a valid column.
-
-    Raises:
-        FallbackRequiredError: A value may be wrong.
-    """
+    """Return the array of a valid column. Raise FallbackRequiredError if a value may be wrong."""
     kind = column.dtype.kind if isinstance(column, np.ndarray) else ""
     if kind == "M" and kind not in KINDS[field.type]:
         raise validation.table_problem(validation.EXPECTED[field.type], "dates", field.name)

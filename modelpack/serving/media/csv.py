@@ -126,7 +126,6 @@ class _Table:
 
     Attributes:
         has_names: The first line contains names.
-        width: The number of columns.
         names: The names of the columns that are inputs.
         kept: The indexes of these columns, or None for all.
     """

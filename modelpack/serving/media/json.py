@@ -40,11 +40,7 @@ def write(
 
 
 def instances(document: Any) -> list[Any]:
-    """Return the rows of a document.
-
-    Raises:
-        Problem: 422, the document contains no rows.
-    """
+    """Return the rows of a document. Raise a Problem 422 if the document contains no rows."""
     if isinstance(document, list):
         return document
     if not isinstance(document, dict):

@@ -264,11 +264,7 @@ def page_columns(footer: Fields) -> list[Column] | None:
 
 
 def pages(file: bytes, footer: Fields, columns: list[Column]) -> Iterator[Page]:
-    """Yield every page that would be read.
-
-    Raises:
-        ValueError: a header is broken.
-    """
+    """Yield every page that would be read. Raise ValueError if a header is broken."""
     for group in _structs(footer, GROUPS):
         chunks = _structs(group, COLUMNS)
         if len(chunks) != len(columns):

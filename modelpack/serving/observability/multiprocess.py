@@ -20,12 +20,7 @@ PREFIX = "modelpack-metrics-"
 
 
 class Files:
-    """The files of this service.
-
-    Attributes:
-        slot: The slot of this process.
-        folder: The folder of the files, None before `prepare`.
-    """
+    """The files of this service. `folder` is None before `prepare`."""
 
     slot = MASTER
     folder: Path | None = None

@@ -67,12 +67,7 @@ def routes(service: Service) -> Blueprint:
 
 @dataclass(frozen=True)
 class Params:
-    """The parameters of a request.
-
-    Attributes:
-        predict_method: The method of the model that predicts, one of `Service.methods`.
-        probabilities: Return the probability of each class, too.
-    """
+    """The parameters of a request. `predict_method` is one of `Service.methods`."""
 
     predict_method: str
     probabilities: bool

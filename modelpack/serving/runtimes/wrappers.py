@@ -66,20 +66,11 @@ class Labelled:
         return getattr(self.model, name)
 
     def predict(self, rows: Any) -> np.ndarray:
-        """Return the label of each prediction.
-
-        Raises:
-            IndexError: A prediction has no label.
-        """
         return decode(self.model.predict(rows), self.classes_)
 
 
 def decode(predictions: Any, labels: np.ndarray) -> np.ndarray:
-    """Return the label of each prediction 0, 1, ...
-
-    Raises:
-        IndexError: A prediction has no label.
-    """
+    """Return the label of each prediction 0, 1, ... Raise IndexError if one has no label."""
     result = np.asarray(predictions)
     codes = result.astype(np.int64)
     if (codes != result).any() or (codes < 0).any():

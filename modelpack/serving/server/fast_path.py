@@ -187,13 +187,7 @@ MAX_HEAD_BYTES = 4096
 
 
 class HeadKind(NamedTuple):
-    """What heads have in common that differ only in lengths and ids.
-
-    Attributes:
-        route: The route of the request.
-        parse: Parses the body.
-        closes: The connection is closed after the response.
-    """
+    """What heads have in common that differ only in lengths and ids."""
 
     route: Route
     parse: BodyParser

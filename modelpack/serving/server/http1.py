@@ -74,10 +74,7 @@ class Head:
 def find_head_end(data: bytearray, start: int, limits: Limits) -> int:
     """Return the end of the head at the beginning of `data`, or -1 if it is incomplete.
 
-    Args:
-        data: What has arrived.
-        start: Bytes of `data` that were searched before.
-        limits: The limits of heads.
+    The first `start` bytes of `data` were searched before.
 
     Raises:
         RequestError: 414 or 431, the head is too large. 400, a line ends without CR.

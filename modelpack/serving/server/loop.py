@@ -34,9 +34,7 @@ class Loop(ConnectionPool):
     """The event loop of one worker.
 
     Args:
-        app: The WSGI application.
         cfg: gunicorn's configuration.
-        limits: The limits of the service.
         on_tick: Called four times a second.
         recycle: Called when a prediction does not end.
     """

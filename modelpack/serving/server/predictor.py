@@ -30,7 +30,6 @@ class Job:
     """A complete request.
 
     Attributes:
-        connection: The connection that receives the response.
         request: gunicorn's request; of a fast request, the bytes of its head.
         body: The body, decoded from chunks.
         fast: The `FastRequest` if the request can be answered without Flask, or None.

@@ -57,7 +57,6 @@ class Inference:
 
     Attributes:
         id: The id that the response repeats.
-        tensors: The inputs.
         outputs: The requested outputs, empty for the default.
         binary: Return the default output as binary data.
     """
@@ -85,11 +84,7 @@ class Head:
 
 
 def head(request: Request) -> Head:
-    """Return the head of a request.
-
-    Raises:
-        Problem: 415, the media type is not supported.
-    """
+    """Return the head of a request. Raise a Problem 415 if the media type is not supported."""
     if request.mimetype not in TYPES and not request.mimetype.endswith("+json"):
         raise Problem(415, f"Send JSON, or JSON and binary data with the header {LENGTH_HEADER}.")
     return Head(request.mimetype, request.headers.get(LENGTH_HEADER))

@@ -29,8 +29,6 @@ class Compiler:
     """Compiles the estimators of one model.
 
     Attributes:
-        layout: The form of the rows of the model.
-        names: The names of its inputs.
         depends_on_batch: Whether results may depend on the number of rows in a call.
         gives_flags: Whether a part returns booleans. Some functions of numpy return short floats
             for them.

@@ -100,11 +100,7 @@ def _arranged(model: Any, width: int, columns: int, compiler: Compiler) -> Rows:
 
 
 class Ranks:
-    """Ranks of values among the thresholds of all `trees`, which have ranks as thresholds.
-
-    Attributes:
-        trees: The trees with ranks as thresholds, see `build_tree`.
-    """
+    """Ranks of values among the thresholds of all `trees`, which have ranks as thresholds."""
 
     def __init__(self, trees: Sequence[np.ndarray]) -> None:
         inner = [nodes[nodes["is_leaf"] == 0] for nodes in trees]
