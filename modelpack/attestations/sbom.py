@@ -34,7 +34,6 @@ _NAMESPACE = uuid.UUID("6e2d3a0e-2b0c-5f6b-9a52-3f7a7f7c1f10")
 
 
 def bom(contents: BundleContents) -> dict[str, Any]:
-    """Return the SBOM of a bundle."""
     components = list_components(contents)
     unnumbered = {
         "bomFormat": "CycloneDX",

@@ -93,7 +93,6 @@ def render(  # noqa: PLR0913 - the values of the flow
 
 
 def _write_bundle(folder: Path, model_files: Sequence[ModelFile], contents: BundleContents) -> None:
-    """Write the files of a bundle to a new folder."""
     copies = [folder / file.path for file in contents.model.files]
     for file, copy in zip(model_files, copies, strict=True):
         _copy_model(file, copy)

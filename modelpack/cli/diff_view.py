@@ -33,8 +33,6 @@ _DIGEST = re.compile(r"\b(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}\b")
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the report."""
-
     sign: str
     name: str
     value: str = ""

@@ -47,7 +47,6 @@ def for_uv(index: IndexSettings, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def pip_conf(index: IndexSettings) -> str:
-    """Return the text of a pip.conf with the indexes."""
     settings = {
         "index-url": index.index_url or "",
         "extra-index-url": " ".join(index.extra_index_urls),

@@ -80,7 +80,6 @@ def build_base(
 
 
 def _fill(context: Path, interpreter: Path) -> None:
-    """Write the build context."""
     destination = context / "prefix"
     if interpreter.is_relative_to("/usr/bin"):
         packages = {interpreter.name, f"{interpreter.name}-venv", "python3-pip"}

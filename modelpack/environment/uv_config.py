@@ -93,7 +93,6 @@ def _settings_of(document: Mapping[str, Any]) -> Settings:
 
 
 def _url_of(index: str) -> str:
-    """The URL of `name=url` or `url`."""
     name, url = re.fullmatch(r"(?:([\w.-]+)=)?(.*)", index, re.DOTALL).groups()  # type: ignore[union-attr]
     return _with_credentials({"name": name, "url": url})
 

@@ -260,7 +260,6 @@ _TEXTS = [(what, some, re.compile(form)) for what, (some, form) in TEXTS.items()
 
 
 def secret_file_kinds(path: str) -> Iterator[str]:
-    """Yield the kinds of secrets that a file with this path contains."""
     for part in path.split("/"):
         yield from (what for pattern, what in _FILES if pattern.fullmatch(part))
     yield from (what for pattern, what in _PATHS if pattern.fullmatch(path))

@@ -66,7 +66,6 @@ def compress_to(chunks: Iterable[bytes], file: IO[bytes]) -> str:
 
 
 def tar(members: Iterable[Member]) -> Iterator[bytes]:
-    """Yield the bytes of a tar."""
     for entry, opener in sorted(members, key=_order):
         yield _header(entry)
         if opener:

@@ -52,7 +52,6 @@ class Recording:
 
 
 def record_path(model: Path) -> Path:
-    """Return the path of the record for a model file."""
     return model.with_name(model.name + SUFFIX)
 
 

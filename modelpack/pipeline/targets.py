@@ -51,7 +51,6 @@ class Target:
 
     @property
     def reference(self) -> ImageReference:
-        """The name of an image."""
         return ImageReference.parse(self.text)
 
 

@@ -27,7 +27,6 @@ class NamelessResponse(wsgi.Response):  # type: ignore[misc]
     """gunicorn's response without the header `Server`."""
 
     def default_headers(self) -> list[str]:
-        """Return the header lines."""
         lines = super().default_headers()
         return [line for line in lines if not line.startswith("Server:")]
 

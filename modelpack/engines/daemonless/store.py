@@ -88,7 +88,6 @@ class Store:
         return found
 
     def find(self, name: str) -> Descriptor | None:
-        """Return the image of this name."""
         return next((entry for entry in self._entries() if _name(entry) == name), None)
 
     def all_names(self) -> list[str]:

@@ -129,7 +129,6 @@ class EngineHost:
 
     @cached_property
     def platform(self) -> str:
-        """The platform of the machine."""
         version = self.client.version()
         return f"{version['Os']}/{version['Arch']}"
 

@@ -210,7 +210,6 @@ def _read_attribute(data: memoryview, model: Model, depth: int) -> Attribute:
 
 
 def _read_tensor(data: memoryview, model: Model) -> str:
-    """Return the name of a tensor."""
     name = ""
     for key, value in fields(data, schema.TENSOR):
         if key == 8:

@@ -107,7 +107,6 @@ def object_array(items: list[Node], shape: tuple[int, ...]) -> Payload:
 
 
 def array_dtype(array: Payload) -> ObjectNode:
-    """Return the dtype of an array as a node."""
     dtype: ObjectNode = dict_get(array.wrapper.states[0], "dtype")
     return dtype
 

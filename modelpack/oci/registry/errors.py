@@ -124,7 +124,6 @@ _REASONS = (
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
-    """Return an error and its causes."""
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.append(error)

@@ -80,7 +80,6 @@ class ChunkResult:
 
 
 def concatenate(low: Prediction, high: Prediction) -> Prediction:
-    """Concatenate predictions."""
     predictions = np.concatenate([low.predictions, high.predictions])
     if low.probabilities is None or high.probabilities is None:
         return Prediction(predictions)

@@ -36,7 +36,6 @@ FAST_TYPES = {
 
 
 def count(rows: Rows) -> int:
-    """Return the number of rows."""
     return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
 
 

@@ -132,7 +132,6 @@ def _positions_in_order(
 
 
 def select(values: Any, indexes: Sequence[int]) -> Any:
-    """Return the values at these indexes."""
     return [values[index] for index in indexes]
 
 

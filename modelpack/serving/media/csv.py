@@ -175,7 +175,6 @@ def _rows(decoder: Decoder, table: _Table, body: bytes) -> Iterator[Sequence[str
 
 
 def _fields(decoder: Decoder, names: list[str] | None) -> Sequence[Field]:
-    """Return the field of each column."""
     if names is None or decoder.in_order(names):
         return decoder.fields
     known = {field.name: field for field in decoder.fields}

@@ -92,7 +92,6 @@ class RateLimitFilter(logging.Filter):
         self._logged: dict[tuple[str, int], float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to log a record."""
         line = record.name, record.lineno
         passes = record.created - self._logged.get(line, 0.0) >= self.seconds
         if passes:

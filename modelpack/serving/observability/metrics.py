@@ -169,7 +169,6 @@ _reasons: set[str] = set()
 
 
 def method_label(name: str) -> str:
-    """Return the label of an HTTP method."""
     return name if name in METHODS else OTHER
 
 

@@ -37,8 +37,6 @@ class TraceHeaders(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A call of the model."""
-
     method: str
     rows: int
     seconds: float

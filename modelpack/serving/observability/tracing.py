@@ -107,7 +107,6 @@ def begin(
 
 
 def end(span: Any, status: int, rows: int | None) -> None:
-    """End the span of a request."""
     if span is None:
         return
     span.set_attribute("http.response.status_code", status)

@@ -71,7 +71,6 @@ class Protocol(NamedTuple):
 
 
 def document(service: Service, app: Flask, protocols: Iterable[Protocol]) -> dict[str, Any]:
-    """Return the document of the routes that `app` has."""
     registered = _registered_views(app)
     paths: dict[str, Any] = {}
     tags = []

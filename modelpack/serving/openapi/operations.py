@@ -25,7 +25,6 @@ def object_schema(
 
 
 def status_schema(word: str) -> dict[str, Any]:
-    """Return the schema of {"status": word}."""
     return object_schema({"status": {"const": word}})
 
 

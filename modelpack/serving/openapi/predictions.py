@@ -38,7 +38,6 @@ def example(service: Service) -> list[Any] | None:
 
 
 def predictions_schema(probabilities: bool = False) -> dict[str, Any]:
-    """Return the schema of {"predictions": [...], "probabilities": [...]}."""
     rows = {"type": "array", "items": operations.schema("Prediction"), "minItems": 1}
     by_class = {"type": "array", "items": operations.schema("Probabilities"), "minItems": 1}
     more = {"probabilities": by_class} if probabilities else {}

@@ -214,7 +214,6 @@ def field_schemas(service: Service) -> list[dict[str, Any]]:
 
 
 def value_schema(type_: str, nullable: bool) -> dict[str, Any]:
-    """Return the schema of any value of a type."""
     types = TYPES[type_] + (["null"] if nullable else [])
     return {"type": types[0] if len(types) == 1 else types, **BOUNDS.get(type_, {})}
 

@@ -59,7 +59,6 @@ def prefers_html(request: Request) -> bool:
 
 
 def assemble() -> Page:
-    """Return the page."""
     style = _read("playground.css")
     script = "\n".join(map(_read, SCRIPTS))
     html = _read("playground.html")

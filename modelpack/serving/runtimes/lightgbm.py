@@ -29,7 +29,6 @@ class LightGBMRuntime(EstimatorRuntime):
 
 
 def load(stream: BinaryIO, _names: Collection[str]) -> Any:
-    """Load the Booster."""
     import lightgbm  # noqa: PLC0415 - a library that only these files need
 
     return lightgbm.Booster(model_str=stream.read().decode("utf-8"))

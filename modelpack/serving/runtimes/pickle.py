@@ -11,7 +11,6 @@ from modelpack.serving.security.unpickling import Unpickler, check
 
 
 def load_pickle(stream: BinaryIO, names: Collection[str]) -> Any:
-    """Load the object of a pickle."""
     return Unpickler(stream, names).load()
 
 

@@ -84,7 +84,6 @@ def _best_trees(model: Any) -> dict[str, Any]:
 
 
 def load(stream: BinaryIO, _names: Collection[str]) -> Any:
-    """Load the Booster."""
     import xgboost  # noqa: PLC0415 - a library that only these files need
 
     return xgboost.Booster(model_file=bytearray(stream.read()))

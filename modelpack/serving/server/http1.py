@@ -185,8 +185,6 @@ NEVER_LAST = {b"content-length", b"host", b"trailer", b"transfer-encoding"}
 
 
 class Chunked:
-    """A chunked body."""
-
     def __init__(self, limit: int) -> None:
         """`limit`: bytes of a body that is accepted."""
         self.body = bytearray()

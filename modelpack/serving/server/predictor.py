@@ -110,7 +110,6 @@ class Predictor:
         self._thread.start()
 
     def put(self, job: Job) -> None:
-        """Add a job to the queue."""
         self.waiting.append(job)
         self._tokens.put(None)
 

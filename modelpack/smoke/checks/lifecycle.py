@@ -102,7 +102,6 @@ def check_image(probe: Probe) -> str:
 
 
 def format_violations(rulings: Sequence[Ruling]) -> Iterator[str]:
-    """Yield a line for each violation."""
     for ruling in rulings:
         sources = ", ".join(ruling.sources)
         for violation in ruling.violations:

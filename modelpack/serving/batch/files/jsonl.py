@@ -19,8 +19,6 @@ START = None
 
 
 class Lines(Chunk):
-    """Lines with one row each."""
-
     def __init__(self, texts: Sequence[bytes], lines: Sequence[int], service: Service) -> None:
         self._texts = texts
         self._service = service
