@@ -99,7 +99,6 @@ class Estimator:
 
     Attributes:
         name: Its step name; "" for the root.
-        type: Dotted class name.
         columns: Its columns inside a ColumnTransformer.
     """
 
@@ -535,12 +534,7 @@ class Parity:
 
 @dataclass(frozen=True)
 class Check:
-    """The result of one check of the smoke test.
-
-    Attributes:
-        detail: What was seen; empty if the check was not run.
-        reason: Why the check was not run; empty if it was run.
-    """
+    """The result of one check of the smoke test: a `detail`, or the `reason` why it was not run."""
 
     name: str
     passed: bool

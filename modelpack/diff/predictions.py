@@ -197,12 +197,7 @@ class ModelAnswers:
 
 @dataclass(frozen=True)
 class QueriedRows:
-    """The rows in the signature of OLD.
-
-    Attributes:
-        made_up: They were generated from the signature.
-        labels: Predictions are labels, not amounts.
-    """
+    """The rows in the signature of OLD. They may be `made_up`, and the predictions `labels`."""
 
     rows: tuple[tuple[Scalar, ...], ...]
     made_up: bool = False

@@ -148,7 +148,6 @@ class Named:
 
     Attributes:
         kind: "image", "bundle", "archive", "layout", "registry" or "model file".
-        sha256: Digests of the files of the model.
     """
 
     name: str
@@ -280,12 +279,7 @@ class ImageSummary:
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison.
-
-    Attributes:
-        environment: None for a model file.
-        image: None if the side is not an image.
-    """
+    """One side of a comparison. A model file has no environment, and only an image has `image`."""
 
     name: str
     kind: str

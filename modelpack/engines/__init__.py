@@ -54,8 +54,7 @@ def preload(name: str = "auto") -> None:
 def select_engine(name: str = "auto") -> Engine:
     """Select an engine by its name.
 
-    Args:
-        name: A key of `ENGINES`, or "auto" or `IMAGE_ENGINES` for the first that works.
+    `name` is a key of `ENGINES`, or "auto" or `IMAGE_ENGINES` for the first that works.
 
     Raises:
         UsageError: No engine has this name.

@@ -25,11 +25,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Progress:
-    """The steps of one build, reported to `on_step`, and the output of the one that failed.
-
-    Attributes:
-        error: Why it failed, or "".
-    """
+    """The steps of one build, reported to `on_step`, and the output of the one that failed."""
 
     def __init__(self, on_step: OnStep) -> None:
         self._on_step = on_step

@@ -41,13 +41,7 @@ class DebianPackages:
 
 @dataclass(frozen=True)
 class BatchStreams:
-    """The files that `predict` reads and writes.
-
-    Attributes:
-        rows: Has a file descriptor.
-        answers: Has a file descriptor.
-        on_line: Is called with each line of stderr.
-    """
+    """Files with descriptors for `predict`. `on_line` is called with each line of its stderr."""
 
     rows: IO[bytes]
     answers: IO[bytes]

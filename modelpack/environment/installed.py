@@ -31,7 +31,6 @@ class Installed:
     """An environment.
 
     Attributes:
-        python: Its Python version, "3.11".
         folders: Its site-packages.
         versions: Canonical name -> version, for the libraries of models.
     """

@@ -50,7 +50,6 @@ class Request:
     Attributes:
         platform: In the form of uv, "x86_64-manylinux_2_28".
         sdists: Distributions whose sdist is used; all others are wheels.
-        options: Further options of uv.
     """
 
     requirements: Sequence[Requirement]

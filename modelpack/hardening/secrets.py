@@ -32,12 +32,7 @@ _NO_PASSWORDS = {"", "x-oauth-basic", "x-token-auth"}  # with these, the user na
 
 @dataclass(frozen=True)
 class KnownSecret:
-    """A secret that was given to a build.
-
-    Attributes:
-        what: A description without the secret.
-        is_file: `content` is that of a whole file.
-    """
+    """A secret of a build. `what` describes it, and `is_file` means that it is a whole file."""
 
     what: str
     content: bytes

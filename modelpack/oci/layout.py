@@ -61,12 +61,9 @@ def read_image(path: Path, tag: str = "", platform: str | None = None) -> Image:
 
 
 def write_layout(path: Path, images: Sequence[Image], name: str = "") -> Descriptor:
-    """Write a new layout of one image, or of an index of images for several platforms.
+    """Write a new layout of an image or an index of images. Return the descriptor in index.json.
 
     `name`, such as "iris:1", is its name for engines.
-
-    Returns:
-        The descriptor of the manifest, or of the index.
 
     Raises:
         UsageError: `path` exists, or a layer is damaged.
@@ -193,12 +190,9 @@ _TYPES = {
 
 
 def to_docker_media_types(folder: Path) -> Descriptor:
-    """Replace the manifests in the layout of one image, or of one index, by those of Docker.
+    """Replace the manifests of a layout by those of Docker. Return the descriptor in index.json.
 
     Files are replaced and not changed, because other layouts may share them.
-
-    Returns:
-        The descriptor in index.json.
 
     Raises:
         UsageError: The layout is damaged.

@@ -63,10 +63,7 @@ def temporary_image(run: Pipeline, bundle: Bundle) -> Iterator[str]:
 
 
 def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
-    """Serve a model, or the bundle in a folder, as a local process until it is interrupted.
-
-    Returns:
-        The exit code of the service.
+    """Serve a model or a bundle as a local process until it is interrupted. Return its exit code.
 
     Raises:
         ModelpackError: As `package`.

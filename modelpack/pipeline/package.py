@@ -113,13 +113,7 @@ def bundle_directory(output: Path | None) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class PlatformBuild:
-    """The build for one platform.
-
-    Attributes:
-        image: None if the engine builds no images.
-        report: None without a smoke test.
-        accepted: Whether the image may be tagged.
-    """
+    """The build for one platform. It is `accepted` if the image may be tagged."""
 
     bundle: Bundle
     image: Image | None

@@ -274,12 +274,9 @@ class Pipeline:
             self.engine.images.remove_untagged(image)
 
     def correct_claim(self, claim: Parity | None, report: SmokeReport | None) -> bool:
-        """Render the bundle again if the smoke test did not confirm its claim.
+        """Render the bundle again if the smoke test did not confirm its claim. Return whether so.
 
         The test failed, or the model refused some of the generated rows.
-
-        Returns:
-            Whether the bundle was rendered again.
         """
         confirmed = self._parity(report)
         if claim is None or claims.is_same_claim(claim, confirmed):

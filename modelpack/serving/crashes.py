@@ -31,11 +31,7 @@ _reap_workers = Arbiter.reap_workers
 
 
 class Life:
-    """The state of a worker, in memory that it shares with the master.
-
-    Attributes:
-        reaped: The master has seen the end of the worker.
-    """
+    """The state of a worker, in memory shared with the master, which sets `reaped` at its end."""
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, 1)

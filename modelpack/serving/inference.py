@@ -27,11 +27,7 @@ class InferenceResponse(NamedTuple):
 
 
 class InferenceRequest(NamedTuple):
-    """A parsed request for predictions.
-
-    Attributes:
-        write: Writes the response from {method: result}, or raises a Problem.
-    """
+    """A parsed request. `write` returns the response from {method: result}, or raises a Problem."""
 
     rows: Rows
     methods: tuple[str, ...]

@@ -38,14 +38,9 @@ METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function",
 
 
 class Service:
-    """A loaded model, and what the protocols need of it.
+    """A loaded model, and what the protocols need of it. `name` and `version` are those in URLs.
 
     Use `Service.load` to create one, and `predict` to predict rows without HTTP.
-
-    Attributes:
-        name: The name of the model in URLs.
-        version: The version of the model in URLs.
-        ready: The model predicts its own example.
     """
 
     def __init__(self, facts: manifest.Manifest, model: Any, limits: settings.Limits) -> None:

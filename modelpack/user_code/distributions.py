@@ -32,7 +32,6 @@ class Provider:
 
     Attributes:
         how: How it was found: `INSTALLED`, `KNOWN` or `GUESSED`.
-        version: The installed version.
         folder: Where it was installed from, if not from an index.
     """
 
@@ -137,13 +136,10 @@ def _origin(dist: metadata.Distribution) -> str | None:
 
 
 class CodeRequirements:
-    """The distributions that the author's code requires.
+    """The requirements of the author's code; `user` are the names that the user requires.
 
     The distribution of a module that only the model file names is never guessed: anyone could have
     published one with that name.
-
-    Args:
-        user: Names of distributions that the user requires.
     """
 
     def __init__(self, spec: ModelSpec, user: Sequence[str]) -> None:

@@ -186,12 +186,7 @@ _COMPILED = (".so", ".pyd", ".pyc")
 
 @dataclass(frozen=True)
 class SearchPath:
-    """A directory that may contain modules.
-
-    Attributes:
-        only: The only module to look for. None for all.
-        named: Whether the user trusts the names that its modules define.
-    """
+    """A directory to search for all modules, or `only` one. The user trusts names if `named`."""
 
     folder: Path
     only: str | None = None

@@ -29,7 +29,6 @@ class UnpackedBase:
     """A base image and the interpreter that compiles byte code for it.
 
     Attributes:
-        python: "3.11".
         sibling: The same image for this machine, if the base image is for another platform.
     """
 

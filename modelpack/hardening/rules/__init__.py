@@ -16,12 +16,7 @@ from modelpack.types import Violation
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that every image must follow.
-
-    Attributes:
-        sources: The recommendations it is taken from.
-        violations: Yields what does not follow the rule.
-    """
+    """A rule that every image must follow. `sources` are the recommendations behind it."""
 
     name: str
     sources: tuple[str, ...]

@@ -32,12 +32,7 @@ _RUNS = re.compile(rb"(?:\x3d.{4})+|(?:\x40[\x80-\xff]{0,8}[\0-\x7f])+", re.DOTA
 
 @dataclass(frozen=True)
 class Kind:
-    """The declaration of a field.
-
-    Attributes:
-        narrow: Whether it is an integer of 32 bits.
-        many: Whether it is repeated. Repeated numbers may be packed.
-    """
+    """The declaration of a field. A `narrow` integer has 32 bits; `many` numbers may be packed."""
 
     wire: int
     narrow: bool = False

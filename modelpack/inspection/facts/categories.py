@@ -160,10 +160,7 @@ class Hashes:
 def hashes(core: bytes, rest: bytes, trees: Table) -> dict[int, Hashes]:
     """Return the hashes by the position of their feature.
 
-    Args:
-        core: The FlatBuffer.
-        rest: The tables of counters.
-        trees: TModelTrees in the FlatBuffer.
+    `core` is the FlatBuffer, with TModelTrees in `trees`, and `rest` the tables of counters.
 
     Raises:
         struct.error: The data is cut off or malformed.

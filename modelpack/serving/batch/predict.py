@@ -132,12 +132,7 @@ class Outcome:
 
 
 class BatchPredictor:
-    """Predicts chunks.
-
-    Attributes:
-        like: The first prediction, which shows the form of all others.
-        ignored: The names of extra inputs.
-    """
+    """Predicts chunks. `like` is the first prediction, which shows the form of all others."""
 
     def __init__(self, service: Service, options: BatchOptions) -> None:
         self._service = service

@@ -61,7 +61,6 @@ class Protocol(NamedTuple):
     Attributes:
         name: The tag of its operations in OpenAPI.
         description: The description of that tag.
-        describe: Returns its paths of OpenAPI.
     """
 
     name: str

@@ -18,12 +18,7 @@ MAX_ROWS = 256
 
 
 class DynamicBatch:
-    """Requests that are predicted in one turn.
-
-    Attributes:
-        results: {method: array} of each request, or None if Flask has to handle it.
-        calls: The successful calls of the model.
-    """
+    """Requests predicted in one turn. The result of one is None if Flask has to handle it."""
 
     def __init__(self, service: Service, batch: Sequence[InferenceRequest]) -> None:
         self.results: list[dict[str, Any] | None] = [{} for _ in batch]

@@ -57,7 +57,6 @@ class Head:
     """The head of a request.
 
     Attributes:
-        request: gunicorn's request.
         length: Bytes of the body, or None if it is chunked.
         expects: The client waits for 100 Continue before it sends the body.
     """

@@ -39,12 +39,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class RequestedOutput:
-    """A requested output.
-
-    Attributes:
-        binary: Return binary data.
-        classes: Return texts of so many of the largest values, unless 0.
-    """
+    """A requested output, as texts of the `classes` largest values unless that is 0."""
 
     name: str
     binary: bool
