@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ from typing import IO, Any, Literal, Protocol, runtime_checkable
 
 from modelpack import oci
 from modelpack.errors import NoEngineError, UsageError
+from modelpack.oci import filesystem
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings, RunningService
+
+MANIFEST = "app/modelpack.json"
 
 StepState = Literal["started", "done", "cached", "failed"]
 
@@ -141,6 +145,13 @@ class ImageStore(Protocol):
     def remove_untagged(self, image: Image) -> None:
         """Remove an image that has no tag."""
 
+    def read_manifest(self, target: str) -> dict[str, Any]:
+        """Read modelpack.json of an image without running it.
+
+        Raises:
+            UsageError: The image does not exist, or modelpack did not create it.
+        """
+
     def open_image(self, target: str) -> AbstractContextManager[oci.Image]:
         """Open an image without running it. Its layers are readable within the context.
 
@@ -175,13 +186,6 @@ class Runner(Protocol):
 
         Raises:
             NoEngineError: The engine runs no images for the platform.
-        """
-
-    def read_manifest(self, target: str) -> dict[str, Any]:
-        """Read modelpack.json without running the target.
-
-        Raises:
-            UsageError: The target does not exist, or modelpack did not create it.
         """
 
     def query_model(self, target: str, request: bytes) -> AbstractContextManager[AnswerFuture]:
@@ -247,6 +251,15 @@ class Engine:
                 hint=f"Start Docker or Podman, or {alternative}.",
             )
         return self.images
+
+
+def read_manifest(name: str, image: oci.Image) -> dict[str, Any]:
+    """Read modelpack.json of an open image. Raise UsageError if modelpack did not create it."""
+    try:
+        document: dict[str, Any] = json.loads(filesystem.read(image, MANIFEST))
+    except (UsageError, ValueError) as error:
+        raise manifest_error(name) from error
+    return document
 
 
 def manifest_error(target: str) -> UsageError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,10 +13,9 @@ from modelpack.bundle import manifest as bundle_manifest
 from modelpack.diff import Base, Side
 from modelpack.diff import image as diff_image
 from modelpack.engines import Engine
-from modelpack.engines.protocol import manifest_error
+from modelpack.engines.protocol import read_manifest
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.inspection import inspect
-from modelpack.oci import filesystem
 from modelpack.types import Bundle
 
 from . import targets
@@ -25,7 +23,6 @@ from .inspect import inspect_with_code
 from .stages import Pipeline
 from .targets import Target, TargetKind
 
-_MANIFEST = "app/modelpack.json"
 _NOT_QUERIED = {
     TargetKind.MODEL: "a model file is not executed; package it first",
     TargetKind.LAYOUT: "an image in a folder must be loaded into an engine to be queried",
@@ -109,7 +106,7 @@ def _open_image(pipeline: Pipeline, target: Target) -> Iterator[DiffSide]:
             location = _open_location(pipeline, targets.as_registry(target))
             yield stack.enter_context(location)
             return
-        side = _side(target, engine.runner.read_manifest(target.text), image)
+        side = _side(target, images.read_manifest(target.text), image)
         yield DiffSide(side, engine, target.text, image=image)
 
 
@@ -122,16 +119,8 @@ def _select_engine(pipeline: Pipeline) -> Engine:
 @contextmanager
 def _open_location(pipeline: Pipeline, target: Target) -> Iterator[DiffSide]:
     with targets.open_image(pipeline, target) as image:
-        side = _side(target, _read_manifest(target.text, image), image)
+        side = _side(target, read_manifest(target.text, image), image)
         yield DiffSide(side, not_queried=_NOT_QUERIED[target.kind], image=image)
-
-
-def _read_manifest(name: str, image: oci.Image) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = json.loads(filesystem.read(image, _MANIFEST))
-    except (UsageError, ValueError) as error:
-        raise manifest_error(name) from error
-    return document
 
 
 def _side(target: Target, manifest: dict[str, Any], image: oci.Image) -> Side:

@@ -56,7 +56,7 @@ def push(
     """
     name = _new_name(other or reference)
     images = run.engine.require_images(f"{reference} cannot be pushed")
-    run.engine.runner.read_manifest(reference)
+    images.read_manifest(reference)
     with run.stage("push") as summary:
         layers: dict[str, bool] = {}
 

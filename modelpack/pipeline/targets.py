@@ -161,12 +161,13 @@ def open_runnable(pipeline: Pipeline, target: Target) -> Iterator[Runnable]:
         ModelpackError: As `package`.
     """
     if target.kind is TargetKind.IMAGE:
-        if pipeline.engine.images is None:
+        images = pipeline.engine.images
+        if images is None:
             raise UsageError(
                 f"{target.text!r} is not a bundle, and the engine `process` runs bundles only.",
                 hint="Give the folder of a bundle, or choose another --engine.",
             )
-        document = pipeline.engine.runner.read_manifest(target.text)
+        document = images.read_manifest(target.text)
         yield Runnable(target.text, partial(manifest.model_of, document))
         return
     assert target.path is not None  # noqa: S101 - as `classify` sets it

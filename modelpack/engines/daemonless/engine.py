@@ -5,7 +5,6 @@ It has no containers. Docker or Podman runs an image if one of them answers, els
 
 from __future__ import annotations
 
-import json
 import shutil
 import weakref
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 from modelpack import files as modelpack_files
 from modelpack import oci, processes
+from modelpack.engines import protocol
 from modelpack.engines.daemonless import apt, assemble, base_images, layer_cache
 from modelpack.engines.daemonless import run as daemonless_run
 from modelpack.engines.daemonless.assemble import AssembledImage
@@ -34,17 +34,14 @@ from modelpack.engines.protocol import (
     OnProgress,
     OnStep,
     StepEvent,
-    manifest_error,
 )
 from modelpack.errors import UsageError
-from modelpack.oci import archive, filesystem, layout
+from modelpack.oci import archive, layout
 from modelpack.oci import image as oci_image
 from modelpack.oci.reference import ImageReference
 from modelpack.oci.registry import push as registry_push
 from modelpack.oci.registry.client import connect
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer, RunningService
-
-_MANIFEST = "app/modelpack.json"
 
 
 def create_engine() -> Engine:
@@ -222,6 +219,10 @@ class DaemonlessStore:
         if descriptor and not self.state.store.names(descriptor):
             self.state.store.collect()
 
+    def read_manifest(self, target: str) -> dict[str, Any]:
+        with self.open_image(target) as image:
+            return protocol.read_manifest(target, image)
+
     @contextmanager
     def open_image(self, target: str) -> Iterator[oci.Image]:
         """Open an image; if it is for several platforms, the one for this machine."""
@@ -274,14 +275,6 @@ class DaemonlessRunner:
 
     def require_platform(self, platform: str) -> None:
         """Accept every platform: images for another one are checked without running."""
-
-    def read_manifest(self, target: str) -> dict[str, Any]:
-        image = self.state.store.image(self.state.find(target), HOST_PLATFORM)
-        try:
-            document: dict[str, Any] = json.loads(filesystem.read(image, _MANIFEST))
-        except (UsageError, ValueError) as error:
-            raise manifest_error(target) from error
-        return document
 
     @contextmanager
     def query_model(self, target: str, request: bytes) -> Iterator[AnswerFuture]:

@@ -24,6 +24,7 @@ from modelpack.engines.docker.base_images import BaseImageSelector
 from modelpack.engines.docker.connection import EngineHost
 from modelpack.engines.docker.containers import Container
 from modelpack.engines.protocol import (
+    MANIFEST,
     PLATFORM_HINT,
     AnswerFuture,
     BatchStreams,
@@ -38,7 +39,6 @@ from modelpack.errors import NoEngineError
 from modelpack.oci.reference import ImageReference
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer
 
-_MANIFEST = "/app/modelpack.json"
 _EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 
@@ -136,6 +136,29 @@ class DockerStore:
                 if error.status_code != HTTPStatus.CONFLICT:
                     raise
 
+    def read_manifest(self, target: str) -> dict[str, Any]:
+        try:
+            document: dict[str, Any] = json.loads(self._read_file(target, f"/{MANIFEST}"))
+        except ImageNotFound as error:
+            raise self.host.no_image(target) from error
+        except (APIError, ValueError) as error:
+            raise manifest_error(target) from error
+        return document
+
+    def _read_file(self, reference: str, path: str) -> bytes:
+        """Read a file of an image. Raise ValueError if it is not regular, or larger than 16 MiB."""
+        client, name = self.host.client, f"modelpack-read-{secrets.token_hex(6)}"
+        try:
+            image, options = self.host.engine_name(reference), {"command": ["-"], "name": name}
+            containers.create(client, image, network_disabled=True, **options)
+            chunks, stat = client.api.get_archive(name, path)
+            if stat["size"] > _MAX_FILE_BYTES:
+                raise ValueError(f"{path} has {stat['size']} bytes")
+            return _only_file(b"".join(chunks))
+        finally:
+            with suppress(NotFound):
+                client.api.remove_container(name, force=True, v=True)
+
     def open_image(self, target: str) -> AbstractContextManager[oci.Image]:
         return docker_contents.open_saved_image(self.host, self.host.engine_name(target))
 
@@ -157,29 +180,6 @@ class DockerRunner:
                 f" {platform}.",
                 hint=PLATFORM_HINT.format(platform),
             )
-
-    def read_manifest(self, target: str) -> dict[str, Any]:
-        try:
-            document: dict[str, Any] = json.loads(self._read_file(target, _MANIFEST))
-        except ImageNotFound as error:
-            raise self.host.no_image(target) from error
-        except (APIError, ValueError) as error:
-            raise manifest_error(target) from error
-        return document
-
-    def _read_file(self, reference: str, path: str) -> bytes:
-        """Read a file of an image. Raise ValueError if it is not regular, or larger than 16 MiB."""
-        client, name = self.host.client, f"modelpack-read-{secrets.token_hex(6)}"
-        try:
-            image, options = self.host.engine_name(reference), {"command": ["-"], "name": name}
-            containers.create(client, image, network_disabled=True, **options)
-            chunks, stat = client.api.get_archive(name, path)
-            if stat["size"] > _MAX_FILE_BYTES:
-                raise ValueError(f"{path} has {stat['size']} bytes")
-            return _only_file(b"".join(chunks))
-        finally:
-            with suppress(NotFound):
-                client.api.remove_container(name, force=True, v=True)
 
     @contextmanager
     def query_model(self, target: str, request: bytes) -> Iterator[AnswerFuture]:

@@ -88,9 +88,6 @@ class LocalRunner:
     def require_platform(self, platform: str) -> None:
         _require_platform(platform)
 
-    def read_manifest(self, target: str) -> dict[str, Any]:
-        return _manifest(Path(target))
-
     def query_model(self, target: str, request: bytes) -> AbstractContextManager[AnswerFuture]:
         bundle = Path(target)
         return processes.sandbox(bundle, venv_path(bundle)).query(request)

@@ -355,13 +355,13 @@ def test_service_runs_as_any_user_as_documented(image):
 
 def test_the_manifest_is_read_out_of_the_image(engine, image, client, bundle):
     manifest = json.loads((bundle.directory / "modelpack.json").read_text())
-    assert engine.runner.read_manifest(image.reference) == manifest
+    assert engine.images.read_manifest(image.reference) == manifest
     assert not containers(client, image)
 
 
 def test_image_not_built_by_modelpack_is_a_usage_error(engine, base):
     with pytest.raises(UsageError, match="was not created by modelpack"):
-        engine.runner.read_manifest(base.reference)
+        engine.images.read_manifest(base.reference)
 
 
 @pytest.mark.parametrize(
@@ -371,7 +371,7 @@ def test_image_not_built_by_modelpack_is_a_usage_error(engine, base):
         lambda engine: engine.images.open_image("UPPER"),
         lambda engine: engine.runner.query_model("UPPER", b"{}"),
         lambda engine: engine.images.pull_temporarily("UPPER"),
-        lambda engine: nullcontext(engine.runner.read_manifest("UPPER")),
+        lambda engine: nullcontext(engine.images.read_manifest("UPPER")),
     ],
 )
 def test_invalid_image_reference_is_a_usage_error(engine, use):
@@ -383,7 +383,7 @@ def test_invalid_image_reference_is_a_usage_error(engine, use):
 def test_missing_image_is_a_usage_error(engine, use):
     with pytest.raises(UsageError, match="no image modelpack-test/none:1"):  # noqa: PT012
         if use == "manifest":
-            engine.runner.read_manifest("modelpack-test/none:1")
+            engine.images.read_manifest("modelpack-test/none:1")
         with engine.runner.run("modelpack-test/none:1"):
             pass
 

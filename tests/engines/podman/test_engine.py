@@ -196,9 +196,9 @@ def test_references_are_local_and_match_completely(
     """Podman itself would take "podman-7:1" for any "HOST/modelpack-test/podman-7:1"."""
     assert image.reference == f"localhost/{NAME}"
     manifest = json.loads((bundle.directory / "modelpack.json").read_text())
-    assert podman.runner.read_manifest(NAME) == podman.runner.read_manifest(image.id) == manifest
+    assert podman.images.read_manifest(NAME) == podman.images.read_manifest(image.id) == manifest
     with pytest.raises(UsageError, match="There is no image podman-") as caught:
-        podman.runner.read_manifest(NAME.partition("/")[2])
+        podman.images.read_manifest(NAME.partition("/")[2])
     assert caught.value.hint.startswith("podman pull ")
     with pytest.raises(UsageError, match="not a valid image reference"):
         podman.images.tag(image, "No/Such")
