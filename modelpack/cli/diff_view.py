@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from modelpack.diff import Change, Difference, Impact, Named, Section
+from modelpack.diff import Change, Difference, Impact, Section
 from modelpack.errors import UsageError
 from modelpack.files import atomic_write_text
 
@@ -133,12 +133,9 @@ def view_diff(difference: Difference) -> Group:
 def _sides(difference: Difference) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     for name, side in (("old", difference.old), ("new", difference.new)):
-        table.add_row(Text(name, "bold"), printable(side.name), Text(_side_text(side), "dim"))
+        what = f"{side.kind}, of the model {', '.join(digest[:12] for digest in side.sha256)}"
+        table.add_row(Text(name, "bold"), printable(side.name), Text(what, "dim"))
     return table
-
-
-def _side_text(side: Named) -> str:
-    return f"{side.kind}, of the model {', '.join(digest[:12] for digest in side.sha256)}"
 
 
 def _heading(name: str, section: Section) -> Table:

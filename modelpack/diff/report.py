@@ -190,14 +190,10 @@ class Difference:
 def verdict(changes: tuple[Change, ...], unknown: tuple[str, ...] = ()) -> Verdict:
     """Return the worst impact of the changes on callers."""
     impacts = {change.impact for change in changes}
+    if "breaking" in impacts:
+        return "breaking"
     if impacts:
-        return (
-            "breaking"
-            if "breaking" in impacts
-            else "compatible"
-            if "compatible" in impacts
-            else "changed"
-        )
+        return "compatible" if "compatible" in impacts else "changed"
     return "unknown" if unknown else "same"
 
 

@@ -121,7 +121,8 @@ def _kind(field: Field) -> str:
 def _field(old: Field, new: Field) -> Iterator[Change]:
     """Yield the changes of an input that both sides have."""
     if (old.type, old.shape) != (new.type, new.shape):
-        wider = old.shape == new.shape and (new.type == _ANY or _is_wider(old, new))
+        has_all = new.type == _ANY or (old.type, new.type) == ("integer", "number")
+        wider = old.shape == new.shape and has_all
         impact: Impact = "compatible" if wider else "breaking"
         note = "more values are valid" if wider else "some values are now refused"
         yield Change("changed", "type", old.name, type_of(old), type_of(new), impact, note)
@@ -131,10 +132,6 @@ def _field(old: Field, new: Field) -> Iterator[Change]:
     bounds = [(field.minimum, field.maximum) for field in (old, new)]
     if bounds[0] != bounds[1]:
         yield Change("changed", "range", old.name, _range(old), _range(new), note="in training")
-
-
-def _is_wider(old: Field, new: Field) -> bool:
-    return (old.type, new.type) == ("integer", "number")
 
 
 def type_of(field: Field) -> str:

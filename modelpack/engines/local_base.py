@@ -248,11 +248,8 @@ def _mmdebstrap(archive: Path, packages: Iterable[str], sources: Iterable[str]) 
             hint="apt-get install mmdebstrap",
         ) from None
     except subprocess.CalledProcessError as error:
+        last = " / ".join(error.stderr.strip().splitlines()[-5:])
         raise NoEngineError(
-            f"mmdebstrap failed. Its last lines: {_tail(error.stderr)}",
+            f"mmdebstrap failed. Its last lines: {last}",
             hint="Run modelpack as root, on a machine that reaches the mirrors of /etc/apt.",
         ) from error
-
-
-def _tail(text: str) -> str:
-    return " / ".join(text.strip().splitlines()[-5:])

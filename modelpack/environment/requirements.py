@@ -143,17 +143,14 @@ def _with_wheels(requirement: Requirement) -> Requirement:
 
 def _file_requirement(name: str, specifier: str) -> Requirement:
     requirement = _parse(f"{name}{specifier}")
-    if requirement is None or requirement.name != name or _has_more(requirement):
+    more = requirement and (requirement.extras or requirement.marker)
+    if requirement is None or requirement.name != name or more:
         raise EnvironmentNotResolvedError(
             f"The model file requires {f'{name} {specifier}'[:80]!r}, which is not a distribution"
             " with a version.",
             hint="If you trust the file, name the version: --requirement NAME==VERSION",
         )
     return requirement
-
-
-def _has_more(requirement: Requirement) -> bool:
-    return bool(requirement.extras or requirement.marker)
 
 
 def _user_requirement(line: str) -> Requirement:

@@ -131,7 +131,8 @@ def _read(file: BinaryIO, digest: stream.HashingFile, parsed: ParsedFile) -> Non
     head = digest.read(stream.CHUNK)
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
-    parsed.other = detect.recognise(head[:_HEAD], _tail(file, size))
+    tail = os.pread(file.fileno(), _HEAD, max(size - _HEAD, 0))
+    parsed.other = detect.recognise(head[:_HEAD], tail)
     if parsed.other is detect.SKOPS:
         parsed.other, parsed.container = None, "zip"
         archive = Reader(stream.chunks("raw", head, digest))
@@ -142,10 +143,6 @@ def _read(file: BinaryIO, digest: stream.HashingFile, parsed: ParsedFile) -> Non
     else:
         parsed.container = stream.container(head)
         _read_pickle(Reader(stream.chunks(parsed.container, head, digest)), parsed)
-
-
-def _tail(file: BinaryIO, size: int) -> bytes:
-    return os.pread(file.fileno(), _HEAD, max(size - _HEAD, 0))
 
 
 def _read_pickle(reader: Reader, parsed: ParsedFile) -> None:

@@ -66,7 +66,7 @@ def chunks(name: str, head: bytes, source: HashingFile) -> Iterator[bytes]:
         Malformed: It is truncated or invalid, too large, or followed by more bytes.
     """
     if name != "raw":
-        yield from _inflate(_decompressor(name), head, source)
+        yield from _inflate(_CODECS[name](), head, source)
         return
     while head:
         yield head
@@ -139,10 +139,6 @@ _CODECS: dict[str, Callable[[], Any]] = {
     "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, limits.CODEC_BYTES),
     "lz4": _lz4,
 }
-
-
-def _decompressor(name: str) -> Any:
-    return _CODECS[name]()
 
 
 MAX_FIXED_SIZE = 16

@@ -147,17 +147,12 @@ def _image(store: Store, manifest: Mapping[str, Any], digest: str) -> Image:
     with store.blob(pointer) as stream:
         text = stream.read(streams.DOCUMENT + 1)
     config = parse_json(require_digest(text, pointer.digest))
-    blobs = [_blob(store, layer) for layer in descriptors(manifest, "layers")]
-    kept = layers(config, [blob.open for blob in blobs])
-    return Image(config, tuple(map(_kept_as, kept, blobs)), digest)
-
-
-def _kept_as(layer: Layer, blob: Blob) -> Layer:
-    return replace(layer, blob=blob)
-
-
-def _blob(store: Store, layer: Descriptor) -> Blob:
-    return Blob(layer.digest, layer.size, layer.media_type, partial(store.blob, layer))
+    blobs = [
+        Blob(layer.digest, layer.size, layer.media_type, partial(store.blob, layer))
+        for layer in descriptors(manifest, "layers")
+    ]
+    opened = zip(layers(config, [blob.open for blob in blobs]), blobs, strict=True)
+    return Image(config, tuple(replace(layer, blob=blob) for layer, blob in opened), digest)
 
 
 def layers(config: Mapping[str, Any], packed: Sequence[Opener]) -> tuple[Layer, ...]:

@@ -132,7 +132,8 @@ class Entry:
             UsageError: No layer may have such an entry.
         """
         kind = _TYPES.get(member.type)
-        if kind is None or member.sparse is not None or not _is_sane(member):
+        is_sane = member.size >= 0 and math.isfinite(member.mtime)
+        if kind is None or member.sparse is not None or not is_sane:
             raise unsupported_entry(member.name, "is of a kind that no layer has")
         target = member.linkname if kind in {"symlink", "hardlink"} else ""
         if not _fits(target):
@@ -165,10 +166,6 @@ def path(name: str) -> str:
 
 
 _BYTES = ("utf-8", "surrogateescape")
-
-
-def _is_sane(member: tarfile.TarInfo) -> bool:
-    return member.size >= 0 and math.isfinite(member.mtime)
 
 
 def _fits(name: str) -> bool:

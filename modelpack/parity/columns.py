@@ -229,7 +229,7 @@ def from_arrow(name: str, column: Any, values: Sequence[Any], noted: str | None)
         ordered = bool(column.type.ordered)
         return from_categories(name, categories, ordered=ordered, nullable=missing)
     dtype = pandas_dtype(type_name, missing=missing)
-    if missing and not _is_nullable(noted):
+    if missing and not re.fullmatch(r"U?Int[0-9]+|Float[0-9]+|boolean|string", noted or ""):
         dtype = _numpy_dtype(dtype)
     elif noted and _KEPT.fullmatch(noted):
         dtype = noted
@@ -240,10 +240,6 @@ def from_arrow(name: str, column: Any, values: Sequence[Any], noted: str | None)
     if dtype.startswith("datetime64"):
         return replace(result, type="datetime")
     return result
-
-
-def _is_nullable(noted: str | None) -> bool:
-    return bool(noted and re.fullmatch(r"U?Int[0-9]+|Float[0-9]+|boolean|string", noted))
 
 
 def _numpy_dtype(dtype: str) -> str:

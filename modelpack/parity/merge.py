@@ -130,7 +130,9 @@ def _merge(field: Field, column: Column, table: Table, answered: bool) -> Field:
     """Return an input of the model file with the facts of its column."""
     is_coded = field.dtype == "category" and field.categories is not None
     if is_coded or (field.categories is not None and not _extends(column, field)):
-        known = replace(field, dtype=field.dtype or _value_dtype(column))
+        known = replace(
+            field, dtype=field.dtype or (None if column.dtype == "category" else column.dtype)
+        )
     elif column.dtype == "category" and column.categories is not None:
         categories = column.categories
         known = replace(field, type=column.type, dtype="category", categories=categories)
@@ -159,10 +161,6 @@ def _extends(column: Column, field: Field) -> bool:
 
 def _key(value: Scalar) -> tuple[bool, Scalar]:
     return isinstance(value, bool), value
-
-
-def _value_dtype(column: Column) -> str | None:
-    return None if column.dtype == "category" else column.dtype
 
 
 def _type(field: Field, column: Column, table: Table, answered: bool) -> FieldType:

@@ -148,7 +148,7 @@ def _imports_from_node(node: ast.AST, context: Import) -> Iterator[Import]:
 
 def _below(node: ast.AST, context: Import) -> Iterator[tuple[ast.AST, Import]]:
     """Yield the nodes inside a node, each with the context of its imports."""
-    if isinstance(node, ast.If) and _is_type_checking(node.test):
+    if isinstance(node, ast.If) and _last(node.test) == "TYPE_CHECKING":
         return _with(node.orelse, context)
     if isinstance(node, ast.Try) and _expects_missing(node):
         return _tried(node, context)
@@ -169,10 +169,6 @@ def _tried(node: ast.Try, context: Import) -> Iterator[tuple[ast.AST, Import]]:
 
 def _with(nodes: Iterable[ast.AST], context: Import) -> Iterator[tuple[ast.AST, Import]]:
     return ((node, context) for node in nodes)
-
-
-def _is_type_checking(test: ast.expr) -> bool:
-    return _last(test) == "TYPE_CHECKING"
 
 
 def _expects_missing(node: ast.Try) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from packaging.utils import canonicalize_name
@@ -39,7 +39,9 @@ def tools_violations(image: Subject) -> Iterator[Violation]:
     base = image.base
     known = {entry.sha256: path for path, entry in base.items() if tool_kind(path, entry)}
     known.pop("", None)
-    for path, entry in _programs(image.ours):
+    for path, entry in image.ours.items():
+        if entry.kind == "directory":
+            continue
         if (what := tool_kind(path, entry)) and not _is_same_program(base.get(path), entry):
             yield Violation(path, f"is {what}")
         elif entry.sha256 in known and path not in base:
@@ -53,10 +55,6 @@ def tool_kind(path: str, entry: Entry) -> str:
     if not executable and folder.rpartition("/")[2] not in _FOLDERS:
         return ""
     return next((what for what, names in _TOOLS.items() if names.fullmatch(name)), "")
-
-
-def _programs(files: Mapping[str, Entry]) -> Iterator[tuple[str, Entry]]:
-    return ((path, entry) for path, entry in files.items() if entry.kind != "directory")
 
 
 def _is_same_program(before: Entry | None, now: Entry) -> bool:
@@ -90,15 +88,12 @@ def leftovers_violations(image: Subject) -> Iterator[Violation]:
         if entry.kind == "directory" or path in image.base:
             continue
         installer = INSTALLERS.fullmatch(path)
-        if installer and canonicalize_name(_distribution(installer["name"])) not in locked:
+        name = installer["name"] if installer else ""
+        if name and canonicalize_name(_DISTRIBUTIONS.get(name, name)) not in locked:
             yield Violation(path, "belongs to an installer that is not in the lock")
         yield from (
             Violation(path, what) for pattern, what in _LEFTOVERS if pattern.fullmatch(path)
         )
-
-
-def _distribution(module: str) -> str:
-    return _DISTRIBUTIONS.get(module, module)
 
 
 ENVIRONMENT_FILES = re.compile(

@@ -97,7 +97,7 @@ def keyword_problem(where: str, node: Node) -> str | None:
     if (
         where not in KEYWORDS
         or not isinstance(node, DictNode | ObjectNode)
-        or _must_be_trusted(node)
+        or (isinstance(node, ObjectNode) and standing(class_key(node)) == "unknown")
     ):
         return None
     return _forbidden_keyword(node) if _is_dict(node) else "keywords that are not a dict"
@@ -108,10 +108,6 @@ def _is_dict(node: Node) -> bool:
         return isinstance(node, DictNode)
     is_old = bool(node.args) and isinstance(node.args[-1], DictNode)  # of protocols 0 and 1
     return is_old or contract_name(node.cls.key) in _DICTS or class_key(node).endswith(":Bunch")
-
-
-def _must_be_trusted(node: Node) -> bool:
-    return isinstance(node, ObjectNode) and standing(class_key(node)) == "unknown"
 
 
 def _forbidden_keyword(node: Node) -> str | None:

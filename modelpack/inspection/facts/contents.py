@@ -23,7 +23,8 @@ def describe_contents(node: Node) -> str:
     """Describe the root of a pickle: "a dict with 2 keys (a, b) holding 2 numpy arrays"."""
     if isinstance(node, DictNode):
         size = _count(len(node.keys), "key")
-        return f"a dict with {size}{_names_text(node.keys)}{_contents_text(node)}"
+        contents = f" holding {_kinds(node.values)}" if node.values else ""
+        return f"a dict with {size}{_names_text(node.keys)}{contents}"
     if isinstance(node, list | tuple):
         kind = "list" if isinstance(node, list) else "tuple"
         return f"a {kind} of {_kinds(node)}" if node else f"an empty {kind}"
@@ -59,10 +60,6 @@ def _names_text(names: list[Node]) -> str:
     if not shown or sum(map(len, shown)) > _MAX_NAMES_LENGTH:
         return ""
     return f" ({', '.join(shown)}{', ...' if len(names) > len(shown) else ''})"
-
-
-def _contents_text(node: DictNode) -> str:
-    return f" holding {_kinds(node.values)}" if node.values else ""
 
 
 def _kinds(values: list[Node] | tuple[Node, ...]) -> str:

@@ -114,15 +114,10 @@ def find(host: str, repository: str = "") -> Credentials | None:
     return None
 
 
-def config_folder() -> Path:
-    """Return the configuration directory of the `docker` command."""
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-
-
 def _files() -> Iterator[Path]:
     if named := os.environ.get("REGISTRY_AUTH_FILE"):
         yield Path(named)
-    yield config_folder() / "config.json"
+    yield Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         yield Path(runtime) / "containers" / "auth.json"
     yield Path(f"/run/containers/{os.getuid()}/auth.json")

@@ -157,7 +157,7 @@ class Transport:
             url,
             **options,
             allow_redirects=False,
-            auth=_as_it_is,
+            auth=lambda prepared: prepared,
             proxies={"http": "", "https": ""} if is_loopback(host) else None,
             stream=True,
             timeout=TIMEOUT,
@@ -176,10 +176,6 @@ class Transport:
         return UsageError(
             f"The registry {self.name.registry} {why}.", hint="Contact its administrator."
         )
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def _authorities(host: str) -> str | bool:

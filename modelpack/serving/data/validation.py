@@ -55,7 +55,8 @@ def width_problem(row: int, expected: int, values: int) -> Problem:
 
 def value_error(field: Field, value: Any) -> dict[str, Any]:
     """Return {column, expected, got} of a wrong value."""
-    return _error(field.name, _expected(field), describe_value(value))
+    expected = EXPECTED[field.type] + (" or null" if field.nullable else "")
+    return _error(field.name, expected, describe_value(value))
 
 
 def row_errors(
@@ -111,10 +112,6 @@ RULES: dict[str, Callable[[Any], bool]] = {
     "datetime": lambda value: dates.nanoseconds(value) is not None,
 }
 """Further conditions for a value of the right type."""
-
-
-def _expected(field: Field) -> str:
-    return EXPECTED[field.type] + (" or null" if field.nullable else "")
 
 
 def _error(column: str | None, expected: str, got: str) -> dict[str, Any]:

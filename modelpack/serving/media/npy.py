@@ -54,9 +54,8 @@ def read(
     if dtype.kind == "U" and not _is_unicode(body, dtype, start):
         raise Problem(400, "A text of the array contains an invalid character.")
     array = np.frombuffer(body, dtype, offset=start).reshape(shape, order="F" if fortran else "C")
-    return service.matrix(
-        array.reshape(-1, 1) if array.ndim == 1 and _has_one_input(service) else array
-    )
+    is_column = array.ndim == 1 and len(service.manifest.inputs) == 1
+    return service.matrix(array.reshape(-1, 1) if is_column else array)
 
 
 def write(
@@ -124,10 +123,6 @@ def _is_unicode(body: bytes, dtype: np.dtype[Any], start: int) -> bool:
     """Return whether texts contain only scalar values of Unicode."""
     points = np.frombuffer(body, np.dtype(np.uint32).newbyteorder(dtype.byteorder), offset=start)
     return not bool(((points > MAX_CODE_POINT) | ((points >> 11) == SURROGATES)).any())
-
-
-def _has_one_input(service: Service) -> bool:
-    return len(service.manifest.inputs) == 1
 
 
 def to_structured_array(columns: Mapping[str, Any]) -> np.ndarray:
