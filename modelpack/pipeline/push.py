@@ -66,7 +66,7 @@ def push(
 
         image = images.tag(Image(reference, reference, 0, (), {}), str(name))
         digest = images.push(str(name), on_progress)
-        summary.append(_summed_up(layers))
+        summary.append(f"{len(layers)} layers, {sum(layers.values())} already in the registry")
     attestor = attestor or Attestor()
     pushed = PushResult(name.name, digest, image.size_bytes, layers, attestor.signs)
     attestor.attach(run, pushed.reference)
@@ -82,11 +82,6 @@ def _new_name(reference: str) -> ImageReference:
             hint=f"modelpack push {reference} --as REGISTRY/TEAM/{reference}",
         )
     return name
-
-
-def _summed_up(layers: dict[str, bool]) -> str:
-    existing = sum(layers.values())
-    return f"{len(layers)} layers, {existing} already in the registry"
 
 
 class Attestor:

@@ -162,7 +162,7 @@ def _field(document: Mapping[str, Any]) -> Field:
         type=document["type"],
         nullable=document["nullable"],
         example=document["example"],
-        categories=None if document["categories"] is None else tuple(document["categories"]),
+        categories=_tuple(document["categories"]),
         dtype=document.get("dtype"),
         missing_none=document.get("missing_none", False),
     )

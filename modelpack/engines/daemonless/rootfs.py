@@ -84,7 +84,8 @@ def _apply(stream: HashingReader, root: Path) -> None:
             continue
         place = resolve(root, folder) / name
         if name == OPAQUE:
-            _empty(place.parent, fresh)
+            for path in place.parent.iterdir() if place.parent.is_dir() else ():
+                _remove(path, fresh)
         elif name.startswith(WHITEOUT):
             _remove(place.with_name(name.removeprefix(WHITEOUT)), fresh)
         else:
@@ -115,11 +116,6 @@ def _inside(target: str, place: Path, root: Path) -> str:
     if not target.startswith("/"):
         return target
     return os.path.relpath(f"{root}/{target}", place.parent)
-
-
-def _empty(folder: Path, fresh: set[Path]) -> None:
-    for path in folder.iterdir() if folder.is_dir() else ():
-        _remove(path, fresh)
 
 
 def _remove(path: Path, kept: Iterable[Path] = ()) -> None:

@@ -62,11 +62,8 @@ def _extension(node: ObjectNode) -> str | None:
 
 def _formula(node: ObjectNode) -> str | None:
     # modelpack.inspection.formulas checks what `__setstate__` evaluates.
-    return (
-        None
-        if all(isinstance(state, DictNode) for state in node.states)
-        else "its state is not a dict"
-    )
+    fine = all(isinstance(state, DictNode) for state in node.states)
+    return None if fine else "its state is not a dict"
 
 
 def _values(node: Node) -> bool:

@@ -42,7 +42,8 @@ def binary_tree(node: ObjectNode) -> Iterator[Scan]:
     bounds = stored_array(state[3], "the bounds of the nodes")
     kind = node.cls.module.rpartition(".")[2].lstrip("_")
     bounds.expect({samples.code}, _BOUNDS.get(kind), nodes.size, n_features)
-    _weights(state, n_samples)
+    if state[12] is not None:
+        stored_array(state[12], "the weights of the samples").expect(_FLOAT, n_samples)
     _metric(state[11], n_features)
     yield scan_values(index, in_range(index, n_samples))
     yield scan_values(nodes, _nodes(nodes, n_samples))
@@ -59,11 +60,6 @@ def _nodes_of(state: tuple[Node, ...]) -> StoredArray:
         "the leaf size of a tree of neighbours is not positive",
     )
     return nodes
-
-
-def _weights(state: tuple[Node, ...], n_samples: int) -> None:
-    if state[12] is not None:
-        stored_array(state[12], "the weights of the samples").expect(_FLOAT, n_samples)
 
 
 def _nodes(nodes: StoredArray, n_samples: int) -> Rule:

@@ -106,11 +106,6 @@ def object_array(items: list[Node], shape: tuple[int, ...]) -> Payload:
     return payload
 
 
-def array_dtype(array: Payload) -> ObjectNode:
-    dtype: ObjectNode = dict_get(array.wrapper.states[0], "dtype")
-    return dtype
-
-
 def _broken(why: str) -> Malformed:
     return Malformed("broken-array", f"numpy does not save such an array: {why}")
 
@@ -248,7 +243,7 @@ def _dtype(s: StateReader, state: State) -> Node:
     array = s.read(content(state))
     if not isinstance(array, Payload):
         raise malformed("a dtype has no array")
-    dtype = array_dtype(array)
+    dtype: ObjectNode = dict_get(array.wrapper.states[0], "dtype")
     node = s.create("call", s.name(state), *dtype.args)
     node.states, node.dtype = dtype.states, dtype.dtype
     return node

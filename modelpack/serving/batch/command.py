@@ -80,7 +80,9 @@ def _predict(options: argparse.Namespace, reporter: progress.Reporter) -> int:
         if options.probabilities and "predict_proba" not in service.methods:
             raise BatchError("This model has no probabilities.", {}, USAGE)
         out = stack.enter_context(streams.open_output(options.output))
-        predictor = BatchPredictor(service, _batch_options(options))
+        keep = None if options.keep_inputs else options.keep
+        batch_options = BatchOptions(options.probabilities, keep, options.on_error)
+        predictor = BatchPredictor(service, batch_options)
         batch = Batch(predictor, FORMATS[to].Writer, reporter, options.output)
         chunks = stack.enter_context(closing(_chunks(kind, stream, service, options.header)))
         batch.run(chunks, out, counted)
@@ -99,11 +101,6 @@ def load_service(folder: Path, rows: int | None) -> Service:
     service = Service(facts, loading.load(folder, facts), limits)
     service.warm_up()
     return service
-
-
-def _batch_options(options: argparse.Namespace) -> BatchOptions:
-    keep = None if options.keep_inputs else options.keep
-    return BatchOptions(options.probabilities, keep, options.on_error)
 
 
 def _chunks(

@@ -34,9 +34,8 @@ def histogram_classifier(model: Any, compiler: Compiler) -> Part:
 
 
 def histogram_regressor(model: Any, compiler: Compiler) -> Part:
-    return {
-        "predict": after(raw_sums(model, compiler), copy_with(model, _raw_predict=identity).predict)
-    }
+    raw, summed = raw_sums(model, compiler), copy_with(model, _raw_predict=identity)
+    return {"predict": after(raw, summed.predict)}
 
 
 def raw_sums(model: Any, compiler: Compiler) -> Callable[[Any], np.ndarray]:
