@@ -47,11 +47,7 @@ def platform(content: bytes) -> str:
 
 
 def read_elf(path: str) -> ElfFile | None:
-    """Read a file, or return None if it is in another format.
-
-    Raises:
-        ValueError: The file is damaged.
-    """
+    """Read a file; None if it has another format. Raise ValueError if the file is damaged."""
     with open(path, "rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:
             return None

@@ -151,11 +151,7 @@ def is_encrypted(pem: str) -> bool:
 
 
 def decrypt_key(pem: str, password: bytes) -> bytes:
-    """Decrypt a key to PKCS #8 in DER.
-
-    Raises:
-        UsageError: The password is wrong, or the file is damaged.
-    """
+    """Decrypt a key to PKCS #8 in DER. Raise UsageError for a wrong password or a damaged file."""
     try:
         encrypted = _PEM.findall(pem)[0][1]
         return _decrypt(json.loads(base64.b64decode(encrypted)), password)

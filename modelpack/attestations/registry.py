@@ -44,11 +44,7 @@ class RegistryImage:
 
 @contextmanager
 def open_registry_image(reference: str, *, plain_http: bool = False) -> Iterator[RegistryImage]:
-    """Connect to the registry of an image.
-
-    Raises:
-        UsageError: `reference` is not a valid image reference.
-    """
+    """Connect to the registry of an image. Raise UsageError if the reference is not valid."""
     with (
         connect(reference, plain_http=plain_http) as repository,
         processes.temporary_directory() as folder,

@@ -128,11 +128,7 @@ class _Layers:
 
     @property
     def image(self) -> oci.Image:
-        """The image as an archive contains it.
-
-        Raises:
-            NoEngineError: The engine cannot save the image.
-        """
+        """The image as archived. Raises NoEngineError if the engine cannot save the image."""
         with self._lock:
             if self._image is None:
                 self._image = archive.read_image(self._saved())

@@ -110,11 +110,7 @@ class Model:
 
 
 def read(data: bytes) -> Model:
-    """Read the messages of an ONNX file.
-
-    Raises:
-        Malformed: The file is truncated, or not an ONNX model.
-    """
+    """Read the messages of an ONNX file. Raise Malformed for truncated and for other files."""
     model = Model()
     for key, value in fields(memoryview(data), schema.MODEL):
         if key == 1:

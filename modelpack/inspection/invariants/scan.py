@@ -74,11 +74,7 @@ def scan_values(array: StoredArray, rule: Rule) -> Scan:
 
 
 def run(scan: Scan) -> None:
-    """Run the rule of content that was kept.
-
-    Raises:
-        InvariantError: The content does not follow the rule.
-    """
+    """Run the rule of content that was kept. Raise InvariantError if the content breaks it."""
     content = scan.content
     feeder = Feeder(scan)
     if isinstance(content, bytes):

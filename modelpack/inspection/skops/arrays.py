@@ -58,11 +58,7 @@ def contents(reader: Reader, size: int) -> Iterator[bytes]:
 
 
 def value(path: tuple[str, ...], member: Member, body: Reader) -> Node:
-    """Return the array, or the bytes, in a member.
-
-    Raises:
-        Malformed: skops does not write such a member.
-    """
+    """Return the array or bytes in a member. Raise Malformed if skops writes no such members."""
     suffix = path[-1].rpartition(".")[2]
     if suffix == "npy":
         return read(body, member.size)

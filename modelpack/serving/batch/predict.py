@@ -51,11 +51,7 @@ class Batch:
         self._ignored = 0  # names that have been reported
 
     def run(self, chunks: Iterator[Chunk], out: BinaryIO, counted: streams.CountingReader) -> None:
-        """Predict all chunks.
-
-        Raises:
-            BatchError: A row cannot be predicted, or the input is malformed.
-        """
+        """Predict all chunks. Raise BatchError if a row cannot be predicted, or is malformed."""
         current = writer = None
         try:
             for chunk in chunks:

@@ -153,21 +153,13 @@ def to_integers(numbers: np.ndarray) -> np.ndarray:
 
 
 def check_range(numbers: np.ndarray) -> None:
-    """Check that numbers fit in 64-bit integers.
-
-    Raises:
-        FallbackRequiredError: A number is too large.
-    """
+    """Raise FallbackRequiredError unless numbers fit in 64-bit integers."""
     if not are_small(numbers) and (np.abs(numbers) >= BEYOND).any():
         raise FallbackRequiredError
 
 
 def check_integral(numbers: np.ndarray) -> None:
-    """Check that no number has a fraction.
-
-    Raises:
-        FallbackRequiredError: A number has a fraction.
-    """
+    """Raise FallbackRequiredError if a number has a fraction."""
     if not are_integral(numbers):
         raise FallbackRequiredError
 

@@ -30,11 +30,7 @@ OTHERS = bytes(set(range(256)) - set(b'[{]}"'))
 
 
 def check_json(request: Request) -> None:
-    """Check that the media type of a request is JSON or missing.
-
-    Raises:
-        Problem: 415, it is another type.
-    """
+    """Raise a Problem 415 unless the media type of a request is JSON or missing."""
     if request.mimetype not in ("", "application/json") and not request.mimetype.endswith("+json"):
         raise Problem(415, "Send JSON, with the header Content-Type: application/json.")
 

@@ -33,11 +33,7 @@ class Input:
     flat: bool
 
     def tensor(self, columns: Sequence[np.ndarray]) -> np.ndarray:
-        """Build the tensor from its columns.
-
-        Raises:
-            ValueError: A number is out of range for the type.
-        """
+        """Build the tensor from its columns. Raise ValueError if a number is out of range."""
         cast = [_cast(column, self.type) for column in columns]
         return cast[0] if self.flat else np.column_stack(cast)
 

@@ -73,11 +73,7 @@ def is_authorized(app: Flask, environ: Mapping[str, Any]) -> bool:
 
 
 def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
-    """Return the routes that need no token.
-
-    Raises:
-        StartupError: MODELPACK_OPEN_METRICS is neither 0 nor 1.
-    """
+    """Return the routes that need no token. Raise StartupError if their setting is malformed."""
     return requests.HEALTH | ({"/metrics"} if settings.flag(environ, OPEN_METRICS) else set())
 
 

@@ -69,11 +69,7 @@ class Outputs:
         return DATATYPE_BY_TYPE.get(signature[0]["type"], datatypes.BYTES)
 
     def methods(self, requested: Sequence[RequestedOutput]) -> tuple[str, ...]:
-        """Return the methods that return the requested outputs.
-
-        Raises:
-            Problem: 400, an output is unknown.
-        """
+        """Return the methods that return the requested outputs. Raise a Problem 400 for others."""
         return tuple(dict.fromkeys(self._method(output.name) for output in requested))
 
     def select(
