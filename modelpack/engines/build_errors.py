@@ -13,7 +13,7 @@ _SHOWN_LINES = 15
 def build_failure(step: str, error: str, output: Sequence[str]) -> BuildFailedError:
     """Return the error for a failed build.
 
-    `step` and `error` may be "". The error shows the end of `output`, that of the step.
+    `step` and `error` may be "". The error shows the end of `output`.
     """
     location = f" in the step {step}" if step else ""
     reason = f": {error}." if error else "."

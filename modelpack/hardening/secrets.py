@@ -32,7 +32,7 @@ _NO_PASSWORDS = {"", "x-oauth-basic", "x-token-auth"}  # with these, the user na
 
 @dataclass(frozen=True)
 class KnownSecret:
-    """A secret of a build. `what` describes it, and `is_file` means that it is a whole file."""
+    """A secret of a build. `what` describes it without revealing it; `is_file`: a whole file."""
 
     what: str
     content: bytes

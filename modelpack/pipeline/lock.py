@@ -20,7 +20,7 @@ def lock(
 ) -> Environment:
     """Lock the environment of a model.
 
-    It is written to the file `output`, and a wheelhouse to the folder `download`, if given.
+    The lock is written to the file `output`, a wheelhouse to the folder `download`, if given.
 
     Raises:
         ModelpackError: As `package`.

@@ -44,7 +44,7 @@ MAX_CONCURRENT_MODEL_BYTES = 256 * 2**20
 
 
 class Summary(list[str]):
-    """A summary of a stage for the terminal, "passed" also if the stage tests nothing."""
+    """A summary of a stage for the terminal. The status of one without tests is "passed"."""
 
     status: CheckStatus = "passed"
 
@@ -274,7 +274,7 @@ class Pipeline:
             self.engine.images.remove_untagged(image)
 
     def correct_claim(self, claim: Parity | None, report: SmokeReport | None) -> bool:
-        """Render the bundle again if the smoke test did not confirm its claim. Return whether so.
+        """Render the bundle again, and return True, if the smoke test did not confirm its claim.
 
         The test failed, or the model refused some of the generated rows.
         """

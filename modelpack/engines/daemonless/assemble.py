@@ -23,7 +23,7 @@ from modelpack.engines.protocol import OnStep, StepEvent
 
 @dataclass(frozen=True)
 class AssembledImage:
-    """An image before it is stored. Its `layers` are sorted from bottom to top."""
+    """An image before it is stored. Its `layers` are ordered from bottom to top."""
 
     config: Mapping[str, Any]
     layers: tuple[CachedLayer, ...]

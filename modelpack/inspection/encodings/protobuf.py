@@ -32,7 +32,7 @@ _RUNS = re.compile(rb"(?:\x3d.{4})+|(?:\x40[\x80-\xff]{0,8}[\0-\x7f])+", re.DOTA
 
 @dataclass(frozen=True)
 class Kind:
-    """The declaration of a field. A `narrow` integer has 32 bits; `many` numbers may be packed."""
+    """The declaration of a field: `narrow` for 32-bit integers, `many` if it is repeated."""
 
     wire: int
     narrow: bool = False

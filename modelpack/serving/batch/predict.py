@@ -51,7 +51,7 @@ class Batch:
         self._ignored = 0  # names that have been reported
 
     def run(self, chunks: Iterator[Chunk], out: BinaryIO, counted: streams.CountingReader) -> None:
-        """Predict all chunks. Raise BatchError if a row cannot be predicted, or is malformed."""
+        """Predict all chunks. Raise BatchError for malformed input and refused rows."""
         current = writer = None
         try:
             for chunk in chunks:

@@ -285,7 +285,7 @@ Body = Union[Sized, Chunked]
 
 
 def body_for(head: Head, limits: Limits) -> Body:
-    """Return an empty body of the kind that a head announces. Raise a 413 if it is too large."""
+    """Return an empty body of the announced kind. Raise RequestError 413 if it is too large."""
     if head.length is None:
         return Chunked(limits.body_bytes)
     if head.length > limits.body_bytes:
