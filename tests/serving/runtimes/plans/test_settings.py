@@ -29,9 +29,40 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 
 from modelpack.serving.runtimes.plans import COMPILERS, UnplannedError
-from modelpack.serving.runtimes.plans.parameters import FIT, IDLE, NO_PLAN, PARAMETERS, USED
+from modelpack.serving.runtimes.plans.parameters import FIT, IDLE, PARAMETERS, USED
 
 RECORDED = Path(__file__).parents[3] / "data" / "plans" / "parameters.json"
+
+NO_PLAN = {
+    "BaggingClassifier.n_estimators": "it differs from the number of fitted estimators",
+    "BaggingRegressor.n_estimators": "it differs from the number of fitted estimators",
+    "BernoulliNB.binarize": "negative",
+    "CountVectorizer.dtype": "not one of `text.COUNTS`: counts wrap around",
+    "DictVectorizer.dtype": "not float64",
+    "DummyClassifier.strategy": "stratified, uniform, constant",
+    "FunctionTransformer.func": "not one of `scaling.FUNCTIONS`",
+    "FunctionTransformer.inverse_func": "no ufunc, in TransformedTargetRegressor",
+    "FunctionTransformer.kw_args": "not empty",
+    "FunctionTransformer.pass_y": "True",
+    "GradientBoostingClassifier.init": "an estimator",
+    "GradientBoostingRegressor.init": "an estimator",
+    "HashingVectorizer.dtype": "not float64",
+    "HashingVectorizer.non_negative": "True",
+    "HistGradientBoostingClassifier.categorical_features": "a tree uses categories",
+    "HistGradientBoostingRegressor.categorical_features": "a tree uses categories",
+    "KBinsDiscretizer.dtype": "not float64 or None",
+    "MaxAbsScaler.clip": "True",
+    "MissingIndicator.sparse": "True",
+    "OneHotEncoder.categorical_features": "set, in the old mode",
+    "OneHotEncoder.dtype": "not one of `encoding.CODES`",
+    "OneHotEncoder.handle_unknown": "warn, with rare categories: releases differ",
+    "OneHotEncoder.n_values": "set, in the old mode",
+    "OrdinalEncoder.dtype": "not one of `encoding.CODES`: codes wrap around",
+    "SVC.kernel": "precomputed or a function",
+    "SimpleImputer.missing_values": "not a number, or not NaN for texts",
+    "TfidfVectorizer.dtype": "not float64",
+}
+"""Class and used parameter -> the values for which there is no plan."""
 
 SHORT = (np.int8, np.uint8, np.int16, np.uint16, np.float16, np.float32, bool)
 
