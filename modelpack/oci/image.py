@@ -151,8 +151,8 @@ def _image(store: Store, manifest: Mapping[str, Any], digest: str) -> Image:
         Blob(layer.digest, layer.size, layer.media_type, partial(store.blob, layer))
         for layer in descriptors(manifest, "layers")
     ]
-    opened = zip(layers(config, [blob.open for blob in blobs]), blobs, strict=True)
-    return Image(config, tuple(replace(layer, blob=blob) for layer, blob in opened), digest)
+    pairs = zip(layers(config, [blob.open for blob in blobs]), blobs, strict=True)
+    return Image(config, tuple(replace(layer, blob=blob) for layer, blob in pairs), digest)
 
 
 def layers(config: Mapping[str, Any], packed: Sequence[Opener]) -> tuple[Layer, ...]:
