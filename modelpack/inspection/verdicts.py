@@ -128,11 +128,7 @@ def require_servable(spec: ModelSpec) -> None:
 
 
 def require_categories(spec: ModelSpec) -> None:
-    """Raise an error unless the values of all categorical columns are known.
-
-    Raises:
-        ModelNotSupportedError: The file contains the codes of a column, but not their values.
-    """
+    """Raise ModelNotSupportedError unless the values of all categorical columns are known."""
     unknown = [f.name for f in spec.signature.inputs
                if f.dtype == "category" and f.categories is None]  # fmt: skip
     if unknown:
