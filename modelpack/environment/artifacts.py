@@ -213,6 +213,17 @@ _WHEELLESS = re.compile(r"^hint: Wheels are required for `([\w.-]+)`", re.MULTIL
 _ALWAYS = ("setuptools", "wheel")
 """Build requirements that a distribution with an old setup.py does not declare."""
 
+BUILD_TOOLS = (
+    *_ALWAYS, "cython", "flit-core", "hatch-vcs", "hatchling", "pbr", "pdm-backend", "poetry-core",
+    "setuptools-scm", "trove-classifiers", "versioneer",
+)  # fmt: skip
+"""Distributions that build others and that services do not import, except setuptools."""
+
+PYTHON_2 = "use_2to3"
+"""The argument of setup() that converts code of Python 2. Current setuptools rejects it."""
+
+CONVERTS_PYTHON_2 = ("setuptools<58",)
+
 _MAX_PROJECT_FILE_BYTES = 2**20
 
 
@@ -246,7 +257,8 @@ def build_lock(lock: str, request: Request) -> str:
     with processes.temporary_directory() as folder:
         fetch(files, folder, request.index, lambda *_: None)
         needed = [r for file in files for r in requirements_of(folder / file.filename)]
-    wheels = replace(request, requirements=[*map(Requirement, _ALWAYS), *needed], sdists=())
+    always = map(Requirement, [*_ALWAYS, *request.build_bounds])
+    wheels = replace(request, requirements=[*always, *needed], sdists=())
     pins = [f"{name}=={version}" for name, version in Lock(lock, "").pins().items()]
     result = compile_lock(wheels, bounds=pins)
     result = compile_lock(wheels) if result.error else result

@@ -24,7 +24,15 @@ from .requirements import (
     collect_requirements,
     pinned_version,
 )
-from .uv import MISSING_DATES, NO_SOLUTION, Lock, Request, compile_lock, not_resolved
+from .uv import (
+    MISSING_DATES,
+    NO_SOLUTION,
+    Lock,
+    Request,
+    build_failed,
+    compile_lock,
+    not_resolved,
+)
 
 __all__ = ["SERVING", "require_index", "resolve"]
 
@@ -131,7 +139,11 @@ def _with_sources(
     sdists = artifacts.user_sdists(required.user, request, releases.libraries())
     if not sdists:
         return lock, request
-    lock = _lock(plan, replace(request, sdists=sdists), day)
+    request = replace(request, sdists=sdists)
+    lock = _lock(plan, request, day)
+    if artifacts.PYTHON_2 in lock.error:
+        request = replace(request, build_bounds=artifacts.CONVERTS_PYTHON_2)
+        lock = _lock(plan, request, day)
     pins = lock.pins()
     return lock, replace(request, sdists=tuple(name for name in pins if name in sdists))
 
@@ -165,16 +177,23 @@ def _incompatible_bounds(pins: Mapping[str, str]) -> list[str]:
 
 
 def _lock_once(plan: Plan, request: Request, day: date | None, bounds: Sequence[str] = ()) -> Lock:
-    """Lock by date if the index has upload times, otherwise by bounds from the release table."""
+    """Lock by date if the index has upload times, otherwise by bounds from the release table.
+
+    Dates also limit the tools that build an sdist. If one needs other tools than `BUILD_TOOLS`,
+    bounds are used, too.
+    """
     pins = [*bounds, *(f"{name}=={version}" for name, version in plan.pins.items())]
     if day is None:
         return compile_lock(request, bounds=pins, left_out=plan.left_out)
     later = {name: max(day, READABLE.get(name, day)) for name in releases.libraries()}
     dates: dict[str, date | None] = {name: at for name, at in later.items() if at != day}
     current = plan.current | plan.pins.keys()
+    if request.sdists:  # uv builds them here, and today's Python needs today's tools
+        current |= {*artifacts.BUILD_TOOLS}
+        pins += [] if "setuptools" in plan.current else [PKG_RESOURCES]
     dates |= dict.fromkeys(sorted(current))
     lock = compile_lock(request, bounds=pins, left_out=plan.left_out, day=day, dates=dates)
-    if MISSING_DATES not in lock.error:
+    if MISSING_DATES not in lock.error and not build_failed(lock):
         return lock
     kept = {name: at for name, at in later.items() if name not in current}
     dated = [bound for name, at in kept.items() for bound in python_versions.bounds(at, [name])]
@@ -216,7 +235,8 @@ TRACING_STACK = (
 )  # fmt: skip
 """The tracing stack, if the user requires a distribution of it: always current, too."""
 
-UNDECLARED = {"xgboost": (SpecifierSet(">=1.4,<1.7"), Requirement("setuptools<81"))}
+PKG_RESOURCES = "setuptools<81"
+UNDECLARED = {"xgboost": (SpecifierSet(">=1.4,<1.7"), Requirement(PKG_RESOURCES))}
 """Distribution -> versions with an undeclared dependency, and that dependency: releases of
 setuptools that contain pkg_resources."""
 

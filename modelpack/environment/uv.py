@@ -50,6 +50,7 @@ class Request:
     Attributes:
         platform: In the form of uv, "x86_64-manylinux_2_28".
         sdists: Distributions whose sdist is used; all others are wheels.
+        build_bounds: Constraints of the tools that build them ("setuptools<58").
     """
 
     requirements: Sequence[Requirement]
@@ -57,6 +58,7 @@ class Request:
     platform: str
     index: IndexSettings
     sdists: tuple[str, ...] = ()
+    build_bounds: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
 
@@ -99,6 +101,7 @@ def compile_lock(
     """
     with processes.temporary_directory() as folder:
         (folder / "bounds.txt").write_text("\n".join(bounds), encoding="utf-8")
+        (folder / "build.txt").write_text("\n".join(request.build_bounds), encoding="utf-8")
         (folder / "left-out.txt").write_text("\n".join(left_out), encoding="utf-8")
         result = subprocess.run(
             [index_env.program(), *_arguments(request), *_limits(day, dates or {})],
@@ -125,6 +128,7 @@ def _arguments(request: Request) -> list[str]:
         *("--no-config", "--no-header", "--no-annotate", "--no-progress", "--color=never"),
         *("--generate-hashes", "--only-binary=:all:"),
         *(f"--no-binary={name}" for name in request.sdists),  # overrides the line above
+        *(["--build-constraints", "build.txt"] if request.build_bounds else []),
         *("--python", sys.executable, "--no-python-downloads"),
         *(["--no-index"] if request.index.wheelhouse else []),
         # A late patch release, as in images: pandas requires 3.7.1, which excludes 3.7.0.
@@ -151,6 +155,9 @@ MISSING_DATES = "is missing an upload date"
 NO_SOLUTION = "No solution found"
 """Message of uv if the index was reached, but no set of versions fits."""
 
+_BUILD_FAILED = r"^(error: )?Failed to (download and )?build "
+"""Message of uv for an sdist that must be built, because its metadata is not static."""
+
 _REACH = "The package index cannot be reached: {reason}"
 _CHECK_INDEX = "Check the network and the index: --index-url URL, or the settings of pip or uv"
 
@@ -172,6 +179,11 @@ _KINDS = (
         "Set its user and password: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT",
     ),
     (r"dns error|failed to lookup|Connection refused|timed out|tcp connect", _REACH, _CHECK_INDEX),
+    (
+        f"(?m){_BUILD_FAILED}",
+        "A distribution without wheels cannot be built from source: {reason}",
+        "Name a version with a wheel, or a later one: --requirement NAME==VERSION",
+    ),
     (
         r"no usable wheels|no wheels",
         "A distribution has no wheel for Python {python} on {platform}: {reason}",
@@ -199,6 +211,11 @@ _KINDS = (
     (r"error sending request|Failed to fetch", _REACH, _CHECK_INDEX),
     (r"", "The versions could not be locked: {reason}", "Try uv itself: uv pip compile --help"),
 )
+
+
+def build_failed(lock: Lock) -> bool:
+    """Return whether a lock failed because an sdist could not be built."""
+    return re.search(_BUILD_FAILED, lock.error, re.MULTILINE) is not None
 
 
 def not_resolved(output: str, python: str, platform: str) -> EnvironmentNotResolvedError:
