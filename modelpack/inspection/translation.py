@@ -1,8 +1,9 @@
 """Translation of calls of helper functions to the calls that the helpers make.
 
-pandas 1.3 creates a block by calling a `functools.partial`. dill creates arrays and looks up types
+pandas 1.3 creates a block by calling a `functools.partial`, and Python a `ZoneInfo` by calling the
+result of `getattr`. dill creates arrays and looks up types
 through its helper functions. The machine does not allow calls of computed values, and the helpers
-call or return any argument. Exactly the forms that the two libraries write are therefore read as
+call or return any argument. Exactly the forms that they write are therefore read as
 the call or name that results, and judged as that. All other forms are refused.
 """
 
@@ -23,6 +24,10 @@ _RECONSTRUCT = {
     "numpy.core._multiarray_umath:_reconstruct", "numpy.core.multiarray:_reconstruct",
     "numpy._core.multiarray:_reconstruct",
 }  # fmt: skip
+ZONE = ("zoneinfo:ZoneInfo", "_unpickle")
+"""The class, and its method that Python reads by `getattr` and calls with the name of a zone."""
+
+_GETATTR = {"builtins:getattr", "__builtin__:getattr"}
 _TYPES = {
     "bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "range",
     "set", "slice", "str", "tuple",
@@ -36,13 +41,13 @@ class Translation:
 
     Attributes:
         name: The name that is looked up or called.
-        used: The name of the helper.
+        used: The names of the helper, which are then used.
         args: The arguments of the call. None if the result is the name itself.
         states: States that are set on the result.
     """
 
     name: Global
-    used: Global
+    used: tuple[Global, ...]
     args: tuple[Node, ...] | None = None
     states: tuple[Node, ...] = ()
 
@@ -55,7 +60,7 @@ def translated(callee: Node, args: Node) -> Translation | None:
     if not isinstance(args, tuple):
         return None
     if isinstance(callee, ObjectNode):
-        return _pandas_block(callee, args) if callee.cls.key == _PARTIAL else None
+        return _pandas_block(callee, args) if callee.cls.key == _PARTIAL else _zone(callee, args)
     if not isinstance(callee, Global) or callee.module != "dill._dill":
         return None
     read = _DILL_HELPERS.get(callee.key)
@@ -76,7 +81,18 @@ def _pandas_block(callee: ObjectNode, args: tuple[Node, ...]) -> Translation | N
         return None
     if attributes is not None and not (isinstance(attributes, DictNode) and not attributes.keys):
         return None
-    return Translation(function, callee.cls, (*args, keywords.values[0]))
+    return Translation(function, (callee.cls,), (*args, keywords.values[0]))
+
+
+def _zone(callee: ObjectNode, args: tuple[Node, ...]) -> Translation | None:
+    """Translate to a call of the class method `ZoneInfo._unpickle`, by its own name."""
+    if callee.cls.key not in _GETATTR or len(callee.args) != 2 or callee.states:
+        return None
+    owner, name = callee.args
+    if not isinstance(owner, Global) or type(name) is not str or (owner.key, name) != ZONE:
+        return None
+    method = Global(f"{owner.key}.{name}", owner.offset, owner.opcode)
+    return Translation(method, (callee.cls, owner), args)
 
 
 def _array(helper: Global, args: tuple[Node, ...]) -> Translation | None:
@@ -87,7 +103,7 @@ def _array(helper: Global, args: tuple[Node, ...]) -> Translation | None:
     if not isinstance(function, Global) or function.key not in _RECONSTRUCT:
         return None
     fits = isinstance(arguments, tuple)
-    return Translation(function, helper, arguments, (state,)) if fits else None
+    return Translation(function, (helper,), arguments, (state,)) if fits else None
 
 
 def _type(helper: Global, args: tuple[Node, ...]) -> Translation | None:
@@ -96,7 +112,7 @@ def _type(helper: Global, args: tuple[Node, ...]) -> Translation | None:
         return None
     name = args[0]
     key = f"builtins:{name}" if name in _TYPES else _OTHER_TYPES.get(name)
-    return Translation(Global(key, helper.offset, helper.opcode), helper) if key else None
+    return Translation(Global(key, helper.offset, helper.opcode), (helper,)) if key else None
 
 
 def _partial(helper: Global, args: tuple[Node, ...]) -> Translation | None:
@@ -106,7 +122,7 @@ def _partial(helper: Global, args: tuple[Node, ...]) -> Translation | None:
     cls, function, more, keywords = args
     if more != () or not isinstance(keywords, DictNode):
         return None
-    return Translation(cls, helper, (function,), ((function, more, keywords, None),))
+    return Translation(cls, (helper,), (function,), ((function, more, keywords, None),))
 
 
 def _module(helper: Global, args: tuple[Node, ...]) -> Translation | None:
@@ -116,7 +132,7 @@ def _module(helper: Global, args: tuple[Node, ...]) -> Translation | None:
     """
     if len(args) != 1 or type(args[0]) is not str or args[0] not in all_modules():
         return None
-    return Translation(Global(f"{args[0]}:", helper.offset, helper.opcode), helper)
+    return Translation(Global(f"{args[0]}:", helper.offset, helper.opcode), (helper,))
 
 
 def _attribute(helper: Global, args: tuple[Node, ...]) -> Translation | None:
@@ -128,7 +144,7 @@ def _attribute(helper: Global, args: tuple[Node, ...]) -> Translation | None:
         return None
     key = f"{args[0].key}{args[1]}"
     fits = args[0].is_module and roles(key) and not hasattr(builtins, args[1])
-    return Translation(Global(key, helper.offset, helper.opcode), helper) if fits else None
+    return Translation(Global(key, helper.offset, helper.opcode), (helper,)) if fits else None
 
 
 _DILL_HELPERS = {

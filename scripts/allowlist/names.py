@@ -43,6 +43,9 @@ CONTRACTS = {
     "datetime:timedelta": "duration",
     "datetime:timezone": "timezone",
     "pytz:_UTC": "nothing",
+    "pytz:_p": "named_zone",
+    "pytz:FixedOffset": "fixed_zone",
+    "zoneinfo:ZoneInfo._unpickle": "zone_file",
     "functools:partial": "partial",
     "re:_compile": "pattern",
     "numpy.*core.*multiarray*:_reconstruct": "array",
@@ -65,7 +68,8 @@ CONTRACTS = {
     "pandas.*:_timedelta_unpickle": "timedelta",
     "pandas.*:Timedelta": "timedelta",
     "pandas.*:*_nat_unpickle": "none",
-    "pandas*:ArrowStringArray": "arrow_strings",
+    "pandas*:ArrowStringArray*": "arrow_strings",
+    "pyarrow.lib:chunked_array": "arrow_chunks",
     "pyarrow.lib:_restore_array": "arrow_array",
     "pyarrow.lib:py_buffer": "arrow_buffer",
     "pyarrow.lib:type_for_alias": "arrow_type",
@@ -104,6 +108,12 @@ _UFUNCS = {
     "numpy.linalg.linalg": "add divide isfinite isnan matmul maximum multiply sign sqrt",
 }
 _ARROW = "pandas writes texts so where pyarrow is installed, which it is in no release here"
+_COLUMNS = "of columns in frames that an estimator keeps, which no sample has"
+_OFFSETS = (
+    "BusinessDay BusinessMonthBegin BusinessMonthEnd Hour Micro Milli Minute MonthBegin Nano "
+    "QuarterBegin QuarterEnd Second Week YearBegin YearEnd"
+)
+_NUMBERS = "Int8 Int16 Int32 UInt16 UInt32 UInt64"
 # Names without evidence: "module:name" -> its roles, and why no file shows it.
 BEYOND: dict[str, tuple[list[str], str]] = {
     **{
@@ -131,8 +141,20 @@ BEYOND: dict[str, tuple[list[str], str]] = {
     "xgboost.rabit:tracker_print": (["ref"], _IN_TRAINING),
     "__builtin__:int": (["ref"], _PYTHON_2),
     "__builtin__:str": (["ref"], _PYTHON_2),
+    **{f"pandas:{name}Dtype": (["new"], _COLUMNS) for name in (*_NUMBERS.split(), "Float32")},
+    **{f"pandas.core.arrays.integer:{name}Dtype": (["new"], _COLUMNS) for name in _NUMBERS.split()},
+    "pandas.core.arrays.floating:Float32Dtype": (["new"], _COLUMNS),
+    "pandas.core.indexes.numeric:UInt64Index": (["ref"], _COLUMNS),
+    **{f"pandas._libs.tslibs.offsets:{name}": (["call"], _COLUMNS) for name in _OFFSETS.split()},
+    **{f"pandas.tseries.offsets:{name}": (["new"], _COLUMNS) for name in _OFFSETS.split()},
+    "pytz:_p": (["call"], _COLUMNS),
+    "pytz:FixedOffset": (["call"], _COLUMNS),
+    "zoneinfo:ZoneInfo": (["ref"], _COLUMNS),
+    "zoneinfo:ZoneInfo._unpickle": (["call"], _COLUMNS),
     "pandas.arrays:ArrowStringArray": (["new"], _ARROW),
     "pandas.core.arrays.string_arrow:ArrowStringArray": (["new"], _ARROW),
+    "pandas.core.arrays.string_arrow:ArrowStringArrayNumpySemantics": (["new"], _ARROW),
+    "pyarrow.lib:chunked_array": (["call"], _ARROW),
     "pyarrow.lib:_restore_array": (["call"], _ARROW),
     "pyarrow.lib:py_buffer": (["call"], _ARROW),
     "pyarrow.lib:type_for_alias": (["call"], _ARROW),

@@ -354,9 +354,10 @@ def test_roles_exist_in_the_libraries():
     counts = collections.Counter()
     for key, value in installed():
         roles = names.roles_of(key)
-        is_type = isinstance(value, type) or key.endswith(":NA")
+        is_type = isinstance(value, type)
         counts[is_type] += 1
-        assert is_type == bool(roles & {"dtype", "class", "constructor"}), key
+        assert is_type == bool(roles & {"dtype", "class", "index", "constructor"}), key
+        assert (roles == {"value"}) == (key.endswith(":NA")), key
         if isinstance(value, np.ufunc):
             assert roles == {"function of rows"}, key
         if "dtype" in roles:

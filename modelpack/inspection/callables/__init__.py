@@ -70,7 +70,9 @@ def _holds_names(node: ObjectNode) -> bool:
     """Return whether an array contains functions or types; searches use masked arrays for these."""
     state = node.states[0] if node.states else None
     values = state[-1] if isinstance(state, tuple) and state else None
-    return isinstance(values, list) and Global in set(map(type, values))
+    if not isinstance(values, list) or Global not in set(map(type, values)):
+        return False
+    return any(isinstance(v, Global) and roles_of(v.key) != {"value"} for v in values)
 
 
 def _state_values(node: ObjectNode) -> Iterator[tuple[str, Node]]:
@@ -117,7 +119,8 @@ def _name_problem(where: str, node: Node) -> str | None:
     key = function_key(node)
     if key is None or standing(key) == "unknown":
         return None  # refused by its name, unless the user trusts it
-    if roles_of(key) & set(admitted(where) or ()):
+    positions = admitted(where)
+    if roles_of(key) & set(("value",) if positions is None else positions):
         return None
     role = " or ".join(sorted(roles_of(key))) or "name"
     return f"the {role} {key.replace(':', '.')}, which no model has there"

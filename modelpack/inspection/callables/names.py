@@ -13,8 +13,8 @@ from typing import Literal
 from ..allowlist import roles as allowlist_roles
 
 Role = Literal[
-    "function of rows", "reduction", "function of pairs", "dtype", "class", "constructor",
-    "internal",
+    "function of rows", "reduction", "function of pairs", "dtype", "class", "index",
+    "constructor", "internal", "value",
 ]  # fmt: skip
 
 _BUILTINS = {"builtins", "__builtin__"}
@@ -33,6 +33,9 @@ _REDUCTIONS = {
     "nanmean", "nanmedian", "nanmin", "nanstd", "nansum", "prod", "ptp", "std", "sum", "var",
 }  # fmt: skip
 """Functions of numpy that reduce all values to one, unless they get an axis."""
+
+_VALUES = {"pandas:NA", "pandas._libs.missing:NA"}
+"""Objects that pickles save by name and nothing calls. Any attribute but a position has them."""
 
 _CONSTRUCTORS = {
     "numpy": {"ndarray"},
@@ -99,6 +102,8 @@ def roles_of(key: str) -> frozenset[Role]:
     """Return the roles of a "module:name" as a value; empty if no estimator contains it."""
     if "ref" not in allowlist_roles(key):
         return frozenset()
+    if key in _VALUES:
+        return frozenset({"value"})
     module, _, name = key.partition(":")
     found: set[Role] = {"internal"} if key in _INTERNAL else set()
     if _is_class(module, name):
@@ -125,6 +130,8 @@ def _is_class(module: str, name: str) -> bool:
 def _kind_of_class(module: str, name: str) -> Role:
     if name in _DTYPES and module in _BUILTINS | {"numpy"}:
         return "dtype"
+    if module.partition(".")[0] == "pandas" and name.endswith("Index"):
+        return "index"
     return "class" if module.startswith("sklearn.model_selection.") else "constructor"
 
 
@@ -152,6 +159,7 @@ FUNCTIONS: dict[str, tuple[Role, ...]] = {
         ("internal",),
     ),
     "cv": ("class",),
+    "index_class": ("index",),  # cached by the dtypes of pandas 2
     "subclass": ("constructor",),
 }  # fmt: skip
 """Attribute -> the roles of the names in it."""

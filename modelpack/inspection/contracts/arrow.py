@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..nodes import DictNode, Node, ObjectNode, is_bare
+from ..nodes import DictNode, Node, ObjectNode, class_key, is_bare
 from .kinds import (
     Contract,
     call_contract,
@@ -45,13 +45,41 @@ def _strings(node: ObjectNode) -> str | None:
         and found.keys() <= _STATE
         and len(arrays) == 1
         and flag(found.get("_readonly", False))
-        and result_of("arrow_array")(arrays[0])
-        and result_of("column_type")(found.get("_dtype"))
+        and result_of("arrow_array", "arrow_chunks")(arrays[0])
+        and _is_text_type(found.get("_dtype"))
         and (cache is None or (isinstance(cache, DictNode) and not cache.keys))
     )
     return None if fine else "its state is not one that pandas writes"
 
 
+def _is_text_type(node: Node) -> bool:
+    # Before pandas 3, an object with a state.
+    is_object = isinstance(node, ObjectNode) and class_key(node) in _TEXT_TYPES
+    return is_object or result_of("column_type")(node)
+
+
+def _chunks(node: ObjectNode) -> str | None:
+    """`chunked_array(arrays, type)`, as pyarrow saves the texts of pandas 1.3 to 1.5."""
+    if len(node.args) != 2 or node.kwargs is not None or node.states:
+        return "pyarrow does not call it this way"
+    arrays, kind = node.args
+    fine = _type(kind) and isinstance(arrays, list) and all(map(result_of("arrow_array"), arrays))
+    if not fine:
+        return "its arguments are not those that picklers write"
+    kinds = {_type_name(array.args[0][0]) for array in arrays if _is_tuple(array)}
+    return None if kinds <= {_type_name(kind)} else "its arrays are of several types"
+
+
+def _is_tuple(node: ObjectNode) -> bool:
+    return len(node.args) == 1 and isinstance(node.args[0], tuple) and bool(node.args[0])
+
+
+def _type_name(node: Node) -> str | None:
+    is_type = isinstance(node, ObjectNode) and len(node.args) == 1
+    return str(node.args[0]) if is_type else None
+
+
+_TEXT_TYPES = {"pandas:StringDtype", "pandas.core.arrays.string_:StringDtype"}
 _buffer = result_of("arrow_buffer")
 _type = result_of("arrow_type")
 
@@ -68,6 +96,7 @@ CALLS: dict[str, Contract] = {
         )
     ),
     "arrow_buffer": call_contract(raw),
+    "arrow_chunks": _chunks,
     "arrow_type": call_contract(literal("large_string", "string")),
 }
 CLASSES: dict[str, Contract] = {"arrow_strings": _strings}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from .. import translation
 from ..allowlist import contract_name, roles, standing
 from ..nodes import Blob, DictNode, Global, Node, ObjectNode, class_key, is_constructed
 from .kinds import (
@@ -10,6 +13,7 @@ from .kinds import (
     anything,
     call_contract,
     either,
+    flag,
     integer,
     literal,
     nothing,
@@ -80,7 +84,9 @@ def _may_be_wrapped(node: Node) -> bool:
 def _getattr(node: ObjectNode) -> str | None:
     if len(node.args) == 2 and isinstance(node.args[1], str) and not node.states:
         owner, name = node.args
-        if isinstance(owner, Global) and _is_text_method(owner, name):
+        if isinstance(owner, Global) and (
+            _is_text_method(owner, name) or (owner.key, name) == translation.ZONE
+        ):
             return None
         if (
             isinstance(owner, ObjectNode)
@@ -119,13 +125,23 @@ def _reconstructor(node: ObjectNode) -> str | None:
     return "picklers do not call it this way"
 
 
+def _zone_key(node: Node) -> bool:
+    # zoneinfo opens the file of this name in the folders of time zones, and checks that it is one.
+    return text(node) and len(node) <= _MAX_ZONE and _ZONE.fullmatch(node) is not None
+
+
 def _translated(_: ObjectNode) -> str:
     # modelpack.inspection.translation has already replaced each call that dill writes for a model.
     return "dill does not write this call for a model"
 
 
 _bound = either(nothing, integer, text, number)
-_zone = result_of("timezone", "nothing")
+_zone = result_of("timezone", "nothing", "named_zone", "fixed_zone", "zone_file")
+
+# pytz opens a file only if its name is in its list of zones.
+_named_zone = call_contract(text, integer, integer, text, required=1)
+_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_MAX_ZONE = 100
 _pairs = all_of(either(tuple_of(anything, anything), all_of(anything)))
 
 CALLS: dict[str, Contract] = {
@@ -142,6 +158,9 @@ CALLS: dict[str, Contract] = {
     "moment": call_contract(raw, _zone, required=1),
     "duration": call_contract(integer, integer, integer),
     "timezone": call_contract(result_of("duration"), text, required=1),
+    "named_zone": _named_zone,
+    "fixed_zone": call_contract(integer),
+    "zone_file": call_contract(_zone_key, flag),
     "encode": _encode,
     "partial": _partial,
     "getattr": _getattr,

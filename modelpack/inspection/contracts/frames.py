@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ..allowlist import standing
-from ..nodes import DictNode, Node, ObjectNode, class_key
+from ..nodes import DictNode, Node, ObjectNode, class_key, is_bare
 from .kinds import (
     Contract,
+    Kind,
     all_of,
     array,
     call_contract,
@@ -77,6 +78,22 @@ def _values(node: Node) -> bool:
     return key.startswith(("pandas.", "pandas:")) or standing(key) == "unknown"
 
 
+def _offset_state(node: ObjectNode) -> str | None:
+    """Check the state of an offset of pandas 1.0 and before, which are Python classes."""
+    for state in node.states:
+        pairs = zip(state.keys, state.values, strict=True) if isinstance(state, DictNode) else ()
+        fine = isinstance(state, DictNode) and all(
+            isinstance(key, str) and _OFFSET_STATE.get(key, _never)(value) for key, value in pairs
+        )
+        if not fine:
+            return "its state is not one that pandas writes"
+    return None if is_bare(node) else "it is constructed with arguments"
+
+
+def _never(_: Node) -> bool:
+    return False
+
+
 def _offset(node: Node) -> bool:
     # A Python class before pandas 1.1; a Cython class, rebuilt by a call, since then.
     return isinstance(node, ObjectNode) and class_key(node).startswith(_OFFSETS)
@@ -86,12 +103,41 @@ def _plain(node: Node) -> bool:
     return text(node) and not is_zone_path(node)
 
 
+def _anchor(node: Node) -> bool:
+    """A month or a day of the week, with which compiled code looks up numbers of days."""
+    return type(node) is int and 0 <= node <= _MONTHS
+
+
+def _cache(node: Node) -> bool:
+    """The name and parameters of an offset, which pandas computes from its attributes."""
+    if not isinstance(node, DictNode) or not all(map(text, node.keys)):
+        return False
+    return all(text(value) or _is_parameters(value) for value in node.values)
+
+
+def _is_parameters(node: Node, level: int = 0) -> bool:
+    if isinstance(node, tuple):
+        return level < _MAX_DEPTH and all(_is_parameters(part, level + 1) for part in node)
+    return node is None or type(node) in (str, int, bool)
+
+
+_MONTHS = 12
+_MAX_DEPTH = 4
+_OFFSET_STATE: dict[str, Kind] = {
+    "n": integer,
+    "normalize": flag,
+    "_cache": _cache,
+    "_offset": result_of("duration"),
+    "month": _anchor,
+    "startingMonth": _anchor,
+    "weekday": either(nothing, _anchor),
+}
 _OFFSETS = ("pandas.tseries.offsets:", "pandas._libs.tslibs.offsets:")
 _INDEX = global_named("pandas", "Index")
 _ARRAY = global_named("pandas", "Array")
 _CATEGORICAL = global_named("pandas", "Categorical")
 _END = either(number, text, result_of("timestamp", "timedelta"))
-_ZONE = either(nothing, result_of("timezone", "nothing"))
+_ZONE = either(nothing, result_of("timezone", "nothing", "named_zone", "fixed_zone", "zone_file"))
 
 CALLS: dict[str, Contract] = {
     "index": _index,
@@ -102,7 +148,9 @@ CALLS: dict[str, Contract] = {
     "timedelta": call_contract(integer, unsigned_integer, required=1),
     "interval": call_contract(_END, _END, text),
     "period": call_contract(nothing, _offset, integer),
-    "offset": call_contract(integer, flag, required=0),
+    "offset": call_contract(
+        integer, flag, either(nothing, _anchor, result_of("duration")), required=0
+    ),
     "none": call_contract(nothing),
     "column_type": call_contract(
         either(_plain, nothing, _offset),
@@ -110,4 +158,4 @@ CALLS: dict[str, Contract] = {
         required=0,
     ),
 }
-CLASSES: dict[str, Contract] = {"formula": _formula}
+CLASSES: dict[str, Contract] = {"formula": _formula, "offset": _offset_state}

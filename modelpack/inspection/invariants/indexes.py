@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from ..allowlist import contract_name, standing
 from ..contracts import class_key
 from ..nodes import DictNode, Global, Node, ObjectNode, Payload
+from ..pickle.ndarrays import text_arrays
 from .objects import (
     InvariantError,
     StoredArray,
@@ -191,12 +192,15 @@ def _shape_of_attributes(state: dict[str, Node], level: int) -> tuple[int, ...] 
 
 
 def _shape_of_texts(state: dict[str, Node]) -> tuple[int, ...]:
-    node = state.get("_pa_array", state.get("_data"))
+    return (sum(map(_count_of_texts, text_arrays(state.get("_pa_array", state.get("_data"))))),)
+
+
+def _count_of_texts(node: Node) -> int:
     arguments = node.args[0] if isinstance(node, ObjectNode) and len(node.args) == 1 else None
     count = integer(arguments[1]) if isinstance(arguments, tuple) and len(arguments) > 1 else None
     if count is None:
         raise InvariantError("an array of texts has no length")
-    return (count,)
+    return count
 
 
 def _is_unknown(node: ObjectNode) -> bool:

@@ -198,7 +198,7 @@ class Machine:
         if result is None:
             self._create("call", callee, args, "REDUCE")
             return
-        self.trace.used.add(id(result.used))
+        self.trace.used.update(map(id, result.used))
         if not result.name.is_module:
             self.trace.globals.setdefault(result.name.key, result.name)
         if result.args is None:

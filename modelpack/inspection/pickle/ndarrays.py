@@ -170,7 +170,21 @@ def _from_strings(node: ObjectNode, _: int) -> Array | None:
     """Decode strings that pandas stores in pyarrow: validity bits, offsets, and one buffer."""
     state = node.states[-1] if node.states else None
     facts = state if isinstance(state, DictNode) else DictNode()
-    array = dict_get(facts, "_pa_array") or dict_get(facts, "_data")
+    arrays = text_arrays(dict_get(facts, "_pa_array") or dict_get(facts, "_data"))
+    found = [_texts(array) for array in arrays]
+    if None in found:
+        return None
+    items = [text for texts in found for text in texts or ()]
+    return Array(Dtype("O", 8, False, True), (len(items),), False, None, items)
+
+
+def text_arrays(node: Node) -> list[Node]:
+    """Return the arrays of pyarrow that contain the strings of pandas: the chunks, or one."""
+    is_chunked = isinstance(node, ObjectNode) and node.cls.name == "chunked_array" and node.args
+    return list(node.args[0]) if is_chunked and isinstance(node.args[0], list) else [node]
+
+
+def _texts(array: Node) -> list[Node] | None:
     parts = array.args[0] if isinstance(array, ObjectNode) and len(array.args) == 1 else None
     if not isinstance(parts, tuple) or len(parts) != 7 or not isinstance(parts[4], list):
         return None
@@ -184,13 +198,12 @@ def _from_strings(node: ObjectNode, _: int) -> Array | None:
     texts = [data[start:end].decode("utf-8", "replace") for start, end in pairwise(starts)]
     if len(texts) != count:
         return None
-    items = [text if _is_set(bits, first + index) else None for index, text in enumerate(texts)]
-    return Array(Dtype("O", 8, False, True), (count,), False, None, items)
+    return [text if _is_set(bits, first + index) else None for index, text in enumerate(texts)]
 
 
 def _from_old_pickler(node: ObjectNode, level: int) -> Array | None:
     cls = node.args[0] if node.args else None
-    is_texts = isinstance(cls, Global) and cls.name == "ArrowStringArray"
+    is_texts = isinstance(cls, Global) and cls.name.startswith("ArrowStringArray")
     return _from_strings(node, level) if is_texts else None
 
 
@@ -212,6 +225,7 @@ _VIEWS: dict[str, Callable[[ObjectNode, int], Array | None]] = {
     "_frombuffer": _from_buffer,
     "_reconstructor": _from_old_pickler,
     "ArrowStringArray": _from_strings,
+    "ArrowStringArrayNumpySemantics": _from_strings,
     "_new_Index": _from_index,
     "__pyx_unpickle_NDArrayBacked": _from_extension,
 }
