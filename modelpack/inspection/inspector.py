@@ -316,7 +316,7 @@ def compose(
             continue
         candidates = _find_estimators(index, root, names[index])
         if not candidates:
-            return Composition(members=())
+            return Composition() if native is None else Composition(members=())
         estimators = [one for one in candidates if one.part.name != _CLASS_ENCODER] or candidates
         follows = bool(chain) or is_behind
         if estimators is candidates and follows and candidates[0].part.name == _CLASS_ENCODER:
