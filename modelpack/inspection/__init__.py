@@ -5,9 +5,10 @@
 
 `inspect` starts a process with limits (`isolation.py`, `worker.py`), which runs `inspector.py`:
 
-1. `parser.py` reads each file once. `stream.py` decompresses and hashes it, `formats/detect.py`
-   recognises its format. `pickle/` and `skops/` create inert values (`nodes.py`). For formats of
-   other libraries, `formats/` creates a `NativeModel`; see there how to add one.
+1. `parser.py` reads each file once. `stream.py` decompresses and hashes it, `detect.py` recognises
+   its format by the table in `known_formats.py`. `pickle/` and `skops/` create inert values
+   (`nodes.py`). For formats of other libraries, `formats/` creates a `NativeModel`; see there how
+   to add one.
 2. `policy.py` judges the names and values: findings, and the verdict.
 3. `facts/` describes the model in a `ModelSpec`.
 """

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from modelpack.errors import UsageError
 from modelpack.types import Finding, ModelFile
 
-from . import embedded, formats, invariants, limits, policy, skops, stream, verdicts
-from .formats import detect
+from . import (
+    detect,
+    embedded,
+    formats,
+    invariants,
+    known_formats,
+    limits,
+    policy,
+    skops,
+    stream,
+    verdicts,
+)
+from .allowlist import standing
 from .formats.model import NativeModel
 from .nodes import Malformed, Node
 from .pickle.interpreter import run
 from .pickle.machine import Trace
+from .pickle.ndarrays import EXTERNAL
 from .stream import Reader
 from .text import clean
 
 _HEAD = 64 * limits.KIB
+_MAX_PICKLES = 1_000
+_MIN_OPCODES = 8
+"""A file with fewer valid opcodes is hardly a damaged pickle."""
+
+_PICKLE = re.compile(rb"\x80[\0-\x0f]")
+_TEXT_CODES = {"malformed", "bad-name", "truncated"}
 
 
 @dataclass
@@ -44,7 +63,7 @@ class ParsedFile:
     root: Node = None
     complete: bool = False
     findings: list[Finding] = field(default_factory=list)
-    other: detect.Format | None = None
+    other: known_formats.Format | None = None
     native: NativeModel | None = None
     inflated: int = 0
 
@@ -133,7 +152,7 @@ def _read(file: BinaryIO, digest: stream.HashingFile, parsed: ParsedFile) -> Non
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
     tail = os.pread(file.fileno(), _HEAD, max(size - _HEAD, 0))
     parsed.other = detect.recognise(head[:_HEAD], tail)
-    if parsed.other is detect.SKOPS:
+    if parsed.other is known_formats.SKOPS:
         parsed.other, parsed.container = None, "zip"
         archive = Reader(stream.chunks("raw", head, digest))
         parsed.root, parsed.inflated = skops.read(archive, size, parsed.trace)
@@ -155,14 +174,60 @@ def _read_pickle(reader: Reader, parsed: ParsedFile) -> None:
     try:
         parsed.root = run(reader, parsed.trace)
     except Malformed as problem:
-        if not parsed.trace.globals and problem.code in {"malformed", "bad-name", "truncated"}:
-            parsed.other = detect.as_text(head)
+        parsed.other = _format_of_no_pickle(head, parsed.trace, problem)
         raise
     if not reader.at_end():
+        offset = reader.offset
+        _read_more_pickles(reader, parsed)
         message = "bytes that loading would not read follow the end of the pickle"
-        raise Malformed("trailing-data", message, offset=reader.offset)
+        raise Malformed("trailing-data", message, offset=offset)
     parsed.complete = True
     parsed.inflated = reader.offset
+
+
+def _format_of_no_pickle(
+    head: bytes, trace: Trace, problem: Malformed
+) -> known_formats.Format | None:
+    """Return the format of a file that could not be read as a pickle. None: a damaged pickle."""
+    if problem.code == "external-file":
+        return known_formats.EXTERNAL if _is_harmless(trace) else None
+    is_text = problem.code in _TEXT_CODES or trace.opcodes == 1 or not trace.globals
+    is_start = trace.opcodes < _MIN_OPCODES and not trace.objects
+    is_text = is_text and not verdicts.is_harmful(problem.code)
+    if is_start and is_text and all(standing(key) != "banned" for key in trace.globals):
+        is_pickle = _PICKLE.match(head) is not None
+        return None if is_pickle else _format_of_bytes(head)
+    is_text = not trace.globals and problem.code in _TEXT_CODES
+    return detect.as_text(head) if is_text else None
+
+
+def _format_of_bytes(head: bytes) -> known_formats.Format:
+    if stream.container(head) != "raw":
+        return known_formats.COMPRESSED
+    return detect.as_text(head) or known_formats.UNKNOWN
+
+
+def _is_harmless(trace: Trace) -> bool:
+    findings = policy.judge(trace, None, ())
+    return verdicts.verdict(f for f in findings if f.global_ not in EXTERNAL) != "refuse"
+
+
+def _read_more_pickles(reader: Reader, parsed: ParsedFile) -> None:
+    """Set the format of a file that consists of several harmless pickles."""
+    traces, roots = [parsed.trace], [parsed.root]
+    left = parsed.trace.max_opcodes - parsed.trace.opcodes
+    try:
+        while not reader.at_end() and len(roots) < _MAX_PICKLES:
+            traces.append(Trace(max_opcodes=left))
+            roots.append(run(reader, traces[-1]))
+            left -= traces[-1].opcodes
+        findings = [policy.judge(t, r, ()) for t, r in zip(traces, roots, strict=True)]
+    except Malformed:
+        return
+    if reader.at_end() and all(verdicts.verdict(each) != "refuse" for each in findings):
+        is_joblib = any(trace.payloads for trace in traces)
+        form = known_formats.SEVERAL_JOBLIB if is_joblib else known_formats.SEVERAL
+        parsed.other = replace(form, description=form.description.format(len(roots)))
 
 
 def _read_native(chunks: Iterator[bytes], parsed: ParsedFile) -> None:
@@ -187,7 +252,7 @@ def _findings(parsed: ParsedFile, trust: Collection[str]) -> list[Finding]:
         return []  # it names no code, and its reader has checked it
     if parsed.other is not None:
         parsed.findings.clear()
-        message = f"the file is {parsed.other.description}; modelpack reads {detect.READ}"
+        message = f"the file is {parsed.other.description}; modelpack reads {known_formats.READ}"
         return [Finding("unsupported-format", message)]
     try:
         return policy.judge(parsed.trace, parsed.root if parsed.complete else None, trust)

@@ -13,6 +13,8 @@ from pathlib import PurePath
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.types import Code, Finding, ModelFile, ModelSpec, Safety, Verdict
 
+from .known_formats import hint_of
+
 UNKNOWN = "unknown-global"
 NOTES = {
     "not-a-model", "not-fitted", "no-prediction", "repeated-name", "several-models", "misfit",
@@ -26,7 +28,6 @@ NATIVE = {"lightgbm", "xgboost", "catboost", "onnx"}
 _MAX_NAMED = 3
 _MAX_OPTIONS = 20
 _HINTS = {
-    "unsupported-format": "Save the fitted estimator with joblib.dump(model, 'model.joblib').",
     "external-data": "Save one file: onnx.save(model, 'model.onnx', save_as_external_data=False).",
     "not-a-model": "Save the fitted estimator or pipeline itself, with "
     "joblib.dump(model, 'model.joblib').",
@@ -77,6 +78,11 @@ def verdict(findings: Iterable[Finding]) -> Verdict:
 def is_unreadable(findings: Iterable[Finding]) -> bool:
     """Return whether the findings say only that a file is damaged, incomplete or too large."""
     return {finding.code for finding in findings} <= _UNREADABLE
+
+
+def is_harmful(code: str) -> bool:
+    """Return whether only an attack has findings of this code."""
+    return code in _HARMFUL
 
 
 def is_unsupported(findings: Iterable[Finding]) -> bool:
@@ -147,6 +153,11 @@ def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
     hint = _HINTS.get(finding.code, "")
     if finding.code == "several-models":
         hint = _select_hint(spec)
+    if finding.code == "unsupported-format":
+        name, file = next(
+            ((n, f) for n, f in _named(spec.files) if hint_of(f.format)), ("", spec.file)
+        )
+        hint = hint_of(file.format).replace("{name}", name)
     if finding.code == "file-order":
         hint = f"Give the files in this order: {' '.join(_native_last(spec.files))}"
     natives = [name for name, file in _named(spec.files) if file.format in NATIVE]

@@ -43,7 +43,7 @@ def zipped(*names):
 # fmt: off
 FORMATS = {
     "text": (b"hello, this is\nno model\n", "text"),
-    "csv": (b"city,name\nBern,Ada\n", "text"),
+    "csv": (b"city,name\nBern,Ada\n", "csv"),
     "json": (b'{"a": [1, 2]}', "json"),
     "web page": (b"<!DOCTYPE html><html><body>404</body></html>", "html"),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "git-lfs"),
@@ -57,7 +57,7 @@ FORMATS = {
     "safetensors": (b'\x02\1\0\0\0\0\0\0{"__metadata__":{}}' + bytes(300), "safetensors"),
     "7z": (b"7z\xbc\xaf\x27\x1c\0\4" + bytes(30), "7z"),
     "npy": (b"\x93NUMPY\x01\0", "numpy"),
-    "npz": (zipped("a.npy"), "numpy"),
+    "npz": (zipped("a.npy"), "npz"),
     "excel": (zipped("[Content_Types].xml", "xl/workbook.xml"), "excel"),
     "feather": (b"ARROW1\0\0" + bytes(50), "arrow"),
     "orc": (b"ORC" + bytes(50), "orc"),

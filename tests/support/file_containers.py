@@ -35,7 +35,7 @@ CONTAINERS = {
     "98 lz4, second frame": (lz4.frame.compress(BENIGN) + lz4.frame.compress(HOSTILE),
                              "trailing-data"),
     "98 lz4 behind a frame to skip": (
-        b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + lz4.frame.compress(HOSTILE), "forbidden-opcode"),
+        b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + lz4.frame.compress(HOSTILE), "unsupported-format"),
     "98 lzma alone": (lzma.compress(HOSTILE, lzma.FORMAT_ALONE), "banned-global"),
     "98 lzma alone, a dictionary of 4 GiB": (
         b"\x5d\0\0\0\xff" + lzma.compress(BENIGN, lzma.FORMAT_ALONE)[5:], "broken-container"),
@@ -44,9 +44,10 @@ CONTAINERS = {
     "98 gzip, second member": (gzip.compress(BENIGN) + gzip.compress(HOSTILE), "trailing-data"),
     "98 gzip with the name of a path": (named_gzip(HOSTILE, "../../etc/cron.d/x"),
                                         "banned-global"),
-    "98 gzip in gzip in gzip": (gzip.compress(gzip.compress(gzip.compress(HOSTILE))), "malformed"),
+    "98 gzip in gzip in gzip": (
+        gzip.compress(gzip.compress(gzip.compress(HOSTILE))), "unsupported-format"),
     # Joblib goes by two bytes: it would take this pickle for bzip2, and pickle reads it as bytes.
     "98 pickle that begins as bzip2": (
         b"BZ\0\0\0" + b"x" * 90 + HOSTILE[2:], "banned-global"),
-    "98 list that begins as lzma": (b"]\0" + HOSTILE[2:], "malformed"),
+    "98 list that begins as lzma": (b"]\0" + HOSTILE[2:], "unsupported-format"),
 }

@@ -9,7 +9,8 @@ To add a format:
    indices, offsets, sizes. Call `require(condition, message, CODE)` for each of them. A message is
    a clause about the file: "a tree uses a split that does not exist".
 3. Describe inputs as `Column`s (`model.columns`), and the prediction as a `Field`.
-4. Add the function to `READERS`, and the first bytes of the format to `_MAGIC` in `detect.py`.
+4. Add the function to `READERS`, and the first bytes of the format to `MAGIC` in
+   `../known_formats.py`.
 5. Add a loader to the service. See "Where a new part goes" in `docs/architecture.md`.
 
 `lightgbm.py` is the shortest reader of a format with trees.
@@ -31,7 +32,7 @@ READERS: dict[str, Callable[[bytes], NativeModel]] = {
     "catboost": catboost.read,
     "onnx": onnx.read,
 }
-"""The key is `Format.reader` of `detect.py`."""
+"""The key is `Format.reader` of `known_formats.py`."""
 
 
 def read(reader: str, chunks: Iterator[bytes]) -> NativeModel:

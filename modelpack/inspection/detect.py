@@ -1,0 +1,58 @@
+"""Format detection by content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from .known_formats import CONTAINERS, MAGIC, TAILS, TAR, TEXTS, Format
+
+_CONTROLS = re.compile(rb"[\0-\x08\x0b\x0e-\x1f\x7f]")
+_MARK = "\ufeff"
+
+
+def _compiled(table: Iterable[tuple[str, Format]]) -> list[tuple[re.Pattern[bytes], Format]]:
+    flags = re.DOTALL | re.MULTILINE
+    return [(re.compile(pattern.encode("latin-1"), flags), found) for pattern, found in table]
+
+
+_MAGIC = _compiled(MAGIC)
+_CONTAINERS = [
+    (re.compile(pattern.encode("latin-1")), marks) for pattern, marks in CONTAINERS.items()
+]
+_TEXTS = [(re.compile(pattern), found) for pattern, found in TEXTS]
+
+
+def recognise(head: bytes, tail: bytes = b"") -> Format | None:
+    """Return the format of a file by its first and last bytes. None: perhaps a pickle.
+
+    64 KiB of each are enough.
+    """
+    for magic, marks in _CONTAINERS:
+        if magic.match(head):
+            both = head + tail
+            return next(found for mark, found in marks if mark in both)
+    if head[257:262] == b"ustar":
+        return TAR
+    by_tail = (found for end, found in TAILS if tail.endswith(end))
+    return next((form for magic, form in _MAGIC if magic.match(head)), next(by_tail, None))
+
+
+def as_text(head: bytes) -> Format | None:
+    """Return the format of a text file that is not a pickle. None if it is not text.
+
+    Text is UTF-8, or bytes without control characters that are mostly ASCII.
+    """
+    if not head or _CONTROLS.search(head):
+        return None
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start > len(head) - 4:
+            text = head[: error.start].decode("utf-8")
+        elif len(head.translate(None, bytes(range(128)))) < len(head) / 4:
+            text = head.decode("latin-1")
+        else:
+            return None
+    text = text.removeprefix(_MARK)
+    return next(found for magic, found in _TEXTS if magic.match(text))

@@ -1,0 +1,254 @@
+"""The formats that are recognised by content, and for those that are not read, the way out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+READ = (
+    "scikit-learn models saved by pickle, joblib or skops, and models of LightGBM (text), XGBoost "
+    "(JSON, UBJSON, binary), CatBoost (.cbm) and ONNX"
+)
+"""All formats that are read, for errors."""
+
+_SAVE = "Save the fitted estimator with joblib.dump(model, 'model.joblib')."
+_DATA = "Give the file of the model. A file of rows is given with --example."
+_UNPACK = "Unpack it, and give the file of the model in it."
+_ONNX = "Export the model to ONNX with its library, and give that file."
+_OTHER = (
+    "Train the model with a library that modelpack serves, or export it to ONNX if its library can."
+)
+_TORCH = (
+    "Load it in Python and export it: "
+    "torch.onnx.export(model.eval(), (rows,), 'model.onnx', external_data=False). "
+    "PyTorch before 2.5 takes no external_data."
+)
+_KERAS = (
+    "Load it with keras.saving.load_model and export it: "
+    "model.export('model.onnx', format='onnx'). It needs the packages onnx and onnxscript, or "
+    "tf2onnx for TensorFlow."
+)
+_TO_ONNX = "Convert it: python -m tf2onnx.convert {} --output model.onnx"
+_R = (
+    "In R, save a model of XGBoost with xgb.save(model, 'model.ubj'), of LightGBM with "
+    "lgb.save(model, 'model.txt'). No other models of R are served."
+)
+_JOBLIB_09 = (
+    "If you trust its author, load it where it was saved and save it with a newer joblib: "
+    "joblib.dump(joblib.load('{name}'), 'model.joblib')"
+)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that is recognised.
+
+    Attributes:
+        name: The value of `ModelSpec.format`.
+        description: Completes "the file is ...".
+        hint: The way out if modelpack does not read the format. `{name}` is the file.
+        reader: Key of `formats.READERS`. None if modelpack does not read the format.
+    """
+
+    name: str
+    description: str
+    hint: str = ""
+    reader: str | None = None
+
+
+SKOPS = Format("skops", "a skops file")
+TAR = Format("tar", "a tar archive", _UNPACK)
+ZIP = Format("zip", "a zip archive", _UNPACK)
+SEVERAL = Format("pickles", "{} pickles one after another, of which loading reads the first", (
+    "Save their objects as one list: python -c \"import joblib, pickle; f = open('{name}', 'rb'); "
+    "joblib.dump([pickle.load(f) for _ in iter(f.peek, b'')], 'model.joblib')\""
+))  # fmt: skip
+SEVERAL_JOBLIB = Format("joblibs", SEVERAL.description, (
+    "Save their objects as one list: python -c \"import joblib; f = open('{name}', 'rb'); "
+    "joblib.dump([joblib.load(f) for _ in iter(f.peek, b'')], 'model.joblib')\""
+))  # fmt: skip
+EXTERNAL = Format(
+    "joblib-files", "one of several files of joblib 0.9 or older: its arrays are in other files",
+    _JOBLIB_09)  # fmt: skip
+COMPRESSED = Format("compressed", "compressed twice", "Decompress it once, and give the result.")
+UNKNOWN = Format("unknown", "in no format that modelpack knows", _SAVE)
+
+_LENGTH = r"[\x80-\xff]{0,4}[\0-\x7f]"  # a varint of Protocol Buffers
+_OBJECTIVE = r"[\x01-\x40]\0{7}[a-z]+(:[a-z]+)?"
+_BOOSTER = r"(\x06\0{7}gbtree|\x04\0{7}dart|\x08\0{7}gblinear)"
+_FRAME = r"(\x95.{8})?"  # since protocol 4
+
+MAGIC: tuple[tuple[str, Format], ...] = (
+    # torch.save before 1.6 began with a pickle of this number alone.
+    (rf"\x80[\x02-\x05]{_FRAME}\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", Format(
+        "torch", "a PyTorch model", _TORCH)),
+    # onnxruntime checks for this before it reads a file as ONNX. A file can be valid as both.
+    (r"....ORTM", Format(
+        "ort", "a model in the ORT format of onnxruntime", "Give the ONNX file it was made from.")),
+    (r"CBM1", Format("catboost", "a CatBoost model (.cbm)", reader="catboost")),
+    # XGBoost before 1.3 wrote no "binf": 136 bytes of numbers, and two names.
+    (rf"binf|.{{136}}{_OBJECTIVE}{_BOOSTER}", Format(
+        "xgboost", "an XGBoost model in the binary format of releases before 3.1",
+        reader="xgboost-binary")),
+    (r"bs64", Format(
+        "xgboost-text", "an XGBoost model in base64, which XGBoost 1.0 and later do not read",
+        "Load it with the release that wrote it, and save it: model.save_model('model.bin')")),
+    (r"\{L\0{7}|\{[iUIlL].{0,8}(learner|version)", Format(
+        "xgboost", "an XGBoost model (UBJSON)", reader="xgboost")),
+    (r'\s*\{\s*"(learner|version"\s*:\s*\[)', Format(
+        "xgboost", "an XGBoost model (JSON)", reader="xgboost")),
+    (r"tree\r?\nversion=", Format("lightgbm", "a LightGBM model (text)", reader="lightgbm")),
+    (rf"\x08\x01\x12{_LENGTH}\n{_LENGTH}[\x12\x1a\x22\x2a\x32\x38]", Format(
+        "savedmodel", "a TensorFlow SavedModel", _TO_ONNX.format("--saved-model FOLDER"))),
+    (rf"\x08[\x01-\x14]\x12{_LENGTH}\n{_LENGTH}\n", Format(
+        "coreml", "a Core ML model", "Give the model that it was converted from.")),
+    (r"\x08[\x01-\x20](\x12[^\0]{0,2000}?)?[\x1a\x22\x28\x32\x3a\x42]", Format(
+        "onnx", "an ONNX model", reader="onnx")),
+    (r"....TFL3", Format(
+        "tflite", "a TensorFlow Lite model", _TO_ONNX.format("--tflite {name}"))),
+    (r"\n.\n\x05<unk>\x15", Format("sentencepiece", "a tokenizer of SentencePiece", _OTHER)),
+    (rf"\n{_LENGTH}\x08\0\x10\xff{{9}}\x01", Format("paddle", "a PaddlePaddle model", _ONNX)),
+    (rf"\n{_LENGTH}\n[\x01-\x7f][!-~]+\x12[\x01-\x40][A-Z]\w+", Format(
+        "tensorflow", "a graph of TensorFlow",
+        _TO_ONNX.format("--graphdef {name} --inputs NAME:0 --outputs NAME:0"))),
+    (r"\n[\x01-\x7f][ -~]+(\x12|\xa2\x06)", Format("caffe", "a Caffe model", _OTHER)),
+    (r"\x12\x01\0{6}", Format("mxnet", "parameters of MXNet, without a model", _ONNX)),
+    (r'.{5}\0{3}\{\s*"', Format(
+        "safetensors", "tensors of safetensors, without a model",
+        "Load them into the model that they belong to. " + _TORCH)),
+    (r"GGUF|lmgg|tjgg|fmgg", Format(
+        "gguf", "a language model (GGUF)",
+        "Serve it with llama.cpp: llama-server -m {name}. modelpack serves rows of tables.")),
+    (r"ZF0x[0-9a-f]", Format("joblib-zf", "compressed by joblib 0.9 or older", _JOBLIB_09)),
+    (r"\s*(<\?xml[^>]{0,200}\?>\s*)?(<!--.{0,2000}?-->\s*)?<PMML\b", Format(
+        "pmml", "a PMML model", "Save the estimator that it was made from with joblib.dump.")),
+    (r"\s*(<\?xml[^>]{0,200}\?>\s*)?<net [^>]*\bversion=", Format(
+        "openvino", "an OpenVINO model", "Give the ONNX file that it was converted from.")),
+    (r"\xac\xed\0\x05", Format("java", "an object of Java, as Weka writes models", _OTHER)),
+    (r"svm_type \w+\n|solver_type \w+\n", Format("libsvm", "a LIBSVM or LIBLINEAR model", _SAVE)),
+    (r"lCRF", Format("crfsuite", "a CRFsuite model", "Save the sklearn_crfsuite.CRF with joblib.")),
+    (r"\xba\x16\x4f\x2f", Format("fasttext", "a fastText model", _OTHER)),
+    (r"[\x05-\x10]\0{3}\d+\.\d+\.\d+\0", Format("vowpal", "a Vowpal Wabbit model", _OTHER)),
+    (r"I[xwBv][A-Z][A-Za-z0-9].{2}\0\0", Format("faiss", "an index of Faiss, not a model", _OTHER)),
+    (r"\d+ \d+\r?\n\S+ ", Format("word2vec", "word vectors (word2vec)", _OTHER)),
+    (r"booster\[0\]:\r?\n", Format(
+        "xgboost-dump", "a text of the trees of an XGBoost model, which XGBoost cannot load",
+        "Save the model itself: model.save_model('model.ubj')")),
+    (r'\s*\[\s*\{\s*"nodeid"', Format(
+        "xgboost-dump", "a text of the trees of an XGBoost model, which XGBoost cannot load",
+        "Save the model itself: model.save_model('model.ubj')")),
+    (r'\s*\{\s*"name"\s*:\s*"tree"', Format(
+        "lightgbm-dump", "a text of the trees of a LightGBM model, which LightGBM cannot load",
+        "Save the model itself: model.save_model('model.txt')")),
+    (r'\s*\{[^{]{0,40}(\{.{0,4000})?"(features_info|model_info)"', Format(
+        "catboost-json", "a CatBoost model (JSON)",
+        "Save it in CatBoost's own format: model.save_model('model.cbm')")),
+    (r'\s*\{\s*("module"\s*:\s*"keras|"class_name"\s*:\s*"(Sequential|Functional|Model)")', Format(
+        "keras-json", "the layers of a Keras model, without weights", _KERAS)),
+    (r'\s*\{\s*"(cells|nbformat|metadata"\s*:\s*\{\s*"kernelspec)"', Format(
+        "notebook", "a notebook, not a model", "Run it, and give the file that it saves.")),
+    (r"<\s*ir_version:", Format(
+        "onnx-text", "an ONNX model in text", "Save it in the binary format: "
+        "onnx.save(onnx.load('{name}', format='onnxtxt'), 'model.onnx')")),
+    (r"[^\0]{0,2000}?^flavors:\r?$", Format(
+        "mlmodel", "the description of an MLflow model",
+        "Give the file of the model in its folder, such as model.pkl or model.ubj.")),
+    (r"outs:\r?\n- md5:", Format(
+        "dvc", "a DVC pointer, not the model", "Fetch the model: dvc pull {name}")),
+    (r"version https://git-lfs\.github\.com/spec", Format(
+        "git-lfs", "a Git LFS pointer, not the model",
+        "Fetch the model: git lfs pull --include {name}")),
+    (r"(?i)\s*<(!doctype )?html", Format(
+        "html", "a web page, perhaps downloaded in place of the model",
+        "Download the model again, by the link to the file itself.")),
+    (r"\x93NUMPY", Format("numpy", "a numpy array (.npy)", _DATA)),
+    (r"PAR1", Format("parquet", "a Parquet table", _DATA)),
+    (r"ARROW1|FEA1|\xff{4}.{3}\0\x10\0{3}", Format("arrow", "an Arrow table", _DATA)),
+    (r"ORC", Format("orc", "an ORC table", _DATA)),
+    (r"Obj\x01", Format("avro", "an Avro file", _DATA)),
+    (r"<stata_dta>|[\x69-\x75][\x01\x02]\x01\0", Format("stata", "a table of Stata", _DATA)),
+    (r"\$FL[23]@\(#\)", Format("spss", "a table of SPSS", _DATA)),
+    (r"HEADER RECORD\*{7}|\0{12}\xc2\xea\x81\x60", Format("sas", "a table of SAS", _DATA)),
+    (r"SQLite format 3\0", Format("sqlite", "an SQLite database", _DATA)),
+    (r"\xce\x9a\x57\x13|\x13\x57\x9a\xce", Format(
+        "dbm", "a database of shelve (GDBM)", "Load the model with shelve.open. " + _SAVE)),
+    (r"______LightGBM_Binary_File_Token______|\x01\xab\xff\xff", Format(
+        "dataset", "rows for training, as LightGBM and XGBoost save them", _DATA)),
+    (r"MATLAB [57]\.\d MAT-file", Format("matlab", "a MATLAB file", _OTHER)),
+    (r"RDX[23]\n|RDA[23]\n|[XA]\n\0\0\0[\x02\x03]\0[\x01-\x09]|A\n[23]\n\d", Format(
+        "r", "an R object", _R)),
+    (r".[\x0c-\x0f]\r\n", Format("pyc", "compiled Python code, not a model", _SAVE)),
+    (r"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("office", "a Microsoft Office document", _SAVE)),
+    (r"%PDF-", Format("pdf", "a PDF document", _SAVE)),
+    (r"\x89PNG\r\n|\xff\xd8\xff|GIF8", Format("image", "a picture", _SAVE)),
+    (r"\x7fELF|MZ.{58}..\0\0", Format("executable", "a program", _SAVE)),
+    (r"\x28\xb5\x2f\xfd", Format(
+        "zstd", "compressed by zstd", "Decompress it, and give the result: zstd -d {name}")),
+    (r"\xff\x06\0\0sNaPpY", Format("snappy", "compressed by Snappy", "Decompress it first.")),
+    (r"7z\xbc\xaf\x27\x1c", Format("7z", "a 7z archive", _UNPACK)),
+    (r"Rar!\x1a\x07", Format("rar", "a RAR archive", _UNPACK)),
+    (r"Salted__|age-encryption\.org/|-----BEGIN PGP", Format(
+        "encrypted", "encrypted", "Decrypt it, and give the result.")),
+    (r"\xff\xfe|\xfe\xff", Format("text", "a text file in UTF-16", _SAVE)),
+)  # fmt: skip
+"""The first bytes of a format, as a regular expression, and the format. The first match counts."""
+
+_HDF5 = r"\x89HDF\r\n\x1a\n"
+CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
+    r"PK\x03\x04|PK\x05\x06": (
+        (b"/data.pkl", Format("torch", "a PyTorch model", _TORCH)),
+        (b"serialized_exported_program.json", Format("torch", "a PyTorch model", _TORCH)),
+        (b"/archive_format", Format("torch", "a PyTorch model", _TORCH)),
+        (b"schema.json", SKOPS),
+        (b"model.weights.h5", Format("keras", "a Keras model", _KERAS)),
+        (b"xl/workbook.", Format("excel", "an Excel workbook", _DATA)),
+        (b"com.apple.CoreML/", Format(
+            "coreml", "a Core ML model", "Give the model that it was converted from.")),
+        (b"model.ini", Format("mojo", "a model of H2O (MOJO)", _OTHER)),
+        (b"TransformerChain", Format("mlnet", "a model of ML.NET", _ONNX)),
+        (b".dist-info/", Format("wheel", "a Python distribution, not a model", _UNPACK)),
+        (b".npy", Format("npz", "a bundle of numpy arrays (.npz)", _SAVE)),
+        (b"", ZIP),
+    ),
+    _HDF5: (
+        (b"keras_version", Format("keras-h5", "a Keras model (HDF5)", _KERAS)),
+        (b"layer_names", Format("keras-h5", "a Keras model (HDF5)", _KERAS)),
+        (b"layers\0", Format(
+            "keras-weights", "the weights of a Keras model",
+            "Load them into the model: model.load_weights('{name}'), and export it: "
+            "model.export('model.onnx', format='onnx')")),
+        (b"pandas_type", Format("hdf5", "an HDF5 file", _DATA)),
+        (b"", Format("hdf5", "an HDF5 file", _DATA)),
+    ),
+}  # fmt: skip
+"""The first bytes of a container -> what its first or last 64 KiB contain, and the format."""
+
+TAILS: tuple[tuple[bytes, Format], ...] = (
+    (b"\x57\xfb\x80\x8b\x24\x75\x47\xdb", Format(
+        "checkpoint", "a checkpoint of TensorFlow, without a model",
+        _TO_ONNX.format("--checkpoint MODEL.meta --inputs NAME:0 --outputs NAME:0"))),
+)  # fmt: skip
+"""The last bytes of a format."""
+
+TEXTS: tuple[tuple[str, Format], ...] = (
+    (r"\s*[{\[]", Format("json", "a JSON file", _SAVE)),
+    (r"\s*(<\?xml|<\w+[\s>])", Format("xml", "an XML file", _SAVE)),
+    (r"(#.*\n|\s*\n|\"\"\".*\n)*(import|from) \w", Format(
+        "python", "Python code, not a model", "Run it, and give the file that it saves.")),
+    (r"[^\n]*,[^\n]*\n[^\n]*,", Format("csv", "a table (CSV), not a model", _DATA)),
+    (r"[^\n]*;[^\n]*\n[^\n]*;", Format("csv", "a table (CSV), not a model", _DATA)),
+    (r"[^\n]*\t[^\n]*\n[^\n]*\t", Format("tsv", "a table (TSV), not a model", _DATA)),
+    (r"", Format("text", "a text file, not a model", _SAVE)),
+)  # fmt: skip
+"""What a text that is not a pickle begins with, and its format."""
+
+ALL = (
+    *(found for _, found in (*MAGIC, *TAILS, *TEXTS)),
+    *(found for marks in CONTAINERS.values() for _, found in marks),
+    TAR, SEVERAL, SEVERAL_JOBLIB, EXTERNAL, COMPRESSED, UNKNOWN,
+)  # fmt: skip
+_HINTS = {found.name: found.hint for found in ALL}
+
+
+def hint_of(name: str) -> str:
+    """Return the way out of a file of the format `name`; "" for a format that is read."""
+    return _HINTS.get(name, "")

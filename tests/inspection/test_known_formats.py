@@ -1,0 +1,170 @@
+"""Files of other formats are named before anything in them is judged, with a way out."""
+
+import gzip
+import io
+import pickle
+import string
+import subprocess
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+from opcodes import SYSTEM, pickled
+from sklearn.linear_model import LogisticRegression
+
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError
+from modelpack.inspection import known_formats, require_servable
+from modelpack.inspection.inspector import inspect
+
+DATA = Path(__file__).parents[1] / "data" / "formats"
+MODEL = pickle.dumps(LogisticRegression().fit([[0.0], [1.0]], [0, 1]))
+
+# fmt: off
+FILES = {
+    "MLmodel": "mlmodel", "annoy.ann": "unknown", "arrow-stream.arrows": "arrow",
+    "avro.avro": "avro", "catboost.json.gz": "catboost-json", "compiled-python.bin": "pyc",
+    "coreml-desc.mlmodel": "coreml", "coreml-nn.mlmodel": "coreml", "crf.crfsuite.gz": "crfsuite",
+    "csv-bom.csv": "csv", "csv-latin1.csv": "csv", "csv.csv": "csv", "csv.gz": "csv",
+    "exported.pt2.gz": "torch", "external.joblib": "joblib-files", "faiss.index": "faiss",
+    "feather.feather": "arrow", "first-letter-of-an-opcode.csv": "csv",
+    "flax.msgpack": "unknown", "gguf.gguf": "gguf", "graph.pb": "tensorflow",
+    "h5py.h5.gz": "hdf5", "keras-weights.weights.h5.gz": "keras-weights", "keras.h5.gz": "keras-h5",
+    "keras.json": "keras-json", "keras.keras.gz": "keras", "liblinear.model": "libsvm",
+    "libsvm.model": "libsvm", "lightgbm-dump.json": "lightgbm-dump", "lightgbm-rows.bin": "dataset",
+    "mat.mat": "matlab", "matrix-npy.npy": "numpy", "model.tflite.gz": "tflite",
+    "names-and-model.pkl": "pickles", "notebook.ipynb": "notebook", "npy.npy": "numpy",
+    "npz.npz": "npz", "nyoka.pmml": "pmml", "onnx-text.onnxtxt": "onnx-text", "orc.orc": "orc",
+    "pandas.h5.gz": "hdf5", "parquet.parquet": "parquet", "pickle.7z": "7z",
+    "pickle.snappy": "snappy", "r.RData": "r", "r.rds": "r", "safetensors.safetensors":
+    "safetensors", "sas.xpt": "sas", "saved_model.pb.gz": "savedmodel", "several.joblib":
+    "joblibs", "several.pkl": "pickles", "spss.sav": "spss", "sqlite.db.gz": "sqlite",
+    "stata.dta": "stata", "tar-of-pickle.tar.gz": "tar", "torch-legacy-p4.pt": "torch",
+    "torch-legacy.pt": "torch", "torch-state.pt.gz": "torch", "torchscript.pt.gz": "torch",
+    "treelite.tl": "unknown", "tsv.tsv": "tsv", "variables.index": "checkpoint",
+    "vw.model": "vowpal", "word2vec.bin": "word2vec", "word2vec.txt": "word2vec",
+    "xgboost-dump.json": "xgboost-dump", "xgboost-dump.txt": "xgboost-dump",
+    "xgboost-rows.buffer": "dataset", "xlsx.xlsx.gz": "excel", "zf.joblib": "joblib-zf",
+    "zst.pkl.zst": "zstd",
+}
+
+
+def zipped(*names):
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"data")
+    return memory.getvalue()
+
+
+HEADERS = {
+    "7z": b"7z\xbc\xaf\x27\x1c\0\4", "caffe": b"\n\x05LeNet\x12\x04data", "compressed":
+    gzip.compress(zlib.compress(b"x")), "dbm": b"\xce\x9a\x57\x13" + bytes(9),
+    "dvc": b"outs:\n- md5: 00\n  size: 3\n  path: m.pkl\n", "encrypted": b"Salted__" + bytes(8),
+    "executable": b"\x7fELF\2\1\1", "fasttext": b"\xba\x16\x4f\x2f\x0c\0\0\0",
+    "git-lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n",
+    "html": b"<!DOCTYPE html><html></html>", "image": b"\x89PNG\r\n\x1a\n", "java":
+    b"\xac\xed\0\x05sr\0\x1eweka.classifiers.trees.J48", "json": b'[{"a": 1}]',
+    "mlnet": zipped("TransformerChain/Model.key"), "mojo": zipped("model.ini", "domains/d.txt"),
+    "mxnet": b"\x12\x01" + bytes(14), "office": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+    "openvino": b'<?xml version="1.0"?>\n<net name="m" version="11">\n</net>',
+    "ort": b"\x20\0\0\0ORTM", "paddle": b"\n\x10\x08\0\x10" + b"\xff" * 9 + b"\x01\x1a\0",
+    "pdf": b"%PDF-1.7\n", "python": b"# training\nimport joblib\n", "rar": b"Rar!\x1a\x07\x01\0",
+    "sentencepiece": b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02", "text": b"no model\n",
+    "wheel": zipped("m.py", "m-1.dist-info/METADATA"), "xgboost-text": b"bs64\tAAAAPw",
+    "xml": b'<?xml version="1.0"?>\n<a/>', "zip": zipped("model.pkl"),
+}
+# fmt: on
+
+
+def refusal(path):
+    spec = inspect(path)
+    with pytest.raises((ModelNotSupportedError, ModelRefusedError)) as error:
+        require_servable(spec)
+    return spec, error.value
+
+
+def content(name):
+    data = (DATA / name).read_bytes()
+    return gzip.decompress(data) if name.endswith(".gz") and name.count(".") > 1 else data
+
+
+def saved(tmp_path, data, name="model.pkl"):
+    (tmp_path / name).write_bytes(data)
+    return tmp_path / name
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_are_named(tmp_path, name):
+    check(saved(tmp_path, content(name)), FILES[name])
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_are_named(tmp_path, name):
+    check(saved(tmp_path, HEADERS[name]), name)
+
+
+def check(path, name):
+    spec, error = refusal(path)
+    assert spec.format == name
+    assert [finding.code for finding in spec.safety.findings] == ["unsupported-format"]
+    assert error.exit_code == 4
+    assert error.hint
+    assert "{" not in error.hint
+    assert "do not load" not in error.hint
+
+
+def test_each_format_has_a_file():
+    known = {form.name for form in known_formats.ALL if form.reader is None} - {"skops"}
+    assert known == {*FILES.values(), *HEADERS}
+    assert {path.name for path in DATA.iterdir()} - {"README.md"} - READ == FILES.keys()
+
+
+READ = {"onnx-doc.onnx", "onnx-long-producer.onnx"}
+
+
+@pytest.mark.parametrize("name", sorted(READ))
+def test_onnx_with_texts_before_its_graph_is_read(name):
+    require_servable(inspect(DATA / name))
+
+
+@pytest.mark.parametrize("letter", [*string.ascii_letters, *string.digits, *"().]}#'\"_ -"])
+@pytest.mark.parametrize("rows", ["ame,age\n1,2\n", "ame\nBern\nRome\n", "7\n", "\n\n"])
+def test_text_that_begins_with_any_opcode_is_not_dangerous(tmp_path, letter, rows):
+    spec, error = refusal(saved(tmp_path, (letter + rows).encode()))
+    assert spec.format in {"csv", "text"}
+    assert error.exit_code == 4
+
+
+def test_the_file_is_named_in_the_way_out(tmp_path):
+    _, error = refusal(saved(tmp_path, content("zf.joblib"), "old.pkl"))
+    assert "joblib.load('old.pkl')" in error.hint
+
+
+def test_several_pickles_become_one_list_as_the_hint_says(tmp_path):
+    _, error = refusal(saved(tmp_path, pickle.dumps([1]) + MODEL))
+    code = error.hint.partition('python -c "')[2].rpartition('"')[0]
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, check=True)
+    require_servable(inspect(tmp_path / "model.joblib"))
+
+
+# fmt: off
+HOSTILE = {
+    "second pickle": (MODEL + pickled(SYSTEM), "trailing-data"),
+    "third pickle": (MODEL + MODEL + pickled(SYSTEM), "trailing-data"),
+    "second pickle of Python 2": (MODEL + b"cposix\nsystem\n(S'true'\ntR.", "trailing-data"),
+    "command, and an array in another file": (
+        pickled(SYSTEM)[:-1] + content("external.joblib")[2:], "banned-global"),
+    "command in a text": (b"cposix\nsystem\n(S'true'\ntR.", "banned-global"),
+    "name in a text": (b"cposix\nsystem\n", "banned-global"),
+    "command behind a word": (b"S'a'\n0cposix\nsystem\n(S'true'\ntR.", "dropped-value"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize(("data", "code"), HOSTILE.values(), ids=HOSTILE)
+def test_hostile_files_are_not_taken_for_other_formats(tmp_path, data, code):
+    spec, error = refusal(saved(tmp_path, data))
+    assert code in {finding.code for finding in spec.safety.findings}
+    assert error.exit_code == 3
