@@ -29,8 +29,8 @@ ZONE = ("zoneinfo:ZoneInfo", "_unpickle")
 
 _GETATTR = {"builtins:getattr", "__builtin__:getattr"}
 _TYPES = {
-    "bool", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object", "range",
-    "set", "slice", "str", "tuple",
+    "bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list", "object",
+    "range", "set", "slice", "str", "tuple",
 }  # fmt: skip
 _OTHER_TYPES = {"PartialType": _PARTIAL}
 

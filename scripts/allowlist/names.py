@@ -138,6 +138,7 @@ BEYOND: dict[str, tuple[list[str], str]] = {
     "xgboost.callback:EvaluationMonitor": (["new"], _IN_TRAINING),
     "xgboost.callback:TrainingCheckPoint": (["new"], _IN_TRAINING),
     "xgboost.collective:communicator_print": (["ref"], _IN_TRAINING),
+    "xgboost.compat:XGBoostLabelEncoder": (["new"], "XGBoost 1.0 to 1.5 writes it"),
     "xgboost.rabit:tracker_print": (["ref"], _IN_TRAINING),
     "__builtin__:int": (["ref"], _PYTHON_2),
     "__builtin__:str": (["ref"], _PYTHON_2),

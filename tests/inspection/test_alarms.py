@@ -82,9 +82,9 @@ def test_files_of_old_releases(file):
 def test_there_is_a_file_of_each_kind():
     kinds = {file.partition("-")[0] for file in FILES}
     assert {
-        "callbacks", "dart", "frame", "gblinear", "gbtree", "importances", "lr", "memory",
-        "ngboost", "nowhere", "nusvc", "nusvr", "oneclasssvm", "pipeline", "reconstruct", "sklearn",
-        "svc", "svr",
+        "booster", "callbacks", "dart", "frame", "gblinear", "gbtree", "importances", "labels",
+        "lr", "memory", "metrics", "ngboost", "nowhere", "nusvc", "nusvr", "oneclasssvm",
+        "pipeline", "poisson", "reconstruct", "sklearn", "svc", "svr",
     } == kinds  # fmt: skip
     joblibs = {file.split("-")[2] for file in FILES if file.startswith("memory")}
     assert joblibs == {
@@ -262,7 +262,9 @@ DILL = {
     "a type of code": (call(LOAD, text("CodeType")), "bad-arguments"),
     "a call of a type of code": (call(LOAD, text("CodeType")) + EMPTY_TUPLE + REDUCE,
                                  "computed-call"),
-    "a type that makes more": (call(LOAD, text("bytearray")) + number(9) + TUPLE1 + REDUCE,
+    "zeros of a size": (call(LOAD, text("bytearray")) + number(9) + TUPLE1 + REDUCE,
+                        "bad-arguments"),
+    "a type that makes more": (call(LOAD, text("memoryview")) + number(9) + TUPLE1 + REDUCE,
                                "computed-call"),
     "a slice of a class": (
         call(LOAD, text("slice")) + many(name("own:f"), NONE, NONE) + REDUCE, "bad-arguments"),
@@ -400,6 +402,26 @@ def test_trees_without_a_header(tmp_path, booster):
     assert codes(tmp_path, bytes(data)) == {"broken-invariant"}
 
 
+@pytest.mark.parametrize("release", ["0.72", "0.90"])
+def test_poisson_models_of_old_releases_need_such_a_release(release):
+    spec = inspect(DATA / f"poisson-xgboost-{release}.model")
+    assert spec.requirements["xgboost"] == "<1"
+
+
+def test_metrics_that_the_flag_declares_may_be_absent_only_at_the_end(tmp_path):
+    data = (DATA / "metrics-xgboost-1.0.2.model").read_bytes()
+    assert codes(tmp_path, data) == set()
+    assert codes(tmp_path, data + b"\x01") == {"truncated"}
+    assert codes(tmp_path, data + struct.pack("<QQ", 1, 3) + b"mae") == set()
+    assert codes(tmp_path, data + struct.pack("<QQ", 2, 3) + b"mae") == {"truncated"}
+
+
+def test_the_label_encoder_of_xgboost_keeps_its_methods(tmp_path):
+    assert codes(tmp_path, pickled(new("xgboost.compat:XGBoostLabelEncoder", to_json=NONE))) == {
+        "replaced-method"
+    }
+
+
 def test_trees_with_importances_behind_them(tmp_path):
     data = (DATA / "importances-lightgbm-2.1.2.txt").read_bytes()
     assert codes(tmp_path, data.replace(b"left_child=-1", b"left_child=7", 1)) == {
@@ -442,7 +464,7 @@ HARMLESS = {
     "coreml": (b"\x08\x05\x12\x1c\n\x1a\n\x05input\x12\x06length\x1a\x02*\0" + bytes(20), "coreml"),
     "safetensors": (struct.pack("<Q", len(SAFETENSORS)) + SAFETENSORS + bytes(8), "safetensors"),
     "joblib 0.9": (b"ZF0x14               " + zlib.compress(pickle.dumps([1])), "joblib-zf"),
-    "several pickles": (pickle.dumps([1, 2]) + pickle.dumps({"a": 1}), "pickle"),
+    "several pickles": (pickle.dumps([1, 2]) + pickle.dumps({"a": 1}), "pickles"),
     "Python 2": (b"(dp0\nS'a'\np1\nI1\ns.", "pickle"),
     "an old class of Python 2": (b"(imodel\nModel\np0\n(dp1\nb.", "pickle"),
     "pmml": (b'<?xml version="1.0"?>\n<PMML version="4.4"><Header/></PMML>', "pmml"),

@@ -72,9 +72,12 @@ def test_numbers_of_lightgbm_categories(tmp_path):
     assert served(tmp_path / "m", text).signature.inputs[1].categories == (0, 1, 2)
 
 
-def test_categories_without_their_columns_are_refused(tmp_path):
+def test_categories_without_their_columns_need_one_choice_that_fits(tmp_path):
     text = (SAMPLES / "lightgbm-text" / "model.txt").read_bytes()
-    spec = inspected(tmp_path / "m", text.replace(b"[categorical_feature: 1]", b""))
+    text = text.replace(b"[categorical_feature: 1]", b"")
+    spec = served(tmp_path / "m", text)
+    assert spec.signature.inputs[1].categories == ("centre", "harbour", "hills")
+    spec = inspected(tmp_path / "m", re.sub(rb"(feature_infos)=.*", rb"\1=none none none", text))
     with pytest.raises(ModelNotSupportedError, match="the text does not record which") as caught:
         require_servable(spec)
     assert caught.value.hint == "Save an estimator that has predict or transform."

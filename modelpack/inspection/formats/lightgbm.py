@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from modelpack.types import Field, Scalar, Signature, Task
 
 from ..facts.boosters import Booster
 from ..facts.boosters import lightgbm as facts_of
+from ..facts.categories import lightgbm_columns
 from ..facts.columns import Column
 from ..invariants import CODE
 from ..invariants.lightgbm import model
@@ -45,7 +47,7 @@ def read(data: bytes) -> NativeModel:
     except InvariantError as broken:
         raise Malformed(CODE, str(broken)) from None
     facts, lines = facts_of(data), _head(data)
-    categories, problem = _categories(data)
+    categories, problem = _categories(data, facts.infos)
     objective = lines.get("objective", "").split(" ")[0]
     return NativeModel(
         estimator="lightgbm.basic.Booster",
@@ -99,12 +101,17 @@ def _describe_numbers(inputs: list[Column], infos: list[str]) -> None:
             column.category(sorted(n for n in map(int, info.split(":")) if n >= 0))
 
 
-def _categories(data: bytes) -> tuple[dict[int, tuple[Scalar, ...]], str]:
-    """Return column -> its values in the DataFrame, and why that is unknown ("" if it is not)."""
+def _categories(data: bytes, infos: Sequence[str]) -> tuple[dict[int, tuple[Scalar, ...]], str]:
+    """Return column -> its values in the DataFrame, and why that is unknown ("" if it is not).
+
+    LightGBM before 2.2 does not record the columns, which follow from `infos` if one choice fits.
+    """
     values = _pandas(data)
     match = _COLUMNS.search(data, data.rfind(b"\nend of trees"))
     indices = [int(index) for index in match[1].split(b",") if len(index) < 8] if match else []
     if values and len(values) != len(indices):
+        indices = lightgbm_columns(values, infos) or []
+    if len(values) > len(indices):
         return {}, (
             f"it was trained on a DataFrame with {len(values)} categorical columns, and the text "
             "does not record which; save its Booster with joblib"

@@ -6,7 +6,8 @@ A file is a sequence of little-endian structs, as XGBoost 2.0 has them in memory
 2. Names of objective and booster (a length of 8 bytes, then text).
 3. For trees: `GBTreeModelParam` (160 bytes), each tree (`TreeParam` of 148 bytes, then per node 20
    bytes and 16 of statistics), the index of the output of each tree.
-4. Attributes (pairs of text), and names of metrics.
+4. Attributes (pairs of text); before 1.0 for count:poisson the text of a parameter, which later
+   releases would read as names of metrics; and names of metrics.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ _LINEAR = struct.Struct("<Ii128x")
 _NODE = struct.Struct("<iiiIf")
 _STATISTICS = 16
 _LENGTH = struct.Struct("<Q")
+_POISSON = "count:poisson"
 _DEPRECATED, _REMOVED = (2, 1), (3, 1)
 """Releases before 2.1 read the files of older ones. 2.1 and later warn, 3.1 rejects them."""
 
@@ -51,7 +53,11 @@ def read(data: bytes) -> NativeModel:
     _read_booster(cursor, booster, learner)
     for _ in range(2 * cursor.length() if attributes else 0):
         cursor.text()
-    for _ in range(cursor.length() if metrics else 0):
+    if objective == _POISSON and not major:
+        cursor.text()
+        learner.version = "<1"
+    # Since 1.0 the attributes contain the names of metrics, and the flag remains.
+    for _ in range(cursor.length() if metrics and cursor.left else 0):
         cursor.text()
     require(cursor.left == 0, "bytes follow the end of the XGBoost model", "trailing-data")
     return xgboost.native_model(learner)

@@ -7,7 +7,8 @@ memory    3.6  scikit-learn==0.19.2 joblib==0.13.2; then 3.8 scikit-learn==1.0.2
 vectors   3.6  scikit-learn==0.19.2
 frame     3.8  pandas==1.3.5 scikit-learn==1.0.2
 reconstruct, importances  3.7  numpy==1.16.0 scikit-learn==0.20.4 lightgbm==2.1.2
-headless  3.6  xgboost==0.90
+headless  3.6  xgboost==0.90; metrics, labels  3.8  xgboost==1.0.2, 1.3.3 scikit-learn==0.24.2
+poisson   3.6  xgboost==0.72.1, 0.90; booster  3.6  xgboost==0.90 dill==0.3.4
 dill      3.8  scikit-learn==1.0.2 pandas==1.3.5 and dill 0.3.4, 0.3.9; then as the following
 callbacks, crf, dill, ngboost  3.11  scikit-learn==1.9.1 xgboost sklearn-crfsuite dill ngboost
 pycaret   3.11 pycaret==3.3.2 six; 3.8 pycaret==2.3.10 scikit-learn==0.23.2 numpy==1.21.6
@@ -101,6 +102,36 @@ def headless():
     for name in ("gbtree", "dart", "gblinear"):
         model = xgboost.train({"objective": "binary:logistic", "booster": name}, rows, 2)
         model.save_model(str(HERE / f"{name}-xgboost-{xgboost.__version__}.model"))
+
+
+def poisson():
+    import xgboost
+
+    model = xgboost.train({"objective": "count:poisson", "max_depth": 3}, xgboost.DMatrix(X, Y), 4)
+    model.save_model(str(HERE / f"poisson-xgboost-{xgboost.__version__}.model"))
+
+
+def metrics():
+    import xgboost
+
+    rows = xgboost.DMatrix(X, Y)
+    options = {"objective": "binary:logistic", "booster": "gblinear", "eval_metric": "mae"}
+    model = xgboost.train(options, rows, 4)
+    model.save_model(str(HERE / f"metrics-xgboost-{xgboost.__version__}.model"))
+
+
+def labels():
+    import xgboost
+
+    save("labels", xgboost, xgboost.XGBClassifier(n_estimators=4, booster="gblinear").fit(X, Y))
+
+
+def booster():
+    import dill as library
+    import xgboost
+
+    model = xgboost.XGBRegressor(n_estimators=4, max_depth=3).fit(X, X[:, 1])
+    (HERE / f"booster-dill-{library.__version__}.pkl").write_bytes(library.dumps(model))
 
 
 def callbacks():
