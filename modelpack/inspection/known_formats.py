@@ -34,7 +34,7 @@ _R = (
 )
 _JOBLIB_09 = (
     "If you trust its author, load it where it was saved and save it with a newer joblib: "
-    "joblib.dump(joblib.load('{name}'), 'model.joblib')"
+    "joblib.dump(joblib.load('{path}'), 'model.joblib')"
 )
 
 
@@ -45,7 +45,8 @@ class Format:
     Attributes:
         name: The value of `ModelSpec.format`.
         description: Completes "the file is ...".
-        hint: The way out if modelpack does not read the format. `{name}` is the file.
+        hint: The way out if modelpack does not read the format. `{path}` is the
+            file, and `{file}` its path as a shell takes it.
         reader: Key of `formats.READERS`. None if modelpack does not read the format.
     """
 
@@ -59,11 +60,11 @@ SKOPS = Format("skops", "a skops file")
 TAR = Format("tar", "a tar archive", _UNPACK)
 ZIP = Format("zip", "a zip archive", _UNPACK)
 SEVERAL = Format("pickles", "{} pickles one after another, of which loading reads the first", (
-    "Save their objects as one list: python -c \"import joblib, pickle; f = open('{name}', 'rb'); "
+    "Save their objects as one list: python -c \"import joblib, pickle; f = open('{path}', 'rb'); "
     "joblib.dump([pickle.load(f) for _ in iter(f.peek, b'')], 'model.joblib')\""
 ))  # fmt: skip
 SEVERAL_JOBLIB = Format("joblibs", SEVERAL.description, (
-    "Save their objects as one list: python -c \"import joblib; f = open('{name}', 'rb'); "
+    "Save their objects as one list: python -c \"import joblib; f = open('{path}', 'rb'); "
     "joblib.dump([joblib.load(f) for _ in iter(f.peek, b'')], 'model.joblib')\""
 ))  # fmt: skip
 EXTERNAL = Format(
@@ -104,12 +105,12 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r"\x08[\x01-\x20](\x12[^\0]{0,2000}?)?[\x1a\x22\x28\x32\x3a\x42]", Format(
         "onnx", "an ONNX model", reader="onnx")),
     (r"....TFL3", Format(
-        "tflite", "a TensorFlow Lite model", _TO_ONNX.format("--tflite {name}"))),
+        "tflite", "a TensorFlow Lite model", _TO_ONNX.format("--tflite {file}"))),
     (r"\n.\n\x05<unk>\x15", Format("sentencepiece", "a tokenizer of SentencePiece", _OTHER)),
     (rf"\n{_LENGTH}\x08\0\x10\xff{{9}}\x01", Format("paddle", "a PaddlePaddle model", _ONNX)),
     (rf"\n{_LENGTH}\n[\x01-\x7f][!-~]+\x12[\x01-\x40][A-Z]\w+", Format(
         "tensorflow", "a graph of TensorFlow",
-        _TO_ONNX.format("--graphdef {name} --inputs NAME:0 --outputs NAME:0"))),
+        _TO_ONNX.format("--graphdef {file} --inputs NAME:0 --outputs NAME:0"))),
     (r"\n[\x01-\x7f][ -~]+(\x12|\xa2\x06)", Format("caffe", "a Caffe model", _OTHER)),
     (r"\x12\x01\0{6}", Format("mxnet", "parameters of MXNet, without a model", _ONNX)),
     (r'.{5}\0{3}\{\s*"', Format(
@@ -117,7 +118,7 @@ MAGIC: tuple[tuple[str, Format], ...] = (
         "Load them into the model that they belong to. " + _TORCH)),
     (r"GGUF|lmgg|tjgg|fmgg", Format(
         "gguf", "a language model (GGUF)",
-        "Serve it with llama.cpp: llama-server -m {name}. modelpack serves rows of tables.")),
+        "Serve it with llama.cpp: llama-server -m {file}. modelpack serves rows of tables.")),
     (r"ZF0x[0-9a-f]", Format("joblib-zf", "compressed by joblib 0.9 or older", _JOBLIB_09)),
     (r"\s*(<\?xml[^>]{0,200}\?>\s*)?(<!--.{0,2000}?-->\s*)?<PMML\b", Format(
         "pmml", "a PMML model", "Save the estimator that it was made from with joblib.dump.")),
@@ -148,15 +149,15 @@ MAGIC: tuple[tuple[str, Format], ...] = (
         "notebook", "a notebook, not a model", "Run it, and give the file that it saves.")),
     (r"<\s*ir_version:", Format(
         "onnx-text", "an ONNX model in text", "Save it in the binary format: "
-        "onnx.save(onnx.load('{name}', format='onnxtxt'), 'model.onnx')")),
+        "onnx.save(onnx.load('{path}', format='onnxtxt'), 'model.onnx')")),
     (r"[^\0]{0,2000}?^flavors:\r?$", Format(
         "mlmodel", "the description of an MLflow model",
         "Give the file of the model in its folder, such as model.pkl or model.ubj.")),
     (r"outs:\r?\n- md5:", Format(
-        "dvc", "a DVC pointer, not the model", "Fetch the model: dvc pull {name}")),
+        "dvc", "a DVC pointer, not the model", "Fetch the model: dvc pull {file}")),
     (r"version https://git-lfs\.github\.com/spec", Format(
         "git-lfs", "a Git LFS pointer, not the model",
-        "Fetch the model: git lfs pull --include {name}")),
+        "Fetch the model: git lfs pull --include {file}")),
     (r"(?i)\s*<(!doctype )?html", Format(
         "html", "a web page, perhaps downloaded in place of the model",
         "Download the model again, by the link to the file itself.")),
@@ -182,7 +183,7 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r"\x89PNG\r\n|\xff\xd8\xff|GIF8", Format("image", "a picture", _SAVE)),
     (r"\x7fELF|MZ.{58}..\0\0", Format("executable", "a program", _SAVE)),
     (r"\x28\xb5\x2f\xfd", Format(
-        "zstd", "compressed by zstd", "Decompress it, and give the result: zstd -d {name}")),
+        "zstd", "compressed by zstd", "Decompress it, and give the result: zstd -d {file}")),
     (r"\xff\x06\0\0sNaPpY", Format("snappy", "compressed by Snappy", "Decompress it first.")),
     (r"7z\xbc\xaf\x27\x1c", Format("7z", "a 7z archive", _UNPACK)),
     (r"Rar!\x1a\x07", Format("rar", "a RAR archive", _UNPACK)),
@@ -214,7 +215,7 @@ CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
         (b"layer_names", Format("keras-h5", "a Keras model (HDF5)", _KERAS)),
         (b"layers\0", Format(
             "keras-weights", "the weights of a Keras model",
-            "Load them into the model: model.load_weights('{name}'), and export it: "
+            "Load them into the model: model.load_weights('{path}'), and export it: "
             "model.export('model.onnx', format='onnx')")),
         (b"pandas_type", Format("hdf5", "an HDF5 file", _DATA)),
         (b"", Format("hdf5", "an HDF5 file", _DATA)),

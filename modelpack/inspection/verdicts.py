@@ -5,6 +5,7 @@ The process that reads no model files imports only this part of the inspector.
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -25,6 +26,7 @@ NOTES = {
 NATIVE = {"lightgbm", "xgboost", "catboost", "onnx"}
 """Formats of files that contain one model, which transformers in other files may precede."""
 
+_PLAIN_PATH = re.compile(r"[\w./ +=@,:-]+", re.ASCII)
 _MAX_NAMED = 3
 _MAX_OPTIONS = 20
 _HINTS = {
@@ -154,16 +156,21 @@ def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
     if finding.code == "several-models":
         hint = _select_hint(spec)
     if finding.code == "unsupported-format":
-        name, file = next(
-            ((n, f) for n, f in _named(spec.files) if hint_of(f.format)), ("", spec.file)
-        )
-        hint = hint_of(file.format).replace("{name}", name)
+        hint = _format_hint(spec)
     if finding.code == "file-order":
         hint = f"Give the files in this order: {' '.join(_native_last(spec.files))}"
     natives = [name for name, file in _named(spec.files) if file.format in NATIVE]
     if finding.code == "misfit" and len(natives) > 1:
         hint = f"Give each of these models alone, such as: modelpack package {natives[0]}"
     return ModelNotSupportedError(message, hint=hint)
+
+
+def _format_hint(spec: ModelSpec) -> str:
+    """Return the way out of the first file in a format that is not read."""
+    name, file = next((n, f) for n, f in _named(spec.files) if hint_of(f.format))
+    # A shell would run parts of some names, and their quotes would end the text of a program.
+    path = file.path if _PLAIN_PATH.fullmatch(file.path) else "FILE"
+    return hint_of(file.format).replace("{file}", name).replace("{path}", path)
 
 
 def _select_hint(spec: ModelSpec) -> str:

@@ -138,8 +138,12 @@ def test_text_that_begins_with_any_opcode_is_not_dangerous(tmp_path, letter, row
 
 
 def test_the_file_is_named_in_the_way_out(tmp_path):
-    _, error = refusal(saved(tmp_path, content("zf.joblib"), "old.pkl"))
-    assert "joblib.load('old.pkl')" in error.hint
+    path = saved(tmp_path, content("zf.joblib"), "an old one.pkl")
+    assert f"joblib.load('{path}')" in refusal(path)[1].hint
+    path = saved(tmp_path, content("zf.joblib"), "$(id)'); print(1).pkl")
+    assert "joblib.load('FILE')" in refusal(path)[1].hint
+    path = saved(tmp_path, content("model.tflite.gz"), "a net.tflite")
+    assert f"--tflite '{path}' --output" in refusal(path)[1].hint
 
 
 def test_several_pickles_become_one_list_as_the_hint_says(tmp_path):
