@@ -250,6 +250,6 @@ ALL = (
 _HINTS = {found.name: found.hint for found in ALL}
 
 
-def hint_of(name: str) -> str:
+def format_hint(name: str) -> str:
     """Return the way out of a file of the format `name`; "" for a format that is read."""
     return _HINTS.get(name, "")

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.types import Code, Finding, ModelFile, ModelSpec, Safety, Verdict
 
-from .known_formats import hint_of
+from .known_formats import format_hint
 
 UNKNOWN = "unknown-global"
 NOTES = {
@@ -167,10 +167,10 @@ def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
 
 def _format_hint(spec: ModelSpec) -> str:
     """Return the way out of the first file in a format that is not read."""
-    name, file = next((n, f) for n, f in _named(spec.files) if hint_of(f.format))
+    name, file = next((n, f) for n, f in _named(spec.files) if format_hint(f.format))
     # A shell would run parts of some names, and their quotes would end the text of a program.
     path = file.path if _PLAIN_PATH.fullmatch(file.path) else "FILE"
-    return hint_of(file.format).replace("{file}", name).replace("{path}", path)
+    return format_hint(file.format).replace("{file}", name).replace("{path}", path)
 
 
 def _select_hint(spec: ModelSpec) -> str:

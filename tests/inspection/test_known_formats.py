@@ -146,7 +146,7 @@ def test_the_file_is_named_in_the_way_out(tmp_path):
     assert f"--tflite '{path}' --output" in refusal(path)[1].hint
 
 
-def test_several_pickles_become_one_list_as_the_hint_says(tmp_path):
+def test_hint_of_several_pickles_saves_one_list(tmp_path):
     _, error = refusal(saved(tmp_path, pickle.dumps([1]) + MODEL))
     code = error.hint.partition('python -c "')[2].rpartition('"')[0]
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=tmp_path, check=True)
