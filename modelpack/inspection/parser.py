@@ -39,7 +39,7 @@ _MAX_PICKLES = 1_000
 _MIN_OPCODES = 8
 """A file with fewer valid opcodes is hardly a damaged pickle."""
 
-_PICKLE = re.compile(rb"\x80[\0-\x0f]")
+_PICKLE = re.compile(rb"\x80([\0-\x0f]|\Z)")
 _TEXT_CODES = {"malformed", "bad-name", "truncated"}
 
 
