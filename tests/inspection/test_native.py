@@ -251,9 +251,9 @@ def test_a_file_that_is_compressed(tmp_path):
     assert (spec.format, spec.file.container) == ("lightgbm", "gzip")
 
 
-def test_native_model_takes_no_companion_files_or_selection(tmp_path):
+def test_native_model_takes_no_model_before_it_and_no_selection(tmp_path):
     text, other = SAMPLES / "lightgbm-text" / "model.txt", SAMPLES / "iris" / "model.joblib"
-    with pytest.raises(ModelNotSupportedError, match=r"a LightGBM model .* as a single file"):
+    with pytest.raises(ModelNotSupportedError, match=r"comes before a LightGBM model .* does not"):
         require_servable(inspect(other, text))
     with pytest.raises(UsageError, match="the file contains a single model"):
         inspect(text, select=["model"])
