@@ -203,6 +203,14 @@ def test_inconsistent_xgboost_binaries_are_refused(offset, code, value):
     assert read("xgboost-binary", patched(BINARY, offset, code, value)) is not None
 
 
+def test_xgboost_of_1_marks_metrics_that_it_does_not_write():
+    marked = patched(BINARY, len(b"binf") + 16, "<i", 1)
+    assert marked != BINARY
+    assert read("xgboost-binary", marked) is None
+    assert read("xgboost-binary", marked + bytes(4)) == "truncated"
+    assert read("xgboost-binary", marked + bytes(9)) == "trailing-data"
+
+
 def dart(excess):
     """BINARY as the booster dart, with one weight per tree and `excess` more."""
     name = BINARY.index(b"\6" + bytes(7) + b"gbtree")
