@@ -39,6 +39,10 @@ ages: engine  ## models of nine releases of scikit-learn, packaged and queried; 
 	@sh scripts/bases.sh 3.7 3.8 3.9 3.10 3.11 3.12 3.13
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_ages.py --all
 
+gauntlet: engine  ## models in packages of the Python index, packaged and queried; writes the table
+	@sh scripts/bases.sh 3.7 3.8 3.9 3.10 3.11 3.12 3.13
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_gauntlet.py
+
 frames: setup  ## models of four sets of libraries, queried with their training frames; writes the tables
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_frames.py
 

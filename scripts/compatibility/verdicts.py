@@ -19,7 +19,9 @@ SHOWN = ("scikit-learn", "lightgbm", "xgboost", "xgboost-cpu", "catboost", "onnx
 
 @dataclass(frozen=True)
 class Verdict:
-    """`outcome`: the first answer, or the error of modelpack; `stderr`: if it failed."""
+    """`outcome`: the first answer, or the error of modelpack; `stderr`: if it failed. `seconds`
+    of all stages, `size` of the image in bytes.
+    """
 
     row: Row
     chosen: str
@@ -28,6 +30,8 @@ class Verdict:
     passed: bool
     recorded: str = ""
     stderr: str = ""
+    seconds: float = 0.0
+    size: int = 0
 
 
 def judge(row: Row, models: Path) -> Verdict:
@@ -72,7 +76,14 @@ def _query_verdict(row: Row, recorded: str, document: dict[str, Any], tag: str) 
     documented = any(request.predictions or request.probabilities for request in row.requests)
     verdict = f"FAILED: {problems[0]}" if problems else "as documented" if documented else "answers"
     return Verdict(
-        row, _chosen(document["environment"]), answers[0][0], verdict, not problems, recorded
+        row,
+        _chosen(document["environment"]),
+        answers[0][0],
+        verdict,
+        not problems,
+        recorded,
+        seconds=sum(document.get("seconds", {}).values()),
+        size=document.get("image", {}).get("size_bytes", 0),
     )
 
 
