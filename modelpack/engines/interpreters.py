@@ -116,7 +116,15 @@ def _fill(
         only += [f"--build-constraints={build}", *(f"--no-binary={n}" for n in locked.sdists)]
     _run_uv("pip", "sync", f"--python={python}", *only, str(requirements), environ=environ)
     # As in the image: without tests. Modules that do not compile are never imported.
-    compile_ = ["-m", "compileall", "-qq", "-j0", "--invalidation-mode=unchecked-hash", "-x/tests/"]
+    compile_ = [
+        "-Wignore",
+        "-m",
+        "compileall",
+        "-qq",
+        "-j0",
+        "--invalidation-mode=unchecked-hash",
+        "-x/tests/",
+    ]
     subprocess.run([python, *compile_, str(environment / "lib")], check=False)
 
 

@@ -233,14 +233,21 @@ def without_wheels(lock: Lock) -> set[str]:
 
 
 def user_sdists(
-    user: Sequence[Requirement], request: Request, never: Collection[str]
+    user: Sequence[Requirement],
+    request: Request,
+    never: Collection[str],
+    lock: Callable[[Request], Lock] = compile_lock,
 ) -> tuple[str, ...]:
     """Return the distributions without wheels among the user's requirements and dependencies.
 
-    `never`: names that are not built.
+    Args:
+        user: The requirements.
+        request: The request for all requirements.
+        never: Names that are not built.
+        lock: The function that locks a request, with the bounds of the model.
     """
     request = replace(request, requirements=user)
-    while missing := without_wheels(compile_lock(request)) - set(request.sdists) - set(never):
+    while missing := without_wheels(lock(request)) - set(request.sdists) - set(never):
         request = replace(request, sdists=(*request.sdists, *sorted(missing)))
     return request.sdists
 

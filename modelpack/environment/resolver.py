@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -9,8 +10,10 @@ from typing import Literal
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from modelpack.errors import EnvironmentNotResolvedError
 from modelpack.platforms import PLATFORMS, require_platform
 from modelpack.types import Environment, IndexSettings, ModelSpec
 
@@ -84,7 +87,8 @@ def resolve(
     request = Request((), python, PLATFORMS[platform], index)
     plan, lock, request = _first_solution(candidates, request, day, required)
     if lock.error:
-        raise wheelhouse.not_resolved(lock.error, index, python, platform)
+        error = wheelhouse.not_resolved(lock.error, index, python, platform)
+        raise _with_source_hint(error, lock, spec, required)
     pins = lock.pins()
     text = wheelhouse.reuse_lock(lock.text, index, wheelhouse.LOCK)
     environment = Environment(
@@ -113,6 +117,30 @@ def _user_environment(python: str, platform: str, user: Sequence[Requirement]) -
     return Environment(python, platform, pins, dict.fromkeys(pins, "user"), lock="")
 
 
+def _with_source_hint(
+    error: EnvironmentNotResolvedError, lock: Lock, spec: ModelSpec, required: RequirementSet
+) -> EnvironmentNotResolvedError:
+    """Return the error, with the option that allows the build of an sdist if one is needed.
+
+    The file alone does not cause a build, because a build runs code of the distribution. It is
+    suggested only for a distribution whose code the user had to trust: its names are in the file,
+    and it is not in the table of libraries that modelpack knows.
+    """
+    missing = artifacts.without_wheels(lock) - {*releases.libraries()}
+    tops = {canonicalize_name(key.partition(":")[0].partition(".")[0]) for key in spec.globals}
+    trusted = [
+        str(requirement)
+        for requirement in required.file
+        if canonical(requirement) in tops and canonical(requirement) not in releases.libraries()
+    ]
+    if not missing or not trusted:
+        return error
+    options = " ".join(f"--requirement {shlex.quote(each)}" for each in trusted)
+    return EnvironmentNotResolvedError(
+        error.message, hint=f"To build {', '.join(sorted(missing))} from source, add: {options}"
+    )
+
+
 def _first_solution(
     candidates: Sequence[Plan], request: Request, day: date | None, required: RequirementSet
 ) -> tuple[Plan, Lock, Request]:
@@ -136,7 +164,9 @@ def _with_sources(
     lock = _lock(plan, request, day)
     if not artifacts.without_wheels(lock):
         return lock, request
-    sdists = artifacts.user_sdists(required.user, request, releases.libraries())
+    sdists = artifacts.user_sdists(
+        required.user, request, releases.libraries(), lambda part: _lock(plan, part, day)
+    )
     if not sdists:
         return lock, request
     request = replace(request, sdists=sdists)
@@ -248,6 +278,10 @@ LEFT_OUT = {
 Source: containers with catboost 0.17 to 1.2 and xgboost 2.1."""
 
 
+ALIASES = ("sklearn",)
+"""Distributions without code, which require another one. Their sdists do not build any more."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """One way to lock.
@@ -293,6 +327,7 @@ def _plan(
     # Other distributions may need what these leave out.
     if names <= {*releases.libraries(), *SERVING, *TRACING_STACK}:
         left_out |= {name for one in names for name in LEFT_OUT.get(one, ())}
+    left_out |= {*ALIASES} - names
     current = {*SERVING_STACK, *(TRACING_STACK if _traces(required) else ())}
     return Plan(
         tuple(add_serving_stack([*requirements, *_undeclared(requirements)])),

@@ -192,6 +192,11 @@ _KINDS = (
         " all, it is built from source",
     ),
     (
+        r"Failed to build",
+        "A distribution could not be built from source: {reason}",
+        "Name another version of it: --requirement NAME==VERSION",
+    ),
+    (
         r"was not found in the package registry",
         "The package index does not have all that the model needs: {reason}",
         "Correct the name of the distribution (--requirement NAME), or use another index:"

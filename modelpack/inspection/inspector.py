@@ -74,6 +74,7 @@ def _spec(
     composition, signature, labels, notices = _with_companions(composition, roots, native)
     parts = facts_estimators.estimators(trace)
     versions = libraries.recorded_versions(root, trace, parts)
+    recorded, trained_on = libraries.recorded_environment(root)
     framework = libraries.framework(root)
     readers = _libraries_to_load(files, signature) | libraries.containers(parts)
     required = libraries.requirements(trace, versions, readers)
@@ -99,6 +100,8 @@ def _spec(
         choices=composition.choices,
         reasons=libraries.reasons(required, trace, versions, parts),
         n_jobs=facts_estimators.n_jobs(parts),
+        trained_on=trained_on,
+        recorded=recorded,
         callables=facts_estimators.callables(parts),
         other_versions=libraries.other_versions(versions, parts),
         evidence=layouts.evidence(trace),

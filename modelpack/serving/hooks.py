@@ -38,9 +38,11 @@ _is_confined = False
 def load(application: WSGIApplication) -> Any:
     """Confine the master before it opens the model file, then load the application.
 
-    SIGHUP loads the application again, but the process is confined once.
+    SIGHUP loads the application again, but the process is confined once. Whatever libraries print,
+    here or in a worker, goes to standard error, as the logs do.
     """
     global _is_confined  # noqa: PLW0603
+    os.dup2(2, 1)
     if application.cfg.preload_app and confinement.is_enabled(os.environ) and not _is_confined:
         _is_confined = True
         network = confinement.ALL if tracing.is_configured(os.environ) else confinement.LISTENING

@@ -80,6 +80,13 @@ def test_plotting_libraries_of_catboost_are_left_out(make_spec, index):
     assert "catboost" in locked(spec, index).requirements  # the index has no plotly
 
 
+def test_alias_of_scikit_learn_is_left_out(make_spec, index):
+    """Its sdist fails to build. PyCaret 2 requires it."""
+    index.add("pycaret", "2.3.10", "numpy", "sklearn", day="2022-04-19")
+    spec = replace(make_spec(None), framework="pycaret", requirements={"pycaret": "==2.3.10"})
+    assert "pycaret" in locked(spec, index).requirements  # the index has no sklearn
+
+
 def test_old_releases_need_the_systems_openmp(make_spec, index):
     index.add("xgboost", "1.2.1", day="2020-10-14")
     assert locked(model(make_spec, "1.2.1"), index).system_packages == ("libgomp1",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import indexes
@@ -201,6 +202,16 @@ def test_sdists_named_only_by_the_model_file_are_never_built(make_spec, with_sou
     with pytest.raises(EnvironmentNotResolvedError, match="tiny-source") as caught:
         resolve(spec, "3.11", index=with_source, requirements=["flask"])
     assert "--requirement" in caught.value.hint
+
+
+def test_hint_names_the_option_that_builds_the_dependency_of_trusted_code(make_spec, with_source):
+    spec = replace(make_spec(None, wrapper="==1.0"), globals=("wrapper.models:Model",))
+    with pytest.raises(EnvironmentNotResolvedError, match="tiny-source") as caught:
+        resolve(spec, "3.11", index=with_source, requirements=["flask"])
+    option, _, requirement = caught.value.hint.partition(": ")[2].partition(" ")
+    assert option == "--requirement"
+    environment = resolve(spec, "3.11", index=with_source, requirements=[requirement])
+    assert environment.sdists == ("tiny-source",)
 
 
 def test_sdist_is_collected_with_its_build_requirements(index, make_spec, with_source, tmp_path):

@@ -26,7 +26,7 @@ class Server:
     """gunicorn in a bundle's folder, on a free port of the loopback interface."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
-        self.log_path = folder.parent / "log"
+        self.log_path, self.output_path = folder.parent / "log", folder.parent / "output"
         # -S leaves out the editable install, so that the bundle's own modelpack is what runs.
         self.environ = {
             "PATH": os.environ["PATH"],
@@ -35,13 +35,13 @@ class Server:
             "WEB_CONCURRENCY": "2",
             **environ,
         }
-        with self.log_path.open("wb") as log:
+        with self.log_path.open("wb") as log, self.output_path.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-S", "-m", "gunicorn"],
                 cwd=folder,
                 env=self.environ,
                 stderr=log,
-                stdout=log,
+                stdout=output,
             )
 
     @property

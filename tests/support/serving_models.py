@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from faulty_model import GOOD, Faulty
 from hostile_model import Hostile
+from printing_model import Printing
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestRegressor
@@ -196,6 +197,10 @@ def scaler() -> Trained:
     inputs = (Field("x0", "number", example=1.0), Field("x1", "number", example=1.0))
     outputs = (Field("scaled", "number", shape=(2,)),)
     return Trained(model, Signature(inputs, outputs), "transformer", "transform")
+
+
+def printing() -> Trained:
+    return Trained(Printing(), Signature((Field("x", "number"),), (Field("value", "number"),)))
 
 
 def stubborn() -> Trained:

@@ -324,9 +324,13 @@ def as_dict(node: Node) -> dict[str, Node]:
 
 
 def _tuples(node: Node) -> list[tuple[str, Node, Node]]:
-    """Return the steps in a list of (name, estimator) or (name, estimator, columns)."""
+    """Return the steps in a list of (name, estimator) or (name, estimator, columns).
+
+    PyCaret 2 appends the model as a list.
+    """
     steps = node if isinstance(node, list | tuple) else []
-    padded = [(*step, None)[:3] for step in steps if isinstance(step, tuple) and len(step) >= 2]
+    are_pairs = [isinstance(step, list | tuple) and len(step) >= 2 for step in steps]
+    padded = [(*step, None)[:3] for step, is_pair in zip(steps, are_pairs, strict=True) if is_pair]
     return [(clean(name), part, columns) for name, part, columns in padded if isinstance(name, str)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from ..nodes import Global
+from . import pycaret
 from .columns import DICT_VECTORIZER, TEXT_VECTORIZERS
 from .estimators import EstimatorNode, as_dict, column_names
 
@@ -14,6 +15,9 @@ _CONVERTING = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn"}
 
 _OUTPUT_SINCE = (1, 2)
 """The release of scikit-learn that added `transform_output`."""
+
+_NAMES = ("feature_names_in_", "_feature_names_in", "active_fields", "final_training_columns")
+"""Attributes with the input names: of scikit-learn, PyCaret 3, PMMLPipeline, and PyCaret 2."""
 
 _PASSING = {"Pipeline", "FeatureUnion"}
 _FORMS = {"ColumnTransformer", DICT_VECTORIZER, *TEXT_VECTORIZERS}
@@ -67,11 +71,14 @@ def is_elementwise(part: EstimatorNode) -> bool:
 
 
 def recorded_names(part: EstimatorNode) -> list[str] | None:
-    """Return the input names that a part records; PMMLPipeline has `active_fields`."""
-    names = column_names(part.get("feature_names_in_", "_feature_names_in", "active_fields"))
-    if names and all(isinstance(name, str) for name in names):
-        return [str(name) for name in names]
-    return None
+    """Return the input names that a part records, by any of `_NAMES`."""
+    names = column_names(part.get(*_NAMES))
+    if not names or not all(isinstance(name, str) for name in names):
+        return None
+    found = list(map(str, names))
+    if part.top == "pycaret":
+        found = [name for name in found if name not in pycaret.targets(part)]
+    return found
 
 
 def chosen_names(part: EstimatorNode) -> list[str]:

@@ -88,6 +88,9 @@ _IMPLIED = [
         ("pandas", r"pandas(\.arrays)?:[A-Z]", ">=3"),  # its pickles use the public modules
         ("pandas", r"pandas\._libs\.internals:_unpickle_block", ">=1.3"),
         ("pandas", r"pandas\.core\.indexes\.numeric:", "<2"),
+        ("pycaret", r"pycaret\.internal\.", ">=2"),
+        ("pycaret", r"pycaret\.internal\.preprocess:", "<3"),  # a package since 3
+        ("pycaret", r"pycaret\.internal\.preprocess\.", ">=3"),
         ("scipy", r"scipy\.sparse\._", ">=1.8"),
         ("scipy", r"scipy\.sparse\.(bsr|coo|csc|csr|dia|dok|lil):", "<1.8"),
         ("scikit-learn", r"sklearn\.externals\.joblib", "<0.21"),

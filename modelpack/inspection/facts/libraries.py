@@ -10,6 +10,7 @@ from ..allowlist import standing
 from ..nodes import Node
 from ..pickle import machine
 from ..pickle.machine import Trace
+from . import pycaret
 from .boosters import booster
 from .distributions import DISTRIBUTIONS, top
 from .estimators import EstimatorNode, as_dict, attributes
@@ -47,7 +48,17 @@ def recorded_versions(
     for part in parts:
         if (found := booster(part)) and found.version:
             versions.setdefault(part.top, found.version)
+    if "pycaret" in (recorded := recorded_environment(root)[0]):
+        versions["pycaret"] = recorded["pycaret"]
     return {**implied_versions(trace), **versions}
+
+
+def recorded_environment(root: EstimatorNode | None) -> tuple[dict[str, str], str | None]:
+    """Return the versions of all libraries of the training, and its Python, if the file has them.
+
+    Only PyCaret 3 records them.
+    """
+    return pycaret.environment(root) if root and root.top == "pycaret" else ({}, None)
 
 
 def requirements(trace: Trace, versions: dict[str, str], readers: set[str]) -> dict[str, str]:

@@ -38,7 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 would ignore it
     reporter = progress.REPORTERS[options.progress]()
     try:
-        return _predict(options, reporter)
+        return _predict(options, reporter, streams.reserve_output())
     except BatchError as error:
         reporter.failed(error.detail, error.place, error.code)
         return error.code
@@ -51,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
         return NO_OUTPUT
 
 
-def _predict(options: argparse.Namespace, reporter: progress.Reporter) -> int:
+def _predict(options: argparse.Namespace, reporter: progress.Reporter, output: int) -> int:
     source = None if options.data == "-" else options.data
     if source is None and sys.stdin.isatty():
         raise BatchError(
@@ -79,7 +79,7 @@ def _predict(options: argparse.Namespace, reporter: progress.Reporter) -> int:
             reporter.note("the model does not answer its own example")
         if options.probabilities and "predict_proba" not in service.methods:
             raise BatchError("This model has no probabilities.", {}, USAGE)
-        out = stack.enter_context(streams.open_output(options.output))
+        out = stack.enter_context(streams.open_output(options.output, output))
         keep = None if options.keep_inputs else options.keep
         batch_options = BatchOptions(options.probabilities, keep, options.on_error)
         predictor = BatchPredictor(service, batch_options)

@@ -67,15 +67,29 @@ def open_input(path: str | None) -> Iterator[tuple[BinaryIO, CountingReader]]:
         yield stream, counted
 
 
+def reserve_output() -> int:
+    """Reserve standard output for predictions, and return its new descriptor.
+
+    Output of libraries goes to standard error from now on, also what C code has buffered when the
+    process ends. This comes before the model is loaded, because libraries write warnings then.
+    """
+    sys.stdout.flush()
+    own = os.dup(1)
+    os.dup2(2, 1)
+    return own
+
+
 @contextmanager
-def open_output(path: str | None) -> Iterator[BinaryIO]:
+def open_output(path: str | None, standard: int) -> Iterator[BinaryIO]:
     """Open standard output, or a file that replaces `path` if the context ends without an error.
+
+    `standard`: the descriptor of standard output, as `reserve_output` returns it.
 
     Raises:
         OSError: The file cannot be written.
     """
     if path is None:
-        with _standard_output() as stream:
+        with _standard_output(standard) as stream:
             yield stream
         return
     target = Path(path)
@@ -90,11 +104,7 @@ def open_output(path: str | None) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _standard_output() -> Iterator[BinaryIO]:
-    """Reserve standard output for predictions. Output of the model goes to standard error."""
-    sys.stdout.flush()
-    own = os.dup(1)
-    os.dup2(2, 1)
+def _standard_output(own: int) -> Iterator[BinaryIO]:
     with os.fdopen(own, "wb", BUFFER) as stream:
         try:
             yield stream

@@ -359,10 +359,14 @@ def test_rows_of_a_pipe_are_answered_to_a_pipe(folders):
     assert b"\x1b" not in stderr
 
 
-def test_output_of_the_model_is_not_part_of_the_answers(folders):
-    with image(folders["stubborn"], "predict") as process:
+def test_output_of_the_model_goes_to_standard_error(tmp_path):
+    folder = render_bundle(serving_models.printing(), tmp_path, "pickle").directory
+    with image(folder, "predict") as process:
         out, stderr = process.communicate(b"[7]\n")
     assert out == b'{"prediction":7.0}\n', stderr
+    assert {*stderr.splitlines()} >= {
+        b"loading", b"loading in C", b"predicting", b"predicting in C"
+    }  # fmt: skip
 
 
 def test_answer_file_is_written_atomically(folders, tmp_path):

@@ -155,6 +155,16 @@ def test_the_cause_of_a_500_is_in_the_log_under_its_id(stubborn):
     assert "no thirteens" in line["cause"]
 
 
+def test_output_of_the_model_goes_to_standard_error(tmp_path):
+    bundle = render_bundle(serving_models.printing(), tmp_path, "pickle")
+    with serve(bundle.directory) as server:
+        assert server.request("POST", "/predict", [[7]])[1] == {"predictions": [7.0]}
+        assert server.stop() == 0
+    assert server.output_path.read_bytes() == b""
+    written = {*server.log_path.read_text().splitlines()}
+    assert written >= {"loading", "loading in C", "predicting", "predicting in C"}
+
+
 def test_a_busy_model_does_not_hold_up_the_health_route(stubborn):
     slow = threading.Thread(target=lambda: stubborn.request("POST", "/predict", [[99]]))
     slow.start()
