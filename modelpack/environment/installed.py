@@ -51,11 +51,12 @@ def find_training_environment(spec: ModelSpec, required: RequirementSet) -> Inst
     """Return the environment of the shell or of modelpack if it very likely saved the model.
 
     It then has the framework, all versions that the file records, and contradicts no other fact.
+    If the file records no version, only the active environment counts.
     """
     names = {*releases.libraries(), *map(canonical, required.model)}
-    for folders, python in _environments():
+    for folders, python, is_active in _environments():
         environment = Installed(python, folders, _versions(names, folders))
-        if _saved(environment, spec, required):
+        if _saved(environment, spec, required, is_active=is_active):
             return environment
     return None
 
@@ -66,23 +67,29 @@ def python_of(spec: ModelSpec, required: RequirementSet) -> str | None:
     return environment.python if environment else None
 
 
-def _environments() -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the site-packages and the Python version of each environment."""
+def _environments() -> Iterator[tuple[tuple[str, ...], str, bool]]:
+    """Yield the site-packages and Python version of each environment, and if it is active."""
     named = [Path(path) for name in ACTIVATED if (path := os.environ.get(name))]
+    own_prefix = Path(sys.prefix).resolve()
     for prefix in named:
-        if prefix.resolve() != Path(sys.prefix).resolve():
+        if prefix.resolve() != own_prefix:
             for folder in sorted(prefix.glob("lib/python3.*/site-packages")):
-                yield (str(folder),), folder.parent.name.removeprefix("python")
+                yield (str(folder),), folder.parent.name.removeprefix("python"), True
     own = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
-    yield tuple(own), f"{sys.version_info.major}.{sys.version_info.minor}"
+    is_active = own_prefix in {prefix.resolve() for prefix in named}
+    yield tuple(own), f"{sys.version_info.major}.{sys.version_info.minor}", is_active
 
 
-def _saved(environment: Installed, spec: ModelSpec, required: RequirementSet) -> bool:
+def _saved(
+    environment: Installed, spec: ModelSpec, required: RequirementSet, *, is_active: bool
+) -> bool:
     versions = environment.versions
     pins = {canonical(r): v for r in required.file if (v := pinned_version(r)) is not None}
     named = [r for r in required.user if canonical(r) in pins]
+    is_likely = any(releases.releases_of(name) for name in pins)
+    is_assumed = is_active and not pins and spec.framework is not None
     return (
-        any(releases.releases_of(name) for name in pins)
+        (is_likely or is_assumed)
         and (spec.framework is None or canonicalize_name(spec.framework) in versions)
         and all(versions.get(name) == version for name, version in pins.items())
         and all(

@@ -52,7 +52,7 @@ def candidate_pythons(spec: ModelSpec, requirements: Sequence[str] = ()) -> tupl
 
 
 def preferred(spec: ModelSpec, required: RequirementSet, day: date | None) -> str | None:
-    """Return the usable Python version that most likely saved the model, or None.
+    """Return the usable Python version that is selected first, or None.
 
     `day`: the cutoff of the model.
     """
@@ -178,7 +178,15 @@ def _likeliest(
 
 
 def _usable(spec: ModelSpec, required: RequirementSet, day: date | None) -> list[str]:
-    return [p for p in releases.pythons() if _is_usable(p, spec) and _has_wheels(p, required, day)]
+    # Without a recorded version, wheels of the newest releases do not matter, but of those that the
+    # active environment has.
+    is_open = not any(map(pinned_version, required.file))
+    saved = installed.python_of(spec, required) if is_open else None
+    return [
+        python
+        for python in releases.pythons()
+        if _is_usable(python, spec) and (python == saved or _has_wheels(python, required, day))
+    ]
 
 
 def _day(required: RequirementSet, day: date | None) -> date:

@@ -100,7 +100,13 @@ def resolve(
         system_packages=_system_packages(pins),
         warnings=(
             *warnings.version_warnings(spec, required, pins),
-            *warnings.python_warnings(python, python_versions.preferred(spec, required, day)),
+            *warnings.python_warnings(
+                python,
+                python_versions.preferred(spec, required, day),
+                saved=spec.trained_on or installed.python_of(spec, required),
+                is_dated=day is not None,
+            ),
+            *warnings.active_environment_notes(spec, required, plan.pins),
             *warnings.training_warnings(spec, candidates[0].pins, plan.pins),
         ),
         sdists=request.sdists,

@@ -10,7 +10,7 @@ from packaging.version import InvalidVersion, Version
 from modelpack.types import ModelSpec
 
 from . import releases
-from .requirements import VARIANTS, RequirementSet, canonical
+from .requirements import VARIANTS, RequirementSet, canonical, pinned_version
 
 _MAX_NAMED = 4
 
@@ -35,12 +35,39 @@ def version_warnings(
             )
 
 
-def python_warnings(python: str, preferred: str | None) -> Iterator[str]:
-    if preferred is not None and python != preferred:
-        yield (
-            f"Python {python} is used, although {preferred} more likely saved the model, because"
-            " of --python, of --base-image, or because no base image for it is available."
-        )
+def python_warnings(
+    python: str, preferred: str | None, *, saved: str | None, is_dated: bool
+) -> Iterator[str]:
+    """Warn if another Python is used than the one that the model is known to need.
+
+    Args:
+        python: The Python that is used.
+        preferred: The Python that was selected first.
+        saved: The Python that saved the model, if that is known.
+        is_dated: Versions in the file tell the time of the model. Otherwise, `preferred` is a
+            default, which needs no warning.
+    """
+    if preferred is None or python == preferred or not (saved or is_dated):
+        return
+    why = "saved the model" if preferred == saved else "fits the time of the recorded versions"
+    yield (
+        f"Python {python} is used instead of {preferred}, which {why}, because of --python, of"
+        " --base-image, or because no base image for it is available."
+    )
+
+
+def active_environment_notes(
+    spec: ModelSpec, required: RequirementSet, used: Mapping[str, Version]
+) -> Iterator[str]:
+    """Report versions of the active environment that no version in the file confirms."""
+    if not used or spec.recorded or any(map(pinned_version, required.file)):
+        return
+    names = [name for name in map(canonical, required.file) if name in used]
+    shown = ", ".join(f"{name} {used[name]}" for name in names[:_MAX_NAMED])
+    yield (
+        "The file records no versions, so those of the active virtual environment are used: "
+        f"{shown}. If another one saved the model, give --requirement NAME==VERSION."
+    )
 
 
 def training_warnings(

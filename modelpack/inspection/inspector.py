@@ -21,7 +21,7 @@ from .facts import layouts, libraries
 from .facts.contents import describe_contents
 from .facts.estimators import EstimatorNode, as_node, estimator_node
 from .facts.input_types import transforms_to_frames
-from .facts.signature import NO_SIGNATURE, no_prediction, repeated_name
+from .facts.signature import NO_SIGNATURE, no_prediction, repeated_name, takes_sequences
 from .facts.signature import signature as signature_of
 from .facts.statsmodels import CODE as UNSERVED
 from .facts.statsmodels import is_of_unserved, unserved
@@ -75,7 +75,7 @@ def _spec(
     parts = facts_estimators.estimators(trace)
     versions = libraries.recorded_versions(root, trace, parts)
     recorded, trained_on = libraries.recorded_environment(root)
-    framework = libraries.framework(root)
+    framework = libraries.framework(root, parts)
     readers = _libraries_to_load(files, signature) | libraries.containers(parts)
     required = libraries.requirements(trace, versions, readers)
     findings = _findings(files, composition)
@@ -131,6 +131,10 @@ def _findings(files: list[ParsedFile], composition: Composition) -> list[Finding
     remaining = [each for each in findings if not is_of_unserved(each)]
     if reason is not None and verdicts.verdict(remaining) != "refuse":
         return [Finding(UNSERVED, reason), *remaining]
+    if composition.root is not None and takes_sequences(composition.root):
+        name = composition.root.last.cls.dotted
+        findings.append(Finding("takes-sequences", f"{name} labels sequences of feature dicts"))
+        return findings
     if verdicts.verdict(findings) != "refuse":
         findings += _notes(composition, files)
     return findings
@@ -385,7 +389,7 @@ def _selected(roots: Sequence[Node], select: Sequence[str]) -> Composition:
 
 
 def _left_out(chain: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> Iterator[str]:
-    """Yield a notice for each transformer that fits before the selected estimators."""
+    """Yield a notice for each transformer that is not selected: the author may have applied it."""
     selected = set(chain)
     for one in candidates:
         if one in selected or not _transforms(one):
@@ -396,6 +400,11 @@ def _left_out(chain: Sequence[_Candidate], candidates: Sequence[_Candidate]) -> 
             yield (
                 f"{_printable(one)} is not selected, but returns as many values per row as "
                 f"{_printable(chain[0])} takes. If rows pass through it first, give {options}."
+            )
+        else:
+            yield (
+                f"{_printable(one)} is not selected, and is not applied to rows or predictions. If "
+                "training applied it, save one pipeline that contains it."
             )
 
 

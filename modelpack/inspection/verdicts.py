@@ -19,7 +19,7 @@ from .known_formats import format_hint
 UNKNOWN = "unknown-global"
 NOTES = {
     "not-a-model", "not-fitted", "no-prediction", "repeated-name", "several-models", "misfit",
-    "file-order",
+    "file-order", "takes-sequences",
 }  # fmt: skip
 """Codes of findings that describe the file. They do not change the verdict."""
 
@@ -43,13 +43,15 @@ _HINTS = {
     "again, and name the file: --code FILE.py (cloudpickle saves lambdas, and modules of "
     "register_pickle_by_value, as byte code).",
     "unserved-model": "Package a model that predicts from the values of one row.",
+    "takes-sequences": "Save an object of your own class, whose predict makes the sequences "
+    "from columns, and give its file: --code FILE.py. docs/formats.md has an example.",
     "numpy-matrix": "Convert it with numpy.asarray before training, and save the model again.",
     "formula": "Compute the other terms before training, as columns of the data. docs/security.md "
     "lists the supported terms.",
     "lz4-missing": "Run: pip install 'modelpack[lz4]'",
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
-_UNSUPPORTED = {"lz4-missing", "unserved-model", "unsupported-format"}
+_UNSUPPORTED = {"lz4-missing", "takes-sequences", "unserved-model", "unsupported-format"}
 _HARMFUL = {
     "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",
     "banned-global", "broken-array", "broken-invariant", "computed-call", "decompression-bomb",

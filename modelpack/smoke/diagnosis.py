@@ -58,6 +58,12 @@ _CAUSES = (
         _RELEASE,
     ),
     (
+        r"No module named 'pkg_resources'",
+        "The image has no pkg_resources, which a library of the model imports. It is a part of "
+        "setuptools before 81.",
+        "Require it: --requirement 'setuptools<81'",
+    ),
+    (
         r"No module named '(?P<module>[\w.]+)'",
         "The model needs the module {module}, which is not in the image.",
         _PROVIDE,
@@ -108,7 +114,8 @@ _CAUSES = (
     _OTHER_RELEASE,
     (
         r"NotFittedError|Buffer dtype mismatch",
-        "The model loads and then fails, as another release of its library saved it.",
+        "The model loads and then fails. It was saved before it was fitted, or by another release "
+        "of its library.",
         _OTHER_RELEASE[2],
     ),
     (

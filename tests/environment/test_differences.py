@@ -68,7 +68,17 @@ def test_parts_that_record_another_version(make_spec, index):
 
 def test_another_python(make_spec, index):
     (warning,) = warnings(recorded(make_spec, "1.3.2"), "3.9", index)
-    assert warning.startswith("Python 3.9 is used, although 3.11 more likely saved the model")
+    assert warning.startswith("Python 3.9 is used instead of 3.11, which fits the time")
+
+
+def test_no_python_is_likelier_for_a_file_without_versions(make_spec, index):
+    assert warnings(make_spec(None), "3.9", index) == ()
+
+
+def test_python_that_saved_the_model_is_named(make_spec, index):
+    spec = replace(recorded(make_spec, "1.3.2"), trained_on="3.10")
+    (warning,) = warnings(spec, "3.9", index)
+    assert warning.startswith("Python 3.9 is used instead of 3.10, which saved the model")
 
 
 def test_bounds_are_not_compared_with_versions(make_spec, index):

@@ -74,7 +74,42 @@ def test_another_version_of_the_framework_is_another_environment(make_spec, trai
     assert find(spec) is None
     assert candidate_pythons(spec)[0] == "3.10"  # settled by then, as it happens
     assert find(make_spec("1.3.0"), "scikit-learn==1.2.2") is None
+
+
+def test_file_without_versions_uses_the_active_environment_and_reports_it(
+    make_spec, training, index
+):
+    spec = make_spec(None)
+    assert candidate_pythons(spec)[0] == "3.10"
+    environment = resolve(spec, "3.10", index=index)
+    assert environment.requirements["scikit-learn"] == "1.3.0"
+    assert environment.origins["scikit-learn"] == "installed"
+    (warning,) = environment.warnings
+    assert "records no versions" in warning
+    assert "active virtual environment are used: scikit-learn 1.3.0" in warning
+    given = resolve(spec, "3.10", index=index, requirements=["scikit-learn==1.3.0"])
+    assert given.origins["scikit-learn"] == "user"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"framework": None},
+        {"framework": "lightgbm", "requirements": {"lightgbm": ""}},
+        {"requirements": {"scikit-learn": "", "numpy": ">=2"}},
+    ],
+)
+def test_active_environment_that_does_not_fit_a_file_without_versions(make_spec, training, changes):
+    assert find(make_spec(None)) is not None
+    assert find(replace(make_spec(None), **changes)) is None
+
+
+def test_environment_that_is_not_active_needs_a_recorded_version(make_spec, monkeypatch):
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.delenv("CONDA_PREFIX", raising=False)
     assert find(make_spec(None)) is None
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
+    assert find(make_spec(None)) is not None
 
 
 @pytest.mark.parametrize(

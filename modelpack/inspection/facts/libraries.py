@@ -13,7 +13,7 @@ from ..pickle.machine import Trace
 from . import pycaret
 from .boosters import booster
 from .distributions import DISTRIBUTIONS, top
-from .estimators import EstimatorNode, as_dict, attributes
+from .estimators import EstimatorNode, as_dict, attributes, every
 from .layouts import evidence_name, implied_versions, is_aligned
 
 REASONS = {
@@ -144,9 +144,19 @@ def local_modules(trace: Trace) -> tuple[str, ...]:
     return tuple(sorted(set(map(top, unknown)) - DISTRIBUTIONS.keys()))
 
 
-def framework(root: EstimatorNode | None) -> str | None:
-    """Return the distribution of the class of the model."""
-    return DISTRIBUTIONS.get(top(root.cls.module)) if root else None
+def framework(root: EstimatorNode | None, parts: Iterable[EstimatorNode] = ()) -> str | None:
+    """Return the distribution of the class of the model.
+
+    For a class of the author, it is that of an estimator inside it, preferably one that predicts.
+    `parts`: all estimators of the file.
+    """
+    if root is None:
+        return None
+    if own := DISTRIBUTIONS.get(root.top):
+        return own
+    inner = [part for part in (*every(root), *parts) if part.top in DISTRIBUTIONS]
+    predicting = [part for part in inner if part.task in {"classifier", "regressor"}]
+    return next((DISTRIBUTIONS[part.top] for part in (*predicting, *inner)), None)
 
 
 def framework_version(name: str | None, versions: Mapping[str, str]) -> str | None:

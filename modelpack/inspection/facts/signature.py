@@ -73,6 +73,11 @@ def no_prediction(root: EstimatorNode) -> str | None:
     return None
 
 
+def takes_sequences(root: EstimatorNode) -> bool:
+    """Return whether a row of the model is a sequence of dicts, which no table contains."""
+    return root.last.top == "sklearn_crfsuite" and root.last.name == "CRF"
+
+
 def repeated_name(root: EstimatorNode) -> str | None:
     """Return a name that two columns of the training frame had."""
     counts = Counter(names(root) or ())
