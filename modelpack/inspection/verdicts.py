@@ -48,6 +48,7 @@ _HINTS = {
     "numpy-matrix": "Convert it with numpy.asarray before training, and save the model again.",
     "formula": "Compute the other terms before training, as columns of the data. docs/security.md "
     "lists the supported terms.",
+    "old-layout": "Train the model again with scikit-learn 0.20 or later.",
     "lz4-missing": "Run: pip install 'modelpack[lz4]'",
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
@@ -127,6 +128,9 @@ def require_servable(spec: ModelSpec) -> None:
     """
     findings = spec.safety.findings
     unsupported = [f for f in findings if f.code in _UNSUPPORTED]
+    old = [f for f in findings if f.code == "old-layout"]
+    if {f.code for f in findings} <= {"old-layout", UNKNOWN, *NOTES}:
+        unsupported += old
     if unsupported:
         raise _not_supported(spec, unsupported[0])
     if spec.safety.verdict == "refuse":

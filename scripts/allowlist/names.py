@@ -97,6 +97,9 @@ _BY_DILL = "dill writes it, and the samples are saved by pickle and joblib"
 _IN_TRAINING = "of the parameter callbacks, which no sample has"
 _ELSEWHERE = "a ufunc knows no module, and pickle takes the first that has its name"
 _UFUNCS = {
+    "numpy.core.umath": "absolute cbrt ceil cos cosh deg2rad exp exp2 expm1 floor log log10 log1p "
+    "log2 maximum minimum negative rad2deg reciprocal rint sign sin sinh sqrt square tan tanh "
+    "trunc",
     "numpy.core.arrayprint": "absolute isfinite isinf isnan isnat not_equal",
     "numpy.core.getlimits": "exp2 log10",
     "numpy.fft._pocketfft": "conjugate sqrt",
@@ -106,7 +109,20 @@ _UFUNCS = {
     "numpy.lib.twodim_base": "absolute greater_equal multiply",
     "numpy.lib.type_check": "isnan",
     "numpy.linalg.linalg": "add divide isfinite isnan matmul maximum multiply sign sqrt",
+    "scipy.stats._discrete_distns": "ceil cosh exp expm1 floor log log1p sinh sqrt tanh",
+    "scipy.stats._distn_infrastructure": "exp floor log sqrt",
+    "scipy.stats.kde": "exp sqrt",
+    "scipy.stats.morestats": "ceil cos exp floor log sin sqrt",
 }
+_OLD_NUMPY = {
+    "numpy.core.fromnumeric": "amax amin argmax argmin around clip cumsum mean prod ptp ravel "
+    "round_ squeeze std sum var",
+    "numpy.lib.function_base": "average diff median",
+    "numpy.lib.nanfunctions": "nanmax nanmean nanmedian nanmin nanstd nansum",
+    "numpy.lib.type_check": "nan_to_num",
+}
+"""Functions that numpy since 1.17 writes as those of the module numpy."""
+
 _ARROW = "pandas writes texts so where pyarrow is installed, which it is in no release here"
 _COLUMNS = "of columns in frames that an estimator keeps, which no sample has"
 _OFFSETS = (
@@ -119,6 +135,11 @@ BEYOND: dict[str, tuple[list[str], str]] = {
     **{
         f"{module}:{name}": (["ref"], _ELSEWHERE)
         for module, found in _UFUNCS.items()
+        for name in found.split()
+    },
+    **{
+        f"{module}:{name}": (["ref"], "numpy before 1.17 writes it")
+        for module, found in _OLD_NUMPY.items()
         for name in found.split()
     },
     "dill._dill:_create_array": (["call"], _BY_DILL),

@@ -83,9 +83,10 @@ def test_files_of_old_releases(file):
 def test_there_is_a_file_of_each_kind():
     kinds = {file.partition("-")[0] for file in FILES}
     assert {
-        "booster", "callbacks", "dart", "frame", "gblinear", "gbtree", "importances", "labels",
-        "lr", "memory", "metrics", "ngboost", "nowhere", "nusvc", "nusvr", "oneclasssvm",
-        "pipeline", "poisson", "reconstruct", "sklearn", "svc", "svr",
+        "booster", "boosting", "callbacks", "dart", "frame", "gblinear", "gbtree", "importances",
+        "kmeans", "labels", "lr", "memory", "metrics", "ngboost", "nowhere", "nusvc", "nusvr",
+        "oneclasssvm", "pipeline", "poisson", "pooling", "reconstruct", "sklearn", "svc", "svr",
+        "ufunc",
     } == kinds  # fmt: skip
     joblibs = {file.split("-")[2] for file in FILES if file.startswith("memory")}
     assert joblibs == {
@@ -401,6 +402,34 @@ def test_trees_without_a_header(tmp_path, booster):
     assert struct.unpack_from("<i", data, root)[0] == -1  # the parent of the first node
     struct.pack_into("<i", data, root + 4, 10**6)
     assert codes(tmp_path, bytes(data)) == {"broken-invariant"}
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("neighbours-sklearn-0.19.2.old", "a tree of neighbours of scikit-learn before 0.20"),
+        ("tree-sklearn-0.17.1.old", "a tree of scikit-learn before 0.18"),
+    ],
+)
+def test_layouts_that_later_releases_do_not_load_are_not_called_dangerous(file, words):
+    with pytest.raises(ModelNotSupportedError, match=words) as error:
+        require_servable(inspect(DATA / file))
+    assert error.value.hint == "Train the model again with scikit-learn 0.20 or later."
+
+
+def test_an_old_layout_does_not_hide_an_attack(tmp_path):
+    data = (DATA / "tree-sklearn-0.17.1.old").read_bytes()
+    path = tmp_path / "model.pkl"
+    path.write_bytes(data[:-1] + pickled(SYSTEM)[2:-1] + b"\x86.")
+    assert "do not load this file" in hint(path)
+
+
+def test_the_number_of_features_is_needed_since_it_is_compared(tmp_path):
+    """The module of the class shows its age if the file records no release."""
+    data = (DATA / "kmeans-sklearn-0.17.1.pkl").read_bytes()
+    newer = data.replace(b"csklearn.cluster.k_means_\n", b"csklearn.cluster._kmeans\n")
+    assert codes(tmp_path, data) == set()
+    assert codes(tmp_path, newer) == {"broken-invariant"}
 
 
 @pytest.mark.parametrize("release", ["0.72", "0.90"])

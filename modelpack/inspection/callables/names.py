@@ -53,9 +53,7 @@ _ROW_FUNCTIONS = {
     "numpy.dual": None,
     "numpy.fft._pocketfft": None,
     "numpy.fft.fftpack": None,
-    "numpy.lib.function_base": None,
     "numpy.lib.twodim_base": None,
-    "numpy.lib.type_check": None,
     "numpy.linalg.linalg": None,
     "scipy._lib.array_api_compat.numpy._aliases": {"asarray"},
     "scipy.spatial.distance": {"cdist", "pdist", "squareform"},
@@ -97,6 +95,14 @@ _INTERNAL = {
 """Values that libraries set themselves, each in one attribute."""
 
 
+_FORMER_MODULES = {
+    "numpy.core.fromnumeric", "numpy.core.umath", "numpy.lib.function_base",
+    "numpy.lib.nanfunctions", "numpy.lib.type_check", "scipy.stats._discrete_distns",
+    "scipy.stats._distn_infrastructure", "scipy.stats.kde", "scipy.stats.morestats",
+}  # fmt: skip
+"""Modules whose functions later pickles name by the module `numpy`."""
+
+
 @cache
 def roles_of(key: str) -> frozenset[Role]:
     """Return the roles of a "module:name" as a value; empty if no estimator contains it."""
@@ -105,6 +111,8 @@ def roles_of(key: str) -> frozenset[Role]:
     if key in _VALUES:
         return frozenset({"value"})
     module, _, name = key.partition(":")
+    if module in _FORMER_MODULES:
+        return roles_of(f"numpy:{name}")
     found: set[Role] = {"internal"} if key in _INTERNAL else set()
     if _is_class(module, name):
         return frozenset({*found, _kind_of_class(module, name)})

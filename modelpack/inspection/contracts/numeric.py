@@ -40,7 +40,7 @@ _ARRAYS = {
     "numpy.matrixlib.defmatrix:matrix",
     "pandas.core.indexes.frozen:FrozenNDArray",
 }
-_UFUNCS = ("numpy", "scipy.special")
+_UFUNCS = ("numpy", "scipy.special", "scipy.stats")
 
 # scipy.stats saves the source code of `_parse_args` and executes it in `__setstate__`. The text
 # must equal scipy's own template, in which only the names of the shape parameters vary.

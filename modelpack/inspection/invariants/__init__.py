@@ -22,11 +22,12 @@ from ..contracts import class_key
 from ..nodes import Blob, ObjectNode
 from ..pickle.machine import Trace
 from . import estimators, frames, indexes, neighbours, scan, settings, trees, unwritten, widths
-from .objects import InvariantError, require
+from .objects import InvariantError, OldLayoutError, require
 from .reread import Part, reread_parts
 from .scan import Feeder, Scan, run
 
 CODE = "broken-invariant"
+OLD_LAYOUT = "old-layout"
 
 Check = Callable[[ObjectNode], Iterable[Scan]]
 """Checks an object, and returns the scans of its arrays that are still to be run.
@@ -183,8 +184,10 @@ def _collect_errors(findings: dict[str, Finding], node: ObjectNode) -> Iterator[
         yield
     except InvariantError as problem:
         key = class_key(node)
-        message = f"{key.replace(':', '.')} is not valid: {problem}"
-        findings.setdefault(key, Finding(CODE, message, node.offset, node.opcode, key))
+        is_old = isinstance(problem, OldLayoutError)
+        message = f"{key.replace(':', '.')} is {'' if is_old else 'not valid: '}{problem}"
+        code = OLD_LAYOUT if is_old else CODE
+        findings.setdefault(key, Finding(code, message, node.offset, node.opcode, key))
 
 
 def _read_again(

@@ -12,7 +12,15 @@ from collections.abc import Iterable, Iterator
 from ..nodes import DictNode, Node, ObjectNode
 from ..pickle.ndarrays import dict_get
 from . import objects
-from .objects import InvariantError, StoredArray, attributes, integer, require, stored_array
+from .objects import (
+    InvariantError,
+    OldLayoutError,
+    StoredArray,
+    attributes,
+    integer,
+    require,
+    stored_array,
+)
 from .scan import INDEX, Rule, Scan, in_range, is_sparse, scan_values, shape_of_sparse
 
 _FLOAT = {"f4", "f8"}
@@ -26,10 +34,14 @@ _BOUNDS = {"kd_tree": 2, "ball_tree": 1}
 def binary_tree(node: ObjectNode) -> Iterator[Scan]:
     """`newObj(KDTree)` and its state of 13 values.
 
-    scikit-learn before 0.20 wrote 12. The supported releases read the last value without checking
-    the length.
+    scikit-learn before 0.20 wrote 12. Later releases read the last value without checking the
+    length.
     """
     state = node.states[0] if len(node.states) == 1 else None
+    if isinstance(state, tuple) and len(state) == 12:
+        raise OldLayoutError(
+            "a tree of neighbours of scikit-learn before 0.20, beyond whose end later releases read"
+        )
     if not isinstance(state, tuple) or len(state) != 13:
         raise InvariantError("the state of a tree of neighbours does not have 13 values")
     samples = stored_array(state[0], "the samples of a tree")

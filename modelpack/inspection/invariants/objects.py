@@ -18,6 +18,10 @@ class InvariantError(Exception):
     """An object does not have a property that compiled code relies on."""
 
 
+class OldLayoutError(InvariantError):
+    """An object has the layout of a release that is no longer supported."""
+
+
 def require(holds: bool, message: str) -> None:
     if not holds:
         raise InvariantError(message)

@@ -13,7 +13,15 @@ from collections.abc import Iterable, Iterator
 from ..nodes import Node, ObjectNode
 from ..pickle.ndarrays import view
 from . import objects, scan
-from .objects import InvariantError, StoredArray, attributes, integer, require, stored_array
+from .objects import (
+    InvariantError,
+    OldLayoutError,
+    StoredArray,
+    attributes,
+    integer,
+    require,
+    stored_array,
+)
 from .scan import PIECE, Rule, Scan, scan_values
 
 _INDEX = {"i4", "i8"}
@@ -97,10 +105,14 @@ def _tree_of(estimator: Node) -> ObjectNode | None:
     return found if isinstance(found, ObjectNode) else None
 
 
+_WIDTHS = ("n_features_in_", "n_features_", "n_features")
+"""The attribute is called `n_features` before scikit-learn 0.19."""
+
+
 def _require_same_width(tree: Node, state: dict[str, Node]) -> None:
     if tree is None:
         return
-    widths = {integer(state[name]) for name in ("n_features_in_", "n_features_") if name in state}
+    widths = {integer(state[name]) for name in _WIDTHS if name in state}
     n_features = integer(tree.args[0]) if isinstance(tree, ObjectNode) and tree.args else None
     if widths != {n_features}:
         raise InvariantError("a tree does not have the number of features of its estimator")
@@ -127,6 +139,8 @@ def _nodes_of(node: ObjectNode, shape: list[int]) -> tuple[StoredArray, int]:
     """Return the nodes of a tree and its depth."""
     state = attributes(node)
     missing = {"max_depth", "node_count", "nodes", "values"} - state.keys()
+    if missing == {"max_depth"}:
+        raise OldLayoutError("a tree of scikit-learn before 0.18, which later releases do not load")
     require(not missing, "a tree has no nodes")
     nodes = stored_array(state["nodes"], "the nodes of a tree")
     objects.require_layout(nodes, *_LAYOUTS)

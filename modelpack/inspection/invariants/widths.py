@@ -8,10 +8,12 @@ decides whether the attribute is required.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from packaging.version import InvalidVersion, Version
 
+from ..allowlist import seen
 from ..contracts import class_key
 from ..nodes import DictNode, ObjectNode
 from ..pickle.ndarrays import dict_get
@@ -56,12 +58,19 @@ def are_recorded(objects: Iterable[ObjectNode]) -> bool:
 def require_recorded(node: ObjectNode) -> None:
     """Raise InvariantError if a fitted estimator needs `n_features_in_` and has no such integer."""
     module, _, name = class_key(node).partition(":")
-    if module.partition(".")[0] != "sklearn" or name not in FITTED:
+    is_older = _last_release(class_key(node)) < _SINCE
+    if module.partition(".")[0] != "sklearn" or name not in FITTED or is_older:
         return
     state = attributes(node)
     if state.get(FITTED[name]) is not None:
         is_integer = integer(state.get("n_features_in_")) is not None
         require(is_integer, "the number of its features (n_features_in_) is missing")
+
+
+def _last_release(key: str) -> Version:
+    """Return the last release that has a class in this module; later ones cannot import it."""
+    releases = re.findall(r"\d+\.\d+", seen(key))
+    return Version(releases[-1]) if releases else _SINCE
 
 
 def _version(node: ObjectNode) -> str | None:
