@@ -43,7 +43,7 @@ def main() -> int:
         print(f"[{number}/{len(models)}] {model.name}", end=" ", flush=True)
         began = time.monotonic()
         verdict = _judge(model, arguments.folder)
-        results[model.name] = Result.of_verdict(model, verdict)
+        results[model.name] = Result.from_verdict(model, verdict)
         append(done, results[model.name])
         print(f"{time.monotonic() - began:.0f} s\n    {verdict.verdict}", flush=True)
         for line in verdict.stderr.splitlines()[-4:]:

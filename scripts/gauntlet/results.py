@@ -39,7 +39,7 @@ class Result:
     megabytes: float
 
     @classmethod
-    def of_verdict(cls, model: Model, verdict: Verdict) -> Result:
+    def from_verdict(cls, model: Model, verdict: Verdict) -> Result:
         """Return the result of a model that was judged."""
         return cls(
             name=model.name,

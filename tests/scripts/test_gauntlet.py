@@ -196,5 +196,5 @@ def test_time_and_size_are_those_of_the_package(gauntlet: SimpleNamespace) -> No
     verdict = gauntlet.verdicts.Verdict(
         model.row, "Python 3.11", "[1]", "as documented", True, seconds=12.5, size=400_000_000
     )
-    made = gauntlet.results.Result.of_verdict(model, verdict)
-    assert (made.seconds, made.megabytes, made.passed) == (12.5, 400.0, True)
+    result = gauntlet.results.Result.from_verdict(model, verdict)
+    assert (result.seconds, result.megabytes, result.passed) == (12.5, 400.0, True)
