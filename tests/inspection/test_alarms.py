@@ -417,6 +417,14 @@ def test_layouts_that_later_releases_do_not_load_are_not_called_dangerous(file, 
     assert error.value.hint == "Train the model again with scikit-learn 0.20 or later."
 
 
+@pytest.mark.parametrize(("release", "needed"), [("0.19.2", {"scipy": "<1.3"}), ("0.20.2", {})])
+def test_scikit_learn_before_0_20_does_not_declare_scipy(tmp_path, release, needed):
+    data = (DATA / "svc-sklearn-0.19.2.pkl").read_bytes().replace(b"0.19.2", release.encode())
+    (tmp_path / "model.pkl").write_bytes(data)
+    found = inspect(tmp_path / "model.pkl").requirements
+    assert found == {"numpy": "<2", "scikit-learn": f"=={release}", **needed}
+
+
 def test_an_old_layout_does_not_hide_an_attack(tmp_path):
     data = (DATA / "tree-sklearn-0.17.1.old").read_bytes()
     path = tmp_path / "model.pkl"

@@ -22,13 +22,18 @@ REASONS = {
     "pandas": "its rows are a DataFrame",
     "pyarrow": "it contains strings that pandas stores in pyarrow",
     "polars": "its rows are a DataFrame between steps",
+    "scipy": "scikit-learn before 0.20 imports it, and does not declare it",
     "setuptools": "xgboost 1.4 to 1.6 import its pkg_resources",
     "skops": "skops wrote the file",
 }
 
-_UNDECLARED = {"xgboost": (Version("1.4"), Version("1.7"), "setuptools", "<81")}
+_UNDECLARED = {
+    "scikit-learn": (Version("0"), Version("0.20"), "scipy", "<1.3"),
+    "xgboost": (Version("1.4"), Version("1.7"), "setuptools", "<81"),
+}
 """Distribution -> its first release with an undeclared requirement, its first without, and that
-requirement: pkg_resources, which setuptools contains before 81.
+requirement. scikit-learn before 0.20 declares none, and imports functions that scipy 1.3 removed;
+setuptools contains pkg_resources before 81.
 """
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 from inspect import signature
 from typing import Any, BinaryIO, ClassVar, Collection
 
-from modelpack.serving.security.unpickling import Unpickler, check
+from modelpack.serving.security.unpickling import ENCODING, Unpickler, check
 
 
 def load_pickle(stream: BinaryIO, names: Collection[str]) -> Any:
@@ -60,7 +60,10 @@ def _unpickler(joblib: Any, stream: BinaryIO, names: Collection[str]) -> Any:
 
     # Since joblib 1.5 the caller requests native byte order, as joblib.load does.
     has_option = "ensure_native_byte_order" in signature(joblib.NumpyUnpickler).parameters
-    return ArrayUnpickler("", stream, **({"ensure_native_byte_order": True} if has_option else {}))
+    options = {"ensure_native_byte_order": True} if has_option else {}
+    unpickler = ArrayUnpickler("", stream, **options)
+    unpickler.encoding = ENCODING
+    return unpickler
 
 
 def load_skops(stream: BinaryIO, names: Collection[str]) -> Any:

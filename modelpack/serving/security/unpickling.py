@@ -7,16 +7,19 @@ from typing import Any, BinaryIO, Collection
 
 from ..errors import StartupError
 
+ENCODING = "latin-1"
+
 
 class Unpickler(pickle.Unpickler):
     """An unpickler that looks up no names but `names`, each as "module:name".
 
     `find_class` receives the names as the file contains them. Names of Python 2 are translated
-    after the check.
+    after the check. Strings of Python 2 are read as Latin-1, which keeps the bytes of its arrays;
+    Python 3 writes none.
     """
 
     def __init__(self, stream: BinaryIO, names: Collection[str]) -> None:
-        super().__init__(stream)
+        super().__init__(stream, encoding=ENCODING)
         self._names = names
 
     def find_class(self, module: str, name: str) -> Any:

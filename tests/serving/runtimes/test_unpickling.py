@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import json
 import lzma
 import os
@@ -238,6 +239,30 @@ def test_the_trees_of_a_forest_are_in_memory_once(tmp_path, compress):
     assert most < size / 2
     rows = noise.random((50, 4))
     assert loaded.predict(rows).tolist() == forest.predict(rows).tolist()
+
+
+def test_strings_of_python_2_keep_their_bytes():
+    stream = io.BytesIO(b"(U\x02\xe9xS'\\xe9'\nU\x03abcl.")
+    assert runtimes.LOADERS["pickle"](stream, set()) == ["\xe9x", "\xe9", "abc"]
+
+
+# pickle.dumps(numpy.array([1.5, -0.1]), 2) of Python 2.7.18 and numpy 1.11.3
+ARRAY_OF_PYTHON_2 = (
+    b"\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x00cnumpy\nndarray\nq\x01K\x00\x85q\x02U"
+    b"\x01bq\x03\x87q\x04Rq\x05(K\x01K\x02\x85q\x06cnumpy\ndtype\nq\x07U\x02f8q\x08K\x00K\x01\x87q"
+    b"\tRq\n(K\x03U\x01<q\x0bNNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tq\x0cb\x89U\x10\x00\x00"
+    b"\x00\x00\x00\x00\xf8?\x9a\x99\x99\x99\x99\x99\xb9\xbfq\rtq\x0eb."
+)
+
+
+@pytest.mark.filterwarnings("ignore:numpy.core:DeprecationWarning")
+@pytest.mark.parametrize("loader", ["pickle", "joblib"])
+def test_arrays_of_python_2_have_their_values(tmp_path, loader):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(ARRAY_OF_PYTHON_2)
+    names = set(inspect(path).globals)
+    loaded = runtimes.LOADERS[loader](io.BytesIO(ARRAY_OF_PYTHON_2), names)
+    assert loaded.tolist() == [1.5, -0.1]
 
 
 # --- other interpreters --------------------------------------------------------------------------
