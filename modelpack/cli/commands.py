@@ -7,6 +7,7 @@ difference of --fail-on.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -504,11 +505,12 @@ def _import_meanwhile(module: str) -> None:
 def _conclude(
     outcome: SmokeReport, options: Options, report: Path | None, junit: Path | None
 ) -> None:
-    from modelpack.pipeline.smoke import require_passed
+    from modelpack.pipeline.smoke import EXAMPLE, require_passed
     from modelpack.smoke import reports
 
     if report:
         reports.write_json(outcome, report)
     if junit:
         reports.write_junit(outcome, junit)
-    require_passed(outcome, allow_untested=options.allow_untested)
+    command = shlex.join(["modelpack", *sys.argv[1:], "--example", EXAMPLE])
+    require_passed(outcome, allow_untested=options.allow_untested, command=command)

@@ -81,7 +81,8 @@ def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
     if manifest.example(model) is None:
         run.observer.notice(
             "No prediction is tested before the service listens, because the model file does not"
-            " contain what a row looks like. --example FILE gives rows."
+            " contain what a row looks like. Save rows in the training script with"
+            " X[:20].to_csv('rows.csv', index=False), and add: --example rows.csv"
         )
     with bundle_directory(None) as directory:
         return _serve(run, run.render(model, code, directory), port)

@@ -28,12 +28,6 @@ from modelpack.types import (
 from .options import Observer, Options
 from .stages import Pipeline
 
-ROWS_HINT = (
-    "Give real rows: --example FILE. Or call modelpack.record(model, X, path) where the model is"
-    " trained. --allow-untested accepts the service untested."
-)
-"""What to do if no prediction was tested."""
-
 
 def package(
     paths: Sequence[str | Path], options: Options | None = None, observer: Observer | None = None

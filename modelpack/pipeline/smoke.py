@@ -6,13 +6,20 @@ from modelpack.errors import SmokeFailedError
 from modelpack.smoke import diagnosis, static
 from modelpack.types import SmokeReport
 
-from .package import ROWS_HINT
 from .stages import Pipeline
 from .targets import Target, open_runnable
 
+EXAMPLE = "rows.csv"
+"""The file of rows in the hint."""
 
-def require_passed(report: SmokeReport, *, allow_untested: bool = False) -> None:
+
+def require_passed(report: SmokeReport, *, allow_untested: bool = False, command: str = "") -> None:
     """Require that a service passed its smoke test.
+
+    Args:
+        report: Of the smoke test.
+        allow_untested: Accept a service of which no prediction was tested.
+        command: The command with an option that gives the rows of `EXAMPLE`.
 
     Raises:
         SmokeFailedError: A check failed; the message says why the service did not start, or names
@@ -22,7 +29,11 @@ def require_passed(report: SmokeReport, *, allow_untested: bool = False) -> None
         return
     if report.status == "untested":
         raise SmokeFailedError(
-            f"No prediction of the service was tested, because {report.untested}.", hint=ROWS_HINT
+            f"No prediction of the service was tested, because {report.untested}.",
+            hint=f"Save rows in the training script: X[:20].to_csv('{EXAMPLE}', index=False), or"
+            " numpy.save('rows.npy', X[:20]) for an array. Or call modelpack.record(model, X, path)"
+            " there. Without rows, --allow-untested accepts the service untested. With rows,"
+            f" {f'run: {command}' if command else f'add: --example {EXAMPLE}'}",
         )
     failed = ", ".join(check.name for check in report.checks if check.status == "failed")
     is_static_check = report.engine == static.NAME

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +13,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import joblib
+import pandas
 import pytest
 import serving_models
 
@@ -67,7 +70,7 @@ def test_unknown_rows_fail_with_two_hints_and_may_be_accepted(unknown: Path) -> 
     assert done.returncode == 7, done.stderr
     error = done.stderr[done.stderr.index("error:") :]
     assert "does not contain what a row looks like" in error
-    assert all(way in error for way in ("--example FILE", "modelpack.record", "--allow-untested"))
+    assert all(way in error for way in ("modelpack.record", "--allow-untested"))
     assert (document["smoke"]["passed"], document["smoke"]["status"]) == (False, "untested")
     states = {check["name"]: check["status"] for check in document["smoke"]["checks"]}
     assert states["prediction"] == "not run"
@@ -75,6 +78,15 @@ def test_unknown_rows_fail_with_two_hints_and_may_be_accepted(unknown: Path) -> 
     skipped = ET.parse(unknown / "report.xml").getroot().findall(".//skipped")
     assert len(skipped) == list(states.values()).count("not run")
     assert "\u2713 smoke" not in done.stderr
+    command = re.search(r"run: (modelpack .* --example rows\.csv)", " ".join(error.split()))
+    assert command is not None, error
+    assert "--code shop.py" in command[1]
+
+    pandas.DataFrame({"a": [0.0, 1.0]}).to_csv(unknown / "rows.csv", index=False)
+    arguments = [sys.executable, "-m", *shlex.split(command[1])]
+    followed = subprocess.run(arguments, cwd=unknown, capture_output=True, check=False)
+    assert followed.returncode == 0, followed.stderr
+
     assert f"- smoke        {list(states.values()).count('passed')} of {len(states)}" in done.stderr
 
     (unknown / "modelpack.toml").write_text("allow-untested = true\n")
