@@ -23,8 +23,8 @@ from .facts.estimators import EstimatorNode, as_node, estimator_node
 from .facts.input_types import transforms_to_frames
 from .facts.signature import NO_SIGNATURE, no_prediction, repeated_name, takes_sequences
 from .facts.signature import signature as signature_of
-from .facts.statsmodels import CODE as UNSERVED
-from .facts.statsmodels import is_of_unserved, unserved
+from .facts.unserved import CODE as UNSERVED
+from .facts.unserved import is_of_unserved, unserved
 from .formats.model import spec
 from .native_member import NativeMember
 from .nodes import DictNode, Global, Node, ObjectNode

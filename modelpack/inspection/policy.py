@@ -57,17 +57,23 @@ def finding(problem: Malformed) -> Finding:
 
 def names(trace: Trace, trust: Collection[str]) -> Iterator[Finding]:
     """Find the names that no model needs, and those that modelpack does not know."""
+    evaluating = []
     for name in trace.globals.values():
         kind = standing(name.key)
         if name.key in MATRICES:
             message = "it contains a numpy.matrix, which multiplies and slices unlike arrays"
             yield _at(name, "numpy-matrix", message)
+        elif kind == "banned" and name.module.partition(".")[0] == "formulaic":
+            evaluating.append(name)
         elif kind == "banned":
             message = f"loading the file would reach {name.dotted}, which no saved model needs"
             yield _at(name, "banned-global", message)
         elif kind == "unknown" and name.key not in trust:
             message = f"loading the file would run {name.dotted}, which modelpack does not know"
             yield _at(name, UNKNOWN, message)
+    if evaluating:
+        message = "it contains a formula of formulaic, which evaluates text as Python code"
+        yield _at(evaluating[0], "formulaic", message)
 
 
 def _wrappers(trace: Trace) -> Iterator[Finding]:

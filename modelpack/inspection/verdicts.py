@@ -42,9 +42,12 @@ _HINTS = {
     "byte-code": "Move the functions and classes to a file, import them from there, save the model "
     "again, and name the file: --code FILE.py (cloudpickle saves lambdas, and modules of "
     "register_pickle_by_value, as byte code).",
-    "unserved-model": "Package a model that predicts from the values of one row.",
     "takes-sequences": "Save an object of your own class, whose predict makes the sequences "
     "from columns, and give its file: --code FILE.py. docs/formats.md has an example.",
+    "unserved-model": "Package a model that predicts from the values of one row. That may be an "
+    "object of your own class, whose predict(X) calls another method of this model: --code FILE.py "
+    "names the file of the class.",
+    "formulaic": "Train without a formula, on columns that contain its terms.",
     "numpy-matrix": "Convert it with numpy.asarray before training, and save the model again.",
     "formula": "Compute the other terms before training, as columns of the data. docs/security.md "
     "lists the supported terms.",

@@ -78,7 +78,8 @@ def _may_be_wrapped(node: Node) -> bool:
     if node.key == "pandas.core.internals.blocks:new_block":
         return True  # not allowed as a value, so this partial can only be called by the pickle
     is_own = node.key.startswith(_PARTIAL_PREFIXES) and "ref" in roles(node.key)
-    return is_own or standing(node.key) == "unknown"
+    # Names of formulaic are refused, with a reason of their own.
+    return is_own or standing(node.key) == "unknown" or node.module.startswith("formulaic.")
 
 
 def _getattr(node: ObjectNode) -> str | None:

@@ -1,0 +1,56 @@
+"""Models that cannot predict rows are named, with a way out, and are not called dangerous."""
+
+import opcodes as op
+import pytest
+
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError
+from modelpack.inspection import require_servable
+from modelpack.inspection.inspector import inspect
+
+FORMULA = op.new("formulaic.model_spec:ModelSpec")
+PARTIAL = op.call("functools:partial", op.name("formulaic.transforms.scale:scale"))
+REASONS = {
+    "lifelines.fitters.coxph_fitter:CoxPHFitter": "by methods of its own",
+    "lifelines.fitters.weibull_aft_fitter:WeibullAFTFitter": "by methods of its own",
+    "pmdarima.arima.arima:ARIMA": "predicts periods of a time series",
+    "sktime.forecasting.naive._naive:NaiveForecaster": "predicts periods of a time series",
+}
+
+
+def read(tmp_path, body, **options):
+    (tmp_path / "m.pkl").write_bytes(op.pickled(body))
+    return inspect(tmp_path / "m.pkl", **options)
+
+
+@pytest.mark.parametrize("inner", [op.NONE, FORMULA, PARTIAL], ids=["", "formula", "partial"])
+@pytest.mark.parametrize("key", REASONS)
+def test_models_of_other_methods_are_not_supported(tmp_path, key, inner):
+    spec = read(tmp_path, op.new(key, inner=inner))
+    with pytest.raises(ModelNotSupportedError, match=REASONS[key]) as raised:
+        require_servable(spec)
+    assert "--code FILE.py" in raised.value.hint
+    assert "do not load" not in raised.value.hint
+
+
+@pytest.mark.parametrize("inner", [FORMULA, PARTIAL], ids=["formula", "partial"])
+def test_a_formula_is_refused_with_its_reason_even_if_trusted(tmp_path, inner):
+    names = ["mine:Wrapper", "formulaic.model_spec:ModelSpec", "formulaic.transforms.scale:scale"]
+    spec = read(tmp_path, op.new("mine:Wrapper", inner=inner), trust=names)
+    assert spec.safety.verdict == "refuse"
+    with pytest.raises(ModelRefusedError, match="a formula of formulaic") as raised:
+        require_servable(spec)
+    assert raised.value.hint == "Train without a formula, on columns that contain its terms."
+
+
+@pytest.mark.parametrize("harm", [
+    op.call("posix:system", op.text("true")),
+    op.new("patsy.eval:EvalFactor"),
+    op.call("functools:partial", op.name("posix:system")),
+])  # fmt: skip
+@pytest.mark.parametrize("key", ["mine:Wrapper", *REASONS])
+def test_harmful_names_next_to_a_formula_are_dangerous(tmp_path, key, harm):
+    spec = read(tmp_path, op.new(key, inner=FORMULA, more=harm))
+    assert spec.safety.verdict == "refuse"
+    with pytest.raises(ModelRefusedError) as raised:
+        require_servable(spec)
+    assert "do not load this file" in raised.value.hint
