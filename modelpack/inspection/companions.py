@@ -113,10 +113,11 @@ def find_labels(
     count = len(signature.classes or ())
     if not count or signature.classes != tuple(range(count)):
         return None, "the model does not predict classes 0, 1, ..." if selected else ""
-    names = {_plain(field.name) for field in signature.inputs} if signature.named else None
     fitting = [
         Labels(key, classes) for key, part in encoders if len(classes := _classes(part)) == count
     ]
+    is_needed = signature.named and bool(fitting)
+    names = {_plain(field.name) for field in signature.inputs} if is_needed else None
     if not selected:
         fitting = [each for each in fitting if not _is_for_input(each.key, names or set())]
     certain = [each for each in fitting if selected or _is_for_target(each.key, names is not None)]

@@ -119,6 +119,19 @@ _CAUSES = (
         _OTHER_RELEASE[2],
     ),
     (
+        r"locale::facet::_S_create_c_locale|construct locale with name:?\s*(?P<name>[\w.-]+)",
+        "The model changes the case of texts, and this machine lacks the locale that it needs, "
+        "usually en_US.UTF-8.",
+        "Use an engine that builds an image, which contains the locale: --engine docker. Or "
+        "generate the locale here, on Debian and Ubuntu with: sudo locale-gen en_US.UTF-8",
+    ),
+    (
+        r"(?P<name>(?:\w+\.)?(?:predict|transform)\(\) (?:missing|takes) .*arguments?.*)",
+        "The model does not predict rows alone, as the service calls it: {name}",
+        "Save an object whose method takes only the rows, such as one of a class of yours that "
+        "calls this model: def predict(self, rows). Give its file: --code FILE.py",
+    ),
+    (
         r"the model does not answer its own example: (?P<name>.+)",
         "The model fails on the row that the service starts with: {name}",
         "If that row was generated from the model file, give real rows: --example FILE, or call "

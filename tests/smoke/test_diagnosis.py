@@ -149,6 +149,11 @@ LIBRARY_MESSAGES = (
      "node_struct.feature_idx'", "loads and then fails"),
     ("NotFittedError: idf vector is not fitted", "loads and then fails"),
     ("ModuleNotFoundError: No module named 'sklearn.externals.joblib'", "no sklearn.externals."),
+    ("ModuleNotFoundError: No module named 'pkg_resources'", "part of setuptools before 81"),
+    ("TypeError: Thing.predict() missing 1 required positional argument: 'model_input'",
+     "does not predict rows alone, as the service calls it: Thing.predict() missing"),
+    ("Failed to construct locale with name:en_US.UTF-8:locale::facet::_S_create_c_locale name not "
+     "valid:Please, install necessary language-pack-XX", "lacks the locale"),
     ("OSError: libgomp.so.1: cannot open shared object file", "A system library is missing"),
 )  # fmt: skip
 

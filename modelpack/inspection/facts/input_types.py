@@ -19,6 +19,9 @@ _OUTPUT_SINCE = (1, 2)
 _NAMES = ("feature_names_in_", "_feature_names_in", "active_fields", "final_training_columns")
 """Attributes with the input names: of scikit-learn, PyCaret 3, PMMLPipeline, and PyCaret 2."""
 
+_CACHED = "_recorded_names"
+"""The key of the result of `recorded_names` among the attributes of a part."""
+
 _PASSING = {"Pipeline", "FeatureUnion"}
 _FORMS = {"ColumnTransformer", DICT_VECTORIZER, *TEXT_VECTORIZERS}
 """Classes that define the form of the rows, at any depth inside a model."""
@@ -72,6 +75,14 @@ def is_elementwise(part: EstimatorNode) -> bool:
 
 def recorded_names(part: EstimatorNode) -> list[str] | None:
     """Return the input names that a part records, by any of `_NAMES`."""
+    cache = part.__dict__  # many facts depend on the names, and a model may have many thousands
+    if _CACHED not in cache:
+        cache[_CACHED] = _recorded_names(part)
+    found: list[str] | None = cache[_CACHED]
+    return found
+
+
+def _recorded_names(part: EstimatorNode) -> list[str] | None:
     names = column_names(part.get(*_NAMES))
     if not names or not all(isinstance(name, str) for name in names):
         return None
