@@ -142,6 +142,11 @@ def _by_row(result: Any) -> Any:
     return _listed(result)
 
 
+def encode(document: Any) -> bytes:
+    """Return JSON. Timestamps and other objects become text, as in responses of the service."""
+    return orjson.dumps(document, default=str, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
 def main() -> None:
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever the model prints is no part of the answer
@@ -158,7 +163,7 @@ def main() -> None:
         **(model.bodies(good) if request.get("bodies") else {}),
     }
     with answer:
-        answer.write(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY))
+        answer.write(encode(document))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from modelpack.smoke.checks import READY
+from modelpack.smoke.checks.predictions import RANDOM
 from modelpack.types import SmokeReport
 
 LIBRARIES = {
@@ -140,8 +141,20 @@ _CAUSES = (
 )
 
 
+_RANDOM = (
+    "The model predicts the same row differently each time, so its predictions cannot be tested.",
+    "Turn its random draws off and save it again: model.uncertainty_samples = 0 for Prophet, a "
+    "fixed random_state for others.",
+)
+
+
 def diagnose(report: SmokeReport) -> tuple[str, str] | None:
-    """Return message and hint for a service that was not ready; None if the cause is unknown."""
+    """Return message and hint for a service that was not ready; None if the cause is unknown.
+
+    Also for a model that draws random numbers, whose predictions cannot be compared.
+    """
+    if any(check.detail.startswith(RANDOM) for check in report.checks if not check.passed):
+        return _RANDOM
     output = "".join(c.detail for c in report.checks if c.name == READY.name and not c.passed)
     for pattern, message, hint in _CAUSES:
         if match := re.search(pattern, output):

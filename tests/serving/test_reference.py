@@ -22,7 +22,8 @@ from xgboost import XGBClassifier
 from modelpack.bundle.render import render
 from modelpack.inspection import inspect
 from modelpack.parity import ReferenceSources, prepare
-from modelpack.serving.reference import ReferenceModel
+from modelpack.serving.data import results
+from modelpack.serving.reference import ReferenceModel, encode
 
 ROWS = 120
 _rng = np.random.default_rng(0)
@@ -125,3 +126,8 @@ def test_a_wrong_number_of_answers_is_an_error(answer: Any, tmp_path: Path) -> N
     reference.model.transform = lambda _: answer
     with pytest.raises(RuntimeError, match="transform of 1 rows returned"):
         reference.answers([[[0.5]]])
+
+
+@pytest.mark.parametrize("value", [pd.Timestamp("2021-04-01"), pd.Timedelta("1h"), 0.1, None, "a"])
+def test_objects_are_written_as_the_service_writes_them(value: Any) -> None:
+    assert encode([[value]]) == results.dump([[value]])

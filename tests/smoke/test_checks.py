@@ -18,6 +18,7 @@ from modelpack.cli import commands
 from modelpack.errors import SmokeFailedError, UsageError
 from modelpack.parity.compare import relative_difference
 from modelpack.pipeline.options import Options
+from modelpack.pipeline.smoke import require_passed
 from modelpack.smoke import checks, reports, smoke
 from modelpack.smoke.probe import Probe
 from modelpack.smoke.routes import ROUTES
@@ -70,6 +71,7 @@ class Fake:
     engine: str = "docker"
     url: str = ""
     polls: int = 0
+    calls: int = 0
 
     def logs(self) -> str:
         if "not ready" in self.faults:
@@ -160,6 +162,9 @@ class Fake:
     def predictions(self, path: str, rows: list[Any]) -> dict[str, Any]:
         named = bool(rows) and isinstance(rows[0], dict)
         label = 7 if "unknown class" in self.faults else 1
+        self.calls += 1
+        if "random" in self.faults:
+            label = self.calls % 2
         if named and "order of names matters" in self.faults:
             label = 0
         document: dict[str, Any] = {"predictions": [label for _ in rows]}
@@ -244,6 +249,7 @@ def test_a_service_that_behaves_passes_every_check() -> None:
         ("one for two", "prediction", "1 prediction for 2 rows"),
         ("unknown class", "prediction", "7 is not one of the classes"),
         ("order of names matters", "named rows", "by name [0], by position [1]"),
+        ("random", "named rows", "predicts the same row differently each time: [0], then [1]"),
         ("sum of a half", "probabilities", "0.75"),
         ("crashes on bad JSON", "bad input", "status 500 instead of 400"),
         ("empty is fine", "bad input", "no rows: status 200 instead of 422"),
@@ -262,6 +268,14 @@ def test_one_fault_fails_one_check(fault: str, check: str, message: str) -> None
     failed = [result for result in report.checks if not result.passed]
     assert [result.name for result in failed] == [check], failed
     assert message in failed[0].detail
+
+
+def test_random_predictions_are_named_as_the_cause() -> None:
+    with running("random") as fake:
+        report = smoke(fake, MODEL)
+    with pytest.raises(SmokeFailedError, match="same row differently each time") as caught:
+        require_passed(report)
+    assert "random_state" in caught.value.hint
 
 
 def test_service_that_dies_fails_at_once_with_its_last_lines() -> None:
