@@ -190,12 +190,12 @@ def test_hints_lead_to_a_model_or_to_the_reason_why_there_is_none(name, tmp_path
     monkeypatch.chdir(tmp_path)
     case = CASES[name]
     case.save()
-    arguments, said = case.arguments, []
+    arguments, printed = case.arguments, []
     for _ in range(MAX_COMMANDS):
         code, hint = inspect(arguments)
-        said.append(f"{arguments}: exit {code}, {hint}")
+        printed.append(f"{arguments}: exit {code}, {hint}")
         if code == case.end and (code == UNSUPPORTED or not hint):
             return
-        assert hint, said
+        assert hint, printed
         arguments = followed(arguments, hint, case.values)
-    pytest.fail("\n".join(said))
+    pytest.fail("\n".join(printed))
