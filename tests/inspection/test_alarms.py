@@ -10,6 +10,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 import xgboost
@@ -83,10 +84,10 @@ def test_files_of_old_releases(file):
 def test_there_is_a_file_of_each_kind():
     kinds = {file.partition("-")[0] for file in FILES}
     assert {
-        "booster", "boosting", "callbacks", "dart", "frame", "gblinear", "gbtree", "importances",
-        "kmeans", "labels", "lr", "memory", "metrics", "ngboost", "nowhere", "nusvc", "nusvr",
-        "oneclasssvm", "pipeline", "poisson", "pooling", "reconstruct", "sklearn", "svc", "svr",
-        "ufunc",
+        "bare", "booster", "boosting", "callbacks", "dart", "frame", "gblinear", "gbtree",
+        "importances", "kmeans", "labels", "lr", "memory", "metrics", "ngboost", "nowhere",
+        "nusvc", "nusvr", "oneclasssvm", "pipeline", "poisson", "pooling", "reconstruct",
+        "sklearn", "svc", "svr", "ufunc",
     } == kinds  # fmt: skip
     joblibs = {file.split("-")[2] for file in FILES if file.startswith("memory")}
     assert joblibs == {
@@ -444,6 +445,27 @@ def test_the_number_of_features_is_needed_since_it_is_compared(tmp_path):
 def test_poisson_models_of_old_releases_need_such_a_release(release):
     spec = inspect(DATA / f"poisson-xgboost-{release}.model")
     assert spec.requirements["xgboost"] == "<1"
+
+
+@pytest.mark.parametrize(
+    ("file", "layout"),
+    [
+        ("bare-xgboost-0.90.pkl", "array"),
+        ("frame-xgboost-0.90.pkl", "frame"),
+        ("frame-xgboost-1.2.1.pkl", "frame"),
+    ],
+)
+def test_estimators_of_xgboost_before_1_4_get_the_names_of_their_features(file, layout):
+    signature = inspect(DATA / file).signature
+    assert [field.name for field in signature.inputs] == ["a", "b", "c", "d"]
+    assert signature.layout == layout
+
+
+def test_a_linear_model_of_xgboost_gets_the_names_of_its_features(tmp_path):
+    frame = pd.DataFrame(X, columns=["a", "b"])
+    for booster, layout in (("gblinear", "frame"), ("gbtree", "array")):
+        model = xgboost.XGBRegressor(n_estimators=2, booster=booster).fit(frame, Y)
+        assert save_and_inspect(model, tmp_path / booster, 4).signature.layout == layout
 
 
 def test_metrics_that_the_flag_declares_may_be_absent_only_at_the_end(tmp_path):

@@ -30,6 +30,9 @@ from .estimators import EstimatorNode, attributes
 
 Range = tuple[float, float]
 
+_MAGIC = b"binf"
+_PARAMETERS = struct.Struct("<4xIi")  # of LearnerModelParam: num_feature and num_class
+
 _INDICATOR, _CATEGORY = "i", "c"
 _HANDLES = ("_handle", "handle", "__model")
 _MAX_LIST_LENGTH = 1_000_000
@@ -102,9 +105,20 @@ def booster(part: EstimatorNode) -> Booster | None:
     found = attributes(part.get("_Booster")) or part.attributes
     data = next(filter(None, (_saved(found.get(name)) for name in _HANDLES)), None)
     facts = reader(data) if data else None
+    if facts is not None and part.top == "xgboost" and facts.names is None:
+        facts = replace(facts, names=_listed_names(found.get("feature_names"), facts.width))
     if facts is None or part.top != "lightgbm" or not found.get("pandas_categorical"):
         return facts
     return _with_categories(facts, found["pandas_categorical"])
+
+
+def _listed_names(node: Node, width: int | None) -> tuple[str, ...] | None:
+    """Return the names in the object of XGBoost before 1.4, whose format contains none."""
+    if not isinstance(node, list) or len(node) != width:
+        return None
+    found = tuple(clean(name) for name in node if isinstance(name, str))
+    generated = tuple(f"f{index}" for index in range(len(found)))
+    return found if len(found) == width and found != generated else None
 
 
 def _with_categories(facts: Booster, node: Node) -> Booster:
@@ -152,6 +166,8 @@ def _intervals(infos: str) -> Iterator[Range | None]:
 @lru_cache(maxsize=2)
 def _xgboost(data: bytes) -> Booster:
     width = _number(data, "num_feature")
+    if not width and not data.startswith(b"{"):
+        return _xgboost_binary(data)
     names, kinds = _texts(data, "feature_names"), _texts(data, "feature_types")
     return Booster(
         names=names or None,
@@ -163,6 +179,16 @@ def _xgboost(data: bytes) -> Booster:
         version=_xgboost_version(data),
         splits=_splits(data),
     )
+
+
+def _xgboost_binary(data: bytes) -> Booster:
+    """Return the facts in the parameters of the learner, as XGBoost before 1.0 pickles them."""
+    start = len(_MAGIC) if data.startswith(_MAGIC) else 0
+    version = _xgboost_version(data)
+    if len(data) < start + _PARAMETERS.size:
+        return Booster(version=version)
+    width, groups = _PARAMETERS.unpack_from(data, start)
+    return Booster(version=version, width=width, groups=groups if groups > 1 else None)
 
 
 def _texts(data: bytes, key: str) -> tuple[str, ...]:

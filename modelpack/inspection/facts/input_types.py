@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+from packaging.version import Version
+
 from ..nodes import Global
 from . import pycaret
+from .boosters import booster
 from .columns import DICT_VECTORIZER, TEXT_VECTORIZERS
 from .estimators import EstimatorNode, as_dict, column_names
 
@@ -98,6 +101,9 @@ def chosen_names(part: EstimatorNode) -> list[str]:
     return list(dict.fromkeys(c for c in chosen if isinstance(c, str)))
 
 
+_NAMES_COMPARED = Version("1.4")
+
+
 def tells_frames_apart(root: EstimatorNode) -> bool:
     """Return whether a part may predict differently for a DataFrame and its array."""
     return any(map(_needs_frame, reached(root))) or transforms_to_frames(root)
@@ -108,7 +114,22 @@ def _needs_frame(part: EstimatorNode) -> bool:
         return True  # Isomap computes in the dtype of the array; a DataFrame has none
     if part.name == "FunctionTransformer":
         return part.get("func") is not None and part.get("validate") is not True
-    return bool(output_container(part))
+    return _compares_names(part) or bool(output_container(part))
+
+
+def _compares_names(part: EstimatorNode) -> bool:
+    """Return whether an estimator of XGBoost compares the names of features with those of the rows.
+
+    Before 1.4 all do, and later those of linear models.
+    """
+    if part.top != "xgboost" or part.name == "Booster":
+        return False
+    facts = booster(part)
+    if facts is None or facts.names is None:
+        return False
+    version = facts.version or ""
+    is_old = not version[:1].isdigit() or Version(version) < _NAMES_COMPARED
+    return is_old or part.text("booster") == "gblinear"
 
 
 def output_container(part: EstimatorNode) -> str:

@@ -59,7 +59,7 @@ def no_prediction(root: EstimatorNode) -> str | None:
     part, first = root.last, head(root)
     if root.has("predict") is False and root.has("transform") is False:
         return f"{part.cls.dotted} has neither predict nor transform for new rows"
-    if part.top == "xgboost" and part.name == "Booster":
+    if part.top == "xgboost" and part.name == "Booster" and part is not root:
         name = part.cls.dotted
         return (
             f"{name} predicts only a DMatrix; save the model with save_model('model.json') instead"

@@ -34,7 +34,9 @@ class XGBoostRuntime(EstimatorRuntime):
 
     @staticmethod
     def supports(model: Any, manifest: Manifest) -> bool:
-        return manifest.format == "xgboost" and hasattr(model, manifest.method)
+        kind = type(model)
+        is_booster = (kind.__module__, kind.__name__) == ("xgboost.core", "Booster")
+        return (manifest.format == "xgboost" or is_booster) and hasattr(model, manifest.method)
 
     def has_method(self, method: str) -> bool:
         if method == "predict_proba":

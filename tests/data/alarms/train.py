@@ -12,6 +12,7 @@ frame     3.8  pandas==1.3.5 scikit-learn==1.0.2
 reconstruct, importances  3.7  numpy==1.16.0 scikit-learn==0.20.4 lightgbm==2.1.2
 headless  3.6  xgboost==0.90; metrics, labels  3.8  xgboost==1.0.2, 1.3.3 scikit-learn==0.24.2
 poisson   3.6  xgboost==0.72.1, 0.90; booster  3.6  xgboost==0.90 dill==0.3.4
+named     3.6  xgboost==0.90 pandas==0.25.3; 3.8  xgboost==1.2.1 pandas==1.1.5
 dill      3.8  scikit-learn==1.0.2 pandas==1.3.5 and dill 0.3.4, 0.3.9; then as the following
 callbacks, crf, dill, ngboost  3.11  scikit-learn==1.9.1 xgboost sklearn-crfsuite dill ngboost
 pycaret   3.11 pycaret==3.3.2 six; 3.8 pycaret==2.3.10 scikit-learn==0.23.2 numpy==1.21.6
@@ -144,6 +145,16 @@ def labels():
     import xgboost
 
     save("labels", xgboost, xgboost.XGBClassifier(n_estimators=4, booster="gblinear").fit(X, Y))
+
+
+def named():
+    import pandas as pd
+    import xgboost
+
+    rows = pd.DataFrame(np.random.RandomState(0).rand(60, 4), columns=list("abcd"))
+    model = xgboost.XGBClassifier(n_estimators=3, max_depth=2).fit(rows, (rows.a > 0.5) * 1)
+    save("frame", xgboost, model)
+    save("bare", xgboost, model.get_booster())
 
 
 def booster():

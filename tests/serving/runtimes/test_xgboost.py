@@ -1,6 +1,7 @@
 """Models that XGBoost's estimators for scikit-learn saved, served as these estimators answer."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -50,11 +51,15 @@ def test_classifier_gives_labels_and_probabilities(targets, suffix, tmp_path):
     assert np.array_equal(np.array(rows, np.float32), again.predict_proba(X))
 
 
-def test_bare_booster_predicts_like_the_library(tmp_path):
+@pytest.mark.parametrize("suffix", ["json", "pkl"])
+def test_bare_booster_predicts_like_the_library(tmp_path, suffix):
     parameters = {"objective": "binary:logistic", "nthread": 1}
     model = xgboost.train(parameters, xgboost.DMatrix(X, TWO), 4)
-    path = tmp_path / "model.json"
-    model.save_model(path)
+    path = tmp_path / f"model.{suffix}"
+    if suffix == "json":
+        model.save_model(path)
+    else:
+        path.write_bytes(pickle.dumps(model))
     spec = inspect(path)
     assert (spec.estimator, spec.signature.probabilities) == ("xgboost.core.Booster", False)
     response = client_for_bundle(render_native_bundle(path, tmp_path)).post(
