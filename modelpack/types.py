@@ -305,6 +305,7 @@ class Code:
         classes: Classes whose code was found and whose objects have a state in the file.
         missing: Modules of the model that were not found.
         notes: Sentences for the user.
+        startup: The module that is imported before the model is loaded.
     """
 
     files: tuple[CodeFile, ...] = ()
@@ -317,6 +318,7 @@ class Code:
     classes: tuple[OwnClass, ...] = ()
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    startup: str | None = None
 
 
 # --- Environment ---------------------------------------------------------------------------------

@@ -132,7 +132,13 @@ def create_manifest(contents: BundleContents) -> str:
 def _code_to_json(code: Code) -> dict[str, Any]:
     """Leave out what depends on this machine or this run."""
     files = [{"path": file.path, "sha256": file.sha256} for file in code.files]
-    return {"files": files, "main": code.main, "requirements": dict(code.requirements)}
+    startup = {"startup": code.startup} if code.startup else {}
+    return {
+        "files": files,
+        "main": code.main,
+        "requirements": dict(code.requirements),
+        **startup,
+    }
 
 
 def _reason(error: Exception) -> str:

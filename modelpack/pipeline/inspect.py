@@ -21,6 +21,15 @@ def find_code(model: ModelSpec, options: Options) -> Code:
     return codes.find_code(model, codes.CodeOptions(paths, options.code_trusted, named))
 
 
+def needs_code(model: ModelSpec, options: Options) -> bool:
+    """Return whether the model names modules of its author, or --code a module of the start."""
+    if model.local_modules or not options.code:
+        return bool(model.local_modules)
+    from modelpack import user_code as codes
+
+    return codes.has_startup(map(Path, options.code))
+
+
 def inspect_with_code(
     model: ModelSpec, options: Options
 ) -> tuple[ModelSpec, Code, ModelpackError | None]:
@@ -31,7 +40,7 @@ def inspect_with_code(
     """
     code = Code()
     try:
-        if model.local_modules and model.safety.verdict != "refuse":
+        if needs_code(model, options) and model.safety.verdict != "refuse":
             code = find_code(model, options)
             model = with_trusted(model, code)
         require_trusted(model, code)

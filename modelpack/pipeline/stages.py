@@ -36,7 +36,7 @@ from modelpack.types import (
 )
 
 from . import wheelhouse
-from .inspect import find_code, require_trusted
+from .inspect import find_code, needs_code, require_trusted
 from .options import Observer, Options
 
 MAX_CONCURRENT_MODEL_BYTES = 256 * 2**20
@@ -117,7 +117,8 @@ class Pipeline:
             summary.append(model_summary(model))
         for notice in model.notices:
             self.observer.notice(notice)
-        return self._collect(model) if model.local_modules else (model, Code())
+        has_code = needs_code(model, self.options)
+        return self._collect(model) if has_code else (model, Code())
 
     def _collect(self, model: ModelSpec) -> tuple[ModelSpec, Code]:
         """Return the author's code, and the model with the requirements of the code."""

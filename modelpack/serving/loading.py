@@ -41,7 +41,7 @@ def load(directory: Path, manifest: Manifest) -> Any:
         StartupError: A file is missing, differs from the packaged one, names objects that
             inspection did not find, or cannot be loaded with the installed libraries.
     """
-    with user_code_importable(directory, manifest.main):
+    with user_code_importable(directory, manifest.main, manifest.startup):
         roots = [_root(directory / file.path, file, manifest.globals) for file in manifest.files]
     wrappers.guard()
     members = [_member(roots[member.file], member.path) for member in manifest.members]
@@ -141,30 +141,34 @@ def _member(root: Any, path: Iterable[str | int]) -> Any:
 
 
 @contextmanager
-def user_code_importable(directory: Path, main: str | None) -> Iterator[None]:
+def user_code_importable(
+    directory: Path, main: str | None, startup: str | None = None
+) -> Iterator[None]:
     """Make the modules of the author importable, and replace `__main__` in the context.
 
     Files refer to definitions of the script that saved them as names of `__main__`. Within the
-    context, these are the names of the module `main`.
+    context, these are the names of the module `main`. The module `startup` is imported first.
 
     Raises:
-        StartupError: `main` cannot be imported.
+        StartupError: `main` or `startup` cannot be imported.
     """
     folder = (directory / "code").resolve()
     if folder.is_dir() and str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
     ours = sys.modules["__main__"]
+    if startup:
+        _import_code(startup, "module")
     if main:
-        sys.modules["__main__"] = _import_main(main)
+        sys.modules["__main__"] = _import_code(main, "script")
     try:
         yield
     finally:
         sys.modules["__main__"] = ours
 
 
-def _import_main(name: str) -> ModuleType:
+def _import_code(name: str, what: str) -> ModuleType:
     try:
         return import_module(name)
     except Exception as error:
         kind = type(error).__name__
-        raise StartupError(f"the script {name} does not load: {kind}: {error}") from error
+        raise StartupError(f"the {what} {name} does not load: {kind}: {error}") from error

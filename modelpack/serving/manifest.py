@@ -73,6 +73,7 @@ class Manifest:
         classes: The labels of a classifier.
         probabilities: The model has predict_proba.
         main: The module in place of the script that saved the model.
+        startup: The module that is imported before the model is loaded.
         modelpack: The version of modelpack that created the bundle.
         labels: The labels of the predictions 0, 1, ..., if they have to be decoded.
         transform_output: The value of this setting of `sklearn.set_config` in training.
@@ -93,6 +94,7 @@ class Manifest:
     modelpack: str = ""
     labels: tuple[Any, ...] | None = None
     transform_output: str | None = None
+    startup: str | None = None
 
     @property
     def format(self) -> str:
@@ -136,6 +138,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         classes=signature["classes"],
         probabilities=signature["probabilities"],
         main=document.get("code", {}).get("main"),
+        startup=document.get("code", {}).get("startup"),
         environment=document.get("environment", {}),
         modelpack=document.get("modelpack", ""),
         labels=_tuple(model.get("labels")),

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from modelpack.types import Code, ModelSpec, Signature
 
-from .find import CodeOptions, find_code
+from .find import CodeOptions, find_code, has_startup
 from .messages import notices, origin, require_found, with_code_hint
 
 __all__ = [
     "CodeOptions",
     "find_code",
+    "has_startup",
     "notices",
     "origin",
     "require_found",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,21 @@ from .distributions import CodeRequirements
 from .modules import ImportWalk, SearchPath
 from .script import MAIN, defines_method, names_defined
 from .source import OLDEST_MINOR, Source, read
+
+STARTUP = "modelpack_startup"
+"""The module under --code that is imported before the model is loaded.
+
+Some libraries need it: settings, registrations, or names that a model expects in a module. Only a
+file of this name is run, so that a training script is never run by mistake.
+"""
+
+_STARTUP_NOTE = f"{STARTUP}.py is imported before the model is loaded, and runs as a whole"
+
+
+def has_startup(paths: Iterable[Path]) -> bool:
+    """Return whether a value of --code is the start-up module, or a folder that contains it."""
+    name = f"{STARTUP}.py"
+    return any(path.name == name or (path / name).is_file() for path in paths)
 
 
 @dataclass(frozen=True)
@@ -60,8 +75,14 @@ def find_code(spec: ModelSpec, options: CodeOptions) -> Code:
 def _collect(spec: ModelSpec, options: CodeOptions) -> Code:
     named = user_code_modules.explicit_paths(options.paths, trusted=options.trusted)
     saved = _saved_names(spec)
-    if not saved:
+    startup = STARTUP if has_startup(options.paths) else None
+    if not saved and not startup:
         return Code()
+    if startup and not options.trusted:
+        raise UsageError(
+            f"{STARTUP}.py would run when the service starts, but --code is in a file.",
+            hint=f"Name it on the command line: --code {STARTUP}.py",
+        )
     names = saved.pop("__main__", [])
     main = _main(names, options.paths) if names else None
     near = [SearchPath(main.folder)] if main else []
@@ -72,6 +93,8 @@ def _collect(spec: ModelSpec, options: CodeOptions) -> Code:
         if walk.add(module, named) or requirements.names(module) or walk.add(module, near):
             continue
         requirements.provide(module)
+    if startup:
+        walk.add(startup, named)
     defined = _defined(walk, saved)
     if main:
         walk.scan(main.module.tree, "", f"{MAIN}.py")
@@ -83,8 +106,11 @@ def _collect(spec: ModelSpec, options: CodeOptions) -> Code:
     sources = {name: module.source for name, module in walk.modules.items()}
     if main:
         sources["__main__"] = main.source
+    code = _code(walk, main, requirements, defined)
     return replace(
-        _code(walk, main, requirements, defined),
+        code,
+        startup=startup,
+        notes=(*(_STARTUP_NOTE for _ in filter(None, [startup])), *code.notes),
         probabilistic=_probabilistic(sources, spec),
         classes=shadowing.own_classes(spec.own_states, sources),
     )
