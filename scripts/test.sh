@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs the files of tests that need an engine and some long ones in parallel to all others. The output of
-# the first is shown when both have ended. Exit status 1 if a test of either fails.
+# Runs three parts of the tests in parallel: files that need an engine and some long ones, the other files of
+# tests/serving, and the rest. The output of the first two is shown when all have ended. Exit status 1 if a
+# test fails.
 set -u
 export MODELPACK_TEST_ENGINE_REQUIRED=1
 # Threads of BLAS and OpenMP wait actively, which takes the cores of the other tests. A service has one, too.
@@ -8,15 +9,17 @@ export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Hundreds of child processes import modelpack: without its bytecode each compiles it.
 unset PYTHONDONTWRITEBYTECODE
 cd "$(dirname "$0")/.."
-log=$(mktemp)
-.venv/bin/pytest --part engine >"$log" 2>&1 &
+logs=$(mktemp -d)
+.venv/bin/pytest --part engine >"$logs/engine" 2>&1 &
 engine=$!
-trap 'kill -INT "$engine"; wait "$engine"; rm -f "$log"; exit 130' INT TERM
-.venv/bin/pytest --part others
-others=$?
-wait "$engine"
-status=$?
+.venv/bin/pytest --part serving >"$logs/serving" 2>&1 &
+serving=$!
+trap 'kill -INT "$engine" "$serving"; wait; rm -rf "$logs"; exit 130' INT TERM
+failed=0
+.venv/bin/pytest --part others || failed=1
+wait "$serving" || failed=1
+wait "$engine" || failed=1
 trap - INT TERM
-cat "$log"
-rm -f "$log"
-[ "$others" = 0 ] && [ "$status" = 0 ]
+cat "$logs/serving" "$logs/engine"
+rm -rf "$logs"
+exit "$failed"

@@ -24,7 +24,7 @@ from modelpack.types import BaseImage, IndexSettings
 
 ROOT = Path(__file__).parents[1]
 LONG = {"test_prediction_oracle.py", "test_schemathesis.py"}
-"""Files that run in the part of the engine, so that both parts take about the same time."""
+"""Files that run in the part of the engine, so that all parts take about the same time."""
 ENGINE_REQUIRED = "MODELPACK_TEST_ENGINE_REQUIRED"  # set by `make test`
 
 
@@ -40,16 +40,18 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--part", choices=("engine", "others"), help="see scripts/test.sh")
+    parser.addoption("--part", choices=("engine", "serving", "others"), help="see scripts/test.sh")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Collect one part: files with a test that needs an engine and long files, or all others."""
+    """Collect one part: files that need an engine and long ones, those of serving, or the rest."""
     part = config.getoption("--part")
     if part is None or collection_path.suffix != ".py":
         return None
-    engine = collection_path.name in LONG or "mark.engine" in collection_path.read_text()
-    return None if engine == (part == "engine") else True
+    if collection_path.name in LONG or "mark.engine" in collection_path.read_text():
+        return None if part == "engine" else True
+    is_serving = ROOT / "tests" / "serving" in collection_path.parents
+    return None if part == ("serving" if is_serving else "others") else True
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,7 +96,11 @@ def test_text_of_the_file_can_neither_move_the_cursor_nor_style_itself(spec, hos
     [
         (b"%PDF-1.7\n", "safety not checked  modelpack does not support this format"),
         (b"a,b\n1,2\n", "safety not checked  modelpack does not support this format"),
-        (bytes(40), "safety refuse  it cannot be read: it is damaged, or not a model file"),
+        (bytes(40), "safety not checked  modelpack does not support this format"),
+        (
+            pickle.dumps([1])[:-1],
+            "safety refuse  it cannot be read: it is damaged, or not a model file",
+        ),
         (b"", "safety refuse  it cannot be read: it is damaged, or not a model file"),
         (b"cposix\nsystem\n(S'true'\ntR.", "safety refuse  it must not be loaded"),
         (b"cown\nModel\n.rest", "safety refuse  it must not be loaded"),
