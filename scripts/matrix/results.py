@@ -1,0 +1,130 @@
+"""Results of the matrix, and the text that the document shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from result_lines import read_lines
+
+from .releases import Entry, entries
+from .verdicts import ACCEPTED, EQUAL, TRUST, UNSUPPORTED, Outcome
+
+_MAX_REASON = 160
+
+
+@dataclass(frozen=True)
+class Result:
+    """The outcomes of the files of an entry.
+
+    Attributes:
+        problem: Why there is no model: the libraries cannot be installed, or fail.
+        unsaved: Way -> why the library does not save the model so.
+    """
+
+    name: str
+    library: str
+    python: str
+    version: str
+    problem: str
+    unsaved: dict[str, str]
+    outcomes: Sequence[Outcome]
+
+    @classmethod
+    def from_line(cls, line: dict[str, Any]) -> Result:
+        return cls(**{**line, "outcomes": [Outcome(**each) for each in line["outcomes"]]})
+
+    @classmethod
+    def from_problem(cls, entry: Entry, problem: str) -> Result:
+        """Return the result of an entry without a model."""
+        return cls(entry.name, entry.library, entry.release.python, "", problem, {}, ())
+
+    @property
+    def is_right(self) -> bool:
+        return all(outcome.is_right for outcome in self.outcomes)
+
+
+def read_results(path: Path) -> dict[str, Result]:
+    """Read the results of earlier runs, by the names of entries."""
+    results = [Result.from_line(line) for line in read_lines(path)]
+    return {result.name: result for result in results}
+
+
+def describe(results: Sequence[Result]) -> str:
+    """Return the summary, the table, and the entries without a model, in Markdown."""
+    parts = [summary(results), table(results)]
+    if missing := [result for result in results if result.problem]:
+        parts.append("\n".join(f"- {result.name}: {result.problem}" for result in missing))
+    return "\n\n".join(parts)
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Return what was run, and the counts of outcomes."""
+    trained = [result for result in results if not result.problem]
+    outcomes = [outcome for result in trained for outcome in result.outcomes]
+    states = [outcome.state for outcome in outcomes]
+    served = [outcome.answer for outcome in outcomes if outcome.answer]
+    libraries = len({result.library for result in trained})
+    total = len(list(entries()))
+    trust = states.count(TRUST)
+    with_trust = f" ({trust} of them once their names are trusted)" if trust else ""
+    return (
+        f"{len(results)} of {total} entries were run; {len(trained)} of them install and train a"
+        f" model, of {libraries} libraries. {states.count(ACCEPTED) + trust} of {len(states)} files"
+        f" are accepted{with_trust}, {states.count(UNSUPPORTED)} are refused as not supported."
+        f" {served.count(EQUAL)} of {len(served)} served files predict what the library predicted."
+    )
+
+
+def table(results: Sequence[Result]) -> str:
+    lines = [
+        "| saved by | Python | files | accepted | served and equal | other outcomes |",
+        "|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        if not result.problem:
+            lines.append(f"| {' | '.join(_cells(result))} |")
+    return "\n".join(lines)
+
+
+def _cells(result: Result) -> list[str]:
+    outcomes = result.outcomes
+    states = [outcome.state for outcome in outcomes]
+    accepted = f"{states.count(ACCEPTED) + states.count(TRUST)}"
+    if TRUST in states:
+        accepted += f", {states.count(TRUST)} with `--trust`"
+    served = [outcome for outcome in outcomes if outcome.answer]
+    equal = ", ".join(outcome.way for outcome in served if outcome.answer == EQUAL)
+    count = sum(outcome.answer == EQUAL for outcome in served)
+    return [
+        f"{result.library} {result.version} ({result.name.rpartition(' ')[2]})",
+        result.python,
+        str(len(outcomes)),
+        accepted,
+        f"{count} of {len(served)}: {equal}" if count else f"{count} of {len(served)}",
+        "<br>".join([*_others(outcomes), *_unsaved(result)]),
+    ]
+
+
+def _others(outcomes: Sequence[Outcome]) -> list[str]:
+    """Return a text for each reason, with the ways that it applies to."""
+    ways: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.state not in {ACCEPTED, TRUST}:
+            ways.setdefault(_short(outcome.reason), []).append(outcome.way)
+        elif outcome.answer not in {"", EQUAL}:
+            ways.setdefault(_short(f"{outcome.answer}: {outcome.detail}"), []).append(outcome.way)
+    return [f"{', '.join(names)}: {reason}" for reason, names in ways.items()]
+
+
+def _unsaved(result: Result) -> list[str]:
+    """Return the ways that fail in the library. A module that is not installed is no failure."""
+    ways = [way for way, reason in result.unsaved.items() if "ModuleNotFoundError" not in reason]
+    return [f"not saved by the library: {', '.join(ways)}"] if ways else []
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split()).replace("|", "/")
+    return text if len(text) <= _MAX_REASON else f"{text[: _MAX_REASON - 3]}..."

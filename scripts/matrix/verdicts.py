@@ -1,0 +1,114 @@
+"""Inspect the files of a model, serve one for each way to load it, and compare its predictions."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import containers
+from frames.packages import package_files, service, trusted
+from frames.querying import is_close
+
+from modelpack import inspect
+from modelpack.errors import ModelNotSupportedError, ModelpackError
+from modelpack.pipeline.inspect import inspect_with_code
+from modelpack.pipeline.options import Options
+
+from .training import Case, way
+
+ACCEPTED, TRUST, UNSUPPORTED, REFUSED = (
+    "accepted",
+    "accepted with --trust",
+    "unsupported",
+    "refused",
+)
+EQUAL, FAILED, WRONG = "equal", "not served", "wrong"
+LIKE_ANOTHER = {"pickle 0", "pickle 1", "pickle 2", "pickle 3", "pickle 5", "pickle in gzip",
+                "joblib", "joblib gzip", "joblib bz2", "joblib lzma", "joblib xz",
+                "joblib lz4"}  # fmt: skip
+"""Ways that are inspected and not served: `pickle 4` and `joblib zlib` are loaded alike."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of a file.
+
+    Attributes:
+        state: A state of inspection.
+        reason: The error of inspection.
+        answer: A state of the service; empty if the file is inspected only.
+        detail: The error of the package, or the first wrong prediction.
+    """
+
+    way: str
+    state: str
+    reason: str = ""
+    answer: str = ""
+    detail: str = ""
+
+    @property
+    def is_right(self) -> bool:
+        """Return whether the file is served and equal, or refused as not supported."""
+        return self.state != REFUSED and self.answer in {"", EQUAL}
+
+
+def judge(case: Case) -> Iterator[Outcome]:
+    """Yield the outcome of each file."""
+    for file in case.files:
+        yield judge_file(case, file)
+
+
+def judge_file(case: Case, file: str) -> Outcome:
+    """Inspect a file, and serve it unless another one is loaded in the same way."""
+    state, reason, options = inspect_file(case.folder / file)
+    if state not in {ACCEPTED, TRUST} or way(file) in LIKE_ANOTHER:
+        return Outcome(way(file), state, reason)
+    return Outcome(way(file), state, reason, *serve(case, file, options))
+
+
+def inspect_file(path: Path) -> tuple[str, str, list[str]]:
+    """Return the state of a file, the error, and the options by which its author trusts it."""
+    error = _problem(path)
+    if error is None:
+        return ACCEPTED, "", []
+    reason = f"exit {error.exit_code}: {error.message}"
+    if isinstance(error, ModelNotSupportedError):
+        return UNSUPPORTED, reason, []
+    options = trusted(error.hint)
+    if not options:
+        return REFUSED, reason, []
+    if second := _problem(path, options[1::2]):
+        return REFUSED, f"{reason} With its hint: {second.message}", []
+    return TRUST, reason, options
+
+
+def _problem(path: Path, trust: Sequence[str] = ()) -> ModelpackError | None:
+    """Return the error that `modelpack inspect` ends with."""
+    try:
+        return inspect_with_code(inspect(path, trust=trust), Options(trust=tuple(trust)))[2]
+    except ModelpackError as error:
+        return error
+
+
+def serve(case: Case, file: str, options: Sequence[str]) -> tuple[str, str]:
+    """Package a file without an environment that is active, and query it."""
+    with tempfile.TemporaryDirectory(prefix="modelpack-matrix-") as scratch:
+        folder = Path(scratch) / "bundle"
+        path = str(case.folder / file)
+        packaged = package_files([path], options, folder, case.folder, {"VIRTUAL_ENV": ""})
+        if packaged.code or packaged.bundle is None:
+            return FAILED, f"exit {packaged.code}: {packaged.message}"
+        try:
+            with service(packaged.bundle) as url:
+                instances = case.document["instances"]
+                status, answer = containers.predict(url, instances, probabilities=False)
+        except (OSError, RuntimeError) as error:
+            return FAILED, str(error)
+    if status != 200:
+        return WRONG, f"status {status}: {answer.get('detail')}"
+    found, expected = answer["predictions"], case.document["predictions"]
+    if not is_close(found, expected):
+        return WRONG, f"{found} instead of {expected}"
+    return EQUAL, ""
