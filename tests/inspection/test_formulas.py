@@ -363,7 +363,7 @@ def test_input_types_come_from_the_frame(tmp_path):
     assert TABLE["x"].min() <= fields["x"].example <= TABLE["x"].max()
 
 
-@pytest.mark.parametrize("release", ["0.12.2", "0.13.5", "0.14.4"])
+@pytest.mark.parametrize("release", ["0.12.2", "0.12.2-protocol-1", "0.13.5", "0.14.4"])
 def test_formulas_of_older_releases_pass(release):
     spec = inspect(DATA_FOLDER / f"ols-{release}.pkl")
     assert spec.safety.findings == ()
@@ -371,6 +371,11 @@ def test_formulas_of_older_releases_pass(release):
         ("size", "number", None), ("colour", "string", ("a", "b", "c")),
     ]  # fmt: skip
     assert spec.requirements["statsmodels"] == "<0.15"
+
+
+def test_frames_of_early_protocols_need_early_pandas():
+    specs = [inspect(DATA_FOLDER / f"ols-0.12.2{end}.pkl") for end in ("", "-protocol-1")]
+    assert [spec.requirements["pandas"] for spec in specs] == ["<2", "<1.3"]
 
 
 def test_statsmodels_model_without_results_is_reported(tmp_path):

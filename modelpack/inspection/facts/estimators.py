@@ -392,7 +392,9 @@ def axes(node: Node) -> list[Node]:
     if not isinstance(manager, ObjectNode):
         return []
     state = manager.states[-1] if manager.states else ()  # pandas before 1.3
-    indexes = manager.args[1:2] or (state[:1] if isinstance(state, tuple) else ())
+    is_old = constructed_class(manager) is not manager.cls  # protocols 0 and 1
+    given = () if is_old else manager.args[1:2]
+    indexes = given or (state[:1] if isinstance(state, tuple) else ())
     return indexes[0] if indexes and isinstance(indexes[0], list) else []
 
 

@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from .. import allowlist
 from ..allowlist import contract_name
-from ..contracts import class_key
+from ..contracts import class_key, constructed_class
 from ..nodes import Global, ObjectNode
 from ..pickle.machine import Trace
 from ..pickle.ndarrays import WRAPPERS
@@ -109,6 +109,7 @@ def implied_versions(trace: Trace) -> dict[str, str]:
         if any(map(pattern.match, trace.globals)):
             specifiers.setdefault(name, []).append(specifier)
     specifiers.setdefault("scikit-learn", []).extend([*_moved(trace.globals), *_nodes(trace)])
+    specifiers.setdefault("pandas", []).extend(_managers(trace))
     specifiers["statsmodels"] = list(_formulas(trace))
     return {name: _intersect(parts) for name, parts in specifiers.items() if parts}
 
@@ -123,6 +124,16 @@ def evidence_name(distribution: str, keys: Iterable[str]) -> str | None:
     """Return a "module:name" of the distribution, preferably one that implies a version."""
     provided = [key for key in keys if DISTRIBUTIONS.get(top(key)) == distribution]
     return version_evidence(distribution, provided) or (provided[0] if provided else None)
+
+
+def _managers(trace: Trace) -> Iterator[str]:
+    """Yield a bound for block managers of protocols 0 and 1.
+
+    `_reconstructor` calls `object.__new__`, which fails for the compiled classes since pandas 1.3.
+    """
+    keys = {class_key(node) for node in trace.objects if constructed_class(node) is not node.cls}
+    if any(key.startswith("pandas.") and key.endswith("BlockManager") for key in keys):
+        yield "<1.3"
 
 
 def _moved(keys: Iterable[str]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Made the files beside it, by statsmodels 0.12.2 (Python 3.8, pandas 1.2), 0.13.5 (3.11, pandas
-1.5) and 0.14.4 (3.11, pandas 2.2).
+1.5) and 0.14.4 (3.11, pandas 2.2). The one with a protocol in its name is of `train.py 1`.
 """
 
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,5 +19,8 @@ frame = pd.DataFrame(
     }
 )
 results = smf.ols("price ~ np.log(size) + C(colour)", frame).fit()
-path = Path(__file__).with_name(f"ols-{statsmodels.__version__}.pkl")
-path.write_bytes(pickle.dumps(results, 4))
+name, protocol = f"ols-{statsmodels.__version__}", 4
+if sys.argv[1:]:
+    protocol = int(sys.argv[1])
+    name += f"-protocol-{protocol}"
+Path(__file__).with_name(f"{name}.pkl").write_bytes(pickle.dumps(results, protocol))
