@@ -11,14 +11,27 @@ import numpy as np
 import pytest
 from hostile_files import FALSE_CLAIMS, OBJECT, array, record, sequence
 from opcodes import (
+    APPENDS,
+    BUILD,
+    EMPTY_DICT,
+    EMPTY_LIST,
     EMPTY_TUPLE,
+    FALSE,
+    MARK,
+    MEMOIZE,
     NEWOBJ,
     NONE,
+    SETITEMS,
     TRUE,
+    call,
     dtype,
+    many,
+    name,
     new,
+    number,
     pickled,
     raw,
+    text,
 )
 
 from modelpack.inspection.inspector import inspect
@@ -94,3 +107,60 @@ def test_fixtures_without_their_fault_pass():
     honest = record(("a", OBJECT, 0), ("b", dtype("u8"), 8), size=16)
     assert pickle.loads(pickled(honest)).fields["b"][1] == 8
     assert EMPTY_TUPLE + NEWOBJ in new("a:B")
+
+
+AGAIN = b"h\0"  # BINGET of the first value that was memoised
+BUFFERS = [
+    NONE,
+    *(call("pyarrow.lib:py_buffer", raw(data)) for data in (bytes(4), b"a")),
+]
+KIND = call("pyarrow.lib:type_for_alias", text("string"))
+
+
+def texts(buffers):
+    data = many(KIND, number(0), number(0), number(0), buffers, EMPTY_LIST, NONE)
+    return call("pyarrow.lib:_restore_array", data)
+
+
+def index(keywords):
+    return call(
+        "pandas.core.indexes.base:_new_Index", name("pandas.core.indexes.base:Index"), keywords
+    )
+
+
+EMPTY_ARRAY = call(
+    "numpy._core.multiarray:_reconstruct", name("numpy:ndarray"), many(number(0)), raw(b"b")
+)
+VALUES = many(number(1), many(number(2)), dtype("f8"), FALSE, raw(bytes(16)))
+ITEMS = MARK + text("data") + EMPTY_ARRAY + VALUES + BUILD + text("name") + NONE + SETITEMS
+CHANGES = {
+    "a list": (texts(EMPTY_LIST + MEMOIZE), MARK + b"".join(BUFFERS) + APPENDS),
+    "a list in a list": (
+        call("pyarrow.lib:chunked_array", EMPTY_LIST + MEMOIZE, KIND),
+        MARK + texts(EMPTY_LIST + MARK + b"".join(BUFFERS) + APPENDS) + APPENDS),
+    "a dict": (index(EMPTY_DICT + MEMOIZE), ITEMS),
+    "an array": (
+        index(EMPTY_DICT + MARK + text("data") + EMPTY_ARRAY + MEMOIZE + text("name") + NONE
+              + SETITEMS),
+        VALUES + BUILD),
+    "an array in a state": (
+        call("sklearn.neighbors._kd_tree:newObj", name("sklearn.neighbors._kd_tree:KDTree"))
+        + many(EMPTY_ARRAY + MEMOIZE) + BUILD, VALUES + BUILD),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("original", "change"), CHANGES.values(), ids=CHANGES)
+def test_arguments_that_change_after_their_call(tmp_path, original, change):
+    """The library has read what the argument was at the call: here, no buffers and no values."""
+    path = tmp_path / "model.pkl"
+    path.write_bytes(pickled(many(original, AGAIN + change)))
+    spec = inspect(path)
+    assert spec.safety.verdict == "refuse"
+    assert "bad-items" in {finding.code for finding in spec.safety.findings}
+
+
+def test_the_same_arguments_pass_if_they_are_complete(tmp_path):
+    complete = [texts(EMPTY_LIST + MARK + b"".join(BUFFERS) + APPENDS), index(EMPTY_DICT + ITEMS)]
+    (tmp_path / "model.pkl").write_bytes(pickled(many(*complete)))
+    safety = inspect(tmp_path / "model.pkl").safety
+    assert safety.verdict == "pass", safety.findings

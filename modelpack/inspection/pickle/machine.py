@@ -20,6 +20,17 @@ from ..stream import Reader
 from . import dtypes, ndarrays
 
 _BUILTIN_TYPE = "cloudpickle.cloudpickle:_builtin_type"
+_COMPILED = {"numpy", "pandas", "pyarrow", "scipy", "sklearn"}
+"""Libraries whose compiled code trusts arguments, which are checked when the pickle has ended."""
+
+_READ_AT_ONCE = _COMPILED - {"numpy"}
+"""Of these, objects that a call made also read their state when it is set. In numpy, an array may
+contain an object whose own state follows.
+"""
+
+_CONTAINERS = {tuple, list, DictNode, ObjectNode}
+_FEW = 4
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 
 
@@ -31,6 +42,7 @@ class Trace:
     resolved: list[Global] = field(default_factory=list)  # all
     used: set[int] = field(default_factory=set)  # ids of the names of translated helpers
     objects: list[ObjectNode] = field(default_factory=list)
+    passed: dict[int, Node] = field(default_factory=dict)  # id -> what a call has got
     protocol: int | None = None
     payloads: int = 0
     opcodes: int = 0
@@ -61,6 +73,15 @@ def merge(traces: Sequence[Trace]) -> Trace:
         total.versions |= trace.versions
         total.pythons = total.pythons or trace.pythons
     return total
+
+
+def _top(name: Global) -> str:
+    return name.key.partition(":")[0].partition(".")[0]
+
+
+def _containers(node: Node) -> list[Node]:
+    values = node.values if isinstance(node, DictNode) else node
+    return [each for each in values if type(each) in _CONTAINERS]
 
 
 def malformed(message: str) -> Malformed:
@@ -126,6 +147,7 @@ class Machine:
 
     def extend(self, values: list[Node]) -> None:
         target = self.stack[-1]
+        self._require_own(target)
         if isinstance(target, ObjectNode):
             if target.appends is None:
                 target.appends = []
@@ -137,6 +159,7 @@ class Machine:
 
     def update(self, values: list[Node]) -> None:
         target = self.stack[-1]
+        self._require_own(target)
         if isinstance(target, ObjectNode):
             target.pairs = target.pairs or DictNode()
             target = target.pairs
@@ -153,6 +176,23 @@ class Machine:
         if not isinstance(self.stack[-1], Items):
             raise malformed("values are added to an object that is not a set")
         self.stack[-1].values += values
+
+    def _require_own(self, target: Node) -> None:
+        """Refuse to change what compiled code has read: the checks see only its last content."""
+        if id(target) in self.trace.passed:
+            raise Malformed("bad-items", "what a call or an object has read changes later")
+
+    def _pass(self, args: Sequence[Node]) -> None:
+        """Add the objects and containers in these arguments to those that must not change."""
+        waiting = _containers(args)
+        while waiting:
+            each = waiting.pop()
+            if id(each) in self.trace.passed:
+                continue
+            inner = [] if isinstance(each, ObjectNode) else _containers(each)
+            if inner or type(each) is not tuple or len(each) > _FEW:  # not for each shape
+                self.trace.passed[id(each)] = each
+            waiting += inner
 
     # --- memo ------------------------------------------------------------------------------------
 
@@ -230,6 +270,8 @@ class Machine:
         if self.trace.arguments > limits.ARGUMENTS_FLOOR + limits.ARGUMENTS * self.trace.opcodes:
             # The checks visit all arguments of each call, even if they are shared.
             raise Malformed("limit", "its calls share too many arguments")
+        if how == "call" and _top(callee) in _COMPILED:
+            self._pass(args)
         node = ObjectNode(how, callee, args, self.offset, opcode)
         self.trace.objects.append(node)
         self.stack.append(node)
@@ -256,6 +298,9 @@ class Machine:
         target = self.stack[-1]
         if not isinstance(target, ObjectNode):
             raise Malformed("state-of-non-object", "a state is set on a value that has none")
+        self._require_own(target)
+        if target.how == "call" and _top(target.cls) in _READ_AT_ONCE:
+            self._pass((state,))
         target.states.append(state)
         ndarrays.check_state(target, state)
         if target.cls.key == dtypes.DTYPE:
