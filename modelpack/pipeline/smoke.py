@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from modelpack.environment import redacted
 from modelpack.errors import SmokeFailedError
 from modelpack.smoke import diagnosis, static
 from modelpack.types import SmokeReport
@@ -33,7 +34,7 @@ def require_passed(report: SmokeReport, *, allow_untested: bool = False, command
             hint=f"Save rows in the training script: X[:20].to_csv('{EXAMPLE}', index=False), or"
             " numpy.save('rows.npy', X[:20]) for an array. Or call modelpack.record(model, X, path)"
             " there. Without rows, --allow-untested accepts the service untested. With rows,"
-            f" {f'run: {command}' if command else f'add: --example {EXAMPLE}'}",
+            f" {f'run: {redacted(command)}' if command else f'add: --example {EXAMPLE}'}",
         )
     failed = ", ".join(check.name for check in report.checks if check.status == "failed")
     is_static_check = report.engine == static.NAME

@@ -140,6 +140,8 @@ _CAUSES = (
     ),
 )
 
+_MAX_LINE = 2_000
+"""The model may print any text. The time of some patterns grows with the square of a line."""
 
 _RANDOM = (
     "The model predicts the same row differently each time, so its predictions cannot be tested.",
@@ -155,7 +157,8 @@ def diagnose(report: SmokeReport) -> tuple[str, str] | None:
     """
     if any(check.detail.startswith(RANDOM) for check in report.checks if not check.passed):
         return _RANDOM
-    output = "".join(c.detail for c in report.checks if c.name == READY.name and not c.passed)
+    failed = "".join(c.detail for c in report.checks if c.name == READY.name and not c.passed)
+    output = "\n".join(line[:_MAX_LINE] for line in failed.splitlines())
     for pattern, message, hint in _CAUSES:
         if match := re.search(pattern, output):
             values = _values(match.groupdict())

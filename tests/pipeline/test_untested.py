@@ -19,6 +19,7 @@ import serving_models
 
 from modelpack.attestations import provenance
 from modelpack.bundle import render as bundles
+from modelpack.cli import commands
 from modelpack.errors import SmokeFailedError
 from modelpack.parity import claims
 from modelpack.parity.claims import expected_claim
@@ -99,6 +100,14 @@ def test_unknown_rows_fail_with_two_hints_and_may_be_accepted(unknown: Path) -> 
     assert done.returncode == 0, done.stderr
     assert document["smoke"] is None
     assert "neither its start nor a prediction is tested" in done.stderr
+
+
+def test_the_repeated_command_contains_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = "https://me:secret@host/simple"
+    monkeypatch.setattr(sys, "argv", ["modelpack", "smoke", "a", "--index-url", index])
+    with pytest.raises(SmokeFailedError) as caught:
+        commands._conclude(UNTESTED, Options(), None, None)
+    assert "--index-url https://***@host/simple --example" in (caught.value.hint or "")
 
 
 def test_an_untested_service_is_accepted_only_on_request() -> None:
