@@ -4,11 +4,15 @@ import time
 
 import pytest
 
+from modelpack.inspection import detect
 from modelpack.inspection.facts import boosters
 from modelpack.inspection.formulas import grammar
 from modelpack.serving.media import npy
 from modelpack.serving.problems import Problem
 from modelpack.serving.server import http1
+from modelpack.smoke import diagnosis
+from modelpack.smoke.checks import READY
+from modelpack.types import Check, SmokeReport
 
 TIMES = 8
 MAX_GROWTH = 30  # 8 in linear time, 64 in quadratic time
@@ -46,6 +50,16 @@ def read_names(data):
     assert boosters._texts(data, "feature_names") == ()
 
 
+def read_text(data):
+    assert detect.as_text(data).name == "text"
+
+
+def diagnose(output):
+    check = Check(READY.name, False, 0.0, output)
+    report = SmokeReport("image", "docker", (check,))
+    assert diagnosis.diagnose(report) is None
+
+
 CASES = {
     "npy, no commas": (read_npy, lambda n: npy_header(None, n), 8),
     **{
@@ -59,6 +73,13 @@ CASES = {
     "decimals of a formula": (read_formula, lambda n: "y ~ a + 1." + "1" * n + "x", 1_000),
     "exponent of a formula": (read_formula, lambda n: "y ~ a + 1e" + "1" * n + "x", 1_000),
     "lists of JSON": (read_names, lambda n: b'"feature_names":[' * n, 1_000),
+    "empty lines of a text": (read_text, lambda n: b"\n" * n + b"x", 1_000),
+    "blanks of a text": (read_text, lambda n: b" " * n + b"\n" + b" " * n + b"x", 1_000),
+    "commas of a text": (read_text, lambda n: b"," * n + b"\nx", 1_000),
+    "tabs of a text": (read_text, lambda n: b"\t" * n + b"\nx", 1_000),
+    "methods in the output of a service": (diagnose, lambda n: "predict() takes " * n, 1_000),
+    "a word in the output of a service": (diagnose, lambda n: "lib" * n, 1_000),
+    "texts in the output of a service": (diagnose, lambda n: "not load: 'str' object " * n, 1_000),
 }
 
 

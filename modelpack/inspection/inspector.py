@@ -22,7 +22,7 @@ from .facts.input_types import transforms_to_frames
 from .facts.signature import NO_SIGNATURE, no_prediction, repeated_name, takes_sequences
 from .facts.signature import signature as signature_of
 from .facts.unserved import CODE as UNSERVED
-from .facts.unserved import is_of_unserved, unserved
+from .facts.unserved import are_of_unserved, unserved
 from .formats.model import spec
 from .native_member import NativeMember
 from .nodes import Node
@@ -125,14 +125,14 @@ def _libraries_to_load(files: list[ParsedFile], signature: Signature) -> set[str
 
 def _findings(files: list[ParsedFile], composition: Composition) -> list[Finding]:
     findings = [finding for file in files for finding in _located(file, len(files))]
-    reason = unserved(composition.root)
-    remaining = [each for each in findings if not is_of_unserved(each)]
-    if reason is not None and verdicts.verdict(remaining) != "refuse":
-        return [Finding(UNSERVED, reason), *remaining]
-    if composition.root is not None and takes_sequences(composition.root):
-        name = composition.root.last.cls.dotted
-        findings.append(Finding("takes-sequences", f"{name} labels sequences of feature dicts"))
-        return findings
+    root = composition.root
+    objects = chain.from_iterable(file.trace.objects for file in files)
+    if root is not None and are_of_unserved(findings, objects):
+        if reason := unserved(root):
+            return [Finding(UNSERVED, reason)]
+        if takes_sequences(root):
+            message = f"{root.last.cls.dotted} labels sequences of feature dicts"
+            return [*findings, Finding("takes-sequences", message)]
     if verdicts.verdict(findings) != "refuse":
         findings += _notes(composition, files)
     return findings

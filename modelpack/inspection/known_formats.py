@@ -18,12 +18,12 @@ _OTHER = (
     "Train the model with a library that modelpack serves, or export it to ONNX if its library can."
 )
 _TORCH = (
-    "Load it in Python and export it: "
+    "If you trust its author, load it in Python and export it: "
     "torch.onnx.export(model.eval(), (rows,), 'model.onnx', external_data=False). "
     "PyTorch before 2.5 takes no external_data."
 )
 _KERAS = (
-    "Load it with keras.saving.load_model and export it: "
+    "If you trust its author, load it with keras.saving.load_model and export it: "
     "model.export('model.onnx', format='onnx'). It needs the packages onnx and onnxscript, or "
     "tf2onnx for TensorFlow."
 )
@@ -60,11 +60,13 @@ SKOPS = Format("skops", "a skops file")
 TAR = Format("tar", "a tar archive", _UNPACK)
 ZIP = Format("zip", "a zip archive", _UNPACK)
 SEVERAL = Format("pickles", "{} pickles one after another, of which loading reads the first", (
-    "Save their objects as one list: python -c \"import joblib, pickle; f = open('{path}', 'rb'); "
+    "If you trust its author, save the objects as one list: python -c \"import joblib, pickle; "
+    "f = open('{path}', 'rb'); "
     "joblib.dump([pickle.load(f) for _ in iter(f.peek, b'')], 'model.joblib')\""
 ))  # fmt: skip
 SEVERAL_JOBLIB = Format("joblibs", SEVERAL.description, (
-    "Save their objects as one list: python -c \"import joblib; f = open('{path}', 'rb'); "
+    "If you trust its author, save the objects as one list: python -c \"import joblib; "
+    "f = open('{path}', 'rb'); "
     "joblib.dump([joblib.load(f) for _ in iter(f.peek, b'')], 'model.joblib')\""
 ))  # fmt: skip
 EXTERNAL = Format(
@@ -171,7 +173,8 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r"HEADER RECORD\*{7}|\0{12}\xc2\xea\x81\x60", Format("sas", "a table of SAS", _DATA)),
     (r"SQLite format 3\0", Format("sqlite", "an SQLite database", _DATA)),
     (r"\xce\x9a\x57\x13|\x13\x57\x9a\xce", Format(
-        "dbm", "a database of shelve (GDBM)", "Load the model with shelve.open. " + _SAVE)),
+        "dbm", "a database of shelve (GDBM)",
+        "If you trust its author, load the model with shelve.open. " + _SAVE)),
     (r"______LightGBM_Binary_File_Token______|\x01\xab\xff\xff", Format(
         "dataset", "rows for training, as LightGBM and XGBoost save them", _DATA)),
     (r"MATLAB [57]\.\d MAT-file", Format("matlab", "a MATLAB file", _OTHER)),
@@ -233,14 +236,17 @@ TAILS: tuple[tuple[bytes, Format], ...] = (
 TEXTS: tuple[tuple[str, Format], ...] = (
     (r"\s*[{\[]", Format("json", "a JSON file", _SAVE)),
     (r"\s*(<\?xml|<\w+[\s>])", Format("xml", "an XML file", _SAVE)),
-    (r"(#.*\n|\s*\n|\"\"\".*\n)*(import|from) \w", Format(
+    (r"([ \t\r\f]*(#.*|\"\"\".*)?\n)*(import|from) \w", Format(
         "python", "Python code, not a model", "Run it, and give the file that it saves.")),
-    (r"[^\n]*,[^\n]*\n[^\n]*,", Format("csv", "a table (CSV), not a model", _DATA)),
-    (r"[^\n]*;[^\n]*\n[^\n]*;", Format("csv", "a table (CSV), not a model", _DATA)),
-    (r"[^\n]*\t[^\n]*\n[^\n]*\t", Format("tsv", "a table (TSV), not a model", _DATA)),
+    (r"[^\n,]*,[^\n]*\n[^\n,]*,", Format("csv", "a table (CSV), not a model", _DATA)),
+    (r"[^\n;]*;[^\n]*\n[^\n;]*;", Format("csv", "a table (CSV), not a model", _DATA)),
+    (r"[^\n\t]*\t[^\n]*\n[^\n\t]*\t", Format("tsv", "a table (TSV), not a model", _DATA)),
     (r"", Format("text", "a text file, not a model", _SAVE)),
 )  # fmt: skip
-"""What a text that is not a pickle begins with, and its format."""
+"""What a text that is not a pickle begins with, and its format.
+
+No character fits two repetitions that follow each other: texts of any form take linear time.
+"""
 
 ALL = (
     *(found for _, found in (*MAGIC, *TAILS, *TEXTS)),

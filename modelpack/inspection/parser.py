@@ -21,6 +21,7 @@ from . import (
     known_formats,
     limits,
     policy,
+    polyglots,
     skops,
     stream,
     verdicts,
@@ -151,7 +152,7 @@ def _read(file: BinaryIO, digest: stream.HashingFile, parsed: ParsedFile) -> Non
     if not head:
         raise Malformed("empty-file", "the file is empty: it has 0 bytes", offset=0)
     tail = os.pread(file.fileno(), _HEAD, max(size - _HEAD, 0))
-    parsed.other = detect.recognise(head[:_HEAD], tail)
+    parsed.other = _unless_code(file, parsed, detect.recognise(head[:_HEAD], tail))
     if parsed.other is known_formats.SKOPS:
         parsed.other, parsed.container = None, "zip"
         archive = Reader(stream.chunks("raw", head, digest))
@@ -161,20 +162,49 @@ def _read(file: BinaryIO, digest: stream.HashingFile, parsed: ParsedFile) -> Non
         _read_native(stream.chunks("raw", head, digest), parsed)
     else:
         parsed.container = stream.container(head)
-        _read_pickle(Reader(stream.chunks(parsed.container, head, digest)), parsed)
+        reader = Reader(stream.chunks(parsed.container, head, digest))
+        _read_pickle(file, reader, parsed)
 
 
-def _read_pickle(reader: Reader, parsed: ParsedFile) -> None:
+def _unless_code(
+    file: BinaryIO, parsed: ParsedFile, other: known_formats.Format | None
+) -> known_formats.Format | None:
+    """Return the format `other`, or None and a finding if an unpickler would run code anyway."""
+    if other is None or not _runs_code(file, parsed):
+        return other
+    message = "an unpickler would run code of the file, which begins as no pickle of a model does"
+    parsed.findings.append(Finding("hidden-code", message))
+    return None
+
+
+def _runs_code(file: BinaryIO, parsed: ParsedFile) -> bool:
+    """Return whether an unpickler would run code of the file, which is read from its start."""
+    position = file.tell()
+    try:
+        file.seek(0)
+        again = stream.HashingFile(file)
+        chunks = stream.chunks(parsed.container, again.read(stream.CHUNK), again)
+        return polyglots.runs_code(Reader(chunks), parsed.trace.max_opcodes)
+    finally:
+        file.seek(position)
+
+
+def _read_pickle(file: BinaryIO, reader: Reader, parsed: ParsedFile) -> None:
     reader.refill()
     head = reader.buffer[:_HEAD]
-    parsed.other = detect.recognise(head)
+    if parsed.container != "raw":
+        parsed.other = _unless_code(file, parsed, detect.recognise(head))
     if parsed.other is not None:
         _read_native(reader.rest(), parsed)
         return
     try:
         parsed.root = run(reader, parsed.trace)
     except Malformed as problem:
-        parsed.other = _format_of_no_pickle(head, parsed.trace, problem)
+        if problem.code == "external-file":
+            parsed.other = known_formats.EXTERNAL if _is_harmless(parsed.trace) else None
+        else:
+            found = _format_of_no_pickle(head, parsed.trace, problem)
+            parsed.other = _unless_code(file, parsed, found)
         raise
     if not reader.at_end():
         offset = reader.offset
@@ -189,8 +219,6 @@ def _format_of_no_pickle(
     head: bytes, trace: Trace, problem: Malformed
 ) -> known_formats.Format | None:
     """Return the format of a file that could not be read as a pickle. None: a damaged pickle."""
-    if problem.code == "external-file":
-        return known_formats.EXTERNAL if _is_harmless(trace) else None
     is_text = problem.code in _TEXT_CODES or trace.opcodes == 1 or not trace.globals
     is_start = trace.opcodes < _MIN_OPCODES and not trace.objects
     is_text = is_text and not verdicts.is_harmful(problem.code)
@@ -213,7 +241,10 @@ def _is_harmless(trace: Trace) -> bool:
 
 
 def _read_more_pickles(reader: Reader, parsed: ParsedFile) -> None:
-    """Set the format of a file that consists of several harmless pickles."""
+    """Set the format of a file that consists of several harmless pickles, or add their findings.
+
+    The hint for this format loads all of them, so names that have to be trusted are findings, too.
+    """
     traces, roots = [parsed.trace], [parsed.root]
     left = parsed.trace.max_opcodes - parsed.trace.opcodes
     try:
@@ -224,10 +255,13 @@ def _read_more_pickles(reader: Reader, parsed: ParsedFile) -> None:
         findings = [policy.judge(t, r, ()) for t, r in zip(traces, roots, strict=True)]
     except Malformed:
         return
-    if reader.at_end() and all(verdicts.verdict(each) != "refuse" for each in findings):
-        is_joblib = any(trace.payloads for trace in traces)
-        form = known_formats.SEVERAL_JOBLIB if is_joblib else known_formats.SEVERAL
-        parsed.other = replace(form, description=form.description.format(len(roots)))
+    named = [finding for each in findings for finding in each]
+    if named or not reader.at_end():
+        parsed.findings += [f for each in findings[1:] for f in each]  # the first is judged again
+        return
+    is_joblib = any(trace.payloads for trace in traces)
+    form = known_formats.SEVERAL_JOBLIB if is_joblib else known_formats.SEVERAL
+    parsed.other = replace(form, description=form.description.format(len(roots)))
 
 
 def _read_native(chunks: Iterator[bytes], parsed: ParsedFile) -> None:

@@ -71,6 +71,11 @@ def names(trace: Trace, trust: Collection[str]) -> Iterator[Finding]:
         elif kind == "unknown" and name.key not in trust:
             message = f"loading the file would run {name.dotted}, which modelpack does not know"
             yield _at(name, UNKNOWN, message)
+    called = {node.cls.key for node in trace.objects if node.how == "call"} if evaluating else set()
+    for name in evaluating:
+        if name.key in called and name.name[:1].islower():
+            message = f"loading the file would call {name.dotted}, which no saved model needs"
+            yield _at(name, "banned-global", message)
     if evaluating:
         message = "it contains a formula of formulaic, which evaluates text as Python code"
         yield _at(evaluating[0], "formulaic", message)

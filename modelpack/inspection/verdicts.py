@@ -59,8 +59,8 @@ _UNSUPPORTED = {"lz4-missing", "takes-sequences", "unserved-model", "unsupported
 _HARMFUL = {
     "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",
     "banned-global", "broken-array", "broken-invariant", "computed-call", "decompression-bomb",
-    "dropped-global", "dropped-value", "replaced-method", "state-of-non-object", "two-joblibs",
-    "unexpected-class", "unexpected-role",
+    "dropped-global", "dropped-value", "hidden-code", "replaced-method", "state-of-non-object",
+    "two-joblibs", "unexpected-class", "unexpected-role",
 }  # fmt: skip
 """Codes of files that only an attack writes. The others mean damaged, too large, or unsupported."""
 
@@ -131,10 +131,9 @@ def require_servable(spec: ModelSpec) -> None:
     """
     findings = spec.safety.findings
     unsupported = [f for f in findings if f.code in _UNSUPPORTED]
-    old = [f for f in findings if f.code == "old-layout"]
-    if {f.code for f in findings} <= {"old-layout", UNKNOWN, *NOTES}:
-        unsupported += old
-    if unsupported:
+    if all(map(_is_of_old_layout, findings)):
+        unsupported += [f for f in findings if f.code == "old-layout"]
+    if unsupported and not any(is_harmful(f.code) for f in findings):  # of another file
         raise _not_supported(spec, unsupported[0])
     if spec.safety.verdict == "refuse":
         raise _refused(spec, [f for f in findings if f.code not in {*NOTES, UNKNOWN}])
@@ -142,6 +141,11 @@ def require_servable(spec: ModelSpec) -> None:
         raise _untrusted(spec, [f for f in findings if f.code == UNKNOWN])
     for finding in findings:
         raise _not_supported(spec, finding)
+
+
+def _is_of_old_layout(finding: Finding) -> bool:
+    is_old_class = finding.code == UNKNOWN and (finding.global_ or "").startswith("sklearn.")
+    return is_old_class or finding.code in {"old-layout", *NOTES}
 
 
 def require_categories(spec: ModelSpec) -> None:
@@ -200,8 +204,9 @@ def _native_last(files: Iterable[ModelFile]) -> list[str]:
 
 
 def _named(files: Iterable[ModelFile]) -> list[tuple[str, ModelFile]]:
-    """Return the files with their paths as a shell takes them."""
-    return [(shlex.quote(ascii(file.path)[1:-1]), file) for file in files]
+    """Return the files with their paths as a shell takes them, and no command as an option."""
+    paths = [(ascii(file.path)[1:-1], file) for file in files]
+    return [(shlex.quote(f"./{p}" if p.startswith("-") else p), file) for p, file in paths]
 
 
 def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:

@@ -433,6 +433,14 @@ def test_an_old_layout_does_not_hide_an_attack(tmp_path):
     assert "do not load this file" in hint(path)
 
 
+def test_an_old_layout_does_not_hide_an_unknown_function(tmp_path):
+    data = (DATA / "tree-sklearn-0.17.1.old").read_bytes()
+    path = tmp_path / "model.pkl"
+    path.write_bytes(data[:-1] + pickled(call("numexpr:evaluate", text("1")))[2:-1] + b"\x86.")
+    with pytest.raises(ModelRefusedError):
+        require_servable(inspect(path))
+
+
 def test_the_number_of_features_is_needed_since_it_is_compared(tmp_path):
     """The module of the class shows its age if the file records no release."""
     data = (DATA / "kmeans-sklearn-0.17.1.pkl").read_bytes()

@@ -3,6 +3,7 @@
 import gzip
 import io
 import pickle
+import re
 import string
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from opcodes import SYSTEM, pickled
+from opcodes import SYSTEM, call, pickled, text
 from sklearn.linear_model import LogisticRegression
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
@@ -163,6 +164,8 @@ HOSTILE = {
     "command in a text": (b"cposix\nsystem\n(S'true'\ntR.", "banned-global"),
     "name in a text": (b"cposix\nsystem\n", "banned-global"),
     "command behind a word": (b"S'a'\n0cposix\nsystem\n(S'true'\ntR.", "dropped-value"),
+    "unknown function in the second pickle": (
+        MODEL + pickled(call("numexpr:evaluate", text("1"))), "unknown-global"),
 }
 # fmt: on
 
@@ -172,3 +175,76 @@ def test_hostile_files_are_not_taken_for_other_formats(tmp_path, data, code):
     spec, error = refusal(saved(tmp_path, data))
     assert code in {finding.code for finding in spec.safety.findings}
     assert error.exit_code == 3
+
+
+# fmt: off
+COMMAND = b"cposix\nsystem\n(S'true'\ntR."
+DISGUISES = {
+    "ort": b"\x80\x02C\x04ORTM", "tflite": b"\x80\x02C\x04TFL3", "gguf": b"GGUF\3" + bytes(4),
+    "safetensors": b'C\x08abc\0\0\0{"', "image": b"GIF89a" + bytes(3), "r": b"X\n\0\0\0\2\0" +
+    b"\1" * 8, "pyc": b"C\x0d\r\n" + bytes(11), "executable": b"MZ\x90C\x3d" + bytes(61),
+    "tar": b"B\x2c\1\0\0" + bytes(252) + b"ustar" + bytes(43), "catboost": b"CBM1" + bytes(64),
+    "xgboost": b"C\xff" + bytes(134) + b"\x0f" + bytes(7) + b"binary:logistic\x06" + bytes(7) +
+    b"gbtree" + bytes(84), "text, a memo index twice": b"I1\np0\nI1\np0\n",
+    "text, a hexadecimal number": b"I0x10\n", "text, a number with underscores": b"L1_0L\n",
+    "numbers, a memo index twice": b"K\1q\0K\1q\0",
+}
+HIDDEN = {
+    **{name: start + COMMAND for name, start in DISGUISES.items()},
+    "mlmodel": COMMAND + b"\nflavors:\n",
+    "checkpoint": COMMAND + b"\x57\xfb\x80\x8b\x24\x75\x47\xdb",
+    "text, the list of a call": b"cnumexpr\nevaluate\n(S'1'\nlR.",
+    "text, a list of a library": b"cmine\nREGISTRY\nS'1'\na.",
+    "text, a class that is called": b"I0x1\n(S'true'\niposix\nsystem\n.",
+}
+# fmt: on
+
+
+class NameLookup(Exception):
+    """An unpickler looks up a name."""
+
+
+class Searching(pickle._Unpickler):
+    def find_class(self, module, name):
+        raise NameLookup(f"{module}:{name}")
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress], ids=["", "gzip"])
+@pytest.mark.parametrize("data", HIDDEN.values(), ids=HIDDEN)
+def test_pickles_disguised_as_other_formats_are_dangerous(tmp_path, data, compress):
+    with pytest.raises(NameLookup):
+        Searching(io.BytesIO(data)).load()
+    spec, error = refusal(saved(tmp_path, compress(data)))
+    assert spec.safety.verdict == "refuse"
+    assert error.exit_code == 3
+    assert "do not load this file" in error.hint
+
+
+def test_a_disguise_larger_than_the_head_of_a_file(tmp_path):
+    start = b"I0x1\nV" + b"a" * 300_000 + b"\n"
+    assert refusal(saved(tmp_path, start + COMMAND))[1].exit_code == 3
+    assert refusal(saved(tmp_path, start + b"a word\n"))[1].exit_code == 4
+
+
+def test_no_file_becomes_an_option_of_a_command(tmp_path, monkeypatch):
+    saved(tmp_path, content("zst.pkl.zst"), "--rm")
+    monkeypatch.chdir(tmp_path)
+    spec = inspect("--rm")
+    with pytest.raises(ModelNotSupportedError) as error:
+        require_servable(spec)
+    assert "zstd -d ./--rm" in error.value.hint
+
+
+LOADING = {
+    "dbm", "joblib-files", "joblib-zf", "joblibs", "keras", "keras-h5", "keras-json", "pickles",
+    "torch",
+}  # fmt: skip
+
+
+def test_files_that_may_run_code_are_loaded_only_if_their_author_is_trusted():
+    hints = {form.name: form.hint for form in known_formats.ALL}
+    assert all(hints[name].startswith("If you trust its author, ") for name in LOADING)
+    python = {
+        name for name, hint in hints.items() if re.search(r"(pickle|joblib|keras)\S*load", hint)
+    }
+    assert python <= LOADING

@@ -44,6 +44,7 @@ def test_a_formula_is_refused_with_its_reason_even_if_trusted(tmp_path, inner):
 
 @pytest.mark.parametrize("harm", [
     op.call("posix:system", op.text("true")),
+    op.call("formulaic.utils.stateful_transforms:stateful_eval", op.text("1")),
     op.new("patsy.eval:EvalFactor"),
     op.call("functools:partial", op.name("posix:system")),
 ])  # fmt: skip
@@ -53,4 +54,41 @@ def test_harmful_names_next_to_a_formula_are_dangerous(tmp_path, key, harm):
     assert spec.safety.verdict == "refuse"
     with pytest.raises(ModelRefusedError) as raised:
         require_servable(spec)
+    assert "do not load this file" in raised.value.hint
+
+
+# fmt: off
+CALLS = {
+    "loads a file": op.call("statsmodels.iolib.smpickle:load_pickle", op.text("x")),
+    "evaluates a text": op.call("formulaic.utils.stateful_transforms:stateful_eval", op.text("1")),
+    "function of the library": op.call("sktime.base:load", op.text("x")),
+    "unknown function": op.call("numexpr:evaluate", op.text("1")),
+    "state of what getattr returns": op.call(
+        "builtins:getattr", op.name("lifelines.utils:Model"), op.text("predict")) + op.table(
+        a=op.NONE) + op.BUILD,
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("key", [*REASONS, "sklearn_crfsuite.estimator:CRF"])
+def test_calls_in_a_model_of_other_methods_are_not_hidden(tmp_path, key, call):
+    spec = read(tmp_path, op.new(key, inner=call))
+    with pytest.raises(ModelRefusedError):
+        require_servable(spec)
+
+
+def test_a_command_in_a_labeller_of_sequences_is_dangerous(tmp_path):
+    key = "sklearn_crfsuite.estimator:CRF"
+    spec = read(tmp_path, op.new(key, inner=op.call("posix:system", op.text("true"))))
+    with pytest.raises(ModelRefusedError) as raised:
+        require_servable(spec)
+    assert "do not load this file" in raised.value.hint
+
+
+def test_a_format_that_is_not_read_does_not_hide_another_hostile_file(tmp_path):
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "m.pkl").write_bytes(op.pickled(op.SYSTEM))
+    with pytest.raises(ModelRefusedError) as raised:
+        require_servable(inspect(tmp_path / "a.csv", tmp_path / "m.pkl"))
     assert "do not load this file" in raised.value.hint

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from modelpack.types import Finding
 
+from ..allowlist import standing
+from ..nodes import ObjectNode
 from .estimators import EstimatorNode
 
 CODE = "unserved-model"
@@ -30,15 +34,34 @@ _REASONS = {
 }
 """Pattern of "module:name" -> the reason why the models cannot be served."""
 
-_NAMES = (
-    "builtins:getattr", "formulaic.", "lifelines.", "pmdarima.", "scipy.optimize", "sktime.",
-    "statsmodels.", "types:SimpleNamespace",
+_LIBRARIES = (
+    "formulaic.", "lifelines.", "pmdarima.", "pycrfsuite.", "scipy.optimize", "sklearn_crfsuite.",
+    "sktime.", "statsmodels.",
 )  # fmt: skip
+_NAMES = (*_LIBRARIES, "builtins:getattr", "types:SimpleNamespace")
+_CLASS = re.compile(r"(__pyx_unpickle_|_*[cdsz]?[A-Z])")
+"""Start of the names of classes, those of Cython (`dStatespace`) and what restores them included.
+"""
 
 
-def is_of_unserved(finding: Finding) -> bool:
-    """Return whether a finding is about a name in models that cannot be served."""
-    return (finding.global_ or "").startswith(_NAMES)
+def are_of_unserved(findings: Iterable[Finding], objects: Iterable[ObjectNode]) -> bool:
+    """Return whether all findings are about what such models contain: objects, never calls.
+
+    The libraries have functions that load files or evaluate text. No object of these models is
+    restored by a call of one.
+    """
+    if not all((finding.global_ or "").startswith(_NAMES) for finding in findings):
+        return False
+    return not any(map(_is_strange, objects))
+
+
+def _is_strange(node: ObjectNode) -> bool:
+    key = node.cls.key
+    if key == "builtins:getattr":
+        return bool(node.states or node.appends or node.pairs)  # these change what it returns
+    if node.how != "call" or not key.startswith(_LIBRARIES) or standing(key) == "known":
+        return False
+    return _CLASS.match(node.cls.name.rpartition(".")[2]) is None
 
 
 def unserved(root: EstimatorNode | None) -> str | None:
