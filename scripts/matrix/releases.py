@@ -28,7 +28,7 @@ LIBRARIES = {
     "category-encoders": f"category-encoders {SKLEARN}",
     "feature-engine": f"feature-engine {SKLEARN}",
     "sklearn-pandas": f"sklearn-pandas {SKLEARN}",
-    "skl2onnx": f"skl2onnx onnxruntime {SKLEARN}",
+    "skl2onnx": f"skl2onnx onnxruntime setuptools {SKLEARN}",
     "pygam": "pygam pandas",
     "ngboost": f"ngboost {SKLEARN}",
     "interpret": f"interpret-core {SKLEARN}",
@@ -36,8 +36,13 @@ LIBRARIES = {
 """Library -> what its environment contains. The order is that of the table."""
 REPLACED = {("xgboost", 2024): "xgboost-cpu", ("xgboost", 2026): "xgboost-cpu"}
 """Distributions without the libraries of graphics cards."""
-# The metadata of earlier releases of pandas is not valid for uv: `pytz (>=2011k)`.
-OPTIONS = {2018: ("--exclude-newer-package=pandas=2019-12-31",)}
+LATER: dict[object, tuple[str, ...]] = {
+    # The metadata of earlier releases is not valid for uv: `pytz (>=2011k)`.
+    2018: ("pandas=2019-12-31",),
+    # plotly, which catboost requires, requires it. Earlier releases have no wheel.
+    ("catboost", 2020): ("retrying=2022-12-31",),
+}
+"""Distributions of a later day than the others, for a year or for a library in a year."""
 
 
 class Entry(NamedTuple):
@@ -65,6 +70,8 @@ def _release(library: str, year: int, python: str, contents: str) -> Release:
     """Return the environment of the last day of a year, as uv resolves it."""
     distribution = REPLACED.get((library, year), library)
     words = [distribution if word == library else word for word in contents.split()]
-    options = (f"--exclude-newer={year}-12-31", *OPTIONS.get(year, ()))
+    later = (*LATER.get(year, ()), *LATER.get((library, year), ()))
+    options = [f"--exclude-newer={year}-12-31"]
+    options += [f"--exclude-newer-package={each}" for each in later]
     requirements = " ".join([*words, SAVING[year]])
-    return Release(f"matrix-{library}-{year}", python, requirements, options)
+    return Release(f"matrix-{library}-{year}", python, requirements, tuple(options))

@@ -55,7 +55,7 @@ def train(entry: Entry) -> Case:
         try:
             inside(release, str(INSIDE / "train.py"), str(folder), entry.library)
         except subprocess.SubprocessError as error:
-            raise NotTrainedError("its libraries of this date fail together") from error
+            raise NotTrainedError("its libraries of this date train no model") from error
         finally:
             shutil.rmtree(release.folder / "venv")
             (release.folder / "installed.json").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ ACCEPTED, TRUST, UNSUPPORTED, REFUSED = (
     "refused",
 )
 EQUAL, FAILED, WRONG = "equal", "not served", "wrong"
+SMOKE_EXIT, EXAMPLE = 7, "--example"
 LIKE_ANOTHER = {"pickle 0", "pickle 1", "pickle 2", "pickle 3", "pickle 5", "pickle in gzip",
                 "joblib", "joblib gzip", "joblib bz2", "joblib lzma", "joblib xz",
                 "joblib lz4"}  # fmt: skip
@@ -39,7 +41,7 @@ class Outcome:
         state: A state of inspection.
         reason: The error of inspection.
         answer: A state of the service; empty if the file is inspected only.
-        detail: The error of the package, or the first wrong prediction.
+        detail: The error of the package, the wrong predictions, or the option that it needs.
     """
 
     way: str
@@ -98,6 +100,13 @@ def serve(case: Case, file: str, options: Sequence[str]) -> tuple[str, str]:
         folder = Path(scratch) / "bundle"
         path = str(case.folder / file)
         packaged = package_files([path], options, folder, case.folder, {"VIRTUAL_ENV": ""})
+        used = ""
+        if packaged.code == SMOKE_EXIT and EXAMPLE in packaged.message:  # as the hint says
+            rows = Path(scratch) / "rows.json"
+            rows.write_text(json.dumps(case.document["instances"]))
+            more, folder = [*options, EXAMPLE, str(rows)], Path(scratch) / "tested"
+            packaged = package_files([path], more, folder, case.folder, {"VIRTUAL_ENV": ""})
+            used = EXAMPLE
         if packaged.code or packaged.bundle is None:
             return FAILED, f"exit {packaged.code}: {packaged.message}"
         try:
@@ -111,4 +120,4 @@ def serve(case: Case, file: str, options: Sequence[str]) -> tuple[str, str]:
     found, expected = answer["predictions"], case.document["predictions"]
     if not is_close(found, expected):
         return WRONG, f"{found} instead of {expected}"
-    return EQUAL, ""
+    return EQUAL, used

@@ -186,6 +186,23 @@ def test_predictions_must_be_those_of_the_library(
     assert (outcome.answer, outcome.is_right) == (state, state == "equal")
 
 
+def test_rows_are_given_where_the_hint_names_the_option(
+    matrix: SimpleNamespace, case: Any, package: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package([6.0])
+    given: list[Any] = []
+
+    def package_files(_: Any, options: list[str], *__: Any) -> Any:
+        given.append([json.loads(Path(each).read_text()) for each in options[1:]])
+        needs = "hint: run: modelpack package MODEL --example rows.csv"
+        return SimpleNamespace(code=0 if options else 7, message=needs, bundle=case.folder)
+
+    monkeypatch.setattr(matrix.verdicts, "package_files", package_files)
+    outcome = matrix.verdicts.judge_file(case, "pickle-4.pkl")
+    assert given == [[], [case.document["instances"]]]
+    assert (outcome.answer, outcome.detail) == ("equal", "--example")
+
+
 # --- results -------------------------------------------------------------------------------------
 
 
@@ -243,11 +260,12 @@ def test_equal_reasons_are_shown_once(matrix: SimpleNamespace) -> None:
             outcome("joblib", "refused", "exit 3: a|b"),
             outcome("joblib xz", "refused", "exit 3: a|b"),
             outcome("dill", "accepted", "", "wrong", "[1]\ninstead of [2]"),
+            outcome("skops", "accepted", "", "equal", "--example"),
         ],
     )  # fmt: skip
     assert matrix.results.table([result]).splitlines()[2:] == [
-        "| pygam 0.6 (2022) | 3.10 | 4 | 2, 1 with `--trust` | 0 of 1 |"
+        "| pygam 0.6 (2022) | 3.10 | 5 | 3, 1 with `--trust` | 1 of 2: skops |"
         " joblib, joblib xz: exit 3: a/b<br>dill: wrong: [1] instead of [2]"
-        "<br>not saved by the library: dill |"
+        "<br>skops: needs rows (`--example`)<br>not saved by the library: dill |"
     ]
     assert not result.is_right
