@@ -73,7 +73,7 @@ def summary(results: Sequence[Result]) -> str:
     return (
         f"{len(results)} of {total} entries were run; {len(trained)} of them install and train a"
         f" model, of {libraries} libraries. {states.count(ACCEPTED) + trust} of {len(states)} files"
-        f" are accepted{with_trust}, {states.count(UNSUPPORTED)} are refused as not supported."
+        f" are accepted{with_trust}. Refused as not supported: {states.count(UNSUPPORTED)}."
         f" {served.count(EQUAL)} of {len(served)} served files predict what the library predicted."
     )
 
