@@ -1,7 +1,6 @@
 #!/bin/sh
-# Runs three parts of the tests in parallel: files that need an engine and some long ones, the other files of
-# tests/serving, and the rest. The output of the first two is shown when all have ended. Exit status 1 if a
-# test fails.
+# Runs three parts of the tests in parallel: files that need an engine, the other files of tests/serving, and
+# the rest. The output of the first two is shown when all have ended. Exit status 1 if a test fails.
 set -u
 export MODELPACK_TEST_ENGINE_REQUIRED=1
 # Threads of BLAS and OpenMP wait actively, which takes the cores of the other tests. A service has one, too.

@@ -23,8 +23,6 @@ from modelpack.errors import NoEngineError
 from modelpack.types import BaseImage, IndexSettings
 
 ROOT = Path(__file__).parents[1]
-LONG = {"test_prediction_oracle.py", "test_schemathesis.py"}
-"""Files that run in the part of the engine, so that all parts take about the same time."""
 ENGINE_REQUIRED = "MODELPACK_TEST_ENGINE_REQUIRED"  # set by `make test`
 
 
@@ -44,11 +42,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Collect one part: files that need an engine and long ones, those of serving, or the rest."""
+    """Collect one part: files that need an engine, other files of serving, or the rest."""
     part = config.getoption("--part")
     if part is None or collection_path.suffix != ".py":
         return None
-    if collection_path.name in LONG or "mark.engine" in collection_path.read_text():
+    if "mark.engine" in collection_path.read_text():
         return None if part == "engine" else True
     is_serving = ROOT / "tests" / "serving" in collection_path.parents
     return None if part == ("serving" if is_serving else "others") else True
