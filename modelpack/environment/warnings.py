@@ -44,7 +44,7 @@ def python_warnings(
         python: The Python that is used.
         preferred: The Python that was selected first.
         saved: The Python that saved the model, if that is known.
-        is_dated: Versions in the file tell the time of the model. Otherwise, `preferred` is a
+        is_dated: Versions in the file show the date of the model. Otherwise, `preferred` is a
             default, which needs no warning.
     """
     if preferred is None or python == preferred or not (saved or is_dated):

@@ -57,6 +57,9 @@ class Format:
 
 
 SKOPS = Format("skops", "a skops file")
+TORCH = Format("torch", "a PyTorch model", _TORCH)
+KERAS_H5 = Format("keras-h5", "a Keras model (HDF5)", _KERAS)
+COREML = Format("coreml", "a Core ML model", "Give the model that it was converted from.")
 TAR = Format("tar", "a tar archive", _UNPACK)
 ZIP = Format("zip", "a zip archive", _UNPACK)
 SEVERAL = Format("pickles", "{} pickles one after another, of which loading reads the first", (
@@ -82,8 +85,7 @@ _FRAME = r"(\x95.{8})?"  # since protocol 4
 
 MAGIC: tuple[tuple[str, Format], ...] = (
     # torch.save before 1.6 began with a pickle of this number alone.
-    (rf"\x80[\x02-\x05]{_FRAME}\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", Format(
-        "torch", "a PyTorch model", _TORCH)),
+    (rf"\x80[\x02-\x05]{_FRAME}\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19\.", TORCH),
     # onnxruntime checks for this before it reads a file as ONNX. A file can be valid as both.
     (r"....ORTM", Format(
         "ort", "a model in the ORT format of onnxruntime", "Give the ONNX file it was made from.")),
@@ -102,8 +104,7 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r"tree\r?\nversion=", Format("lightgbm", "a LightGBM model (text)", reader="lightgbm")),
     (rf"\x08\x01\x12{_LENGTH}\n{_LENGTH}[\x12\x1a\x22\x2a\x32\x38]", Format(
         "savedmodel", "a TensorFlow SavedModel", _TO_ONNX.format("--saved-model FOLDER"))),
-    (rf"\x08[\x01-\x14]\x12{_LENGTH}\n{_LENGTH}\n", Format(
-        "coreml", "a Core ML model", "Give the model that it was converted from.")),
+    (rf"\x08[\x01-\x14]\x12{_LENGTH}\n{_LENGTH}\n", COREML),
     (r"\x08[\x01-\x20](\x12[^\0]{0,2000}?)?[\x1a\x22\x28\x32\x3a\x42]", Format(
         "onnx", "an ONNX model", reader="onnx")),
     (r"....TFL3", Format(
@@ -133,10 +134,7 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r"[\x05-\x10]\0{3}\d+\.\d+\.\d+\0", Format("vowpal", "a Vowpal Wabbit model", _OTHER)),
     (r"I[xwBv][A-Z][A-Za-z0-9].{2}\0\0", Format("faiss", "an index of Faiss, not a model", _OTHER)),
     (r"\d+ \d+\r?\n\S+ ", Format("word2vec", "word vectors (word2vec)", _OTHER)),
-    (r"booster\[0\]:\r?\n", Format(
-        "xgboost-dump", "a text of the trees of an XGBoost model, which XGBoost cannot load",
-        "Save the model itself: model.save_model('model.ubj')")),
-    (r'\s*\[\s*\{\s*"nodeid"', Format(
+    (r'booster\[0\]:\r?\n|\s*\[\s*\{\s*"nodeid"', Format(
         "xgboost-dump", "a text of the trees of an XGBoost model, which XGBoost cannot load",
         "Save the model itself: model.save_model('model.ubj')")),
     (r'\s*\{\s*"name"\s*:\s*"tree"', Format(
@@ -199,14 +197,13 @@ MAGIC: tuple[tuple[str, Format], ...] = (
 _HDF5 = r"\x89HDF\r\n\x1a\n"
 CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
     r"PK\x03\x04|PK\x05\x06": (
-        (b"/data.pkl", Format("torch", "a PyTorch model", _TORCH)),
-        (b"serialized_exported_program.json", Format("torch", "a PyTorch model", _TORCH)),
-        (b"/archive_format", Format("torch", "a PyTorch model", _TORCH)),
+        (b"/data.pkl", TORCH),
+        (b"serialized_exported_program.json", TORCH),
+        (b"/archive_format", TORCH),
         (b"schema.json", SKOPS),
         (b"model.weights.h5", Format("keras", "a Keras model", _KERAS)),
         (b"xl/workbook.", Format("excel", "an Excel workbook", _DATA)),
-        (b"com.apple.CoreML/", Format(
-            "coreml", "a Core ML model", "Give the model that it was converted from.")),
+        (b"com.apple.CoreML/", COREML),
         (b"model.ini", Format("mojo", "a model of H2O (MOJO)", _OTHER)),
         (b"TransformerChain", Format("mlnet", "a model of ML.NET", _ONNX)),
         (b".dist-info/", Format("wheel", "a Python distribution, not a model", _UNPACK)),
@@ -214,13 +211,12 @@ CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
         (b"", ZIP),
     ),
     _HDF5: (
-        (b"keras_version", Format("keras-h5", "a Keras model (HDF5)", _KERAS)),
-        (b"layer_names", Format("keras-h5", "a Keras model (HDF5)", _KERAS)),
+        (b"keras_version", KERAS_H5),
+        (b"layer_names", KERAS_H5),
         (b"layers\0", Format(
             "keras-weights", "the weights of a Keras model",
             "Load them into the model: model.load_weights('{path}'), and export it: "
             "model.export('model.onnx', format='onnx')")),
-        (b"pandas_type", Format("hdf5", "an HDF5 file", _DATA)),
         (b"", Format("hdf5", "an HDF5 file", _DATA)),
     ),
 }  # fmt: skip

@@ -42,7 +42,7 @@ class Trace:
     resolved: list[Global] = field(default_factory=list)  # all
     used: set[int] = field(default_factory=set)  # ids of the names of translated helpers
     objects: list[ObjectNode] = field(default_factory=list)
-    passed: dict[int, Node] = field(default_factory=dict)  # id -> what a call has got
+    passed: dict[int, Node] = field(default_factory=dict)  # id -> argument of a call
     protocol: int | None = None
     payloads: int = 0
     opcodes: int = 0
