@@ -39,9 +39,11 @@ _HINTS = {
     "misfit": "Give the files of one model, in the order in which rows pass through them.",
     "empty-file": "Save or copy the model again.",
     "truncated": "Save or copy the model again: its size differs from that of the original.",
-    "byte-code": "Move the functions and classes to a file, import them from there, save the model "
-    "again, and name the file: --code FILE.py (cloudpickle saves lambdas, and modules of "
-    "register_pickle_by_value, as byte code).",
+    "byte-code": "Move the function or class to a file (write a lambda with def), import it "
+    "from there in the training script, save the model again with "
+    "joblib.dump(model, 'model.joblib'), and name the file: --code FILE.py",
+    "dill-session": "If you trust its author, load it where it was saved and save the model alone: "
+    "dill.load_session('{path}'); joblib.dump(model, 'model.joblib')",
     "takes-sequences": "Save an object of your own class, whose predict makes the sequences "
     "from columns, and give its file: --code FILE.py. docs/formats.md has an example.",
     "unserved-model": "Package a model that predicts from the values of one row. That may be an "
@@ -55,7 +57,9 @@ _HINTS = {
     "lz4-missing": "Run: pip install 'modelpack[lz4]'",
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
-_UNSUPPORTED = {"lz4-missing", "takes-sequences", "unserved-model", "unsupported-format"}
+_UNSUPPORTED = {
+    "dill-session", "lz4-missing", "takes-sequences", "unserved-model", "unsupported-format",
+}  # fmt: skip
 _HARMFUL = {
     "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",
     "banned-global", "broken-array", "broken-invariant", "computed-call", "decompression-bomb",
@@ -70,6 +74,10 @@ _UNREADABLE = {
 }  # fmt: skip
 _EXPLAINED = {"byte-code", "formula", "numpy-matrix"}
 """Codes of honest models that never pass. Other findings of these files are consequences."""
+
+_BY_VALUE = {"cloudpickle", "dill", "__main__"}
+_OF_BY_VALUE = {"__builtin__:__main__", "builtins:type"}
+"""Modules and names in files with byte code, which the finding "byte-code" explains."""
 
 _DANGEROUS = "Look at `modelpack inspect` for all findings; do not load this file."
 _DAMAGED = "Look at `modelpack inspect` for all findings, and save or copy the model again."
@@ -165,7 +173,7 @@ def require_categories(spec: ModelSpec) -> None:
 
 def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
     message = f"{_name(spec)} cannot be served: {finding.message}."
-    hint = _HINTS.get(finding.code, "")
+    hint = _HINTS.get(finding.code, "").replace("{path}", _plain_path(spec.file))
     if finding.code == "several-models":
         hint = _select_hint(spec)
     if finding.code == "unsupported-format":
@@ -181,9 +189,15 @@ def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
 def _format_hint(spec: ModelSpec) -> str:
     """Return the way out of the first file in a format that is not read."""
     name, file = next((n, f) for n, f in _named(spec.files) if format_hint(f.format))
-    # A shell would run parts of some names, and their quotes would end the text of a program.
-    path = file.path if _PLAIN_PATH.fullmatch(file.path) else "FILE"
-    return format_hint(file.format).replace("{file}", name).replace("{path}", path)
+    return format_hint(file.format).replace("{file}", name).replace("{path}", _plain_path(file))
+
+
+def _plain_path(file: ModelFile) -> str:
+    """Return the path for the text of a program, or FILE.
+
+    A shell would run parts of some names, and their quotes would end the text.
+    """
+    return file.path if _PLAIN_PATH.fullmatch(file.path) else "FILE"
 
 
 def _select_hint(spec: ModelSpec) -> str:
@@ -210,14 +224,24 @@ def _named(files: Iterable[ModelFile]) -> list[tuple[str, ModelFile]]:
 
 
 def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
+    if findings[0].code == "byte-code":
+        findings = [findings[0], *(f for f in findings if not _is_of_byte_code(f))]
     clauses = [f"{f.message}{_where(f)}" for f in findings[:_MAX_NAMED]]
     more = len(findings) - len(clauses)
     text = "; ".join(clauses) + (f"; and {more} more" if more else "")
-    is_harmful = any(f.code in _HARMFUL for f in findings) and findings[0].code not in _EXPLAINED
+    is_harmful = any(f.code in _HARMFUL for f in findings)
+    is_harmful = is_harmful and findings[0].code not in _EXPLAINED - {"byte-code"}
     return ModelRefusedError(
         f"{_name(spec)} is refused and was not executed: {text}.",
         hint=_DANGEROUS if is_harmful else _HINTS.get(findings[0].code, _DAMAGED),
     )
+
+
+def _is_of_byte_code(finding: Finding) -> bool:
+    """Return whether a finding follows from the byte code that cloudpickle or dill saves."""
+    name = finding.global_ or ""
+    top = name.partition(":")[0].partition(".")[0]
+    return top in _BY_VALUE or name in _OF_BY_VALUE or finding.code == "byte-code"
 
 
 def _untrusted(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:

@@ -264,7 +264,7 @@ DILL = {
     "a list of arguments": (call(CREATE, name(MAKER), EMPTY_LIST, VALUES, NONE), "bad-arguments"),
     "a type of code": (call(LOAD, text("CodeType")), "bad-arguments"),
     "a call of a type of code": (call(LOAD, text("CodeType")) + EMPTY_TUPLE + REDUCE,
-                                 "computed-call"),
+                                 "byte-code"),
     "zeros of a size": (call(LOAD, text("bytearray")) + number(9) + TUPLE1 + REDUCE,
                         "bad-arguments"),
     "a type that makes more": (call(LOAD, text("memoryview")) + number(9) + TUPLE1 + REDUCE,

@@ -20,6 +20,7 @@ import pytest
 from file_containers import BENIGN, CONTAINERS, HOSTILE, X, Y, named_gzip
 from hostile_text import HOSTILE as TEXTS
 from opcodes import (
+    APPEND,
     APPENDS,
     BUILD,
     EMPTY_LIST,
@@ -367,7 +368,7 @@ def test_code_written_by_cloudpickle_is_refused(tmp_path):
     assert spec.safety.verdict == "refuse"
     assert {f.global_ for f in spec.safety.findings} >= {"cloudpickle.cloudpickle:_make_function"}
     assert inspect(path, trust=spec.globals).safety.verdict == "refuse"
-    with pytest.raises(ModelRefusedError, match=r"cloudpickle\._make_function"):
+    with pytest.raises(ModelRefusedError, match=r"cloudpickle saved a lambda"):
         require_servable(spec)
 
 
@@ -376,6 +377,17 @@ def test_code_written_by_dill_is_refused(tmp_path):
     path = tmp_path / "model.pkl"
     path.write_bytes(pickled(call("dill._dill:_create_function", raw(b"code"))))
     assert "banned-global" in codes(path)
+
+
+@pytest.mark.parametrize("helper", ["_create_code", "_import_module"])
+def test_commands_in_files_of_dill_are_called_dangerous(tmp_path, helper):
+    """34: byte code and sessions of dill are honest, and explain no command before them."""
+    path = tmp_path / "model.pkl"
+    both = name("os:system"), call(f"dill._dill:{helper}", text("__main__"))
+    path.write_bytes(pickled(EMPTY_LIST + b"".join(each + APPEND for each in both)))
+    with pytest.raises(ModelRefusedError, match=r"os\.system") as refusal:
+        require_servable(inspect(path))
+    assert "do not load this file" in refusal.value.hint
 
 
 # --- other formats under the name of a pickle: row 105, and 77, 79 -------------------------------

@@ -8,7 +8,7 @@ from packaging.version import InvalidVersion, Version
 
 from ..allowlist import standing
 from ..nodes import Node
-from ..pickle import machine
+from ..pickle import bytecode
 from ..pickle.machine import Trace
 from . import pycaret
 from .boosters import booster
@@ -172,7 +172,7 @@ def framework_version(name: str | None, versions: Mapping[str, str]) -> str | No
 
 def python_specifier(trace: Trace) -> str | None:
     """Return the Python versions that the byte code or the protocol of the file implies."""
-    return machine.specifier(trace.pythons) or (">=3.8" if trace.protocol == 5 else None)
+    return bytecode.specifier(trace.pythons) or (">=3.8" if trace.protocol == 5 else None)
 
 
 def _version(value: Node) -> str | None:

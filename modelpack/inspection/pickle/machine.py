@@ -6,20 +6,16 @@ picklers write. Unpicklers accept more, but only attackers use that.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from .. import limits, translation
 from ..nodes import DictNode, Global, Items, Malformed, Node, ObjectNode
 from ..stream import Reader
-from . import dtypes, ndarrays
+from . import bytecode, dtypes, ndarrays
 
-_BUILTIN_TYPE = "cloudpickle.cloudpickle:_builtin_type"
 _COMPILED = {"numpy", "pandas", "pyarrow", "scipy", "sklearn"}
 """Libraries whose compiled code trusts arguments, which are checked when the pickle has ended."""
 
@@ -234,6 +230,8 @@ class Machine:
     def reduce(self) -> None:
         args = self.stack.pop()
         callee = self.stack.pop()
+        if isinstance(callee, Global) and isinstance(args, tuple):
+            self._refuse_dill(callee, args)
         result = translation.translated(callee, args)
         if result is None:
             self._create("call", callee, args, "REDUCE")
@@ -248,6 +246,14 @@ class Machine:
         for state in result.states:
             self.stack.append(state)
             self.build()
+
+    def _refuse_dill(self, callee: Global, args: Sequence[Node]) -> None:
+        """Refuse what dill saves as byte code, and its sessions, which begin with `__main__`."""
+        if callee.key in bytecode.DILL:
+            raise self._byte_code(callee, args)
+        if callee.key in bytecode.DILL_MODULE and args == ("__main__",) and not self.trace.objects:
+            message = "the file is a session of dill, with all variables of a program"
+            raise Malformed("dill-session", message, global_=callee.key)
 
     def newobj(self) -> None:
         args = self.stack.pop()
@@ -277,21 +283,16 @@ class Machine:
         self.stack.append(node)
 
     def _computed(self, callee: Node, args: Node) -> Malformed:
-        """Return the error for a call of a computed value.
+        """Return the error for a call of a computed value."""
+        is_known = isinstance(callee, ObjectNode) and isinstance(args, tuple)
+        if is_known and (saver := bytecode.saver_of_type(callee)):
+            return self._byte_code(saver, args)
+        return Malformed("computed-call", "the target of a call is computed, not named")
 
-        cloudpickle creates code objects in this way, with `_builtin_type("CodeType")`.
-        """
-        is_code = isinstance(callee, ObjectNode) and callee.cls.key == _BUILTIN_TYPE
-        if not is_code or not isinstance(args, tuple):
-            return Malformed("computed-call", "the target of a call is computed, not named")
-        self.trace.pythons = pythons(args)
-        versions = " or ".join(self.trace.pythons) or "of an unknown version"
-        return Malformed(
-            "byte-code",
-            "cloudpickle saved functions or classes in it as byte code, which can do anything and "
-            f"runs only on the Python that wrote it: Python {versions}",
-            global_=_BUILTIN_TYPE,
-        )
+    def _byte_code(self, saver: Global, args: Sequence[Node]) -> Malformed:
+        args = bytecode.code_arguments(saver, args)
+        self.trace.pythons = bytecode.pythons(args)
+        return Malformed("byte-code", bytecode.description(saver, args), global_=saver.key)
 
     def build(self) -> ObjectNode:
         state = self.stack.pop()
@@ -306,56 +307,3 @@ class Machine:
         if target.cls.key == dtypes.DTYPE:
             target.dtype = dtypes.read(target)
         return target
-
-
-# scripts/make_bytecode.py writes bytecode.json with each Python. Byte code of 3.10 differs from
-# that of 3.8 and 3.9 in its line table (PEP 626), which covers all of the code. That of 3.11 and
-# later has caches. Short code may be valid for several versions.
-_CACHE, _WORD = 0, 2  # the opcode of a cache entry; bytes of an instruction
-
-
-def pythons(arguments: Sequence[Node]) -> tuple[str, ...]:
-    """Return the Python versions ("3.11"), oldest first, that may have written a code object.
-
-    `arguments`: those of the code object.
-    """
-    versions = [v for v, facts in _table().items() if facts["arguments"] == len(arguments)]
-    binary = [argument for argument in arguments if isinstance(argument, bytes)]
-    if not binary:  # too long to keep
-        return tuple(versions)
-    code, lines = binary[0], binary[1] if len(binary) > 1 else b""
-    fitting = [version for version in versions if _is_code_of(code, _table()[version])]
-    if "3.10" in fitting:
-        covers = sum(lines[::_WORD]) == len(code)
-        fitting = [version for version in fitting if (version == "3.10") == covers]
-    return tuple(fitting)
-
-
-def specifier(versions: Sequence[str]) -> str | None:
-    """Return the specifier of these consecutive Python versions."""
-    if not versions:
-        return None
-    major, minor = versions[-1].split(".")
-    after = f"{major}.{int(minor) + 1}"
-    return f"=={versions[0]}.*" if len(versions) == 1 else f">={versions[0]},<{after}"
-
-
-def _is_code_of(code: bytes, facts: dict[str, Any]) -> bool:
-    """Return whether the code consists of instructions of this Python, with their caches."""
-    opcodes, caches = set(facts["opcodes"]), facts["caches"]
-    at = 0
-    while at < len(code):
-        opcode = code[at]
-        count = caches.get(str(opcode), 0)
-        words = code[at + _WORD : at + _WORD * (count + 1)]
-        if opcode not in opcodes or (caches and opcode == _CACHE) or any(words):
-            return False
-        at += _WORD * (count + 1)
-    return at == len(code) and facts["resume"] in {None, *code[::_WORD]}
-
-
-@cache
-def _table() -> dict[str, dict[str, Any]]:
-    text = (Path(__file__).parent / "bytecode.json").read_text("utf-8")
-    table: dict[str, dict[str, Any]] = json.loads(text)
-    return table
