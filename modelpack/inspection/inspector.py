@@ -18,6 +18,8 @@ from .facts import estimators as facts_estimators
 from .facts import layouts, libraries
 from .facts.contents import describe_contents
 from .facts.estimators import EstimatorNode, as_node
+from .facts.explainers import CODE as EXPLAINER
+from .facts.explainers import explainer, next_to, only_explains
 from .facts.input_types import transforms_to_frames
 from .facts.signature import NO_SIGNATURE, no_prediction, repeated_name, takes_sequences
 from .facts.signature import signature as signature_of
@@ -126,7 +128,11 @@ def _libraries_to_load(files: list[ParsedFile], signature: Signature) -> set[str
 def _findings(files: list[ParsedFile], composition: Composition) -> list[Finding]:
     findings = [finding for file in files for finding in _located(file, len(files))]
     root = composition.root
-    objects = chain.from_iterable(file.trace.objects for file in files)
+    objects = list(chain.from_iterable(file.trace.objects for file in files))
+    is_refused = root is None or verdicts.verdict(findings) == "refuse"
+    explained = next_to(objects) if root else _explainer(files)
+    if explained and is_refused and only_explains(findings, objects):
+        return [Finding(EXPLAINER, explained)]
     if root is not None and are_of_unserved(findings, objects):
         if reason := unserved(root):
             return [Finding(UNSERVED, reason)]
@@ -135,7 +141,14 @@ def _findings(files: list[ParsedFile], composition: Composition) -> list[Finding
             return [*findings, Finding("takes-sequences", message)]
     if verdicts.verdict(findings) != "refuse":
         findings += _notes(composition, files)
+    elif explained and root is None:
+        findings.append(Finding("not-a-model", explained))
     return findings
+
+
+def _explainer(files: list[ParsedFile]) -> str | None:
+    found = (explainer(file.root, file.trace.globals) for file in files if not file.native)
+    return next(filter(None, found), None)
 
 
 def _callables(files: list[ParsedFile]) -> tuple[HeldCallable, ...]:

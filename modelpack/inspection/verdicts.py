@@ -33,6 +33,7 @@ _HINTS = {
     "external-data": "Save one file: onnx.save(model, 'model.onnx', save_as_external_data=False).",
     "not-a-model": "Save the fitted estimator or pipeline itself, with "
     "joblib.dump(model, 'model.joblib').",
+    "explainer": "Save the model itself, with joblib.dump(model, 'model.joblib').",
     "not-fitted": "Call fit before joblib.dump.",
     "no-prediction": "Save an estimator that has predict or transform.",
     "repeated-name": "Rename one of the columns, and train the model again.",
@@ -58,7 +59,8 @@ _HINTS = {
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
 _UNSUPPORTED = {
-    "dill-session", "lz4-missing", "takes-sequences", "unserved-model", "unsupported-format",
+    "dill-session", "explainer", "lz4-missing", "takes-sequences", "unserved-model",
+    "unsupported-format",
 }  # fmt: skip
 _HARMFUL = {
     "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",
@@ -231,9 +233,11 @@ def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
     text = "; ".join(clauses) + (f"; and {more} more" if more else "")
     is_harmful = any(f.code in _HARMFUL for f in findings)
     is_harmful = is_harmful and findings[0].code not in _EXPLAINED - {"byte-code"}
+    notes = [f.code for f in spec.safety.findings if f.code in NOTES]
+    code = next(iter(notes), findings[0].code)
     return ModelRefusedError(
-        f"{_name(spec)} is refused and was not executed: {text}.",
-        hint=_DANGEROUS if is_harmful else _HINTS.get(findings[0].code, _DAMAGED),
+        f"{_name(spec)} is refused and was not executed: {text}." + _notes(spec, "in any case"),
+        hint=_DANGEROUS if is_harmful else _HINTS.get(code, _DAMAGED),
     )
 
 
@@ -251,13 +255,19 @@ def _untrusted(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
     options = " ".join(f"--trust {name}" for name in names[:_MAX_OPTIONS])
     if len(names) > _MAX_OPTIONS:
         options += f" (and {len(names) - _MAX_OPTIONS} more: see modelpack inspect --json)"
-    notes = "; ".join(f.message for f in spec.safety.findings if f.code in NOTES)
+    trust = f"If you trust the author of this code, add: {options}"
+    has_explainer = any(name.startswith("shap.explainers") for name in names)
     return ModelRefusedError(
         f"{_name(spec)} is not trusted yet: loading it would run code that modelpack does not "
-        f"know ({listed}{more}). It was not executed."
-        + (f" It could not be served even if trusted: {notes}." if notes else ""),
-        hint=f"If you trust the author of this code, add: {options}",
+        f"know ({listed}{more}). It was not executed." + _notes(spec, "even if trusted"),
+        hint=f"{_HINTS['explainer']} {trust}" if has_explainer else trust,
     )
+
+
+def _notes(spec: ModelSpec, condition: str) -> str:
+    """Return why a refused model could not be served either."""
+    notes = "; ".join(f.message for f in spec.safety.findings if f.code in NOTES)
+    return f" It could not be served {condition}: {notes}." if notes else ""
 
 
 def _where(finding: Finding) -> str:
