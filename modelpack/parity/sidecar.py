@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from modelpack.errors import UsageError
 from modelpack.files import read_regular
-from modelpack.types import Answers, ModelSpec, Reference
+from modelpack.types import Answers, Field, ModelSpec, Reference
 
 from . import rows as parity_rows
 from .columns import from_json
@@ -41,6 +41,7 @@ class Recording:
         python: The Python version of training ("3.11").
         versions: Distribution -> version, of all that the training script had imported.
         digests: Of the files of the model.
+        are_texts: Whether the rows are texts, not columns.
     """
 
     table: Table
@@ -49,6 +50,7 @@ class Recording:
     python: str
     versions: Mapping[str, str]
     digests: frozenset[str]
+    are_texts: bool
 
 
 def record_path(model: Path) -> Path:
@@ -91,6 +93,9 @@ def reference(
 
     Without recorded rows, the reference has synthetic rows and no answers.
     """
+    if recorded.are_texts and not spec.signature.inputs:
+        texts = replace(spec.signature, inputs=(Field("text", "string"),), layout="text")
+        spec = replace(spec, signature=texts)
     spec = replace(
         with_examples(spec, recorded.table, answered=True),
         trained_on=recorded.python,
@@ -149,7 +154,8 @@ def _parse(document: Any) -> Recording:
     files = document["files"]
     if not isinstance(files, list) or not all(isinstance(each, str) for each in files):
         raise ValueError("it has no digests of the model files")
-    return Recording(table, answers, alone, python, known, frozenset(files))
+    are_texts = document.get("layout") == "text"
+    return Recording(table, answers, alone, python, known, frozenset(files), are_texts)
 
 
 def _table(document: Mapping[str, Any]) -> Table:

@@ -112,6 +112,14 @@ _CAUSES = (
         "The model file ends too early.",
         "Copy or save it again.",
     ),
+    (
+        r"(?P<name>'list' object has no attribute '(apply|columns|fillna|iloc|map|str|values)'"
+        r"|list indices must be integers or slices, not str)",
+        "The model gets texts as a list, but its code takes a DataFrame or a Series of pandas: "
+        "{name}.",
+        "For a DataFrame, call modelpack.record(model, X, path) with X as in training. For a "
+        "Series, let the code of --code begin with: rows = pandas.Series(rows)",
+    ),
     _OTHER_RELEASE,
     (
         r"NotFittedError|Buffer dtype mismatch",

@@ -154,6 +154,8 @@ LIBRARY_MESSAGES = (
      "does not predict rows alone, as the service calls it: Thing.predict() missing"),
     ("Failed to construct locale with name:en_US.UTF-8:locale::facet::_S_create_c_locale name not "
      "valid:Please, install necessary language-pack-XX", "lacks the locale"),
+    ("AttributeError: 'list' object has no attribute 'str'", "takes a DataFrame or a Series"),
+    ("TypeError: list indices must be integers or slices, not str", "takes a DataFrame"),
     ("OSError: libgomp.so.1: cannot open shared object file", "A system library is missing"),
 )  # fmt: skip
 

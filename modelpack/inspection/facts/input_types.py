@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import dropwhile, islice
 
 from packaging.version import Version
 
@@ -29,15 +30,21 @@ _PASSING = {"Pipeline", "FeatureUnion"}
 _FORMS = {"ColumnTransformer", DICT_VECTORIZER, *TEXT_VECTORIZERS}
 """Classes that define the form of the rows, at any depth inside a model."""
 
+_COLUMN = re.compile(r"(^|_)(attribute|col|column|feature|field|key|variable)s?(_|$)")
+"""Attributes of classes that choose columns of a DataFrame."""
+
 
 def head(part: EstimatorNode) -> EstimatorNode:
     """Return the first part that receives the rows, other than samplers and functions.
 
-    Of several parts side by side, it is one that defines the form of the rows.
+    Of several parts side by side, it is one that defines the form of the rows. Classes of the
+    author before a text vectorizer are taken for functions of texts.
     """
     if part.kind in _PASSING or part.name.endswith("SearchCV"):
         parts = [p for p in part.parts if not p.is_sampler]
         reached = [p for p in parts if p.name != "FunctionTransformer"] or parts
+        if part.kind == "Pipeline":
+            reached = _behind_texts(reached)
         heads = [head(p) for p in (reached if part.kind == "FeatureUnion" else reached[:1])]
         formed = (found for found in heads if found.kind in _FORMS)
         return next(formed, heads[0] if heads else part)
@@ -46,6 +53,22 @@ def head(part: EstimatorNode) -> EstimatorNode:
         return part
     first = head(inner)
     return first if first.kind in _FORMS else part
+
+
+def _behind_texts(parts: list[EstimatorNode]) -> list[EstimatorNode]:
+    """Return the steps from a text vectorizer on if only functions of texts are before it."""
+    behind = list(dropwhile(_may_take_texts, parts))
+    return behind if behind and head(behind[0]).kind in TEXT_VECTORIZERS else parts
+
+
+def _may_take_texts(part: EstimatorNode) -> bool:
+    """Return whether a step is of the author, and nothing in it shows that it takes columns."""
+    if not part.is_author_code or part.steps or part.number("n_features_in_") is not None:
+        return False
+    named = any(
+        _COLUMN.search(name) and value is not None for name, value in part.attributes.items()
+    )
+    return not named and recorded_names(part) is None
 
 
 def entries(part: EstimatorNode) -> list[EstimatorNode]:
