@@ -30,7 +30,7 @@ from . import loading, manifest, reference_bodies, reference_rows, runtimes  # n
 from .data.columns import build  # noqa: E402
 from .reference_rows import Row  # noqa: E402
 from .runtimes.catboost import CatBoostRuntime  # noqa: E402
-from .runtimes.estimator import EstimatorRuntime  # noqa: E402
+from .runtimes.estimator import EstimatorRuntime, categorical_inputs  # noqa: E402
 from .runtimes.lightgbm import LightGBMRuntime  # noqa: E402
 from .runtimes.xgboost import XGBoostRuntime  # noqa: E402
 
@@ -125,7 +125,8 @@ class ReferenceModel:
         if facts.layout == "frame":
             return reference_rows.frame(facts.inputs, rows)
         if not facts.named:
-            return reference_rows.array(facts.inputs, rows)
+            is_mixed = bool(categorical_inputs(self.model))
+            return reference_rows.array(facts.inputs, rows, is_mixed)
         if find_spec("pandas") and self._has_unique_names:
             return reference_rows.frame(facts.inputs, rows)
         return reference_rows.matrix(facts.inputs, rows)

@@ -32,11 +32,12 @@ def matrix(fields: Sequence[Field], rows: Sequence[Row]) -> np.ndarray:
     return np.asfortranarray(np.column_stack(columns).astype(np.result_type(*columns)))
 
 
-def array(fields: Sequence[Field], rows: Sequence[Row]) -> np.ndarray:
-    """Return the array of a user of numpy."""
+def array(fields: Sequence[Field], rows: Sequence[Row], mixed: bool = False) -> np.ndarray:
+    """Return the array of a user of numpy, of objects if it is `mixed` or contains texts."""
     values = [[v if f.missing_none else present(v) for f, v in zip(fields, row)] for row in rows]
     kinds = {type(value) for row in values for value in row}
-    return np.array(values, np.float64 if kinds <= {int, float, bool} else object)
+    is_numeric = not mixed and kinds <= {int, float, bool}
+    return np.array(values, np.float64 if is_numeric else object)
 
 
 def codes(fields: Sequence[Field], rows: Sequence[Row]) -> np.ndarray:

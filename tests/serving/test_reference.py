@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from catboost import CatBoostClassifier
+from catboost import CatBoostClassifier, CatBoostRegressor
 from frame_estimators import manifest_for
 from lightgbm import LGBMRegressor
 from serving_models import BASE, ENVIRONMENT
@@ -58,6 +58,17 @@ def catboost(path: Path) -> Any:
     )  # fmt: skip
     model.fit(FRAME, TARGET).save_model(str(path))
     return model
+
+
+def test_integer_categories_of_catboost_among_numbers(tmp_path: Path) -> None:
+    rows = FRAME[["id", "x"]].astype(object).to_numpy()
+    model = CatBoostRegressor(
+        iterations=8, random_seed=0, verbose=False, allow_writing_files=False, cat_features=[0]
+    ).fit(rows, TARGET)
+    model.save_model(str(tmp_path / "m.cbm"))
+    reference, _ = prepare_reference(tmp_path / "m.cbm", tmp_path)
+    answers = reference.answers([rows.tolist()])
+    assert answers["predictions"] == model.predict(rows).tolist()
 
 
 def prepare_reference(path: Path, folder: Path) -> tuple[ReferenceModel, list[list[Any]]]:

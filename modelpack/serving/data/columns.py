@@ -27,6 +27,8 @@ KINDS: dict[str, set[type]] = {
 }
 MISSING = type(None)
 BEYOND = 2.0**63
+INEXACT = 2.0**53
+"""The smallest integer that another one becomes when both are floats."""
 FAST_TYPES = {
     (type_, nullable): kinds | ({MISSING} if nullable else set())
     for type_, kinds in KINDS.items()
@@ -156,6 +158,11 @@ def check_range(numbers: np.ndarray) -> None:
     """Raise FallbackRequiredError unless numbers fit in 64-bit integers."""
     if not are_small(numbers) and (np.abs(numbers) >= BEYOND).any():
         raise FallbackRequiredError
+
+
+def are_exact(numbers: np.ndarray) -> bool:
+    """Return whether no other integers become the same floats: categories would be confused."""
+    return not (np.abs(numbers) >= INEXACT).any()  # False for NaN
 
 
 def check_integral(numbers: np.ndarray) -> None:

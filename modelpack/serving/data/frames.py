@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Collection, Sequence
 
 import numpy as np
 
@@ -203,9 +203,13 @@ class MatrixBuilder:
     last bits of a prediction depend on both, as BLAS sums in another order.
     """
 
-    def __init__(self, fields: Sequence[Field], named: bool) -> None:
+    def __init__(
+        self, fields: Sequence[Field], named: bool, categorical: Collection[int] = ()
+    ) -> None:
+        """`categorical`: positions of inputs that CatBoost takes only in an array of objects."""
         self._fields = fields
         self._is_named = named
+        self._categorical = frozenset(categorical)
         self._dtypes = list(map(_dtype, fields))
         self._is_plain = all(dtype == np.float64 for dtype in self._dtypes)
 
@@ -216,6 +220,8 @@ class MatrixBuilder:
         same rows. Compiled code of older releases rejects read-only arrays, such as those in the
         body of a request.
         """
+        if self._categorical:
+            return self._with_categories(rows.T if isinstance(rows, np.ndarray) else rows)
         if not isinstance(rows, np.ndarray) and any(c.dtype.kind not in "fib" for c in rows):
             return np.column_stack(list(map(_objects, self._fields, rows)))
         if not self._is_named:
@@ -226,6 +232,13 @@ class MatrixBuilder:
         cast = [typed(column, dtype) for column, dtype in zip(columns, self._dtypes)]
         block: np.ndarray = np.array(cast, np.result_type(*cast)).T
         return block
+
+    def _with_categories(self, columns: Sequence[np.ndarray]) -> np.ndarray:
+        objects = [_objects(field, column) for field, column in zip(self._fields, columns)]
+        for index in self._categorical:
+            if columns[index].dtype.kind == "f":
+                objects[index] = np.array(_whole(columns[index].tolist()), object)
+        return np.column_stack(objects)
 
 
 def _objects(field: Field, column: np.ndarray) -> np.ndarray:

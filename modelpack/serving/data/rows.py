@@ -25,6 +25,7 @@ from .columns import (
     NUMBER,
     FallbackRequiredError,
     Rows,
+    are_exact,
     build,
     check_integral,
     check_range,
@@ -44,6 +45,7 @@ class Decoder:
 
     Attributes:
         named: The inputs have the names of the training.
+        untyped: Positions of the inputs of any type.
         numeric: Rows can be a matrix of numbers.
         array_kinds: The kinds of numpy's dtypes that such a matrix may have.
     """
@@ -59,6 +61,7 @@ class Decoder:
         self.max_rows = max_rows
         self.required = [index for index, field in enumerate(fields) if not field.nullable]
         self.integers = [index for index, field in enumerate(fields) if field.type == "integer"]
+        self.untyped = [index for index, field in enumerate(fields) if field.type == "any"]
         types = {field.type for field in fields}
         self.numeric = types <= ({"number"} if layout == "frame" else {"number", "integer", "any"})
         # A column of any type keeps its booleans, which are not numbers among other values.
@@ -209,8 +212,11 @@ class Decoder:
             return None
         return self._check_matrix(np.array(aligned, np.float64), kinds)
 
-    def _check_matrix(self, matrix: np.ndarray, kinds: set[type]) -> np.ndarray:
-        """Return `matrix` if it is valid. `kinds`: the types of the values in JSON."""
+    def _check_matrix(self, matrix: np.ndarray, kinds: set[type]) -> np.ndarray | None:
+        """Return `matrix` if it is valid, or None if it may not have the values of the rows.
+
+        `kinds`: the types of the values in JSON.
+        """
         if MISSING in kinds and self.required and np.isnan(matrix[:, self.required]).any():
             raise FallbackRequiredError
         if self.integers:
@@ -218,6 +224,8 @@ class Decoder:
             check_range(integers)
             if float in kinds:
                 check_integral(integers)
+        if self.untyped and int in kinds and not are_exact(matrix[:, self.untyped]):
+            return None
         return matrix
 
 

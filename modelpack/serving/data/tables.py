@@ -17,6 +17,7 @@ from .columns import (
     BEYOND,
     FallbackRequiredError,
     Rows,
+    are_exact,
     are_integral,
     are_small,
     build,
@@ -88,7 +89,8 @@ def rows_from_columns(
     except FallbackRequiredError:
         arrays = _build_checked(decoder, arranged)
     if decoder.numeric and all(array.dtype.kind in "if" for array in arrays):
-        return np.column_stack(arrays).astype(np.float64, copy=False)
+        numbers = np.column_stack(arrays).astype(np.float64, copy=False)
+        return numbers if are_exact(numbers[:, decoder.untyped]) else arrays
     return arrays
 
 
@@ -161,6 +163,8 @@ def _are_valid(decoder: Decoder, numbers: np.ndarray) -> bool:
     """Return whether a matrix is valid. It may be False if it is."""
     with np.errstate(invalid="ignore"):
         if not (are_small(numbers) or _are_in_range(decoder, numbers)):
+            return False
+        if decoder.untyped and not are_exact(numbers[:, decoder.untyped]):
             return False
         return not decoder.integers or are_integral(numbers[:, decoder.integers])
 

@@ -86,8 +86,19 @@ def _arrangement(model: Any, manifest: Manifest) -> Callable[[Rows], Any]:
         closed = any(_confuses_categories(part) or _is_user_code(part) for part in parts(model))
         return FrameBuilder(manifest.inputs, closed=closed).build
     if manifest.layout == "array":
-        return MatrixBuilder(manifest.inputs, manifest.named).build
+        return MatrixBuilder(manifest.inputs, manifest.named, categorical_inputs(model)).build
     return _to_list
+
+
+def categorical_inputs(model: Any) -> Sequence[int]:
+    """Return the positions of categorical inputs of CatBoost, none for models of other libraries.
+
+    CatBoost rejects an array of floats if it has such inputs, whatever the values are.
+    """
+    if not type(model).__module__.startswith("catboost."):
+        return ()
+    positions: Sequence[int] = model.get_cat_feature_indices()
+    return positions
 
 
 def _to_list(rows: Rows) -> list[Any]:

@@ -18,7 +18,7 @@ from xgboost import XGBClassifier, XGBRegressor
 
 from modelpack.serving.data.columns import build
 from modelpack.serving.data.rows import Decoder
-from modelpack.serving.data.tables import rows_from_columns
+from modelpack.serving.data.tables import rows_from_columns, rows_from_matrix
 from modelpack.serving.data.validation import RejectionSearch
 from modelpack.serving.manifest import Field
 from modelpack.serving.runtimes.estimator import EstimatorRuntime
@@ -179,6 +179,39 @@ def test_catboost_refuses_a_fraction_as_a_category():
     assert found is not None
     (error,) = found.errors
     assert (error["row"], error["column"], error["got"]) == (1, "g", "10.5")
+
+
+SAME_FLOATS = [2**60, 2**60 + 1, 7]
+
+
+@pytest.mark.parametrize("values", [[30, 10, 20], SAME_FLOATS])
+@pytest.mark.parametrize("named", [True, False])
+def test_catboost_gets_integer_categories_among_numbers(values, named):
+    frame = pd.DataFrame({"g": np.array(values)[GROUPS], **NUMBERS})
+    rows = frame.astype(object).to_numpy()
+    model = CatBoostRegressor(**CAT, cat_features=[0], one_hot_max_size=8).fit(rows, TARGET)
+    assert len({*model.predict([[value, 0.0, 0.0] for value in values])}) == len(values)
+    runner = EstimatorRuntime(model, manifest_for(frame, "array", named))
+    decoder = Decoder([Field("g", "any"), *manifest_for(frame, "array").inputs[1:]], "array", 1000)
+    columns = [frame[name].to_numpy() for name in frame]
+    for decoded in (
+        decoder.decode(rows.tolist()),
+        decoder.explain(rows.tolist()),
+        rows_from_columns(decoder, None, columns),
+        rows_from_columns(decoder, None, list(rows.T)),
+    ):
+        got = runner.call("predict", decoded)
+        np.testing.assert_array_equal(got, model.predict(rows), strict=True)
+
+
+def test_catboost_gets_integers_of_a_matrix():
+    rows = np.array(SAME_FLOATS)[GROUPS].reshape(-1, 1)
+    model = CatBoostRegressor(**CAT, cat_features=[0], one_hot_max_size=8).fit(rows, TARGET)
+    assert len({*model.predict(np.array(SAME_FLOATS).reshape(-1, 1))}) == len(SAME_FLOATS)
+    runner = EstimatorRuntime(model, manifest_for(pd.DataFrame({"g": rows[:, 0]}), "array"))
+    decoded = rows_from_matrix(Decoder([Field("g", "any")], "array", 1000), rows)
+    got = runner.call("predict", decoded)
+    np.testing.assert_array_equal(got, model.predict(rows), strict=True)
 
 
 def test_booleans_with_a_missing_one_are_floats_which_boosters_take():
