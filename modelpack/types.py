@@ -500,6 +500,7 @@ class Reference:
         made_up: The rows were generated from the signature.
         tolerance: Largest accepted difference of two floats, relative to the largest of both and
             1; 0.0 compares bit for bit.
+        precision: The same for numbers of `answers` that may have been rounded in their file.
         problem: Why there are no answers.
         bodies: The rows as pandas writes them.
         without_bodies: Why there are no bodies.
@@ -511,6 +512,7 @@ class Reference:
     source: Literal["expected", "record", "model"] = "model"
     made_up: bool = False
     tolerance: float = 0.0
+    precision: float = 0.0
     problem: str = ""
     bodies: tuple[Body, ...] = ()
     without_bodies: str = ""

@@ -42,7 +42,8 @@ def expected_claim(reference: Reference) -> Parity:
     if not reference.rows:
         return UNTESTED
     rows = len(reference.rows)
-    return Parity(reference.source, rows, (), reference.tolerance, 0.0, passed=True)
+    tolerance = max(reference.tolerance, reference.precision)
+    return Parity(reference.source, rows, (), tolerance, 0.0, passed=True)
 
 
 def parity_labels(claim: Parity | None) -> dict[str, str]:

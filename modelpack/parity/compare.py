@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .precision import Printed, numbers
+
 INCOMPARABLE = math.inf
 
 
@@ -30,9 +32,25 @@ def relative_difference(expected: Any, actual: Any) -> float:
 def first_difference(
     expected: Sequence[Any], actual: Sequence[Any], tolerance: float
 ) -> int | None:
-    """Return the first position at which two answers differ by more than `tolerance`."""
+    """Return the first position at which two answers are not equal within `tolerance`."""
     pairs = enumerate(zip(expected, actual, strict=True))
-    return next((i for i, (a, b) in pairs if relative_difference(a, b) > tolerance), None)
+    return next((i for i, (a, b) in pairs if not is_equal(a, b, tolerance)), None)
+
+
+def is_equal(expected: Any, actual: Any, tolerance: float) -> bool:
+    """Return whether two JSON values are equal within `tolerance`, or as they were printed."""
+    if isinstance(expected, list | tuple) and isinstance(actual, list | tuple):
+        pairs = zip(expected, actual, strict=False)
+        return len(expected) == len(actual) and all(is_equal(a, b, tolerance) for a, b in pairs)
+    if isinstance(expected, Printed) and _is_number(actual) and expected.accepts(actual):
+        return True
+    return relative_difference(expected, actual) <= tolerance
+
+
+def differ_by_rounding(expected: Any, actual: Any) -> bool:
+    """Return whether all numbers of two values differ only by digits that were not printed."""
+    pairs = list(zip(numbers(expected), numbers(actual), strict=False))
+    return bool(pairs) and all(isinstance(a, Printed) and a.rounds(b) for a, b in pairs)
 
 
 def _number_difference(expected: float, actual: float) -> float:

@@ -15,7 +15,8 @@ from modelpack.types import Answers, ModelSpec, Reference, Signature
 from . import rows as parity_rows
 from . import sidecar
 from .merge import with_examples
-from .row_files import MAX_FILE_BYTES, Table, read_table
+from .precision import precision, printed
+from .row_files import BINARY, MAX_FILE_BYTES, Table, read_table
 from .rows import align, number_or_text
 
 
@@ -73,7 +74,13 @@ def _from_files(spec: ModelSpec, sources: ReferenceSources) -> tuple[ModelSpec, 
     spec = with_examples(spec, table)
     rows = align(table, spec.signature)
     answers = read_expected(sources.expected, spec.signature, len(rows), len(table.rows))
-    return spec, Reference(rows, answers, None, "expected", tolerance=sources.tolerance)
+    return spec, Reference(
+        rows,
+        answers,
+        source="expected",
+        tolerance=sources.tolerance,
+        precision=precision(answers),
+    )
 
 
 def read_expected(path: Path, signature: Signature, rows: int, total: int) -> Answers:
@@ -82,7 +89,7 @@ def read_expected(path: Path, signature: Signature, rows: int, total: int) -> An
     A table with one column contains predictions. A table with a column for each class, by name or
     as an array (n_rows, n_classes), contains probabilities. Any other table contains the outputs
     of each row. JSON may be a response of the service:
-    {"predictions": [...], "probabilities": [...]}.
+    {"predictions": [...], "probabilities": [...]}. Numbers of text files may be rounded.
 
     Raises:
         UsageError: The file cannot be read, or does not have one prediction per row.
@@ -91,7 +98,8 @@ def read_expected(path: Path, signature: Signature, rows: int, total: int) -> An
     if document is not None:
         answers = _from_document(document, _labels(signature))
     else:
-        answers = _from_table(_with_all_lines(read_table(path), total), signature)
+        lines = _without_index(_with_all_lines(read_table(path), total))
+        answers = _from_table(lines, signature)
     counts = {len(part) for part in (answers.predictions, answers.probabilities) if part}
     if counts != {total}:
         raise UsageError(
@@ -99,7 +107,10 @@ def read_expected(path: Path, signature: Signature, rows: int, total: int) -> An
             f" has {total} rows.",
             hint="Give one prediction for each row, in the same order.",
         )
-    return Answers(_first(answers.predictions, rows), _first(answers.probabilities, rows))
+    parts = (answers.predictions, answers.probabilities)
+    if path.suffix.lower() in BINARY:
+        return Answers(*(_first(part, rows) for part in parts))
+    return Answers(*(_first(None if part is None else printed(part), rows) for part in parts))
 
 
 def _service_response(path: Path) -> dict[str, Any] | None:
@@ -149,10 +160,26 @@ def _labels(signature: Signature) -> list[str]:
 
 
 def _with_all_lines(table: Table, total: int) -> Table:
-    """Return the table with its header as a row if the file has as many lines as rows."""
+    """Return the table with its first line as a row, or as the header, as the number of rows shows.
+
+    pandas writes the numbers 0, 1, ... as the names of columns that have none.
+    """
     if table.columns is not None and table.is_text and len(table.rows) == total - 1:
         return Table(None, [list(table.columns), *table.rows], is_text=True)
+    if table.columns is None and table.is_text and len(table.rows) == total + 1:
+        first, *rest = table.rows
+        if list(first) == [str(position) for position in range(len(first))]:
+            return Table(tuple(map(str, first)), rest, is_text=True)
     return table
+
+
+def _without_index(table: Table) -> Table:
+    """Return the table without a first column 0, 1, ... that has no name, as pandas writes it."""
+    if not table.columns or len(table.columns) < 2 or table.columns[0]:
+        return table
+    if [str(row[0]) for row in table.rows] != [str(number) for number in range(len(table.rows))]:
+        return table
+    return Table(table.columns[1:], [row[1:] for row in table.rows], is_text=table.is_text)
 
 
 def _first(part: Sequence[Any] | None, rows: int) -> tuple[Any, ...] | None:

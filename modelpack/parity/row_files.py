@@ -212,3 +212,5 @@ READERS = {
     ".npy": _read_npy,
     ".parquet": _read_parquet,
 }
+BINARY = {".npy", ".parquet"}
+"""The formats whose numbers have all their digits."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from modelpack.smoke.checks import READY
+from modelpack.smoke.checks import PARITY, READY
 from modelpack.smoke.checks.predictions import RANDOM
 from modelpack.types import SmokeReport
 
@@ -158,6 +158,17 @@ _RANDOM = (
 )
 
 
+_DIFFERENT = {
+    "expected": "Give the predictions of this model file for these rows, in order: --expected "
+    "FILE. Without --expected, the service is compared with the model itself.",
+    "record": "Record the rows again with the saved model: modelpack.record(model, X, path). "
+    "Without the record, the service is compared with the model itself.",
+}
+"""The way out if predictions differ, by the source of the expected ones."""
+
+_TOLERANCE = re.compile(r"; (?P<hint>[^;]*--tolerance [^;]*)$")
+
+
 def diagnose(report: SmokeReport) -> tuple[str, str] | None:
     """Return message and hint for a service that was not ready; None if the cause is unknown.
 
@@ -165,6 +176,8 @@ def diagnose(report: SmokeReport) -> tuple[str, str] | None:
     """
     if any(check.detail.startswith(RANDOM) for check in report.checks if not check.passed):
         return _RANDOM
+    if found := _differences(report):
+        return found
     failed = "".join(c.detail for c in report.checks if c.name == READY.name and not c.passed)
     output = "\n".join(line[:_MAX_LINE] for line in failed.splitlines())
     for pattern, message, hint in _CAUSES:
@@ -172,6 +185,19 @@ def diagnose(report: SmokeReport) -> tuple[str, str] | None:
             values = _values(match.groupdict())
             return message.format(**values), hint.format(**values)
     return None
+
+
+def _differences(report: SmokeReport) -> tuple[str, str] | None:
+    """Return message and hint if only the comparison with expected predictions failed."""
+    failed = [check for check in report.checks if check.status == "failed"]
+    if [check.name for check in failed] != [PARITY.name] or report.parity is None:
+        return None
+    detail = failed[0].detail
+    hint = _DIFFERENT.get(report.parity.source, "")
+    if match := _TOLERANCE.search(detail):
+        detail = detail[: match.start()]
+        hint = f"{match['hint'][:1].upper()}{match['hint'][1:]}"
+    return (f"The service predicts something else: {detail}.", hint) if hint else None
 
 
 def _values(groups: dict[str, str | None]) -> dict[str, str]:

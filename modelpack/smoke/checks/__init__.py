@@ -32,6 +32,7 @@ class SmokeCheck:
 
 
 READY = SmokeCheck("ready", lifecycle.check_ready)
+PARITY = SmokeCheck("parity", parity.check_parity, applies=parity.parity_applies)
 SHUTDOWN = SmokeCheck("shutdown", lifecycle.check_shutdown)
 CHECKS = (
     READY,
@@ -40,7 +41,7 @@ CHECKS = (
     SmokeCheck(
         "probabilities", predictions.check_probabilities, applies=predictions.probabilities_applies
     ),
-    SmokeCheck("parity", parity.check_parity, applies=parity.parity_applies),
+    PARITY,
     SmokeCheck("bad input", predictions.check_bad_input),
     SmokeCheck("user", lifecycle.check_user, container_only=True),
     SmokeCheck("health", lifecycle.check_health, container_only=True),
