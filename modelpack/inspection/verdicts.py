@@ -50,6 +50,8 @@ _HINTS = {
     "unserved-model": "Package a model that predicts from the values of one row. That may be an "
     "object of your own class, whose predict(X) calls another method of this model: --code FILE.py "
     "names the file of the class.",
+    "arrow-type": "Convert the column before training, such as data.astype(object), and save the "
+    "model again.",
     "formulaic": "Train without a formula, on columns that contain its terms.",
     "numpy-matrix": "Convert it with numpy.asarray before training, and save the model again.",
     "formula": "Compute the other terms before training, as columns of the data. docs/security.md "
@@ -74,7 +76,7 @@ _UNREADABLE = {
     "broken-frame", "changed", "empty-file", "external-data", "lz4-missing", "malformed",
     "too-large", "truncated",
 }  # fmt: skip
-_EXPLAINED = {"byte-code", "formula", "numpy-matrix"}
+_EXPLAINED = {"arrow-type", "byte-code", "formula", "numpy-matrix"}
 """Codes of honest models that never pass. Other findings of these files are consequences."""
 
 _BY_VALUE = {"cloudpickle", "dill", "__main__"}

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 CONTRACTS = {
     "*:__pyx_unpickle_NDArrayBacked": "extension",
     "*:__pyx_unpickle_PeriodMixin": "extension",
+    "*:__pyx_unpickle_IntervalMixin": "extension",
     "sklearn._loss.glm_distribution:DistributionBoundary": "fields",
     "*:__pyx_unpickle_*": "cython",
     "sklearn.*:newObj": "of_module",
@@ -69,6 +70,15 @@ CONTRACTS = {
     "pandas.*:Timedelta": "timedelta",
     "pandas.*:*_nat_unpickle": "none",
     "pandas*:ArrowStringArray*": "arrow_strings",
+    "pandas*:ArrowExtensionArray": "arrow_column",
+    "pandas*:ArrowDtype": "arrow_column_type",
+    "pandas*:IntervalDtype": "interval_type",
+    "pandas*:SparseArray": "sparse_column",
+    "pandas*:SparseDtype": "sparse_type",
+    "pandas._libs.sparse:BlockIndex": "sparse_blocks",
+    "pandas._libs.sparse:IntIndex": "sparse_index",
+    "pyarrow.lib:decimal128": "arrow_decimal",
+    "pyarrow.lib:timestamp": "arrow_timestamp",
     "pyarrow.lib:chunked_array": "arrow_chunks",
     "pyarrow.lib:_restore_array": "arrow_array",
     "pyarrow.lib:py_buffer": "arrow_buffer",
@@ -95,11 +105,13 @@ _CACHE = "of the parameter memory, which no sample has"
 _NUMPY_1_16_0 = "only numpy 1.16.0 writes it, which no release here has"
 _BY_DILL = "dill writes it, and the samples are saved by pickle and joblib"
 _IN_TRAINING = "of the parameter callbacks, which no sample has"
+_UNUSED = "no sample transforms its rows with it"
 _ELSEWHERE = "a ufunc knows no module, and pickle takes the first that has its name"
 _UFUNCS = {
-    "numpy.core.umath": "absolute cbrt ceil cos cosh deg2rad exp exp2 expm1 floor log log10 log1p "
-    "log2 maximum minimum negative rad2deg reciprocal rint sign sin sinh sqrt square tan tanh "
-    "trunc",
+    "numpy.core.umath": "absolute arccos arccosh arcsin arcsinh arctan arctanh cbrt ceil conjugate "
+    "cos cosh deg2rad degrees exp exp2 expm1 fabs floor isfinite isinf isnan log log10 log1p log2 "
+    "logical_not maximum minimum negative rad2deg radians reciprocal rint sign signbit sin sinh "
+    "spacing sqrt square tan tanh trunc",
     "numpy.core.arrayprint": "absolute isfinite isinf isnan isnat not_equal",
     "numpy.core.getlimits": "exp2 log10",
     "numpy.fft._pocketfft": "conjugate sqrt",
@@ -114,12 +126,28 @@ _UFUNCS = {
     "scipy.stats.kde": "exp sqrt",
     "scipy.stats.morestats": "ceil cos exp floor log sin sqrt",
 }
+_ROW_FUNCTIONS = {
+    "numpy": "angle array asanyarray asarray asarray_chkfinite ascontiguousarray asfarray "
+    "atleast_2d copy fix i0 imag iscomplex isneginf isposinf isreal real real_if_close sinc unwrap",
+    "scipy.special._basic": "erfcinv erfinv softplus zeta",
+    "scipy.special._logsumexp": "log_softmax softmax",
+    "scipy.special.basic": "ellipk ellipkm1 erfcinv erfinv gamma gammaln ndtri zeta",
+    "scipy.stats._multivariate": "psi",
+}
+"""Functions that compute a value from each value, or a row from each row. Ufuncs that have moved
+since scipy 0.19 are among them.
+"""
+
 _OLD_NUMPY = {
+    "numpy.core.multiarray": "array",
+    "numpy.core.numeric": "asanyarray asarray ascontiguousarray",
+    "numpy.core.shape_base": "atleast_2d",
+    "numpy.lib.ufunclike": "fix isneginf isposinf",
     "numpy.core.fromnumeric": "amax amin argmax argmin around clip cumsum mean prod ptp ravel "
     "round_ squeeze std sum var",
-    "numpy.lib.function_base": "average diff median",
+    "numpy.lib.function_base": "angle asarray_chkfinite average copy diff i0 median sinc unwrap",
     "numpy.lib.nanfunctions": "nanmax nanmean nanmedian nanmin nanstd nansum",
-    "numpy.lib.type_check": "nan_to_num",
+    "numpy.lib.type_check": "asfarray imag iscomplex isreal nan_to_num real real_if_close",
 }
 """Functions that numpy since 1.17 writes as those of the module numpy."""
 
@@ -129,6 +157,17 @@ _OFFSETS = (
     "BusinessDay BusinessMonthBegin BusinessMonthEnd Hour Micro Milli Minute MonthBegin Nano "
     "QuarterBegin QuarterEnd Second Week YearBegin YearEnd"
 )
+_INTERVALS = (".arrays:IntervalArray", ".core.arrays.interval:IntervalArray")
+_SINCE_3 = (
+    ".arrays:ArrowExtensionArray", ".arrays:SparseArray", ":ArrowDtype", ":IntervalDtype",
+    ":SparseDtype",
+)  # fmt: skip
+_BEFORE_3 = (
+    "arrays.arrow.array:ArrowExtensionArray", "arrays.arrow.dtype:ArrowDtype",
+    "arrays.sparse.array:SparseArray", "arrays.sparse.dtype:SparseDtype",
+    "arrays.sparse:SparseArray", "arrays.sparse:SparseDtype", "dtypes.dtypes:ArrowDtype",
+    "dtypes.dtypes:IntervalDtype", "dtypes.dtypes:SparseDtype",
+)  # fmt: skip
 _NUMBERS = "Int8 Int16 Int32 UInt16 UInt32 UInt64"
 # Names without evidence: "module:name" -> its roles, and why no file shows it.
 BEYOND: dict[str, tuple[list[str], str]] = {
@@ -140,6 +179,11 @@ BEYOND: dict[str, tuple[list[str], str]] = {
     **{
         f"{module}:{name}": (["ref"], "numpy before 1.17 writes it")
         for module, found in _OLD_NUMPY.items()
+        for name in found.split()
+    },
+    **{
+        f"{module}:{name}": (["ref"], _UNUSED)
+        for module, found in _ROW_FUNCTIONS.items()
         for name in found.split()
     },
     "dill._dill:_create_array": (["call"], _BY_DILL),
@@ -176,6 +220,14 @@ BEYOND: dict[str, tuple[list[str], str]] = {
     "pandas.arrays:ArrowStringArray": (["new"], _ARROW),
     "pandas.core.arrays.string_arrow:ArrowStringArray": (["new"], _ARROW),
     "pandas.core.arrays.string_arrow:ArrowStringArrayNumpySemantics": (["new"], _ARROW),
+    "pandas._libs.interval:__pyx_unpickle_IntervalMixin": (["call"], _COLUMNS),
+    "pandas._libs.sparse:BlockIndex": (["call"], _COLUMNS),
+    "pandas._libs.sparse:IntIndex": (["call"], _COLUMNS),
+    **{f"pandas{key}": (["ref"], _COLUMNS) for key in _INTERVALS},
+    **{f"pandas{key}": (["new"], _COLUMNS) for key in _SINCE_3},
+    **{f"pandas.core.{key}": (["new"], _COLUMNS) for key in _BEFORE_3},
+    "pyarrow.lib:decimal128": (["call"], _ARROW),
+    "pyarrow.lib:timestamp": (["call"], _ARROW),
     "pyarrow.lib:chunked_array": (["call"], _ARROW),
     "pyarrow.lib:_restore_array": (["call"], _ARROW),
     "pyarrow.lib:py_buffer": (["call"], _ARROW),

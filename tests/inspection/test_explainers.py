@@ -88,6 +88,8 @@ HARM = {
     "command": op.SYSTEM,
     "nested command": nested(op.pickled(op.SYSTEM)),
     "nested byte code": nested(pickle.dumps(["CodeType", b"\x97\0d\0S\0"])),
+    "nested other names": nested(pickle.dumps([b"|\0S\0", "os", "system"])),
+    "method of a name": op.call("builtins:getattr", op.name("mine:Model"), op.text("predict")),
     "nested extension": nested(pickle.dumps(b"|\0S\0")[:-1] + b"\x82\1."),
     "no nested pickle": nested(b"|\0S\0"),
     "rebuilt object": op.call(REBUILD, op.new("mine:Model")),

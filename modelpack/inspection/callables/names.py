@@ -46,6 +46,9 @@ _ROW_FUNCTIONS = {
     "scipy.special": None,
     "scipy.special._ufuncs": None,
     "scipy.special._special_ufuncs": None,
+    "scipy.special._basic": None,
+    "scipy.special.basic": None,
+    "scipy.stats._multivariate": None,
     "numpy.core._multiarray_umath": None,
     "numpy._core._multiarray_umath": None,
     "numpy.core.arrayprint": None,
@@ -96,9 +99,11 @@ _INTERNAL = {
 
 
 _FORMER_MODULES = {
-    "numpy.core.fromnumeric", "numpy.core.umath", "numpy.lib.function_base",
-    "numpy.lib.nanfunctions", "numpy.lib.type_check", "scipy.stats._discrete_distns",
-    "scipy.stats._distn_infrastructure", "scipy.stats.kde", "scipy.stats.morestats",
+    "numpy.core.fromnumeric", "numpy.core.multiarray", "numpy.core.numeric",
+    "numpy.core.shape_base", "numpy.core.umath", "numpy.lib.function_base",
+    "numpy.lib.nanfunctions", "numpy.lib.type_check", "numpy.lib.ufunclike",
+    "scipy.stats._discrete_distns", "scipy.stats._distn_infrastructure", "scipy.stats.kde",
+    "scipy.stats.morestats",
 }  # fmt: skip
 """Modules whose functions later pickles name by the module `numpy`."""
 
@@ -118,6 +123,8 @@ def roles_of(key: str) -> frozenset[Role]:
         return frozenset({*found, _kind_of_class(module, name)})
     if (module in ("numpy", "numpy.linalg")) and name not in _DTYPES:
         found.add("reduction" if name in _REDUCTIONS | {"norm"} else "function of rows")
+    if module == "scipy.special._logsumexp":
+        found.add("reduction")  # without an axis, each value depends on all rows
     if module in _ROW_FUNCTIONS and (
         _ROW_FUNCTIONS[module] is None or name in (_ROW_FUNCTIONS[module] or ())
     ):

@@ -126,7 +126,8 @@ def _reconstructor(node: ObjectNode) -> str | None:
     return "picklers do not call it this way"
 
 
-def _zone_key(node: Node) -> bool:
+def zone_key(node: Node) -> bool:
+    """Return whether a text is the key of a time zone, and no other path."""
     # zoneinfo opens the file of this name in the folders of time zones, and checks that it is one.
     return text(node) and len(node) <= _MAX_ZONE and _ZONE.fullmatch(node) is not None
 
@@ -161,7 +162,7 @@ CALLS: dict[str, Contract] = {
     "timezone": call_contract(result_of("duration"), text, required=1),
     "named_zone": _named_zone,
     "fixed_zone": call_contract(integer),
-    "zone_file": call_contract(_zone_key, flag),
+    "zone_file": call_contract(zone_key, flag),
     "encode": _encode,
     "partial": _partial,
     "getattr": _getattr,

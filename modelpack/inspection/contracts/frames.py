@@ -10,11 +10,13 @@ from .kinds import (
     all_of,
     array,
     call_contract,
+    dtype,
     either,
     flag,
     global_named,
     integer,
     is_zone_path,
+    literal,
     nothing,
     number,
     result_of,
@@ -59,6 +61,36 @@ def _extension(node: ObjectNode) -> str | None:
         if fine and isinstance(node.states[0], tuple)
         else "it does not build an array of pandas"
     )
+
+
+def _attributes(node: ObjectNode, kinds: dict[str, Kind]) -> str | None:
+    """Check the one state of an object: a dict with attributes of these kinds."""
+    state = node.states[0] if is_bare(node) and len(node.states) == 1 else None
+    pairs = zip(state.keys, state.values, strict=True) if isinstance(state, DictNode) else ()
+    fine = isinstance(state, DictNode) and all(
+        isinstance(key, str) and kinds.get(key, _never)(value) for key, value in pairs
+    )
+    return None if fine else "its state is not one that pandas writes"
+
+
+def _sparse_column(node: ObjectNode) -> str | None:
+    return _attributes(node, _SPARSE_COLUMN)
+
+
+def _sparse_type(node: ObjectNode) -> str | None:
+    return _attributes(node, {"_dtype": dtype, "_fill_value": _FILL})
+
+
+def _interval_type(node: ObjectNode) -> str | None:
+    return _attributes(node, {"subtype": either(dtype, _zoned), "closed": _CLOSED})
+
+
+def _is_sparse_type(node: Node) -> bool:
+    return isinstance(node, ObjectNode) and class_key(node) in _SPARSE_TYPES
+
+
+def _zoned(node: Node) -> bool:
+    return isinstance(node, ObjectNode) and class_key(node) in _ZONED_TYPES
 
 
 def _formula(node: ObjectNode) -> str | None:
@@ -139,7 +171,25 @@ _CATEGORICAL = global_named("pandas", "Categorical")
 _END = either(number, text, result_of("timestamp", "timedelta"))
 _ZONE = either(nothing, result_of("timezone", "nothing", "named_zone", "fixed_zone", "zone_file"))
 
+_FILL = either(nothing, number, flag, text, result_of("scalar", "timestamp", "timedelta", "none"))
+_CLOSED = either(nothing, literal("left", "right", "both", "neither"))
+_SPARSE_COLUMN: dict[str, Kind] = {
+    "_sparse_index": result_of("sparse_index", "sparse_blocks"),
+    "_sparse_values": array,
+    "_dtype": _is_sparse_type,
+    "_readonly": flag,
+}
+_SPARSE_TYPES = {
+    "pandas:SparseDtype",
+    "pandas.core.arrays.sparse:SparseDtype",
+    "pandas.core.arrays.sparse.dtype:SparseDtype",
+    "pandas.core.dtypes.dtypes:SparseDtype",
+}
+_ZONED_TYPES = {"pandas:DatetimeTZDtype", "pandas.core.dtypes.dtypes:DatetimeTZDtype"}
+
 CALLS: dict[str, Contract] = {
+    "sparse_blocks": call_contract(unsigned_integer, array, array),
+    "sparse_index": call_contract(unsigned_integer, array),
     "index": _index,
     "extension": _extension,
     "block": call_contract(_values, either(result_of("slice"), array), unsigned_integer),
@@ -158,4 +208,10 @@ CALLS: dict[str, Contract] = {
         required=0,
     ),
 }
-CLASSES: dict[str, Contract] = {"formula": _formula, "offset": _offset_state}
+CLASSES: dict[str, Contract] = {
+    "formula": _formula,
+    "interval_type": _interval_type,
+    "offset": _offset_state,
+    "sparse_column": _sparse_column,
+    "sparse_type": _sparse_type,
+}

@@ -21,7 +21,19 @@ from .. import limits
 from ..contracts import class_key
 from ..nodes import Blob, ObjectNode
 from ..pickle.machine import Trace
-from . import estimators, frames, indexes, neighbours, scan, settings, trees, unwritten, widths
+from . import (
+    arrow,
+    columns,
+    estimators,
+    frames,
+    indexes,
+    neighbours,
+    scan,
+    settings,
+    trees,
+    unwritten,
+    widths,
+)
 from .objects import InvariantError, OldLayoutError, require
 from .reread import Part, reread_parts
 from .scan import Feeder, Scan, run
@@ -83,7 +95,9 @@ CHECKS: dict[str, Check] = {
          "pandas:_new_PeriodIndex", "pandas:_new_TimedeltaIndex"),
         indexes.index,
     ),
-    "pyarrow:_restore_array": frames.strings,
+    "pandas:SparseArray": columns.sparse,
+    "pandas:__pyx_unpickle_IntervalMixin": columns.intervals,
+    "pyarrow:_restore_array": arrow.array,
     "scipy:BSpline": estimators.spline,
     "scipy:_BSpline": estimators.spline,
     "sklearn:SVC": estimators.classifier,

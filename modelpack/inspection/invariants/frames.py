@@ -13,22 +13,18 @@ from dataclasses import dataclass, field
 
 from ..allowlist import standing
 from ..contracts import class_key, constructed_class
-from ..nodes import Blob, DictNode, Node, ObjectNode
-from ..pickle.dtypes import Dtype
+from ..nodes import DictNode, Node, ObjectNode
 from ..pickle.ndarrays import dict_get
 from .indexes import array_shape, index_length
 from .objects import (
-    Content,
     InvariantError,
     StoredArray,
     attributes,
     integer,
-    length,
-    raw,
     require,
     stored_array,
 )
-from .scan import INDEX, Rule, Scan, rising, scan_values, values
+from .scan import INDEX, Rule, Scan, scan_values, values
 
 _SINCE = "0.14.1"
 """The key of the state in the form that pandas has written since that release."""
@@ -173,58 +169,3 @@ def _range(node: ObjectNode) -> range:
         raise InvariantError("the positions of a block are not a slice that pandas writes")
     found = range(start, stop, step)
     return found if step > 0 else found[::-1]
-
-
-# pyarrow builds an array from the buffers of a pickle without checking the offsets in them. See
-# `_restore_array` in pyarrow/array.pxi, and the layout of variable-size binary arrays in Arrow's
-# columnar format.
-_WIDTHS = {"large_string": 8, "string": 4}
-
-
-def strings(node: ObjectNode) -> Iterator[Scan]:
-    """An array of `_restore_array`, whose arguments follow their contract."""
-    kind, count, missing, first, buffers, *_ = node.args[0]
-    width = _WIDTHS[kind.args[0]]
-    bits, offsets, data = map(_content, buffers)
-    end = first + count
-    if bits is None:
-        require(missing in (0, -1), "it counts missing texts, but has no validity bitmap")
-    else:
-        require(_size(bits) * 8 >= end, "its validity bitmap is shorter than its texts")
-        yield Scan(bits, 1, _missing(first, count, missing))
-    if offsets is None or data is None:
-        raise InvariantError("it has no texts")
-    needed = (end + 1) * width
-    if isinstance(offsets, bytes):  # a buffer may be longer than needed
-        offsets = offsets[:needed]
-    require(_size(offsets) == needed, "the number of its offsets does not match its texts")
-    numbers = StoredArray("the offsets of texts", _integers(width), (end + 1,), False, offsets)
-    yield scan_values(numbers, rising(numbers, _size(data), first=None))
-
-
-def _integers(width: int) -> Dtype:
-    return Dtype("i", width, False, False)
-
-
-def _content(node: Node) -> bytes | Blob | None:
-    """Return the bytes of a buffer, or None if it is missing."""
-    return raw(node.args[0]) if isinstance(node, ObjectNode) and len(node.args) == 1 else None
-
-
-def _size(content: Content) -> int:
-    found = length(content)
-    if found is None:
-        raise InvariantError("a buffer is saved as text")
-    return found
-
-
-def _missing(first: int, count: int, stated: int) -> Rule:
-    """Require that `stated` bits are unset: pyarrow allocates results by this number."""
-    unset = place = 0
-    while piece := (yield):
-        bits = int.from_bytes(piece, "little")
-        low, high = max(first - place, 0), min(first + count - place, 8 * len(piece))
-        if high > low:
-            unset += high - low - ((bits >> low) & ((1 << (high - low)) - 1)).bit_count()
-        place += 8 * len(piece)
-    require(stated in (-1, unset), f"{unset:,} texts are missing, but it counts {stated:,}")

@@ -148,15 +148,22 @@ def array_shape(node: Node, level: int = 0) -> tuple[int, ...] | None:
         raise InvariantError("a column is not an array")
     if _is_unknown(node):
         return None
-    if contract_name(node.cls.key) == "index":
-        return _shape_of_index(node, level)
-    if contract_name(node.cls.key) == "extension":
-        return _shape_of_extension(node, level)
     if node.cls.module.startswith("numpy."):
         return stored_array(node, "an array").shape
+    return _shape_of_pandas(node, level)
+
+
+def _shape_of_pandas(node: ObjectNode, level: int) -> tuple[int, ...] | None:
+    contract = contract_name(node.cls.key)
+    if contract == "index":
+        return _shape_of_index(node, level)
+    if array_class_key(node).endswith(":IntervalArray"):
+        return array_shape(interval_ends(node)[0], level + 1)
+    if contract == "extension":
+        return _shape_of_extension(node, level)
     state = attributes(node)
-    is_texts = contract_name(class_key(node)) == "arrow_strings"
-    return _shape_of_texts(state) if is_texts else _shape_of_attributes(state, level)
+    shape = _SHAPES.get(contract_name(class_key(node)) or "")
+    return shape(state) if shape else _shape_of_attributes(state, level)
 
 
 def _shape_of_index(node: ObjectNode, level: int) -> tuple[int, ...] | None:
@@ -191,16 +198,40 @@ def _shape_of_attributes(state: dict[str, Node], level: int) -> tuple[int, ...] 
     return shapes[0]
 
 
-def _shape_of_texts(state: dict[str, Node]) -> tuple[int, ...]:
-    return (sum(map(_count_of_texts, text_arrays(state.get("_pa_array", state.get("_data"))))),)
+def interval_ends(node: ObjectNode) -> tuple[Node, Node]:
+    """Return the two arrays of an array of intervals."""
+    state = _state_of(node)
+    found = named_attributes(state) if isinstance(state, DictNode) else {}
+    fits = found.keys() in ({"_left", "_right", "_dtype"}, {"_left", "_right", "_closed"})
+    require(fits, "an array of intervals does not have two ends")
+    return found["_left"], found["_right"]
 
 
-def _count_of_texts(node: Node) -> int:
+def _shape_of_sparse(state: dict[str, Node]) -> tuple[int, ...]:
+    index = state.get("_sparse_index")
+    count = integer(index.args[0]) if isinstance(index, ObjectNode) and index.args else None
+    if count is None:
+        raise InvariantError("a sparse column has no length")
+    return (count,)
+
+
+def _shape_of_arrow(state: dict[str, Node]) -> tuple[int, ...]:
+    return (sum(map(_count_of_arrow, text_arrays(state.get("_pa_array", state.get("_data"))))),)
+
+
+def _count_of_arrow(node: Node) -> int:
     arguments = node.args[0] if isinstance(node, ObjectNode) and len(node.args) == 1 else None
     count = integer(arguments[1]) if isinstance(arguments, tuple) and len(arguments) > 1 else None
     if count is None:
-        raise InvariantError("an array of texts has no length")
+        raise InvariantError("an array of Arrow has no length")
     return count
+
+
+_SHAPES = {
+    "arrow_column": _shape_of_arrow,
+    "arrow_strings": _shape_of_arrow,
+    "sparse_column": _shape_of_sparse,
+}
 
 
 def _is_unknown(node: ObjectNode) -> bool:
