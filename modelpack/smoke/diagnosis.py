@@ -29,6 +29,10 @@ _PROVIDE = (
     "If a distribution provides it: --requirement NAME, which may differ from the module's. If it "
     "is your own module: --code PATH"
 )
+_RELEASE_OR_CODE = (
+    "Name the release that saved it: --requirement NAME==VERSION. If {top} is your own code, give "
+    "all of it: --code PATH"
+)
 _OTHER_RELEASE = (
     r"'(?P<name>\w+)' object has no attribute '(?P<attribute>\w+)'",
     "The model loads and then fails: its {name} has no {attribute}. Another release of a library "
@@ -64,6 +68,12 @@ _CAUSES = (
         "setuptools before 81.",
         "Require it: --requirement 'setuptools<81'",
     ),
+    (  # Python names the first module that is missing: the package above it was imported.
+        r"No module named '(?P<module>\w+(\.\w+)+)'",
+        "The {top} in the image has no {module}, which the model needs. Another release of {top} "
+        "may have saved the model.",
+        _RELEASE_OR_CODE,
+    ),
     (
         r"No module named '(?P<module>[\w.]+)'",
         "The model needs the module {module}, which is not in the image.",
@@ -71,8 +81,9 @@ _CAUSES = (
     ),
     (
         r"Can't get attribute '(?P<name>[\w.]+)' on <module '(?P<module>[\w.]+)'",
-        "The model needs {module}.{name}, which the {module} in the image does not have.",
-        _PROVIDE,
+        "The {top} in the image has no {module}.{name}, which the model needs. Another release of "
+        "{top} may have saved the model.",
+        _RELEASE_OR_CODE,
     ),
     (
         r"unsupported pickle protocol: (?P<name>\d+)",
@@ -203,4 +214,4 @@ def _differences(report: SmokeReport) -> tuple[str, str] | None:
 def _values(groups: dict[str, str | None]) -> dict[str, str]:
     values = {name: value for name, value in groups.items() if value}
     top = values.get("module", "").partition(".")[0]
-    return {**values, "library": LIBRARIES.get(top, "")}
+    return {**values, "top": top, "library": LIBRARIES.get(top, "")}

@@ -23,7 +23,7 @@ LIBRARIES = {
     "xgboost": f"xgboost {SKLEARN}",
     "lightgbm": f"lightgbm {SKLEARN}",
     "catboost": "catboost pandas",
-    "statsmodels": "statsmodels pandas",
+    "statsmodels": "statsmodels scipy patsy pandas",
     "imbalanced-learn": f"imbalanced-learn {SKLEARN}",
     "category-encoders": f"category-encoders {SKLEARN}",
     "feature-engine": f"feature-engine {SKLEARN}",
@@ -36,11 +36,18 @@ LIBRARIES = {
 """Library -> what its environment contains. The order is that of the table."""
 REPLACED = {("xgboost", 2024): "xgboost-cpu", ("xgboost", 2026): "xgboost-cpu"}
 """Distributions without the libraries of graphics cards."""
+FUTURE = "future=2024-12-31"
 LATER: dict[object, tuple[str, ...]] = {
     # The metadata of earlier releases is not valid for uv: `pytz (>=2011k)`.
     2018: ("pandas=2019-12-31",),
     # plotly, which catboost requires, requires it. Earlier releases have no wheel.
     ("catboost", 2020): ("retrying=2022-12-31",),
+    # pygam and autograd require it. Its first wheel is of 2024.
+    ("pygam", 2018): (FUTURE,),
+    ("pygam", 2020): (FUTURE,),
+    ("pygam", 2022): (FUTURE,),
+    ("ngboost", 2020): (FUTURE, "autograd=2022-12-31"),
+    ("ngboost", 2022): (FUTURE,),
 }
 """Distributions of a later day than the others, for a year or for a library in a year."""
 

@@ -117,7 +117,7 @@ def _others(outcomes: Sequence[Outcome]) -> list[str]:
         elif outcome.answer not in {"", EQUAL}:
             ways.setdefault(_short(f"{outcome.answer}: {outcome.detail}"), []).append(outcome.way)
         elif outcome.detail:
-            ways.setdefault(f"needs rows (`{outcome.detail}`)", []).append(outcome.way)
+            ways.setdefault(f"as a hint asks, `{outcome.detail}`", []).append(outcome.way)
     return [f"{', '.join(names)}: {reason}" for reason, names in ways.items()]
 
 

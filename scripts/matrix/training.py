@@ -21,10 +21,11 @@ class NotTrainedError(Exception):
 
 
 class Case(NamedTuple):
-    """The folder of a saved model, and what case.json contains."""
+    """The folder of a saved model, what case.json contains, and the library that saved it."""
 
     folder: Path
     document: dict[str, Any]
+    library: str
 
     @property
     def files(self) -> list[str]:
@@ -60,7 +61,7 @@ def train(entry: Entry) -> Case:
             shutil.rmtree(release.folder / "venv")
             (release.folder / "installed.json").unlink()
         stamp.write_text(_fingerprint(entry))
-    return Case(folder, json.loads((folder / "case.json").read_text()))
+    return Case(folder, json.loads((folder / "case.json").read_text()), entry.library)
 
 
 def _fingerprint(entry: Entry) -> str:

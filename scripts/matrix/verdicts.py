@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import containers
-from frames.packages import package_files, service, trusted
+from frames.packages import Packaged, package_files, service, trusted
 from frames.querying import is_close
 
 from modelpack import inspect
@@ -26,7 +28,7 @@ ACCEPTED, TRUST, UNSUPPORTED, REFUSED = (
     "refused",
 )
 EQUAL, FAILED, WRONG = "equal", "not served", "wrong"
-SMOKE_EXIT, EXAMPLE = 7, "--example"
+EXAMPLE, RELEASE = "--example", "--requirement NAME==VERSION"
 LIKE_ANOTHER = {"pickle 0", "pickle 1", "pickle 2", "pickle 3", "pickle 5", "pickle in gzip",
                 "joblib", "joblib gzip", "joblib bz2", "joblib lzma", "joblib xz",
                 "joblib lz4"}  # fmt: skip
@@ -41,7 +43,7 @@ class Outcome:
         state: A state of inspection.
         reason: The error of inspection.
         answer: A state of the service; empty if the file is inspected only.
-        detail: The error of the package, the wrong predictions, or the option that it needs.
+        detail: The error of the package, the wrong predictions, or the options that it needs.
     """
 
     way: str
@@ -97,16 +99,7 @@ def _problem(path: Path, trust: Sequence[str] = ()) -> ModelpackError | None:
 def serve(case: Case, file: str, options: Sequence[str]) -> tuple[str, str]:
     """Package a file without an environment that is active, and query it."""
     with tempfile.TemporaryDirectory(prefix="modelpack-matrix-") as scratch:
-        folder = Path(scratch) / "bundle"
-        path = str(case.folder / file)
-        packaged = package_files([path], options, folder, case.folder, {"VIRTUAL_ENV": ""})
-        used = ""
-        if packaged.code == SMOKE_EXIT and EXAMPLE in packaged.message:  # as the hint says
-            rows = Path(scratch) / "rows.json"
-            rows.write_text(json.dumps(case.document["instances"]))
-            more, folder = [*options, EXAMPLE, str(rows)], Path(scratch) / "tested"
-            packaged = package_files([path], more, folder, case.folder, {"VIRTUAL_ENV": ""})
-            used = EXAMPLE
+        packaged, used = _package(case, file, options, Path(scratch))
         if packaged.code or packaged.bundle is None:
             return FAILED, f"exit {packaged.code}: {packaged.message}"
         try:
@@ -120,4 +113,32 @@ def serve(case: Case, file: str, options: Sequence[str]) -> tuple[str, str]:
     found, expected = answer["predictions"], case.document["predictions"]
     if not is_close(found, expected):
         return WRONG, f"{found} instead of {expected}"
-    return EQUAL, used
+    return EQUAL, " ".join(used)
+
+
+def _package(
+    case: Case, file: str, options: Sequence[str], scratch: Path
+) -> tuple[Packaged, list[str]]:
+    """Package a file, again with what the hint of an error asks for; return also these options."""
+    rows = scratch / "rows.json"
+    rows.write_text(json.dumps(case.document["instances"]))
+    path, used = str(case.folder / file), []
+    while True:
+        given = [(each, str(rows)) if each == EXAMPLE else (each,) for each in used]
+        more, folder = [*options, *chain(*given)], scratch / f"bundle-{len(used)}"
+        packaged = package_files([path], more, folder, case.folder, {"VIRTUAL_ENV": ""})
+        hinted = hinted_options(case, packaged.message) if packaged.code else []
+        if set(hinted) <= set(used):
+            return packaged, used
+        used += hinted
+
+
+def hinted_options(case: Case, message: str) -> list[str]:
+    """Return the options that a hint names; the author knows the release of the library."""
+    hint = message.partition("hint: ")[2]
+    if EXAMPLE in hint:
+        return [EXAMPLE]
+    if RELEASE in hint:
+        return ["--requirement", f"{case.library}=={case.document['version']}"]
+    names = re.findall(r"--requirement ([\w-]+)(?= |$)", hint.partition("add: ")[2])
+    return [part for name in names for part in ("--requirement", name)]

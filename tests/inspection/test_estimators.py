@@ -2,8 +2,11 @@
 
 import copy
 import pickle
+import sys
+from types import SimpleNamespace
 
 import joblib
+import numpy as np
 import pytest
 import sklearn
 from answers import assert_declared, predict_example
@@ -121,6 +124,32 @@ def test_number_of_features_where_the_release_did_not_record_it(name, tmp_path):
     for tree in getattr(model, "estimators_", ()):
         del tree.n_features_in_
     assert len(save_and_inspect(model, tmp_path / "m", 4).signature.inputs) == 4
+
+
+class LinearGAM:
+    """Has a coefficient for each spline of its two columns."""
+
+    def __init__(self, **statistics):
+        self.coef_ = np.zeros(11)
+        if statistics:
+            self.statistics_ = statistics
+
+    def predict(self, X):
+        return X @ self.coef_
+
+
+@pytest.mark.parametrize(
+    ("module", "statistics", "width"),
+    [("pygam", {"m_features": 2}, 2), ("pygam", {}, 0), ("shop", {}, 0)],
+)
+def test_coefficients_of_unknown_classes_are_not_those_of_columns(
+    module, statistics, width, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(LinearGAM=LinearGAM))
+    monkeypatch.setattr(LinearGAM, "__module__", module)
+    spec = save_and_inspect(LinearGAM(**statistics), tmp_path / "m", 4)
+    assert spec.estimator == f"{module}.LinearGAM"
+    assert len(spec.signature.inputs) == width
 
 
 def test_labels_of_a_classifier_that_kept_only_its_binarizer(tmp_path):

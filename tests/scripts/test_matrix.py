@@ -52,7 +52,7 @@ def case(matrix: SimpleNamespace, tmp_path: Path) -> Any:
     files = ["pickle-4.pkl", "pickle-in-gzip.pkl.gz", "dill.pkl", "cloudpickle.pkl"]
     document = {"version": "1.0", "instances": [[3.0]], "predictions": [6.0], "files": files,
                 "unsaved": {"skops.skops": "ImportError: no skops"}}  # fmt: skip
-    return matrix.training.Case(tmp_path, document)
+    return matrix.training.Case(tmp_path, document, "pygam")
 
 
 @pytest.fixture
@@ -203,6 +203,34 @@ def test_rows_are_given_where_the_hint_names_the_option(
     assert (outcome.answer, outcome.detail) == ("equal", "--example")
 
 
+def test_release_and_sdists_are_named_where_a_hint_wants_them(
+    matrix: SimpleNamespace, case: Any, package: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package([6.0])
+    hints = ["Name the release that saved it: --requirement NAME==VERSION. If pygam is your own",
+             "To build dill, future from source, add: --requirement pygam"]  # fmt: skip
+    given: list[list[str]] = []
+
+    def package_files(_: Any, options: list[str], *__: Any) -> Any:
+        given.append(list(options))
+        message = f"error: no. hint: {hints[len(given) - 1]}" if len(given) <= len(hints) else ""
+        return SimpleNamespace(code=7 if message else 0, message=message, bundle=case.folder)
+
+    monkeypatch.setattr(matrix.verdicts, "package_files", package_files)
+    outcome = matrix.verdicts.judge_file(case, "pickle-4.pkl")
+    hinted = ["--requirement", "pygam==1.0", "--requirement", "pygam"]
+    assert given == [[], hinted[:2], hinted]
+    assert (outcome.answer, outcome.detail) == ("equal", " ".join(hinted))
+
+
+def test_hint_that_does_not_help_is_followed_once(
+    matrix: SimpleNamespace, case: Any, package: Any
+) -> None:
+    packaged = package([6.0], code=7, message="error: no. hint: run with --example rows.csv")
+    assert matrix.verdicts.judge_file(case, "pickle-4.pkl").answer == "not served"
+    assert len(packaged) == 2
+
+
 # --- results -------------------------------------------------------------------------------------
 
 
@@ -266,6 +294,6 @@ def test_equal_reasons_are_shown_once(matrix: SimpleNamespace) -> None:
     assert matrix.results.table([result]).splitlines()[2:] == [
         "| pygam 0.6 (2022) | 3.10 | 5 | 3, 1 with `--trust` | 1 of 2: skops |"
         " joblib, joblib xz: exit 3: a/b<br>dill: wrong: [1] instead of [2]"
-        "<br>skops: needs rows (`--example`)<br>not saved by the library: dill |"
+        "<br>skops: as a hint asks, `--example`<br>not saved by the library: dill |"
     ]
     assert not result.is_right

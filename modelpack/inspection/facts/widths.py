@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..allowlist import standing
 from ..nodes import DictNode, Node, ObjectNode
 from ..pickle.ndarrays import scalar, view
 from .boosters import booster
 from .columns import exogenous
-from .estimators import EstimatorNode, attributes
+from .estimators import EstimatorNode, as_dict, attributes
 from .input_types import entries
 from .statsmodels import formula
 
@@ -20,7 +21,11 @@ _ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_",
 
 
 def features_in(part: EstimatorNode) -> int | None:
-    """Return the number of features, from any attribute that a release records."""
+    """Return the number of features, from any attribute that a release records.
+
+    Learned arrays of a class that modelpack does not know may have columns that it derives, such as
+    a constant or splines.
+    """
     if part.kind in {"Pipeline", "FeatureUnion"} or part.name.endswith("SearchCV"):
         return _width_of_entries(part)
     if (found := formula(part)) is not None:
@@ -31,9 +36,17 @@ def features_in(part: EstimatorNode) -> int | None:
     known = part.number("n_features_in_", "_n_features_in", "_n_features", "n_features_")
     if known is None and (model := booster(part)):
         known = model.width
-    if known is None:
+    if known is None and part.top == "pygam":
+        known = _width_of_additive(part)
+    if known is None and standing(part.cls.key) != "unknown":
         known = _width_from_arrays(part)
     return _width_of_entries(part) if known is None else known
+
+
+def _width_of_additive(part: EstimatorNode) -> int | None:
+    """Return the features of a model of pygam, whose coefficients are those of its splines."""
+    count = scalar(as_dict(part.get("statistics_")).get("m_features"))
+    return count if type(count) is int and count > 0 else None
 
 
 def _width_of_entries(part: EstimatorNode) -> int | None:
