@@ -28,7 +28,7 @@ from modelpack.inspection.encodings import ubjson
 from modelpack.types import Safety
 
 ROOT = Path(__file__).parents[2]
-COUNT = 300
+COUNT = 200
 X = np.random.default_rng(0).random((40, 4))
 ROWS = X[:3].tolist()
 
@@ -151,21 +151,21 @@ def test_a_crash_is_reported(judge: Any) -> None:
     assert "SIGSEGV" in judge(model)
 
 
-def test_mutations_find_a_crash_where_a_check_is_missing(
+def test_mutations_find_harm_where_a_check_is_missing(
     running: ModuleType, worker: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the check of the nodes of trees, of two hundred changes at least one crashes."""
+    """Without the check of the nodes of trees, one of a hundred changes crashes or never ends."""
     from run_oracle import Campaign  # noqa: PLC0415 - found by the fixture
 
     campaign = Campaign(["tree"], ["pickle 4"], running.Oracle(worker, tmp_path))
     campaign.learn(quick=False)
-    for number in range(200):
+    for number in range(100):
         campaign.mutate(0, number, None)
     assert campaign.found == []
     monkeypatch.delitem(invariants.CHECKS, "sklearn:Tree")
-    for number in range(200):
+    for number in range(100):
         campaign.mutate(0, number, None)
-    assert campaign.counts["crashes"] > 0, campaign.summary(0, 0)
+    assert campaign.found, campaign.summary(0, 0)
 
 
 # --- the sanitizer -------------------------------------------------------------------------------

@@ -6,18 +6,19 @@ are for an image.
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import SimpleNamespace
 from typing import Any, cast
 
 import joblib
 import numpy as np
 import pandas as pd
+import preloaded
 import pytest
 from gunicorn_server import python_path, serve
 from lightgbm import LGBMRegressor
@@ -107,19 +108,24 @@ def render_bundle(path: Path, folder: Path) -> tuple[Bundle, Reference]:
     return render(spec, ENVIRONMENT, BASE, folder / "bundle"), unknown
 
 
+def predict_in_another_process(folder: Path, request: bytes) -> bytes:
+    environ = {"PYTHONPATH": python_path()}
+    with TemporaryFile() as source, TemporaryFile() as output, TemporaryFile() as log:
+        source.write(request)
+        source.seek(0)
+        process = preloaded.run_module(
+            "modelpack.serving.reference", folder, environ, (output, log, source)
+        )
+        assert process.wait(60) == 0, os.pread(log.fileno(), 10_000, 0)
+        return Path(f"/proc/self/fd/{output.fileno()}").read_bytes()
+
+
 @contextmanager
 def run_probe(bundle: Bundle, reference: Reference) -> Iterator[Probe]:
-    done = subprocess.run(
-        [sys.executable, "-S", "-m", "modelpack.serving.reference"],
-        cwd=bundle.path,
-        env={"PYTHONPATH": python_path()},
-        input=build_request(reference, bodies=True),
-        capture_output=True,
-        check=True,
-    )
-    known = complete_reference(reference, done.stdout)
+    answers = predict_in_another_process(bundle.directory, build_request(reference, bodies=True))
+    known = complete_reference(reference, answers)
     assert not known.problem
-    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
+    with serve(bundle.directory, preload=True, WEB_CONCURRENCY="1") as server:
         running = cast("RunningService", SimpleNamespace(url=f"http://127.0.0.1:{server.port}"))
         probe = Probe(running, bundle.model, reference, lambda: known)
         yield probe

@@ -19,7 +19,7 @@ from fuzzed_models import MODELS
 from gunicorn_server import serve
 from serving_models import render_bundle
 
-EXAMPLES = int(os.environ.get("MODELPACK_FUZZ_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("MODELPACK_FUZZ_EXAMPLES", "7"))
 SECONDS = 60 + EXAMPLES * 4
 CHECKS = Path(__file__).parents[1] / "support" / "schemathesis_checks.py"
 CONFIGURATION = f"""
@@ -71,7 +71,7 @@ TOKEN = "3f786850e387550fdab836ed7e6dc881de23001b0e1a4e7f"
 
 def run(name: str, folder: Path, *options: str, **environ: str) -> None:
     bundle = render_bundle(MODELS[name](), folder, "pickle")
-    with serve(bundle.directory, WEB_CONCURRENCY="1", **environ) as server:
+    with serve(bundle.directory, preload=True, WEB_CONCURRENCY="1", **environ) as server:
         output = schemathesis(name, server.port, folder, *options)
         assert "Traceback" not in server.log_path.read_text()
     print(*re.findall(r".*(?:generated|Operations:).*", output), sep="\n")

@@ -32,7 +32,7 @@ def service(
     trained: Trained = getattr(serving_models, request.param)()
     folder = tmp_path_factory.mktemp(request.param)
     bundle = render_bundle(trained, folder)
-    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
+    with serve(bundle.directory, preload=True, WEB_CONCURRENCY="1") as server:
         url = f"http://127.0.0.1:{server.port}"
         running = cast("RunningService", SimpleNamespace(url=url))
         probe = Probe(running, build_spec(folder / "saved", trained))

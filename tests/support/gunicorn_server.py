@@ -12,8 +12,12 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+import preloaded
 
 READY_SECONDS = 60
 
@@ -25,7 +29,7 @@ def python_path() -> str:
 class Server:
     """gunicorn in a bundle's folder, on a free port of the loopback interface."""
 
-    def __init__(self, folder: Path, **environ: str) -> None:
+    def __init__(self, folder: Path, *, preload: bool = False, **environ: str) -> None:
         self.log_path, self.output_path = folder.parent / "log", folder.parent / "output"
         # -S leaves out the editable install, so that the bundle's own modelpack is what runs.
         self.environ = {
@@ -35,14 +39,9 @@ class Server:
             "WEB_CONCURRENCY": "2",
             **environ,
         }
+        run = preloaded.run_module if preload else run_module
         with self.log_path.open("wb") as log, self.output_path.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-S", "-m", "gunicorn"],
-                cwd=folder,
-                env=self.environ,
-                stderr=log,
-                stdout=output,
-            )
+            self.process = run("gunicorn", folder, self.environ, (output, log))
 
     @property
     def lines(self) -> list[dict]:
@@ -91,9 +90,24 @@ class Server:
         return self.process.wait(20)
 
 
+def run_module(
+    name: str, folder: Path, environ: dict[str, str], files: Sequence[BinaryIO]
+) -> subprocess.Popen[bytes]:
+    output, log = files
+    command = [sys.executable, "-S", "-m", name]
+    return subprocess.Popen(command, cwd=folder, env=environ, stdout=output, stderr=log)
+
+
 @contextmanager
-def serve(folder: Path, **environ: str):
-    server = Server(folder, **environ)
+def serve(folder: Path, *, preload: bool = False, **environ: str):
+    """Run a service.
+
+    Args:
+        folder: The folder of a bundle.
+        preload: Whether its process has imported the libraries before; see `preloaded`.
+        environ: More environment variables.
+    """
+    server = Server(folder, preload=preload, **environ)
     try:
         server.wait_until_it_listens()
         yield server

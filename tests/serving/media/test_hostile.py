@@ -41,14 +41,14 @@ ROOM = 150_000  # kB that the worker may allocate in addition
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     bundle = render_bundle(serving_models.texts(), tmp_path_factory.mktemp("texts"))
-    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
+    with serve(bundle.directory, preload=True, WEB_CONCURRENCY="1") as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     bundle = render_bundle(serving_models.mixed(), tmp_path_factory.mktemp("mixed"))
-    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
+    with serve(bundle.directory, preload=True, WEB_CONCURRENCY="1") as server:
         yield server
 
 

@@ -98,7 +98,7 @@ def counter_directory(server: Server) -> Path:
 
 
 def test_the_counters_of_all_workers_are_summed_and_survive_a_killed_one(bundle):
-    with serve(bundle) as server:
+    with serve(bundle, preload=True) as server:
         folder = counter_directory(server)
         request_until_both_respond(server, folder)
         (folder / "counter_7.db").touch()  # as if a worker were just making it
@@ -162,7 +162,7 @@ def request_until_both_respond(server: Server, folder: Path) -> None:
 
 def test_counters_never_decrease_between_scrapes(bundle):
     """Workers are killed while clients send requests, and the counters only rise."""
-    with serve(bundle) as server:
+    with serve(bundle, preload=True) as server:
         stop = threading.Event()
 
         def send_requests() -> None:
@@ -192,21 +192,21 @@ def test_counters_never_decrease_between_scrapes(bundle):
 
 
 def test_files_of_a_killed_service_are_removed_at_the_next_start(bundle):
-    with serve(bundle) as first, serve(bundle) as second:
+    with serve(bundle, preload=True) as first, serve(bundle, preload=True) as second:
         left, lives = counter_directory(first), counter_directory(second)
         pids = [first.process.pid, *workers(first)]
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
         first.process.wait(SECONDS)
         wait_until(lambda: not any(Path(f"/proc/{pid}/fd").exists() for pid in pids))
-        with serve(bundle):
+        with serve(bundle, preload=True):
             assert not left.exists()
         assert lives.exists()
         wait_until(lambda: scraped(second)["modelpack_workers"] == 2)
 
 
 def test_a_reload_keeps_the_counts(bundle):
-    with serve(bundle) as server:
+    with serve(bundle, preload=True) as server:
         server.request("POST", "/predict", SETOSA)
         before = workers(server)
         server.process.send_signal(signal.SIGHUP)
@@ -225,7 +225,7 @@ REFUSED = {
 
 
 def test_requests_refused_before_routing_are_logged_without_their_content(bundle):
-    with serve(bundle, MODELPACK_LOG_LEVEL="debug") as server:
+    with serve(bundle, preload=True, MODELPACK_LOG_LEVEL="debug") as server:
         response, _ = get(server, "/healthz")
         assert response.getheader("Server") is None
         for request, status in REFUSED.items():
@@ -248,7 +248,7 @@ def test_requests_refused_before_routing_are_logged_without_their_content(bundle
 def test_the_token_and_the_healthcheck(bundle, tmp_path):
     path = tmp_path / "token"
     path.write_text(TOKEN + "\n")
-    with serve(bundle, MODELPACK_TOKEN_FILE=str(path)) as server:
+    with serve(bundle, preload=True, MODELPACK_TOKEN_FILE=str(path)) as server:
         assert get(server, "/")[0].status == 401
         assert get(server, "/", Authorization=f"Bearer {TOKEN}")[0].status == 200
         assert get(server, "/metrics")[0].status == 401
@@ -331,7 +331,7 @@ def test_spans_reach_a_collector_from_both_workers(bundle):
             "OTEL_SERVICE_NAME": "flowers",
             "OTEL_BSP_SCHEDULE_DELAY": "60000",  # so that they are sent by the end of the worker
         }
-        with serve(bundle, **environ) as server:
+        with serve(bundle, preload=True, **environ) as server:
             headers = {
                 "traceparent": f"00-{TRACE}-{PARENT}-01",
                 "tracestate": "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7",
@@ -372,7 +372,7 @@ def test_a_failing_model_is_an_error_in_the_trace(tmp_path):
     bundle = render_bundle(serving_models.stubborn(), tmp_path, "pickle").directory
     with collecting() as collector:
         endpoint = f"http://127.0.0.1:{collector.server_port}/elsewhere"
-        with serve(bundle, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=endpoint) as server:
+        with serve(bundle, preload=True, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=endpoint) as server:
             assert server.request("POST", "/predict", [[13]])[0].status == 500
             assert server.stop() == 0
     assert collector.got[0][0] == "/elsewhere"
@@ -394,7 +394,7 @@ def test_a_collector_that_fails_hurts_no_request(bundle):
             "OTEL_BSP_MAX_QUEUE_SIZE": "8",
             "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "8",
         }
-        with serve(bundle, **environ) as server:
+        with serve(bundle, preload=True, **environ) as server:
             slowest = 0.0
             for _ in range(50):
                 started = time.monotonic()
@@ -411,7 +411,7 @@ def test_a_collector_that_is_not_there_fills_no_log(bundle):
         unused_socket.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{unused_socket.getsockname()[1]}"
         environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "20"}
-        with serve(bundle, **environ, WEB_CONCURRENCY="1") as server:
+        with serve(bundle, preload=True, **environ, WEB_CONCURRENCY="1") as server:
             for _ in range(20):
                 assert server.request("POST", "/predict", SETOSA)[0].status == 200
                 time.sleep(0.02)
@@ -428,7 +428,7 @@ def test_missing_packages_are_one_warning_that_names_them(bundle, tmp_path):
         "WEB_CONCURRENCY": "1",
         "PYTHONPATH": hidden + python_path(),
     }
-    with serve(bundle, **environ) as server:
+    with serve(bundle, preload=True, **environ) as server:
         assert server.request("POST", "/predict", SETOSA)[0].status == 200
         warnings = [line for line in server.lines if line["level"] == "warning"]
     (line,) = warnings

@@ -51,7 +51,7 @@ def server(tmp_path_factory):
         def start(name: str, **environ: str) -> Server:
             if name not in started:
                 folder = playground_models.bundle_folder(name, tmp_path_factory.mktemp(name))
-                bundle = serve(folder, WEB_CONCURRENCY="1", **environ)
+                bundle = serve(folder, preload=True, WEB_CONCURRENCY="1", **environ)
                 started[name] = stack.enter_context(bundle)
             return started[name]
 
@@ -147,7 +147,9 @@ def test_card_shows_known_name_version_and_parity(browser, tmp_path):
     folder = playground_models.bundle_folder("forest", tmp_path)
     claim = "bit for bit what the model said where it was trained (20 rows)"
     environ = {"MODELPACK_MODEL_NAME": "house-prices", "MODELPACK_MODEL_VERSION": "7"}
-    with serve(folder, WEB_CONCURRENCY="1", MODELPACK_PARITY=claim, **environ) as server:
+    with serve(
+        folder, preload=True, WEB_CONCURRENCY="1", MODELPACK_PARITY=claim, **environ
+    ) as server:
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{server.port}/")
         expect(page.get_by_role("heading", level=1)).to_have_text("house-prices")
@@ -533,7 +535,7 @@ TOKEN = "5f1c0de8a91b4b7f9d3e6a2c8b7d4e10"
 
 def test_token_is_requested_and_sent_but_never_shown_or_stored(browser, tmp_path):
     folder = playground_models.bundle_folder("flowers", tmp_path)
-    with serve(folder, WEB_CONCURRENCY="1", MODELPACK_TOKEN=TOKEN) as server:
+    with serve(folder, preload=True, WEB_CONCURRENCY="1", MODELPACK_TOKEN=TOKEN) as server:
         context = browser.new_context()
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()

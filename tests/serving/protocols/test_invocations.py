@@ -204,7 +204,7 @@ def test_predictions_of_other_methods_are_bit_for_bit_the_estimators(
 
 def test_requests_of_sagemaker_and_curl_are_answered(tmp_path: Path) -> None:
     bundle = render_bundle(serving_models.iris(), tmp_path)
-    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
+    with serve(bundle.directory, preload=True, WEB_CONCURRENCY="1") as server:
 
         def curl(path: str, *options: str, body: str = "") -> str:
             url = f"http://127.0.0.1:{server.port}{path}"

@@ -28,7 +28,7 @@ def test_every_form_that_its_client_makes(tmp_path_factory: pytest.TempPathFacto
     ]
     with ExitStack() as stack:
         ports = [
-            stack.enter_context(serve(bundle.directory, WEB_CONCURRENCY="1")).port
+            stack.enter_context(serve(bundle.directory, preload=True, WEB_CONCURRENCY="1")).port
             for bundle in bundles
         ]
         rows = [frame.to_dict("records") for _, frame in models_and_rows]

@@ -126,7 +126,7 @@ def kserve(tmp_path_factory):
     """KServe's example of an SVC, under gunicorn, by the name of its tests."""
     folder = tmp_path_factory.mktemp("svc")
     bundle = render(inspect(SVC / "model.joblib"), ENVIRONMENT, BASE, folder / "bundle")
-    with serve(bundle.directory, MODELPACK_MODEL_NAME="sklearn-iris") as server:
+    with serve(bundle.directory, preload=True, MODELPACK_MODEL_NAME="sklearn-iris") as server:
         yield server
 
 

@@ -47,7 +47,7 @@ def mixed(tmp_path_factory):
 
 def served(trained: Trained, folder, **environ: str):
     bundle = render_bundle(trained, folder)
-    with serve(bundle.directory, **environ) as server:
+    with serve(bundle.directory, preload=True, **environ) as server:
         address = f"127.0.0.1:{server.port}"
         client = triton.InferenceServerClient(address)
         yield Served(trained, build_spec(folder / "saved", trained), address, client, server)

@@ -451,7 +451,7 @@ def test_waiting_requests_are_answered_by_one_model_call(tmp_path):
     inputs = tuple(Field(f"x{index}", "number", example=0.5) for index in range(10))
     trained = serving_models.Trained(slow, Signature(inputs, ()), "regressor")
     bundle = render_bundle(trained, tmp_path)
-    with serve(bundle.directory, WEB_CONCURRENCY="1") as server:
+    with serve(bundle.directory, preload=True, WEB_CONCURRENCY="1") as server:
 
         def send_row(number: int):
             return server.request("POST", "/predict", {"instances": [rows[number].tolist()]})
