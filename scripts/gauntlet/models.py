@@ -5,8 +5,8 @@ Keys of a line:
 - `package`, `version`, `licence`, `archive` (name of the file on the index), `sha256` of it;
 - `files`: members of the archive that are one model, in the order of the rows;
 - `options`: of `modelpack package`, if the model needs any;
-- `rows`: what the model predicts: a list, `ramps N` (N zeros; 0.0, 0.1, ... with N numbers), or
-  `repeat N A B` (N times A; N times B);
+- `rows`: what the model predicts: a list, `ramps N` (N zeros; 0.0, 0.1, ... with N numbers),
+  `steps N` (the same without decimals), or `repeat N A B` (N times A; N times B);
 - `predictions` and `probabilities` (in the order of the classes), and their `source`: `README` of
   the package, or `measured` with the library and the release that the file records;
 - `codes` and `words`: exit codes and text of the error, for a file that cannot be served.
@@ -70,6 +70,8 @@ def expand(rows: list[Any] | str) -> list[Any]:
     kind, width, *values = rows.split()
     if kind == "ramps":
         return [[0.0] * int(width), [i / 10 for i in range(int(width))]]
+    if kind == "steps":
+        return [[0] * int(width), [i // 10 for i in range(int(width))]]
     if kind == "repeat":
         return [[value] * int(width) for value in values]
     raise ValueError(f"unknown rows: {rows!r}")
