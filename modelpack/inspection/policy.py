@@ -31,6 +31,13 @@ NESTED = {
 }  # fmt: skip
 """Types of Arrow whose arrays contain arrays, or that pandas hardly supports."""
 
+PATHS = {
+    f"{module}:{name}"
+    for module in ("pathlib", "pathlib._local")
+    for name in ("Path", "PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath")
+}
+"""Paths in attributes of honest models. They belong to the machine of the training."""
+
 _HARMLESS = {"__doc__", "__name__"}
 """Special attributes that do not change how Python uses an object."""
 
@@ -70,6 +77,9 @@ def names(trace: Trace, trust: Collection[str]) -> Iterator[Finding]:
         if name.key in MATRICES:
             message = "it contains a numpy.matrix, which multiplies and slices unlike arrays"
             yield _at(name, "numpy-matrix", message)
+        elif name.key in PATHS:
+            message = f"it contains a path of the file system ({name.dotted})"
+            yield _at(name, "path-object", message)
         elif kind == "banned" and name.module.partition(".")[0] == "formulaic":
             evaluating.append(name)
         elif kind == "banned":

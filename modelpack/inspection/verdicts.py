@@ -54,6 +54,7 @@ _HINTS = {
     "model again.",
     "formulaic": "Train without a formula, on columns that contain its terms.",
     "numpy-matrix": "Convert it with numpy.asarray before training, and save the model again.",
+    "path-object": "Store the path as text, as str(path) returns it, and save the model again.",
     "formula": "Compute the other terms before training, as columns of the data. docs/security.md "
     "lists the supported terms.",
     "old-layout": "Train the model again with scikit-learn 0.20 or later.",

@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import os
+import pathlib
 import pickle
 import subprocess
 import sys
@@ -33,13 +35,15 @@ from opcodes import (
     text,
 )
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import SGDClassifier
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from modelpack.errors import ModelRefusedError
 from modelpack.inspection import allowlist, contracts
 from modelpack.inspection.inspector import inspect
+from modelpack.inspection.verdicts import require_servable
 
 ROOT = Path(__file__).parents[2]
 TABLE = json.loads((Path(allowlist.__file__).parent / "allowlist.json").read_text())
@@ -208,6 +212,30 @@ def test_matrices_are_refused_with_a_reason(tmp_path, protocol):
         data = pickle.dumps(np.matrix([[1.0, 2.0]]), protocol)
     safety = findings(tmp_path, data)
     assert (safety.verdict, {f.code for f in safety.findings}) == ("refuse", {"numpy-matrix"})
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("kind", [pathlib.PosixPath, pathlib.PureWindowsPath])
+def test_paths_are_refused_with_a_reason(tmp_path, kind, protocol):
+    model = LogisticRegression()
+    model.source = kind("data", "train.csv")
+    path = tmp_path / "m.pkl"
+    path.write_bytes(pickle.dumps(model, protocol))
+    spec = inspect(path)
+    assert spec.safety.verdict == "refuse"
+    assert {f.code for f in spec.safety.findings} == {"path-object"}
+    with pytest.raises(ModelRefusedError, match="a path of the file system") as caught:
+        require_servable(spec)
+    assert "str(path)" in caught.value.hint
+
+
+def test_path_does_not_hide_an_attack(tmp_path):
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps((pathlib.PosixPath("a"), os.system)))
+    spec = inspect(tmp_path / "m.pkl")
+    assert {f.code for f in spec.safety.findings} == {"path-object", "banned-global"}
+    with pytest.raises(ModelRefusedError) as caught:
+        require_servable(spec)
+    assert "do not load this file" in caught.value.hint
 
 
 def test_array_in_neither_c_nor_fortran_order(tmp_path):

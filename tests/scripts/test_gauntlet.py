@@ -79,6 +79,7 @@ def test_each_line_is_complete(gauntlet: SimpleNamespace) -> None:
 def test_rows_are_written_in_short(gauntlet: SimpleNamespace) -> None:
     expand = gauntlet.models.expand
     assert expand("ramps 3") == [[0.0, 0.0, 0.0], [0.0, 0.1, 0.2]]
+    assert expand("steps 11") == [[0] * 11, [*[0] * 10, 1]]
     assert expand("repeat 2 GG AG") == [["GG", "GG"], ["AG", "AG"]]
     assert expand(["a text"]) == ["a text"]
     with pytest.raises(ValueError, match="unknown rows"):
