@@ -68,6 +68,11 @@ _CAUSES = (
         "setuptools before 81.",
         "Require it: --requirement 'setuptools<81'",
     ),
+    (
+        rf"No module named '(?P<module>{_LIBRARY})'",
+        "The model needs the module {module}, which is not in the image.",
+        "Require it: --requirement {library}",
+    ),
     (  # Python names the first module that is missing: the package above it was imported.
         r"No module named '(?P<module>\w+(\.\w+)+)'",
         "The {top} in the image has no {module}, which the model needs. Another release of {top} "

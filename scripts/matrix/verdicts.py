@@ -28,7 +28,7 @@ ACCEPTED, TRUST, UNSUPPORTED, REFUSED = (
     "refused",
 )
 EQUAL, FAILED, WRONG = "equal", "not served", "wrong"
-EXAMPLE, RELEASE = "--example", "--requirement NAME==VERSION"
+EXAMPLE, RELEASE = "--example", "Name the release that saved it: --requirement NAME"
 LIKE_ANOTHER = {"pickle 0", "pickle 1", "pickle 2", "pickle 3", "pickle 5", "pickle in gzip",
                 "joblib", "joblib gzip", "joblib bz2", "joblib lzma", "joblib xz",
                 "joblib lz4"}  # fmt: skip
@@ -140,5 +140,5 @@ def hinted_options(case: Case, message: str) -> list[str]:
         return [EXAMPLE]
     if RELEASE in hint:
         return ["--requirement", f"{case.library}=={case.document['version']}"]
-    names = re.findall(r"--requirement ([\w-]+)(?= |$)", hint.partition("add: ")[2])
+    names = re.findall(r"--requirement '?(?!NAME)([\w<>=.-]+)", hint)
     return [part for name in names for part in ("--requirement", name)]

@@ -94,7 +94,7 @@ def test_a_python_too_old_does_not_know_the_protocol(fails: Fails, tmp_path: Pat
 def test_a_package_is_missing(fails: Fails) -> None:
     error = fails(SAMPLES / "kserve-mixedtype" / "model.joblib", without="pandas")
     assert "needs the module pandas, which is not in the image" in error.message
-    assert "--requirement NAME" in error.hint
+    assert error.hint == "Require it: --requirement pandas"
 
 
 @pytest.mark.parametrize(
