@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import Any, Callable, Iterator, List, Mapping, Sequence, Tuple
 
 from .manifest import Field
+from .media import arrow_tables
 from .reference_rows import Row, frame
 
 MAX_BYTES = 2**22
@@ -119,8 +120,8 @@ def _parquet(fields: Sequence[Field], rows: Sequence[Row], table: Any) -> bytes 
 
 
 def _arrow_table(table: Any) -> Any:
-    """None where a library is missing, or a column has no type of Arrow."""
-    if table is None or find_spec("pyarrow") is None:
+    """None where a library is missing or too old, or a column has no type of Arrow."""
+    if table is None or not arrow_tables.is_usable():
         return None
     import pyarrow as pa  # noqa: PLC0415
 

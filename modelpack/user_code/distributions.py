@@ -59,9 +59,9 @@ def installed(module: str) -> Provider | None:
         canonicalize_name(dist.metadata["Name"]): dist
         for dist in _installed().get(module.partition(".")[0], ())
     }
-    known = _known(module)
-    name = known.name if known and known.name in names else next(iter(sorted(names)), None)
-    if name is None or (len(names) > 1 and name not in {known and known.name, _top_name(module)}):
+    common = known(module)
+    name = common if common in names else next(iter(sorted(names)), None)
+    if name is None or (len(names) > 1 and name not in {common, _top_name(module)}):
         return None  # a namespace of several distributions, and none is known for this module
     dist = names[name]
     return Provider(_TWINS.get(name, name), INSTALLED, dist.version, _origin(dist))
@@ -82,6 +82,12 @@ def is_known(distribution: str) -> bool:
     """Return whether the modules of a distribution are known. It is given by canonical name."""
     names = {dist.metadata["Name"] for dists in _installed().values() for dist in dists}
     return distribution in {str(canonicalize_name(name)) for name in names | {*_table().values()}}
+
+
+def known(module: str) -> str | None:
+    """Return the distribution of a module in the table of common ones."""
+    found = _known(module)
+    return found.name if found else None
 
 
 def _top_name(module: str) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 from modelpack.errors import EnvironmentNotResolvedError, ModelRefusedError
 from modelpack.types import Code, CodeFile, ModelSpec
 
+from . import distributions
+
 
 def notices(code: Code) -> list[str]:
     """Return a line for each file in the bundle, each requirement of it, and each note."""
@@ -76,8 +78,12 @@ def _missing_hint(code: Code) -> str:
     ways = []
     if modules:
         top = modules[0].partition(".")[0]
+        known = distributions.known(modules[0])
         ways.append(
-            f"If {top} is your own module, name its folder: --code PATH. If it is part of a "
+            f"{top} is part of {known}, so add: --requirement {known}. If it is your own module "
+            "instead, name its folder: --code PATH"
+            if known
+            else f"If {top} is your own module, name its folder: --code PATH. If it is part of a "
             "distribution, name that: --requirement NAME==VERSION"
         )
     if "__main__" in code.missing:

@@ -104,6 +104,16 @@ def test_requirements_of_the_files():
     assert "pycaret" in inspect(DATA / "lr-pycaret-3.3.2.pkl").requirements
 
 
+@pytest.mark.parametrize("release", ["0.3.10", "0.5.11"])
+def test_ngboost_names_its_inputs_and_a_release_with_its_modules(release):
+    """Without a bound, the resolver chose 0.1.1, whose dependencies all have wheels."""
+    spec = inspect(DATA / f"ngboost-{release}.pkl")
+    assert spec.requirements["ngboost"] == ">=0.2"
+    assert [(f.name, f.type) for f in spec.signature.inputs] == [
+        ("x0", "number"), ("x1", "number"), ("x2", "number")
+    ]  # fmt: skip
+
+
 # --- caches of joblib -------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ DISTRIBUTIONS = {
     "cmdstanpy": "cmdstanpy", "cv2": "opencv-python-headless",
     "dateutil": "python-dateutil", "dill": "dill", "econml": "econml",
     "feature_engine": "feature-engine", "flaml": "flaml", "gensim": "gensim", "hdbscan": "hdbscan",
-    "hmmlearn": "hmmlearn", "imblearn": "imbalanced-learn", "interpret": "interpret",
+    "hmmlearn": "hmmlearn", "imblearn": "imbalanced-learn", "interpret": "interpret-core",
     "joblib": "joblib", "keras": "keras", "lifelines": "lifelines", "lightgbm": "lightgbm",
     "mlxtend": "mlxtend", "mord": "mord", "ngboost": "ngboost", "nltk": "nltk", "numba": "numba",
     "numpy": "numpy", "optuna": "optuna", "pandas": "pandas", "PIL": "pillow",

@@ -81,6 +81,7 @@ _LAYOUTS = (
 _IMPLIED = [
     (name, re.compile(pattern), specifier)
     for name, pattern, specifier in (
+        ("ngboost", r"ngboost\.api:", ">=0.2"),
         ("numpy", r"numpy\._core[.:]", ">=2"),
         ("numpy", r"numpy\.core[.:]", "<2"),
         ("numpy", r"numpy\.random\._pickle:", ">=1.17"),

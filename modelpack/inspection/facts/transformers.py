@@ -215,7 +215,7 @@ def _mappings(part: EstimatorNode) -> list[tuple[Node, list[Node]]]:
 
 
 NUMERIC = {"sklearn", "xgboost", "lightgbm", "catboost", "imblearn", "category_encoders",
-           "statsmodels"}  # fmt: skip
+           "ngboost", "statsmodels"}  # fmt: skip
 """Libraries whose models take numbers unless the file records other types."""
 
 _MAX_COLUMNS = 100_000

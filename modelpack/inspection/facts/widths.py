@@ -36,8 +36,8 @@ def features_in(part: EstimatorNode) -> int | None:
     known = part.number("n_features_in_", "_n_features_in", "_n_features", "n_features_")
     if known is None and (model := booster(part)):
         known = model.width
-    if known is None and part.top == "pygam":
-        known = _width_of_additive(part)
+    if known is None and part.top in _WIDTHS:
+        known = _WIDTHS[part.top](part)
     if known is None and standing(part.cls.key) != "unknown":
         known = _width_from_arrays(part)
     return _width_of_entries(part) if known is None else known
@@ -52,6 +52,15 @@ def _width_of_additive(part: EstimatorNode) -> int | None:
 def _width_of_entries(part: EstimatorNode) -> int | None:
     widths = (features_in(inner) for inner in entries(part))
     return next((width for width in widths if width is not None), None)
+
+
+def _width_of_ngboost(part: EstimatorNode) -> int | None:
+    """Return the width of an NGBoost model, whose trees get all columns unless it samples them."""
+    rounds = part.get("base_models")
+    if part.get("n_features") is not None or part.get("col_sample") != 1.0:
+        return part.number("n_features")
+    first = part.inner(_first(_first(rounds)))
+    return features_in(first) if first else None
 
 
 def _width_from_arrays(part: EstimatorNode) -> int | None:
@@ -244,3 +253,9 @@ _COUNTS: dict[str, Callable[[EstimatorNode], int | None]] = {
     "TargetEncoder": _length("encodings_"),
     "VarianceThreshold": _varying,
 }
+
+_WIDTHS: dict[str, Callable[[EstimatorNode], int | None]] = {
+    "ngboost": _width_of_ngboost,
+    "pygam": _width_of_additive,
+}
+"""Other libraries -> the features of their models."""

@@ -14,6 +14,7 @@ headless  3.6  xgboost==0.90; metrics, labels  3.8  xgboost==1.0.2, 1.3.3 scikit
 poisson   3.6  xgboost==0.72.1, 0.90; booster  3.6  xgboost==0.90 dill==0.3.4
 named     3.6  xgboost==0.90 pandas==0.25.3; 3.8  xgboost==1.2.1 pandas==1.1.5
 dill      3.8  scikit-learn==1.0.2 pandas==1.3.5 and dill 0.3.4, 0.3.9; then as the following
+ngboost   3.7  ngboost==0.3.10; then as the following
 callbacks, crf, dill, ngboost  3.11  scikit-learn==1.9.1 xgboost sklearn-crfsuite dill ngboost
 pycaret   3.11 pycaret==3.3.2 six; 3.8 pycaret==2.3.10 scikit-learn==0.23.2 numpy==1.21.6
 """

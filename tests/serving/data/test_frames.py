@@ -30,6 +30,7 @@ from modelpack.serving import loading, manifest, reference_bodies, reference_row
 from modelpack.serving.data.columns import build
 from modelpack.serving.data.frames import FrameBuilder, MatrixBuilder, narrowed
 from modelpack.serving.manifest import Field
+from modelpack.serving.media import arrow_tables
 from modelpack.serving.runtimes.estimator import EstimatorRuntime
 
 COUNTS = (1, 2, 3, 30, 300)
@@ -219,6 +220,13 @@ def test_bodies_come_with_the_rows_that_are_in_them(has_pandas, monkeypatch):
     short = [[0.3333333333, *rows[0][1:]], *rows[1:]]
     assert bodies.pop("json")[1] == short
     assert all(read == rows for _, read in bodies.values())
+
+
+def test_pyarrow_that_the_service_does_not_use_writes_no_bodies(monkeypatch):
+    """PyCaret 2 requires one before 14.0.1."""
+    monkeypatch.setattr(arrow_tables, "is_usable", lambda: False)
+    bodies = reference_bodies.write([Field("a", "number", dtype="float64")], [[0.5], [1.5]])
+    assert [name for name, _, _ in bodies] == ["json", "csv"]
 
 
 def test_without_pandas_bodies_are_written_as_pandas_writes_them(monkeypatch):
