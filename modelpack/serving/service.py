@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
@@ -155,7 +156,9 @@ class Service:
         Raises:
             Problem: 400, the body is not JSON. See also `decode_rows`.
         """
-        return self.decode_json(lambda parse: pick(parse(body, self.limits)), ignored)
+        columns = len(self.manifest.inputs)  # each is a list in a request by columns
+        limits = replace(self.limits, rows=max(self.limits.rows, columns))
+        return self.decode_json(lambda parse: pick(parse(body, limits)), ignored)
 
     def decode_json(self, read: Callable[[Parse], list[Any]], ignored: Extras = None) -> Rows:
         """Decode rows with the fast parser, or with the strict one that describes errors.

@@ -12,11 +12,13 @@ import pytest
 import serving_models
 from flask.testing import FlaskClient
 from gunicorn_server import serve
-from serving_models import people, render_bundle
+from serving_models import Trained, people, render_bundle
+from sklearn.linear_model import LinearRegression
 
 from modelpack.serving import app as serving_app
 from modelpack.serving.protocols import invocations
 from modelpack.serving.service import Service
+from modelpack.types import Field, Signature
 
 SETOSA, VIRGINICA = [5.1, 3.5, 1.4, 0.2], [6.5, 3.0, 5.5, 2.0]
 NAMES = ["x0", "x1", "x2", "x3"]
@@ -71,6 +73,23 @@ def post(
 def test_every_form(iris: FlaskClient, document: Any) -> None:
     answer = post(iris, document)
     assert (answer.status_code, answer.json) == (200, {"predictions": ["setosa", "virginica"]})
+
+
+def test_inputs_by_name_may_be_more_than_the_rows_of_a_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODELPACK_MAX_ROWS", "2")
+    width = 20
+    names = [f"x{index}" for index in range(width)]
+    signature = Signature(tuple(Field(name, "number", example=0.0) for name in names), ())
+    model = LinearRegression().fit(np.eye(width), range(width))
+    bundle = render_bundle(Trained(model, signature, "regressor"), tmp_path)
+    app = serving_app.empty_app()
+    app.register_blueprint(invocations.routes(Service.load(bundle.directory)))
+    columns = {name: [float(name == "x3")] for name in names}
+    assert post(app.test_client(), {"inputs": columns}).json == {"predictions": [pytest.approx(3)]}
+    more = columns | {f"y{index}": [0.0] for index in range(width)}
+    assert post(app.test_client(), {"inputs": more}).status_code == 413
 
 
 def test_one_row_of_inputs_by_name(iris: FlaskClient) -> None:
