@@ -38,18 +38,23 @@ def pytest_configure() -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--part", choices=("engine", "serving", "others"), help="see scripts/test.sh")
+    parts = ("docker", "podman", "serving", "others")
+    parser.addoption("--part", choices=parts, help="see scripts/test.sh")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Collect one part: files that need an engine, other files of serving, or the rest."""
+    """Collect only the files of the part that is asked for."""
     part = config.getoption("--part")
     if part is None or collection_path.suffix != ".py":
         return None
-    if "mark.engine" in collection_path.read_text():
-        return None if part == "engine" else True
-    is_serving = ROOT / "tests" / "serving" in collection_path.parents
-    return None if part == ("serving" if is_serving else "others") else True
+    return None if part == _part(collection_path) else True
+
+
+def _part(path: Path) -> str:
+    folders = path.relative_to(ROOT / "tests").parts[:-1]
+    if "mark.engine" in path.read_text():
+        return "podman" if folders == ("engines", "podman") else "docker"
+    return "serving" if folders[:1] == ("serving",) else "others"
 
 
 @pytest.fixture(scope="session")
