@@ -47,6 +47,8 @@ class Service:
     def __init__(self, facts: manifest.Manifest, model: Any, limits: settings.Limits) -> None:
         self.manifest = facts
         self.limits = limits
+        # A request by columns has a list for each input.
+        self._json_limits = replace(limits, rows=max(limits.rows, len(facts.inputs)))
         self.runner = runtimes.select_runtime(model, facts)
         self.name = settings.name(os.environ)
         self.version = settings.version(os.environ)
@@ -156,9 +158,7 @@ class Service:
         Raises:
             Problem: 400, the body is not JSON. See also `decode_rows`.
         """
-        columns = len(self.manifest.inputs)  # each is a list in a request by columns
-        limits = replace(self.limits, rows=max(self.limits.rows, columns))
-        return self.decode_json(lambda parse: pick(parse(body, limits)), ignored)
+        return self.decode_json(lambda parse: pick(parse(body, self._json_limits)), ignored)
 
     def decode_json(self, read: Callable[[Parse], list[Any]], ignored: Extras = None) -> Rows:
         """Decode rows with the fast parser, or with the strict one that describes errors.
