@@ -108,6 +108,7 @@ def resolve(
             ),
             *warnings.active_environment_notes(spec, required, plan.pins),
             *warnings.training_warnings(spec, candidates[0].pins, plan.pins),
+            *(() if plan.is_dated else (warnings.NEWER,)),
         ),
         sdists=request.sdists,
         build_lock=wheelhouse.reuse_lock(
@@ -228,9 +229,10 @@ def _lock_once(plan: Plan, request: Request, day: date | None, bounds: Sequence[
         current |= {*artifacts.BUILD_TOOLS}
         pins += [] if "setuptools" in plan.current else [PKG_RESOURCES]
     dates |= dict.fromkeys(sorted(current))
-    lock = compile_lock(request, bounds=pins, left_out=plan.left_out, day=day, dates=dates)
-    if MISSING_DATES not in lock.error and not build_failed(lock):
-        return lock
+    if plan.is_dated:
+        lock = compile_lock(request, bounds=pins, left_out=plan.left_out, day=day, dates=dates)
+        if MISSING_DATES not in lock.error and not build_failed(lock):
+            return lock
     kept = {name: at for name, at in later.items() if name not in current}
     dated = [bound for name, at in kept.items() for bound in python_versions.bounds(at, [name])]
     return compile_lock(request, bounds=pins + dated, left_out=plan.left_out)
@@ -296,23 +298,31 @@ class Plan:
         pins: Versions of the training environment.
         left_out: Names that are not locked although a distribution requires them.
         current: Names that may be newer than the model.
+        is_dated: Nothing else is newer than the model. Otherwise, only known libraries have the
+            feature releases of its time.
     """
 
     requirements: tuple[Requirement, ...]
     pins: Mapping[str, Version]
     left_out: tuple[str, ...]
     current: frozenset[str]
+    is_dated: bool = True
 
 
 def plans(spec: ModelSpec, required: RequirementSet, day: date | None) -> list[Plan]:
-    """Return the plans to try, best first."""
+    """Return the plans to try, best first.
+
+    A distribution that the user adds may be newer than the model, and need newer ones.
+    """
     pins = _open(_known(spec, required), required)
     alike = _for_processors(required.model, day)
-    return [
+    found = [
         _plan(requirements, chosen, required)
         for requirements in dict.fromkeys((alike, required.model))
         for chosen in ((pins, {}) if pins else ({},))
     ]
+    added = {canonical(r) for r in required.user} - {*releases.libraries(), *SERVING_STACK}
+    return [*found, replace(found[-1], is_dated=False)] if added and day else found
 
 
 def _known(spec: ModelSpec, required: RequirementSet) -> Mapping[str, Version]:

@@ -12,6 +12,11 @@ from modelpack.types import ModelSpec
 from . import releases
 from .requirements import VARIANTS, RequirementSet, canonical, pinned_version
 
+NEWER = (
+    "No versions of the time of the model fit the requirements. Distributions other than the"
+    " libraries of the model may be newer."
+)
+
 _MAX_NAMED = 4
 
 

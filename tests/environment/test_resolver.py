@@ -14,6 +14,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from modelpack.environment import candidate_pythons, index_settings, resolve
+from modelpack.environment.warnings import NEWER
 from modelpack.errors import EnvironmentNotResolvedError, UsageError
 from modelpack.types import Environment, IndexSettings, from_json, to_json
 
@@ -73,6 +74,18 @@ def test_without_upload_times_bounds_give_the_same(make_spec, history):
 def test_without_a_version_all_are_current(make_spec, history):
     environment = resolve(make_spec(None), "3.11", index=IndexSettings(history.url))
     assert environment.requirements["numpy"] == "1.26.0"
+
+
+def test_added_requirement_may_need_distributions_newer_than_the_model(make_spec, history):
+    history.add("shop", "1.0", "helper>=2", day="2025-01-01")
+    history.add("helper", "1.0", day="2023-01-01")
+    history.add("helper", "2.0", day="2025-01-01")
+    environment = resolve(
+        make_spec("1.3.0"), "3.11", index=IndexSettings(history.url), requirements=["shop==1.0"]
+    )
+    chosen = environment.requirements
+    assert (chosen["shop"], chosen["helper"], chosen["numpy"]) == ("1.0", "2.0", "1.25.2")
+    assert environment.warnings == (NEWER,)
 
 
 @pytest.mark.parametrize("dated", [True, False])
