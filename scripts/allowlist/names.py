@@ -18,6 +18,7 @@ CONTRACTS = {
     "sklearn.gaussian_process.kernels:Hyperparameter": "fields",
     "sklearn.impute._iterative:_ImputerTriplet": "fields",
     "sklearn.impute:_ImputerTriplet": "fields",
+    "sklearn.grid_search:_CVScoreTuple": "fields",
     "sklearn.feature_extraction.text:*Vectorizer": "vectorizer",
     "scipy.interpolate._bsplines:BSpline": "spline",
     "scipy.stats.*:*_gen": "distribution",
@@ -105,6 +106,24 @@ _CACHE = "of the parameter memory, which no sample has"
 _NUMPY_1_16_0 = "only numpy 1.16.0 writes it, which no release here has"
 _BY_DILL = "dill writes it, and the samples are saved by pickle and joblib"
 _IN_TRAINING = "of the parameter callbacks, which no sample has"
+_BEFORE_0_20 = "scikit-learn 0.19 and before write it, which no release here is"
+_OLD_ESTIMATORS = {
+    "covariance.outlier_detection": "EllipticEnvelope",
+    "decomposition.nmf": "ProjectedGradientNMF",
+    "decomposition.pca": "RandomizedPCA",
+    "gaussian_process.gaussian_process": "GaussianProcess",
+    "grid_search": "GridSearchCV RandomizedSearchCV _CVScoreTuple",
+    "lda": "LDA",
+    "mixture.dpgmm": "DPGMM VBGMM",
+    "mixture.gmm": "GMM",
+    "preprocessing.data": "OneHotEncoder",
+    "qda": "QDA",
+}
+_OLD_FUNCTIONS = {
+    "correlation_models": "absolute_exponential cubic generalized_exponential linear pure_nugget "
+    "squared_exponential",
+    "regression_models": "constant linear quadratic",
+}
 _UNUSED = "no sample transforms its rows with it"
 _ELSEWHERE = "a ufunc knows no module, and pickle takes the first that has its name"
 _UFUNCS = {
@@ -186,18 +205,29 @@ BEYOND: dict[str, tuple[list[str], str]] = {
         for module, found in _ROW_FUNCTIONS.items()
         for name in found.split()
     },
+    **{
+        f"sklearn.{module}:{name}": (["new"], _BEFORE_0_20)
+        for module, found in _OLD_ESTIMATORS.items()
+        for name in found.split()
+    },
+    **{
+        f"sklearn.gaussian_process.{module}:{name}": (["ref"], _BEFORE_0_20)
+        for module, found in _OLD_FUNCTIONS.items()
+        for name in found.split()
+    },
+    "sklearn.utils.fixes:MaskedArray": (["ref"], _BEFORE_0_20),
     "dill._dill:_create_array": (["call"], _BY_DILL),
     "dill._dill:_create_ftype": (["call"], _BY_DILL),
     "dill._dill:_get_attr": (["call"], _BY_DILL),
     "dill._dill:_import_module": (["call"], _BY_DILL),
     "dill._dill:_load_type": (["call"], _BY_DILL),
     "joblib._store_backends:FileSystemStoreBackend": (["new"], _CACHE),
-    "joblib.memory:Memory": (["new"], _CACHE),
+    "joblib.memory:Memory": (["call", "new"], _CACHE),
     "joblib.memory:NotMemorizedFunc": (["new"], _CACHE),
     "numpy.core._multiarray_umath:_reconstruct": (["call"], _NUMPY_1_16_0),
     "numpy.core._multiarray_umath:scalar": (["call"], _NUMPY_1_16_0),
     "sklearn.externals.joblib._store_backends:FileSystemStoreBackend": (["new"], _CACHE),
-    "sklearn.externals.joblib.memory:Memory": (["new"], _CACHE),
+    "sklearn.externals.joblib.memory:Memory": (["call", "new"], _CACHE),
     "sklearn.externals.joblib.memory:NotMemorizedFunc": (["new"], _CACHE),
     "xgboost.callback:EarlyStopping": (["new"], _IN_TRAINING),
     "xgboost.callback:EvaluationMonitor": (["new"], _IN_TRAINING),

@@ -19,6 +19,7 @@ from opcodes import (
     EMPTY_DICT,
     EMPTY_LIST,
     EMPTY_TUPLE,
+    FALSE,
     NONE,
     REDUCE,
     SCALER,
@@ -84,7 +85,9 @@ def test_files_of_old_releases(file):
 def test_there_is_a_file_of_each_kind():
     kinds = {file.partition("-")[0] for file in FILES}
     assert {
-        "bare", "booster", "boosting", "callbacks", "dart", "frame", "gblinear", "gbtree",
+        "bare", "booster", "boosting", "callbacks", "dart", "dpgmm", "ellipticenvelope",
+        "featureagglomeration", "frame", "gaussianprocess", "gblinear", "gbtree", "gmm",
+        "gridsearchcv", "lda", "onehotencoder", "randomizedpca",
         "importances", "kmeans", "labels", "lr", "memory", "metrics", "ngboost", "nowhere",
         "nusvc", "nusvr", "oneclasssvm", "pipeline", "poisson", "pooling", "reconstruct",
         "sklearn", "svc", "svr", "ufunc",
@@ -160,7 +163,7 @@ CACHES = {
     "another backend": (piped(new(MEMORY, backend=text("s3"))), "bad-arguments"),
     "options": (piped(new(MEMORY, backend_options=table(a=NONE))), "bad-arguments"),
     "arguments": (piped(name(MEMORY) + text("/tmp") + TUPLE1 + b"\x81"), "bad-arguments"),
-    "called": (piped(call(MEMORY, text("/tmp"))), "unexpected-role"),
+    "called": (piped(call(MEMORY, text("/tmp"))), "bad-arguments"),
     "a folder with a method": (
         piped(new(MEMORY, store_backend=new(FOLDER, load_item=text("x")))), "replaced-method"),
     "a folder in its place": (piped(new(FOLDER, location=text("/tmp"))), "bad-member"),
@@ -434,6 +437,64 @@ def test_scikit_learn_before_0_20_does_not_declare_scipy(tmp_path, release, need
     (tmp_path / "model.pkl").write_bytes(data)
     found = inspect(tmp_path / "model.pkl").requirements
     assert found == {"numpy": "<2", "scikit-learn": f"=={release}", **needed}
+
+
+REMOVED = {
+    "dpgmm": ("clusterer", 3),
+    "ellipticenvelope": ("outlier_detector", 3),
+    "featureagglomeration": ("clusterer", 3),
+    "gaussianprocess": ("regressor", 3),
+    "gmm": ("clusterer", 3),
+    "gridsearchcv": ("classifier", 3),
+    "lda": ("classifier", 3),
+    "onehotencoder": ("transformer", 3),
+    "randomizedpca": ("transformer", 3),
+}
+
+
+@pytest.mark.parametrize("kind", REMOVED)
+def test_estimators_that_scikit_learn_has_removed_are_described(kind):
+    spec = inspect(DATA / f"{kind}-sklearn-0.18.2.pkl")
+    assert (spec.task, len(spec.signature.inputs)) == REMOVED[kind]
+    assert spec.requirements["scikit-learn"] == "==0.18.2"
+
+
+GAUSSIAN = "sklearn.gaussian_process.gaussian_process:GaussianProcess"
+FUNCTIONS = "sklearn.gaussian_process"
+
+
+@pytest.mark.parametrize(
+    ("regr", "corr", "expected"),
+    [
+        ("regression_models:linear", "correlation_models:cubic", set()),
+        ("correlation_models:cubic", "correlation_models:cubic", {"bad-callable"}),
+        ("regression_models:linear", "regression_models:linear", {"bad-callable"}),
+        (
+            "regression_models:l1_cross_distances",
+            "correlation_models:cubic",
+            {"bad-callable", "banned-global"},
+        ),
+    ],
+)
+def test_functions_of_a_gaussian_process_have_their_positions(tmp_path, regr, corr, expected):
+    state = {"regr": name(f"{FUNCTIONS}.{regr}"), "corr": name(f"{FUNCTIONS}.{corr}")}
+    assert codes(tmp_path, pickled(new(GAUSSIAN, **state))) - NOTES == expected
+
+
+@pytest.mark.parametrize("arguments", [
+    (text("/tmp"), NONE, FALSE, number(0)),
+    (NONE, text("x"), FALSE, number(0)),
+    (NONE, NONE, text("x"), number(0)),
+    (NONE, NONE, FALSE, number(0), NONE),
+])  # fmt: skip
+def test_a_called_cache_has_no_folder(tmp_path, arguments):
+    key = "sklearn.externals.joblib.memory:Memory"
+    for values, expected in (((NONE, NONE, FALSE, number(0)), set()),
+                             (arguments, {"bad-arguments"})):  # fmt: skip
+        memory = call(key, *values)
+        assert codes(tmp_path, pickled(new(SCALER, memory=memory))) == expected
+    outside = new(SCALER, other=call(key, NONE, NONE, FALSE, number(0)))
+    assert codes(tmp_path, pickled(outside))
 
 
 def test_an_old_layout_does_not_hide_an_attack(tmp_path):

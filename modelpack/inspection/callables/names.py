@@ -60,6 +60,7 @@ _ROW_FUNCTIONS = {
     "numpy.linalg.linalg": None,
     "scipy._lib.array_api_compat.numpy._aliases": {"asarray"},
     "scipy.spatial.distance": {"cdist", "pdist", "squareform"},
+    "sklearn.gaussian_process.regression_models": None,
     "sklearn.metrics.pairwise": None,
     "sklearn.preprocessing._data": None,
     "sklearn.preprocessing._label": None,
@@ -74,7 +75,8 @@ _ROW_FUNCTIONS = {
 _PAIR_FUNCTIONS = {
     "scipy.spatial.distance", "sklearn.feature_selection._mutual_info",
     "sklearn.feature_selection._univariate_selection", "sklearn.feature_selection.mutual_info_",
-    "sklearn.feature_selection.univariate_selection", "sklearn.metrics._classification",
+    "sklearn.feature_selection.univariate_selection",
+    "sklearn.gaussian_process.correlation_models", "sklearn.metrics._classification",
     "sklearn.metrics._ranking", "sklearn.metrics._regression", "sklearn.metrics.classification",
     "sklearn.metrics.pairwise", "sklearn.metrics.ranking", "sklearn.metrics.regression",
     "sklearn.utils.extmath",
@@ -155,12 +157,12 @@ def _kind_of_class(module: str, name: str) -> Role:
 FUNCTIONS: dict[str, tuple[Role, ...]] = {
     **dict.fromkeys(
         # called with rows, targets, distances or one column
-        ("fun", "func", "inverse_func", "weights"), ("function of rows", "reduction"),
+        ("fun", "func", "inverse_func", "regr", "weights"), ("function of rows", "reduction"),
     ),
     **dict.fromkeys(("pooling_func", "strategy"), ("reduction", "function of rows")),
     **dict.fromkeys(
         # called with rows and rows
-        ("affinity", "effective_metric_", "kernel", "metric"), ("function of pairs",),
+        ("affinity", "corr", "effective_metric_", "kernel", "metric"), ("function of pairs",),
     ),
     **dict.fromkeys(
         # called in training and scoring

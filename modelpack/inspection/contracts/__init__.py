@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 CALLS: dict[str, Contract] = (
-    builtin.CALLS | numeric.CALLS | learning.CALLS | frames.CALLS | arrow.CALLS
+    builtin.CALLS | numeric.CALLS | learning.CALLS | frames.CALLS | arrow.CALLS | caches.CALLS
 )
 """Contracts of callables: their arguments, and the states of the objects that they return."""
 

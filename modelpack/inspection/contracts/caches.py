@@ -11,7 +11,18 @@ from collections.abc import Mapping
 
 from ..allowlist import contract_name, standing
 from ..nodes import DictNode, Global, Node, ObjectNode, class_key, is_bare, is_constructed
-from .kinds import Contract, Kind, either, flag, integer, literal, nothing, text, unsigned_integer
+from .kinds import (
+    Contract,
+    Kind,
+    call_contract,
+    either,
+    flag,
+    integer,
+    literal,
+    nothing,
+    text,
+    unsigned_integer,
+)
 
 CACHE, FOLDER = "cache", "cache_folder"
 
@@ -69,6 +80,9 @@ memory: Kind = either(
 _LEVEL = either(flag, unsigned_integer)
 _MODE = literal(None, "r", "r+", "w+", "c")
 _LOCATION = either(nothing, text)
+
+CALLS: dict[str, Contract] = {CACHE: call_contract(nothing, _MODE, _LEVEL, integer)}
+"""joblib before 0.12 calls the class of a cache, which makes a folder at its location."""
 
 CLASSES: dict[str, Contract] = {
     CACHE: _has_only(

@@ -39,6 +39,7 @@ _ARRAYS = {
     "numpy.ma.core:MaskedArray",
     "numpy.matrixlib.defmatrix:matrix",
     "pandas.core.indexes.frozen:FrozenNDArray",
+    "sklearn.utils.fixes:MaskedArray",
 }
 _UFUNCS = ("numpy", "scipy.special", "scipy.stats")
 

@@ -51,6 +51,18 @@ _KEEPS_COPIES = {
 }  # fmt: skip
 """Classes that keep the unfitted estimator, and a list of fitted copies."""
 
+_REMOVED = {
+    "DPGMM": "BayesianGaussianMixture",
+    "GMM": "GaussianMixture",
+    "GaussianProcess": "GaussianProcessRegressor",
+    "LDA": "LinearDiscriminantAnalysis",
+    "ProjectedGradientNMF": "NMF",
+    "QDA": "QuadraticDiscriminantAnalysis",
+    "RandomizedPCA": "PCA",
+    "VBGMM": "BayesianGaussianMixture",
+}
+"""Classes that scikit-learn 0.20 no longer has -> the classes with the same methods."""
+
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
 _SAMPLERS = tuple(f"imblearn.{kind}" for kind in ("combine", "over_sampling", "under_sampling"))
 _SUFFIXES: dict[str, Task] = {
@@ -67,7 +79,7 @@ def _table() -> dict[str, list[str]]:
     table: dict[str, list[str]] = json.loads(
         (Path(__file__).parent / "estimators.json").read_text("utf-8")
     )
-    return table
+    return table | {name: table[successor] for name, successor in _REMOVED.items()}
 
 
 def is_estimator_of_sklearn(name: str) -> bool:

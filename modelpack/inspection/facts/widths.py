@@ -17,7 +17,12 @@ _MAX_WIDTH = 2**31
 _ARRAYS = ("mean_", "scale_", "statistics_", "data_min_", "center_", "max_abs_", "variances_",
            "support_vectors_", "_fit_X", "cluster_centers_", "theta_", "feature_log_prob_",
            "components_", "coef_", "coefs_", "means_", "centroids_", "location_", "X_fit_",
-           "X_train_", "scores_", "n_bins_", "lambdas_", "quantiles_", "dictionary")  # fmt: skip
+           "X_train_", "scores_", "n_bins_", "lambdas_", "quantiles_", "dictionary",
+           "n_values_")  # fmt: skip
+_ARRAYS_BY_CLASS = {
+    "FeatureAgglomeration": ("labels_",),
+    "GaussianProcess": ("X",),  # its theta_ may be one number for all features
+}
 
 
 def features_in(part: EstimatorNode) -> int | None:
@@ -67,7 +72,7 @@ def _width_from_arrays(part: EstimatorNode) -> int | None:
     shape = part.get("shape_fit_")
     if isinstance(shape, tuple) and len(shape) == 2 and type(shape[1]) is int:
         return shape[1]
-    for name in _ARRAYS:
+    for name in _ARRAYS_BY_CLASS.get(part.name, _ARRAYS):
         array = view(_first(part.get(name)))
         if array is not None and array.shape:
             return array.shape[-1] if name != "coefs_" else array.shape[0]

@@ -8,6 +8,7 @@ vectors   3.6  scikit-learn==0.19.2
 classes   2.7  scikit-learn==0.17.1 numpy==1.11.3 (kmeans, tree.old), scikit-learn==0.19.2
                numpy==1.14.6 (ufunc of Python 2); 3.6 scikit-learn==0.18.2 numpy==1.12.1 (boosting),
                scikit-learn==0.19.2 numpy==1.14.6 (pooling, neighbours.old)
+removed   3.6  scikit-learn==0.18.2 numpy==1.12.1
 frame     3.8  pandas==1.3.5 scikit-learn==1.0.2
 reconstruct, importances  3.7  numpy==1.16.0 scikit-learn==0.20.4 lightgbm==2.1.2
 headless  3.6  xgboost==0.90; metrics, labels  3.8  xgboost==1.0.2, 1.3.3 scikit-learn==0.24.2
@@ -84,6 +85,26 @@ def classes():
         save(type(model).__name__.lower(), sklearn, model.fit(X, X[:, 1]))
     for function in (np.log1p, np.sqrt):
         save("ufunc", np, FunctionTransformer(function, validate=False).fit(X))
+
+
+def removed():
+    """Estimators and parameters that scikit-learn 0.20 has no more, or in another module."""
+    import sklearn
+    from sklearn import grid_search, mixture
+    from sklearn.cluster import FeatureAgglomeration
+    from sklearn.covariance import EllipticEnvelope
+    from sklearn.decomposition import RandomizedPCA
+    from sklearn.gaussian_process import GaussianProcess
+    from sklearn.lda import LDA
+    from sklearn.preprocessing import OneHotEncoder
+
+    search = grid_search.GridSearchCV(logistic(), {"C": [1, 2]}, cv=2)
+    for model in (GaussianProcess(corr="cubic", regr="linear"), FeatureAgglomeration(), LDA(),
+                  mixture.GMM(2), mixture.DPGMM(2), EllipticEnvelope(), RandomizedPCA(2),
+                  OneHotEncoder(), search):  # fmt: skip
+        rows = (X * 3).astype(int) if isinstance(model, OneHotEncoder) else X
+        count = 8 if isinstance(model, GaussianProcess) else None  # it keeps each pair of rows
+        save(type(model).__name__.lower(), sklearn, model.fit(rows[:count], Y[:count]))
 
 
 def frame():
