@@ -36,5 +36,5 @@ def require_platform(platform: str) -> None:
     if platform not in PLATFORMS:
         raise UsageError(
             f"The platform {platform[:40]!r} is not supported.",
-            hint=f"Use --platform with one of {', '.join(PLATFORMS)}.",
+            hint=f"Use {' or '.join(f'--platform {each}' for each in PLATFORMS)}.",
         )

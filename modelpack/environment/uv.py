@@ -187,9 +187,9 @@ _KINDS = (
     (
         r"no usable wheels|no wheels",
         "A distribution has no wheel for Python {python} on {platform}: {reason}",
-        "Try another Python (--python X.Y) or platform (--platform linux/amd64), or name a version"
-        " with a wheel: --requirement NAME==VERSION. If a version that you name has no wheels at"
-        " all, it is built from source",
+        "Leave out --python and --platform if you gave them. Otherwise try another Python (--python"
+        " X.Y) or platform (--platform linux/amd64), or name a version with a wheel: --requirement"
+        " NAME==VERSION. If a version that you name has no wheels at all, it is built from source",
     ),
     (
         r"Failed to build",
@@ -205,7 +205,8 @@ _KINDS = (
     (
         r"^Because there (is|are) no versions? of",
         "The package index has no such version: {reason}",
-        "Name the closest version that it has: --requirement NAME==VERSION",
+        "Leave out --requirement for it, or name a version that the index has, as listed by: pip"
+        " index versions NAME",
     ),
     (
         r"^Because",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -95,7 +96,18 @@ def classify(text: str, accepts: Accepts) -> Target:
         return Target(text, TargetKind.BUNDLE, path)
     if TargetKind.MODEL in accepts.kinds and path.is_file():
         return Target(text, TargetKind.MODEL, path)
+    if path.is_file() and path.suffix:
+        raise _not_an_image(text, accepts)
     return _classify_name(text, accepts)
+
+
+def _not_an_image(text: str, accepts: Accepts) -> UsageError:
+    """Return the error for a file, such as a model, in place of an image or a bundle."""
+    kind = "neither an image nor a bundle" if TargetKind.BUNDLE in accepts.kinds else "not an image"
+    hint = f"For a model, run: modelpack package {shlex.quote(text)} -t NAME, and give NAME."
+    if accepts.kinds >= _LOCATIONS:
+        hint += f" For the archive of an image, give: docker-archive:{shlex.quote(text)}"
+    return UsageError(f"{text[:300]!r} is a file, {kind}.", hint=hint)
 
 
 def _classify_name(text: str, accepts: Accepts) -> Target:

@@ -261,11 +261,10 @@ def _search_paths_of(path: Path, trusted: bool) -> Iterator[SearchPath]:
     elif path.suffix == ".py" and path.is_file():
         yield SearchPath(path.parent.absolute(), only=path.stem, named=trusted)
     else:
-        if path.suffix == ".ipynb":
-            reason = "is a notebook, not a Python file"
+        hint = "Give the folder that contains the module, or a file: --code train.py"
+        if path.suffix == ".ipynb" and path.exists():
+            reason, script = "is a notebook, not a Python file", path.with_suffix(".py")
+            hint = f"Convert it: jupyter nbconvert --to script {path}, and give: --code {script}"
         else:
             reason = "is not a Python file" if path.exists() else "does not exist"
-        raise UsageError(
-            f"The path {path} of --code {reason}.",
-            hint="Give the folder that contains the module, or a file: --code train.py",
-        )
+        raise UsageError(f"The path {path} of --code {reason}.", hint=hint)

@@ -72,8 +72,8 @@ def _parse(path: Path, text: str) -> tuple[ast.Module, int]:
             problem = error
         except (ValueError, RecursionError, MemoryError) as error:
             raise UsageError(
-                f"{path} cannot be parsed: {error or type(error).__name__}.",
-                hint="Give a Python file: --code PATH",
+                f"{path} cannot be parsed: {str(error) or 'it is nested too deeply'}.",
+                hint="Split its longest expression, or keep data out of the file.",
             ) from error
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     raise UsageError(

@@ -1,0 +1,336 @@
+"""Hints of the stages after inspection are followed literally, and lead to exit code 0.
+
+Each case is a first command that fails. Its hint names an option, a command, or a change of a file,
+which is what the test does next. Options of hints replace those of the command.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+import modelpack
+
+BYTE_CODE = Path(__file__).parents[1] / "data" / "byte_code" / "function-dill-0.4.1.pkl"
+FRAME = pd.DataFrame({"a": np.arange(12.0), "b": np.arange(12.0) % 5})
+LABELS = np.array([0, 1] * 6)
+OWN = """\
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+
+
+class Half(BaseEstimator, TransformerMixin):
+    def fit(self, rows, y=None):
+        return self
+
+    def transform(self, rows):
+        return np.asarray(rows) / 2
+"""
+TRAINING = """
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+import joblib
+
+model = make_pipeline(Half(), LogisticRegression()).fit([[1.0], [4.0]], [0, 1])
+joblib.dump(model, "model.joblib")
+"""
+MAX_COMMANDS = 3
+
+
+def save_model() -> None:
+    joblib.dump(LogisticRegression().fit(FRAME, LABELS), "m.pkl")
+    FRAME.to_csv("rows.csv", index=False)
+
+
+def save_script(script: str = "train.py", imported: str = "") -> None:
+    """Save a model with a class of `script`, or of the module `imported`."""
+    Path(script).write_text(OWN)
+    Path("model.joblib").write_bytes(trained(imported))
+
+
+@cache
+def trained(imported: str) -> bytes:
+    start = f"from {imported} import Half\n" if imported else OWN
+    subprocess.run([sys.executable, "-c", start + TRAINING], check=True)
+    return Path("model.joblib").read_bytes()
+
+
+def write(name: str, content: str, save: Callable[[], None] = save_model) -> Callable[[], None]:
+    def both() -> None:
+        save()
+        Path(name).parent.mkdir(exist_ok=True, parents=True)
+        Path(name).write_text(content)
+
+    return both
+
+
+def save_latin() -> None:
+    save_script()
+    Path("train.py").write_bytes(f"{OWN}NAME = 'é'\n".encode("latin-1"))
+
+
+def save_notebook() -> None:
+    save_script()
+    cell = {"cell_type": "code", "source": OWN, "metadata": {}, "outputs": []}
+    Path("train.ipynb").write_text(json.dumps({"cells": [cell], "nbformat": 4}))
+    Path("train.py").unlink()
+
+
+def save_byte_code() -> None:
+    shutil.copy(BYTE_CODE, "model.joblib")
+
+
+def save_reserved() -> None:
+    save_script("app.py", "app")
+
+
+def save_link() -> None:
+    save_script("halves.py", "halves")
+    Path("elsewhere").mkdir()
+    Path("halves.py").rename("elsewhere/halves.py")
+    Path("code").mkdir()
+    Path("code/halves.py").symlink_to("../elsewhere/halves.py")
+
+
+def save_recorded() -> None:
+    save_model()
+    modelpack.record(joblib.load("m.pkl"), FRAME, "m.pkl")
+    joblib.dump(LogisticRegression(C=2).fit(FRAME, LABELS), "m.pkl")
+
+
+def record() -> None:
+    modelpack.record(joblib.load("m.pkl"), FRAME, "m.pkl")
+
+
+def save_typed() -> None:
+    save_model()
+    FRAME.astype({"a": str}).to_parquet("rows.parquet")
+
+
+def save_expected() -> None:
+    save_model()
+    np.savetxt("y.csv", LogisticRegression().fit(FRAME, LABELS).predict(FRAME), fmt="%d")
+
+
+def rows_in(name: str) -> Callable[[], None]:
+    return lambda: FRAME.to_csv(name, index=False)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A first command, and what its user does.
+
+    Attributes:
+        values: The values of placeholders of the hint.
+        pattern: What the hint says about a file, and how the user changes that.
+    """
+
+    save: Callable[[], None]
+    command: str
+    pattern: str = ""
+    change: Callable[[], object] = lambda: None
+    values: tuple[tuple[str, str], ...] = ()
+
+
+TOML = "modelpack.toml"
+CODE = "inspect model.joblib --code"
+CASES = {
+    # The author's code.
+    "script without the class": Case(write("other.py", "x = 1\n", save_script), f"{CODE} other.py"),
+    "no script at this path": Case(save_script, f"{CODE} trian.py"),
+    "notebook": Case(
+        save_notebook,
+        f"{CODE} train.ipynb",
+        "jupyter nbconvert --to script train.ipynb",
+        lambda: Path("train.py").write_text(OWN),
+    ),
+    "script of Python 2": Case(
+        write("train.py", f"{OWN}print 'done'\n", save_script),
+        f"{CODE} train.py",
+        "Correct the line",
+        lambda: Path("train.py").write_text(f"{OWN}print('done')\n"),
+    ),
+    "script in another encoding": Case(
+        save_latin,
+        f"{CODE} train.py",
+        "declare its encoding in the first line: # coding: latin-1",
+        lambda: Path("train.py").write_bytes(
+            b"# coding: latin-1\n" + Path("train.py").read_bytes()
+        ),
+    ),
+    "script with data": Case(
+        write("train.py", f"{OWN}DATA = '{'a' * 2**20}'\n", save_script),
+        f"{CODE} train.py",
+        "Move data out of the module",
+        lambda: Path("train.py").write_text(OWN),
+    ),
+    "script with a deep expression": Case(
+        write("train.py", f"{OWN}DEEP = {'-' * 100_000}1\n", save_script),
+        f"{CODE} train.py",
+        "Split its longest expression",
+        lambda: Path("train.py").write_text(OWN),
+    ),
+    "module with a name of the bundle": Case(
+        save_reserved,
+        "inspect model.joblib --code app.py",
+        "Rename it, and save the model again",
+        lambda: (Path("app.py").unlink(), save_script("halves.py", "halves")),
+        (("--code", "halves.py"),),
+    ),
+    "link to another folder": Case(
+        save_link,
+        f"{CODE} code",
+        values=(("PATH", "elsewhere"),),
+    ),
+    "function as byte code": Case(
+        save_byte_code,
+        "inspect model.joblib",
+        "import it from there in the training script, save the model again",
+        lambda: save_script("halves.py", "halves"),
+        (("FILE.py", "halves.py"),),
+    ),
+    "start-up module in a file": Case(
+        write(
+            TOML,
+            'code = ["modelpack_startup.py"]\n',
+            write("modelpack_startup.py", "SETTING = 1\n"),
+        ),
+        "bundle m.pkl -o b",
+    ),
+    # The environment.
+    "Python 2": Case(save_model, "lock m.pkl --python 2.7"),
+    "Python without wheels": Case(save_model, "lock m.pkl --python 3.7"),
+    "path as a requirement": Case(save_model, "lock m.pkl --requirement ./pandas"),
+    "version that does not exist": Case(save_model, "lock m.pkl --requirement scikit-learn==99"),
+    "platform": Case(save_model, "lock m.pkl --platform windows"),
+    "lock in no folder": Case(
+        save_model, "lock m.pkl -o nowhere/x.lock", values=(("-o", "x.lock"),)
+    ),
+    # Bundle and configuration.
+    "folder with other files": Case(
+        write("full/x", ""), "bundle m.pkl -o full", values=(("-o", "b"),)
+    ),
+    "configuration that is no TOML": Case(
+        write(TOML, "python: 3.11\n"),
+        "bundle m.pkl -o b",
+        "Write it as TOML",
+        lambda: Path(TOML).write_text('python = "3.11"\n'),
+    ),
+    "unknown setting": Case(
+        write(TOML, 'pyhton = "3.11"\n'),
+        "bundle m.pkl -o b",
+        r"Choose from: .*\bpython\b",
+        lambda: Path(TOML).write_text('python = "3.11"\n'),
+    ),
+    # Rows and predictions.
+    "example without a column": Case(
+        write("e.csv", "a\n1\n"),
+        "bundle m.pkl -o b --example e.csv",
+        "inspect MODEL",
+        rows_in("e.csv"),
+    ),
+    "example in another format": Case(
+        write("rows.xlsx", ""),
+        "bundle m.pkl -o b --example rows.xlsx",
+        r"\.csv",
+        values=(("--example", "rows.csv"),),
+    ),
+    "example that does not exist": Case(
+        save_model,
+        "bundle m.pkl -o b --example row.csv",
+        "Check the path",
+        values=(("--example", "rows.csv"),),
+    ),
+    "example without rows": Case(
+        write("e.csv", "a,b\n"),
+        "bundle m.pkl -o b --example e.csv",
+        "at least one row",
+        rows_in("e.csv"),
+    ),
+    "example of other types": Case(
+        save_typed,
+        "bundle m.pkl -o b --example rows.parquet",
+        "rows with the dtypes of training, for example as parquet",
+        lambda: FRAME.to_parquet("rows.parquet"),
+    ),
+    "record of another model": Case(
+        save_recorded, "bundle m.pkl -o b", r"Call modelpack\.record\(model, X, path\)", record
+    ),
+    "malformed record": Case(
+        write("m.pkl.record.json", "{}"),
+        "bundle m.pkl -o b",
+        r"Create it again with modelpack\.record\(model, X, path\)",
+        record,
+    ),
+    "predictions without rows": Case(
+        save_expected,
+        "package m.pkl --engine process --expected y.csv",
+        values=(("--example FILE", "--example rows.csv"),),
+    ),
+}
+
+_OPTION = re.compile(r"--(?:code|example|platform|python|requirement) (?:'[^']*'|[^\s'`]+)")
+
+
+def run(command: str) -> tuple[int, str]:
+    """Run modelpack, and return its exit status and the hint."""
+    arguments = [sys.executable, "-m", "modelpack", *shlex.split(command)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    found = re.search(r"^hint: (.*)", done.stderr, re.MULTILINE | re.DOTALL)
+    return done.returncode, found[1].strip() if found else done.stderr[-500:]
+
+
+def followed(command: str, hint: str, case: Case) -> str:
+    """Return the next command, as the hint says."""
+    for placeholder, value in case.values:
+        if placeholder in {
+            "-o",
+            "--code",
+            "--example",
+        }:  # the hint says only that another is needed
+            return re.sub(rf"{placeholder} \S+", f"{placeholder} {value}", command)
+        hint = hint.replace(placeholder, value)
+    if found := re.search(r"run: modelpack ([^,]+)", hint):
+        return found[1].strip()
+    if found := re.search(r"Leave out ((?:--[a-z-]+(?: and )?)+)", hint):
+        for option in re.findall(r"--[a-z-]+", found[1]):
+            command = re.sub(rf" {option} \S+", "", command)
+        return command
+    for each in _OPTION.findall(hint.partition("Otherwise")[0])[:1]:
+        option, value = each.split(" ", 1)
+        command = re.sub(rf" {option} \S+", "", command)
+        command += f" {option} {value.rstrip('.,')}"
+    return command
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_hints_lead_to_success(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    case = CASES[name]
+    case.save()
+    command, printed = case.command, []
+    for _ in range(MAX_COMMANDS):
+        code, hint = run(command)
+        printed.append(f"{command}: exit {code}, {hint}")
+        if code == 0:
+            break
+        if case.pattern and len(printed) == 1:
+            assert re.search(case.pattern, hint), printed
+            case.change()
+        command = followed(command, hint, case)
+    assert code == 0, "\n".join(printed)
+    assert len(printed) > 1, "the first command has to fail"
