@@ -64,6 +64,12 @@ class NativeMember:
                 f"{name} returns {width:,} values per row, but {description} takes {len(inputs):,}"
             )
             return Finding("misfit", message)
+        if width is not None and width < self.model.min_width:
+            message = (
+                f"{name} returns {width:,} values per row, but {description} reads at least "
+                f"{self.model.min_width:,}"
+            )
+            return Finding("misfit", message)
         return None
 
     def predicting(self, signature: Signature, root: EstimatorNode | None) -> Signature:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
+from onnx_models import forest, node
 from opcodes import SYSTEM, pickled
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import LabelEncoder, StandardScaler
@@ -102,3 +103,20 @@ def test_a_damaged_native_model_is_refused_behind_a_scaler(folder):
     (folder / "model.json").write_bytes(content[:-40])
     with pytest.raises((ModelRefusedError, ModelNotSupportedError)):
         require_servable(inspect("scaler.pkl", "model.json"))
+
+
+@pytest.mark.parametrize(
+    ("before", "on"),
+    [((), "X"), ((node("Identity", ["X"], ["z"]),), "z"), ((node("Cast", ["X"], ["z"]),), "z")],
+    ids=["directly", "identity", "cast"],
+)
+def test_trees_of_onnx_with_an_open_width_read_only_what_the_transformer_returns(
+    folder, before, on
+):
+    """onnxruntime reads features by index, without a check against the width of the row."""
+    (folder / "m.onnx").write_bytes(forest([1, 0, 0], before, on, width=None))
+    require_servable(inspect("scaler.pkl", "m.onnx"))
+    (folder / "m.onnx").write_bytes(forest([2, 0, 0], before, on, width=None))
+    require_servable(inspect("wide.pkl", "m.onnx"))
+    with pytest.raises(ModelNotSupportedError, match=r"2 values per row, .* reads at least 3"):
+        require_servable(inspect("scaler.pkl", "m.onnx"))

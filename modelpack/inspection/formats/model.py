@@ -31,6 +31,7 @@ class NativeModel:
         locales: Locales that the operators of the model need.
         protocol: Version of the format.
         problem: Why the model cannot be served.
+        min_width: The number of columns that it reads, if the file does not fix their number.
     """
 
     estimator: str
@@ -44,6 +45,7 @@ class NativeModel:
     locales: tuple[str, ...] = ()
     protocol: int | None = None
     problem: Finding | None = None
+    min_width: int = 0
 
 
 def no_prediction_finding(reason: str) -> Finding:

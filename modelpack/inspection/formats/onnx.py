@@ -39,7 +39,7 @@ def read(data: bytes) -> NativeModel:
     require(not model.external, "the weights of the ONNX model are in other files; save the model "
             "as one file", "external-data")  # fmt: skip
     inputs = [value for value in model.inputs if value.name not in model.initial]
-    onnx_trees.check(model, {value.name: _width(value) for value in inputs})
+    min_width = onnx_trees.check(model, {value.name: _width(value) for value in inputs})
     locales = sorted(set(_locales(model)))
     problem = _problem(model, inputs, locales)
     labels = None if problem else _labels(model)
@@ -52,6 +52,7 @@ def read(data: bytes) -> NativeModel:
         requires={"onnxruntime": _reason(model)},
         locales=tuple(name for name in locales if _LOCALE.fullmatch(name)),
         protocol=model.ir_version,
+        min_width=min_width,
         problem=no_prediction_finding(problem) if problem else None,
     )
 

@@ -25,13 +25,16 @@ _MAX_FEATURES = 100_000
 Children = Mapping[int, Iterable[int]]
 
 
-def check(model: Model, widths: Mapping[str, int | None]) -> None:
+def check(model: Model, widths: Mapping[str, int | None]) -> int:
     """Check all trees. `widths`: of the inputs, None if the file does not fix them.
+
+    Returns:
+        The number of columns that trees read from an input of unknown width.
 
     Raises:
         Malformed: A tree uses a feature that rows do not have, or is too deep.
     """
-    known = _Widths(model, widths)
+    known, needed = _Widths(model, widths), 0
     for operator in model.operators:
         attribute = operator.attributes.get("nodes_featureids")
         if operator.kind not in _TREES or attribute is None:
@@ -43,14 +46,18 @@ def check(model: Model, widths: Mapping[str, int | None]) -> None:
         fits = max(features, default=0) < (_MAX_FEATURES if width is None else width)
         message = "a tree of the ONNX model uses a feature that does not exist"
         require(fits and min(features, default=0) >= 0, message, CODE)
+        if width is None and operator.inputs and known.is_input(operator.inputs[0]):
+            needed = max(needed, max(features, default=-1) + 1)
         for children in _trees(operator, len(features)):
             _check_depth(children)
+    return needed
 
 
 class _Widths:
     """The widths of values inside the graph, as far as simple operators determine them."""
 
     def __init__(self, model: Model, widths: Mapping[str, int | None]) -> None:
+        self._inputs = set(widths)
         self._known = dict(widths)
         self._own = model.own
         self._producers = {
@@ -64,6 +71,18 @@ class _Widths:
             if producer and steps < _MAX_STEPS and producer.domain in _STANDARD - self._own:
                 self._known[name] = self._through(producer, steps + 1)
         return self._known[name]
+
+    def is_input(self, name: str) -> bool:
+        """Return whether a value has the columns of an input of the graph."""
+        for _ in range(_MAX_STEPS):
+            producer = self._producers.get(name)
+            if name in self._inputs or producer is None:
+                break
+            is_standard = producer.domain in _STANDARD - self._own
+            if not (is_standard and producer.kind in _WIDTH_KEEPING and producer.inputs):
+                return False
+            name = producer.inputs[0]
+        return name in self._inputs
 
     def _through(self, producer: Operator, steps: int) -> int | None:
         if producer.kind in _WIDTH_KEEPING and producer.inputs:
