@@ -63,15 +63,26 @@ COREML = Format("coreml", "a Core ML model", "Give the model that it was convert
 TAR = Format("tar", "a tar archive", _UNPACK)
 ZIP = Format("zip", "a zip archive", _UNPACK)
 SEVERAL = Format("pickles", "{} pickles one after another, of which loading reads the first", (
-    "If you trust its author, save the objects as one list: python -c \"import joblib, pickle; "
-    "f = open('{path}', 'rb'); "
+    "If you trust its author, save the objects as one list: python -c \"import joblib, "
+    "pickle{more}; f = {file_object}; "
     "joblib.dump([pickle.load(f) for _ in iter(f.peek, b'')], 'model.joblib')\""
 ))  # fmt: skip
 SEVERAL_JOBLIB = Format("joblibs", SEVERAL.description, (
-    "If you trust its author, save the objects as one list: python -c \"import joblib; "
-    "f = open('{path}', 'rb'); "
-    "joblib.dump([joblib.load(f) for _ in iter(f.peek, b'')], 'model.joblib')\""
+    "If you trust its author, save the objects as one list: python -c \"import joblib{more}; "
+    "f = {file_object}; joblib.dump([joblib.load(f) for _ in iter(f.peek, b'')], 'model.joblib')\""
 ))  # fmt: skip
+_FILE_OBJECTS = {
+    "raw": ("", "open('{path}', 'rb')"),
+    "bz2": (", bz2", "bz2.open('{path}')"),
+    "gzip": (", gzip, io", "io.BufferedReader(gzip.open('{path}'))"),
+    "lz4": (", lz4.frame", "lz4.frame.open('{path}')"),
+    "lzma": (", lzma", "lzma.open('{path}')"),
+    "xz": (", lzma", "lzma.open('{path}')"),
+    "zlib": (", io, zlib", "io.BufferedReader(io.BytesIO(zlib.decompress(open('{path}', "
+             "'rb').read())))"),
+}  # fmt: skip
+"""Compression -> the modules, and the expression that opens a file for a program of Python."""
+
 EXTERNAL = Format(
     "joblib-files", "one of several files of joblib 0.9 or older: its arrays are in other files",
     _JOBLIB_09)  # fmt: skip
@@ -252,6 +263,7 @@ ALL = (
 _HINTS = {found.name: found.hint for found in ALL}
 
 
-def format_hint(name: str) -> str:
+def format_hint(name: str, container: str = "raw") -> str:
     """Return the way out of a file of the format `name`; "" for a format that is read."""
-    return _HINTS.get(name, "")
+    more, file_object = _FILE_OBJECTS.get(container, _FILE_OBJECTS["raw"])
+    return _HINTS.get(name, "").replace("{more}", more).replace("{file_object}", file_object)

@@ -194,7 +194,8 @@ def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
 def _format_hint(spec: ModelSpec) -> str:
     """Return the way out of the first file in a format that is not read."""
     name, file = next((n, f) for n, f in _named(spec.files) if format_hint(f.format))
-    return format_hint(file.format).replace("{file}", name).replace("{path}", _plain_path(file))
+    hint = format_hint(file.format, file.container)
+    return hint.replace("{file}", name).replace("{path}", _plain_path(file))
 
 
 def _plain_path(file: ModelFile) -> str:
