@@ -210,16 +210,14 @@ ROWS = (
             ),
         ),
         options=(
-            "--python", "3.7",
-            *requirement("scikit-learn==0.20.4", "soft404==0.2.1", "parsel"),
+            *requirement("soft404==0.2.1", "parsel"),
             *trust(
                 "soft404.predict:_transformer",
                 "soft404.utils:html_to_item",
                 "soft404.utils:item_to_text",
             ),
         ),
-        note="saved on Python 3.6, which is not served; its html-text requires parsel, but "
-        "does not declare it",
+        note="its html-text requires parsel, but does not declare it",
     ),
     Row(
         "mriqc-0.16.1",
