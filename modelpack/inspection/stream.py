@@ -247,6 +247,17 @@ class Reader:
         self.position = end + 1
         return data
 
+    def keep(self, count: int) -> None:
+        """Count bytes of a value that has no `Blob`.
+
+        Raises:
+            Malformed: The file has more of them than may be kept.
+        """
+        self.kept += count
+        if self.kept > limits.KEPT_TOTAL:
+            message = f"its lines of text have more than {limits.KEPT_TOTAL:,} bytes together"
+            raise Malformed("limit", message)
+
     def value(self, count: int) -> bytes | Blob:
         """Return the next `count` bytes, or a `Blob` if they are too many to keep."""
         if count <= limits.SMALL_BYTES:

@@ -186,7 +186,9 @@ def python2(reader: Reader, length: int) -> str | Blob:
 
 
 def python2_line(reader: Reader) -> str:
-    line = reader.line()
+    line = reader.line(limits.ARRAY_LINE_BYTES)
+    if len(line) > limits.SMALL_BYTES:  # bytes of an array, or of a model
+        reader.keep(len(line))
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in {b"'", b'"'}:
         raise malformed("a string has no quotes")
     with warnings.catch_warnings():
