@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost
-from onnx_models import forest, node
+from onnx_models import FLOAT, forest, node, tensor
 from opcodes import SYSTEM, pickled
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import LabelEncoder, StandardScaler
@@ -16,6 +16,7 @@ from sklearn.preprocessing import LabelEncoder, StandardScaler
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
+from modelpack.parity import ReferenceSources, prepare
 from modelpack.types import Member, ModelSpec, from_json, to_json
 
 X = np.arange(24.0).reshape(12, 2)
@@ -120,3 +121,23 @@ def test_trees_of_onnx_with_an_open_width_read_only_what_the_transformer_returns
     require_servable(inspect("wide.pkl", "m.onnx"))
     with pytest.raises(ModelNotSupportedError, match=r"2 values per row, .* reads at least 3"):
         require_servable(inspect("scaler.pkl", "m.onnx"))
+
+
+def test_an_onnx_model_with_an_open_width_takes_the_columns_that_its_trees_read(folder):
+    (folder / "m.onnx").write_bytes(forest([2, 0, 0], width=None))
+    model = inspect("m.onnx")
+    assert [field.name for field in model.signature.inputs] == ["x0", "x1", "x2"]
+    require_servable(model)
+    (folder / "rows.csv").write_text("1.0,2.0\n3.0,4.0\n")
+    sources = ReferenceSources([folder / "m.onnx"], example=folder / "rows.csv")
+    with pytest.raises(UsageError, match="have 2 values, but the model takes 3"):
+        prepare(model, sources)
+
+
+def test_a_tree_reads_one_column_of_each_of_several_inputs_with_an_open_width(folder):
+    several = [tensor("X", FLOAT, [None, None]), tensor("Z", FLOAT, [None, None])]
+    (folder / "m.onnx").write_bytes(forest([0, 0, 0], inputs=several))
+    require_servable(inspect("m.onnx"))
+    (folder / "m.onnx").write_bytes(forest([1, 0, 0], inputs=several))
+    with pytest.raises(ModelRefusedError, match="a feature that does not exist"):
+        require_servable(inspect("m.onnx"))

@@ -80,7 +80,7 @@ def imputer():
     )
 
 
-def forest(features, before=(), on="X", width=3, **changed):
+def forest(features, before=(), on="X", width=3, inputs=None, **changed):
     """Return a tree of one split. `before` are nodes before it, one of which outputs `on`."""
     values = {
         "nodes_treeids": [0, 0, 0], "nodes_nodeids": [0, 1, 2], "nodes_featureids": features,
@@ -96,7 +96,7 @@ def forest(features, before=(), on="X", width=3, **changed):
             *before,
             node("TreeEnsembleRegressor", [on], ["y"], *attributes, targets, domain="ai.onnx.ml"),
         ],
-        [tensor("X", FLOAT, [None, width])],
+        inputs or [tensor("X", FLOAT, [None, width])],
         [tensor("y", FLOAT, [None, 1])],
     )
 

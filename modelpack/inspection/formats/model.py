@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelpack.types import Finding, ModelFile, ModelSpec, Safety, Signature, Task
@@ -92,7 +92,7 @@ def spec(model: NativeModel, files: Sequence[ModelFile], findings: Sequence[Find
         requirements={**requirements, **implied, "numpy": ""},
         versions=versions,
         local_modules=(),
-        signature=model.signature,
+        signature=_with_least_width(model),
         safety=Safety(verdict(findings), tuple(findings)),
         globals=model.names,
         more_files=tuple(files[1:]),
@@ -103,6 +103,17 @@ def spec(model: NativeModel, files: Sequence[ModelFile], findings: Sequence[Find
         },
         locales=model.locales,
     )
+
+
+def _with_least_width(model: NativeModel) -> Signature:
+    """Return the signature with the columns that the model reads, if its file lists none.
+
+    Libraries do not check that a row has these columns, and would read beyond its end.
+    """
+    inputs, _ = columns(0 if model.signature.inputs else model.min_width, None)
+    if not inputs:
+        return model.signature
+    return replace(model.signature, inputs=tuple(each.field("number") for each in inputs))
 
 
 def _reason(model: NativeModel) -> str:

@@ -39,7 +39,10 @@ def read(data: bytes) -> NativeModel:
     require(not model.external, "the weights of the ONNX model are in other files; save the model "
             "as one file", "external-data")  # fmt: skip
     inputs = [value for value in model.inputs if value.name not in model.initial]
-    min_width = onnx_trees.check(model, {value.name: _width(value) for value in inputs})
+    widths = {value.name: _width(value) for value in inputs}
+    if len(inputs) > 1:  # a service passes one column to each that has no width
+        widths = {name: 1 if width is None else width for name, width in widths.items()}
+    min_width = onnx_trees.check(model, widths)
     locales = sorted(set(_locales(model)))
     problem = _problem(model, inputs, locales)
     labels = None if problem else _labels(model)

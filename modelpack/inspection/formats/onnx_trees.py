@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from .. import limits
+from ..facts.signature import MAX_INPUTS
 from ..invariants import CODE
 from ..nodes import require
 from .onnx_graph import Model, Operator
@@ -19,9 +20,6 @@ _STANDARD = {"", "ai.onnx", "ai.onnx.ml"}
 _WIDTH_KEEPING = {"Identity", "Cast", "Scaler", "Imputer", "Normalizer", "Binarizer"}
 _LAST_AXIS = {1, -1}
 _MAX_STEPS = 16
-_MAX_FEATURES = 100_000
-"""The limit if the width of rows is unknown. The widest models, those of text, use 10,000s."""
-
 Children = Mapping[int, Iterable[int]]
 
 
@@ -43,7 +41,7 @@ def check(model: Model, widths: Mapping[str, int | None]) -> int:
                 "another operator, where the width of its rows is unknown", CODE)  # fmt: skip
         width = known.find(operator.inputs[0], 0) if operator.inputs else None
         features = attribute.integers
-        fits = max(features, default=0) < (_MAX_FEATURES if width is None else width)
+        fits = max(features, default=0) < (MAX_INPUTS if width is None else width)
         message = "a tree of the ONNX model uses a feature that does not exist"
         require(fits and min(features, default=0) >= 0, message, CODE)
         if width is None and operator.inputs and known.is_input(operator.inputs[0]):
