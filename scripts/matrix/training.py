@@ -21,11 +21,11 @@ class NotTrainedError(Exception):
 
 
 class Case(NamedTuple):
-    """The folder of a saved model, what case.json contains, and the library that saved it."""
+    """The folder of a saved model, what case.json contains, and the distribution that saved it."""
 
     folder: Path
     document: dict[str, Any]
-    library: str
+    distribution: str
 
     @property
     def files(self) -> list[str]:
@@ -61,7 +61,8 @@ def train(entry: Entry) -> Case:
             shutil.rmtree(release.folder / "venv")
             (release.folder / "installed.json").unlink()
         stamp.write_text(_fingerprint(entry))
-    return Case(folder, json.loads((folder / "case.json").read_text()), entry.library)
+    document = json.loads((folder / "case.json").read_text())
+    return Case(folder, document, release.requirements.split()[0])
 
 
 def _fingerprint(entry: Entry) -> str:

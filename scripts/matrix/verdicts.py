@@ -139,6 +139,6 @@ def hinted_options(case: Case, message: str) -> list[str]:
     if EXAMPLE in hint:
         return [EXAMPLE]
     if RELEASE in hint:
-        return ["--requirement", f"{case.library}=={case.document['version']}"]
+        return ["--requirement", f"{case.distribution}=={case.document['version']}"]
     names = re.findall(r"--requirement '?(?!NAME)([\w<>=.-]+)", hint)
     return [part for name in names for part in ("--requirement", name)]
