@@ -83,6 +83,8 @@ class Fake:
         return "ImportError: no module named shop"
 
     def user_id(self) -> int | None:
+        if "no user" in self.faults:
+            return None
         return 0 if "root" in self.faults else 65532
 
     def health(self) -> str | None:
@@ -257,6 +259,7 @@ def test_a_service_that_behaves_passes_every_check() -> None:
         ("get predicts", "bad input", "wrong method: status 200 instead of 405"),
         ("html errors", "bad input", "text/html"),
         ("root", "user", "user id 0"),
+        ("no user", "user", "cannot be read"),
         ("unhealthy", "health", "unhealthy"),
         ("no healthcheck", "health", "no HEALTHCHECK"),
         ("killed", "shutdown", "exit code 137"),

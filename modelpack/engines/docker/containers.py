@@ -19,6 +19,8 @@ from modelpack.errors import SmokeFailedError
 
 _PORT = "8080/tcp"
 _LOG_BYTES = 64 * 1024
+_ATTEMPTS = 3
+"""A busy engine may lose the output of a command that ends at once."""
 # Twice, because the engine may still be creating the container.
 _REMOVE = ("sh", "-c", '"$0" kill "$1"; "$0" rm -fv "$1"; sleep 3; "$0" rm -fv "$1"')
 
@@ -51,8 +53,9 @@ class Container:
 
     def user_id(self) -> int | None:
         code = "print(open('/proc/1/status').read().split('Uid:')[1].split()[0])"
-        with suppress(APIError, ValueError):
-            return int(self._python(code))
+        for _ in range(_ATTEMPTS):
+            with suppress(APIError, ValueError):
+                return int(self._python(code))
         return None
 
     def _python(self, code: str) -> bytes:

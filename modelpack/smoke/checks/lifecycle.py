@@ -74,8 +74,10 @@ def check_health(probe: Probe) -> str:
 def check_user(probe: Probe) -> str:
     """The service runs as a user other than root."""
     user_id = probe.service.user_id()
-    if not user_id:
-        raise CheckFailedError(f"the service runs with user id {user_id}")
+    if user_id is None:
+        raise CheckFailedError("the user of the service cannot be read: its engine gives no answer")
+    if user_id == 0:
+        raise CheckFailedError("the service runs as root, with user id 0")
     return f"user id {user_id}"
 
 
