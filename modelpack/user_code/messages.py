@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from modelpack.errors import EnvironmentNotResolvedError, ModelRefusedError
@@ -37,12 +38,12 @@ def with_code_hint(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> M
     folders = sorted({str(_folder(file)) for file in code.files if file.path != f"{code.main}.py"})
     ways = [_missing_hint(code)] if code.missing else []
     if code.missing != ("__main__",) or folders:  # naming a script trusts it
-        ways.append(f"{refusal.hint}.")
+        ways.append(refusal.hint)
     if folders:
-        options = " ".join(f"--code {folder}" for folder in folders)
+        options = " ".join(f"--code {shlex.quote(folder)}" for folder in folders)
         ways.append(f"Or trust all classes and functions of the code found: {options}")
     message = " ".join(filter(None, [refusal.message, _missing(spec, code)]))
-    return ModelRefusedError(message, hint=" ".join(ways).rstrip("."))
+    return ModelRefusedError(message, hint=". ".join(ways))
 
 
 def _origin_text(file: CodeFile) -> str:
@@ -88,4 +89,4 @@ def _missing_hint(code: Code) -> str:
         )
     if "__main__" in code.missing:
         ways.append("Name the script (only its definitions are used): --code train.py")
-    return " ".join(f"{way}." for way in ways)
+    return ". ".join(ways)

@@ -199,3 +199,15 @@ def test_hints_lead_to_a_model_or_to_the_reason_why_there_is_none(name, tmp_path
         assert hint, printed
         arguments = followed(arguments, hint, case.values)
     pytest.fail("\n".join(printed))
+
+
+@pytest.mark.parametrize(("script", "folder"), [("halves.py", "."), ("my src/halves.py", "my src")])
+def test_hint_names_the_folder_of_the_code(tmp_path, monkeypatch, script, folder):
+    monkeypatch.chdir(tmp_path)
+    save_own("halves", script)
+    Path("model.pkl").replace(Path(folder) / "model.pkl")
+    model = shlex.quote(str(Path(folder) / "model.pkl"))
+    option = f"--code {shlex.quote(folder)}"
+    code, hint = inspect(model)
+    assert hint.endswith(f"the code found: {option}")
+    assert (code, inspect(f"{model} {option}")) == (3, (SERVED, ""))
