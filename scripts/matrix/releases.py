@@ -27,7 +27,7 @@ LIBRARIES = {
     "imbalanced-learn": f"imbalanced-learn {SKLEARN}",
     "category-encoders": f"category-encoders {SKLEARN}",
     "feature-engine": f"feature-engine {SKLEARN}",
-    "sklearn-pandas": f"sklearn-pandas six {SKLEARN}",
+    "sklearn-pandas": f"sklearn-pandas {SKLEARN}",
     "skl2onnx": f"skl2onnx onnxruntime setuptools {SKLEARN}",
     "pygam": "pygam pandas",
     "ngboost": f"ngboost {SKLEARN}",
