@@ -15,6 +15,7 @@ from .merge import with_examples
 from .row_files import Table, read_table
 from .rows import MAX_ROWS, Row, align, join_names
 from .sidecar import Recording
+from .spaces import with_spaces
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def shared_rows(
     table = read_table(example)
     shared = [_align(model, table) for model in models]
     if all(isinstance(rows, RowsUnavailable) for rows in shared):
-        align(table, models[0].signature)  # raises the reason
+        align(table, with_spaces(models[0], table).signature)  # raises the reason
     return shared
 
 
@@ -97,5 +98,5 @@ def _align(model: ModelSpec, table: Table) -> SharedRows:
         signature = with_examples(model, table).signature
         return Reference(align(table, signature))
     except UsageError as error:
-        reason = error.message.removeprefix("The example rows ").rstrip(".")
-        return RowsUnavailable(f"the example rows {reason}")
+        reason = error.message.removeprefix("The ").rstrip(".")
+        return RowsUnavailable(f"the {reason}")

@@ -12,11 +12,12 @@ from dataclasses import replace
 from packaging.version import InvalidVersion, Version
 
 from modelpack.errors import UsageError
-from modelpack.types import Estimator, Field, FieldType, Layout, ModelSpec, Scalar, Signature
+from modelpack.types import Field, FieldType, Layout, ModelSpec, Scalar, Signature
 
 from .columns import MAX_COLUMNS, Column, from_values, infer_column, with_dates
 from .row_files import Table
 from .rows import MAX_ROWS, Row, align, value_positions
+from .spaces import first_step, with_spaces
 
 SAMPLES = 5
 MAX_SAMPLE_BYTES = 2**14
@@ -43,6 +44,7 @@ def with_examples(spec: ModelSpec, table: Table, *, answered: bool = False) -> M
         UsageError: The rows contradict the model file.
     """
     facts = table.facts or _facts(table)
+    spec = with_spaces(spec, table)
     signature = _with_inputs(_with_form(spec, table, answered), table, facts)
     if signature.inputs and _was_frame(spec, table, answered):
         signature = replace(signature, named=True)
@@ -111,7 +113,7 @@ def _with_form(spec: ModelSpec, table: Table, answered: bool) -> Signature:
     The model file does not show what code of the author before a text vectorizer takes. Texts may
     come as a table with one column, unless the model has answered that.
     """
-    signature, first = spec.signature, _first_step(spec.steps)
+    signature, first = spec.signature, first_step(spec.steps)
     is_guess = first.partition(".")[0] in spec.local_modules or first.endswith(_FUNCTION)
     least = 1 if answered else 2
     if signature.layout != "text" or not is_guess or len(table.columns or ()) < least:
@@ -120,13 +122,6 @@ def _with_form(spec: ModelSpec, table: Table, answered: bool) -> Signature:
 
 
 _FUNCTION = ".FunctionTransformer"
-
-
-def _first_step(steps: Sequence[Estimator]) -> str:
-    """Return the class of the first step that contains no steps; "" without steps."""
-    while steps and steps[0].steps:
-        steps = steps[0].steps
-    return steps[0].type if steps else ""
 
 
 def _with_inputs(signature: Signature, table: Table, facts: Sequence[Column]) -> Signature:

@@ -26,6 +26,7 @@ class Table:
         is_text: Every value is a string that may represent something else, as in CSV.
         facts: One per column, in the order of the values of a row; empty if not known.
         is_typed: The dtypes of `facts` are those of the file, and not infer_column from its values.
+        source: What error messages call the rows.
     """
 
     columns: tuple[str, ...] | None
@@ -33,6 +34,7 @@ class Table:
     is_text: bool = False
     facts: tuple[Column, ...] = ()
     is_typed: bool = False
+    source: str = "example rows"
 
 
 class RowFileError(Exception):

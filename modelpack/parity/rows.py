@@ -16,6 +16,8 @@ MAX_ROWS = 100
 MAX_VALUES = 500_000
 """In all rows, whose JSON is then below the service's limit of 16 MiB per request."""
 
+_MAX_TEXT_LENGTH = 60
+
 Row = tuple[Scalar, ...]
 
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
@@ -33,7 +35,7 @@ def align(table: Table, signature: Signature) -> tuple[Row, ...]:
     fields = signature.inputs
     return tuple(
         tuple(
-            _value(field, row[at] if at is not None else None, number, table.is_text)
+            _value(field, row[at] if at is not None else None, number, table)
             for field, at in zip(fields, positions, strict=True)
         )
         for number, row in enumerate(table.rows[:count])
@@ -54,34 +56,44 @@ def value_positions(table: Table, signature: Signature) -> list[int | None]:
         missing = [name for name in names if name not in positions and name not in optional]
         if not missing:
             return [positions.get(name) for name in names]
-        raise validation_error(f"lack {len(missing)} inputs of the model ({join_names(missing)})")
+        problem = f"lack {len(missing)} inputs of the model ({join_names(missing)})"
+        raise validation_error(table, problem)
     if width == len(names) and not (signature.named and table.columns is not None):
         return list(range(width))
     if signature.named and table.columns is not None:
         problem = f"name none of the model's inputs ({join_names(names)})"
     else:
         problem = f"have {width} values, but the model takes {len(names)}"
-    raise validation_error(problem + _header_note(table))
+    raise validation_error(table, problem + _header_note(table))
 
 
 def _header_note(table: Table) -> str:
     """Return what a CSV file with a wrong separator was read as."""
     if not table.is_text or not table.columns:
         return ""
-    header = ascii(",".join(table.columns))[:60]
+    header = _shorten(",".join(table.columns))
     return f": the first line was read as column names separated by commas, {header}"
 
 
-def _value(field: Field, cell: Any, row: int, is_text: bool) -> Scalar:
-    if is_text and cell == "":
+def _shorten(value: Scalar) -> str:
+    """Return a value in ASCII; "..." in its quotation marks marks the end of a longer text."""
+    if not isinstance(value, str):
+        return ascii(value)[:_MAX_TEXT_LENGTH]
+    is_long = len(value) > _MAX_TEXT_LENGTH
+    return ascii(value[:_MAX_TEXT_LENGTH].rstrip() + "..." if is_long else value)
+
+
+def _value(field: Field, cell: Any, row: int, table: Table) -> Scalar:
+    if table.is_text and cell == "":
         return None
-    value = _scalar(cell, field, row)
-    if is_text and isinstance(value, str):
+    value = _scalar(cell, field, row, table)
+    if table.is_text and isinstance(value, str):
         value = _from_text(field, value)
     if value is not None and not _fits(field, value):
         raise validation_error(
-            f"contain {ascii(value)[:60]} in row {row}, column {field.name}, which takes "
-            f"{_PLURALS[field.type]}"
+            table,
+            f"contain {_shorten(value)} in row {row}, column {field.name}, which takes "
+            f"{_PLURALS[field.type]}",
         )
     is_integral = field.type == "integer" and isinstance(value, float)
     return int(value) if is_integral else value  # type: ignore[arg-type]
@@ -118,13 +130,14 @@ def _fits(field: Field, value: Scalar) -> bool:
     return {"number": is_number, "string": isinstance(value, str), "any": True}[field.type]
 
 
-def _scalar(value: Any, field: Field, row: int) -> Scalar:
+def _scalar(value: Any, field: Field, row: int, table: Table) -> Scalar:
     try:
         return to_scalar(value)
     except TypeError as error:
         raise validation_error(
+            table,
             f"contain {error} in row {row}, column {field.name}, which is not a number, string,"
-            " boolean or date"
+            " boolean or date",
         ) from error
 
 
@@ -145,9 +158,9 @@ def join_names(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
-def validation_error(problem: str) -> UsageError:
+def validation_error(table: Table, problem: str) -> UsageError:
     return UsageError(
-        f"The example rows {problem}.", hint="`modelpack inspect MODEL` shows the inputs."
+        f"The {table.source} {problem}.", hint="`modelpack inspect MODEL` shows the inputs."
     )
 
 

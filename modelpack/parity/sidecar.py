@@ -166,6 +166,7 @@ def _table(document: Mapping[str, Any]) -> Table:
     if not isinstance(rows["instances"], list):
         raise TypeError("its rows are not a list")
     table = table_from_json(rows) if rows["instances"] else Table(columns and tuple(columns), ())
+    table = replace(table, source="recorded rows")
     facts = tuple(map(from_json, document.get("fields", ())))
     if not facts:
         return table

@@ -112,6 +112,10 @@ def test_a_great_file_is_cut() -> None:
             Table(("age;city;paid",), [["1;Bonn;1"]], is_text=True),
             "the first line was read as column names separated by commas, 'age;city;paid'",
         ),
+        (
+            Table((";".join(f"column {i}" for i in range(9)),), [["1"]], is_text=True),
+            " by commas, 'column 0;column 1;column 2;column 3;column 4;column 5;column...'.",
+        ),
         (Table(None, [[1, "Bonn"]]), "have 2 values, but the model takes 3"),
         (Table(None, [["old", "Bonn", True]]), "contain 'old' in row 0, column age"),
         (Table(None, [[1, "Bonn", True], [1, 7, True]]), "contain 7 in row 1, column city"),
