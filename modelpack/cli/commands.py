@@ -86,12 +86,13 @@ def inspect_command(
     """
     from modelpack.cli import output as cli_output
     from modelpack.inspection import inspect
-    from modelpack.pipeline.inspect import inspect_with_code
+    from modelpack.pipeline.inspect import inspect_with_code, require_code_paths
 
     if not as_json:
         _import_meanwhile("modelpack.cli.model_view")
-    spec = inspect(*models, trust=trust, select=select)
     options = build_options(code=code)
+    require_code_paths(options)
+    spec = inspect(*models, trust=trust, select=select)
     spec, found, problem = inspect_with_code(spec, options)
     if as_json:
         cli_output.print_value(spec)

@@ -21,6 +21,14 @@ def find_code(model: ModelSpec, options: Options) -> Code:
     return codes.find_code(model, codes.CodeOptions(paths, options.code_trusted, named))
 
 
+def require_code_paths(options: Options) -> None:
+    """Raise UsageError unless each path of --code is a folder or a Python file."""
+    if options.code:
+        from modelpack import user_code as codes
+
+        codes.require_paths(map(Path, options.code))
+
+
 def needs_code(model: ModelSpec, options: Options) -> bool:
     """Return whether the model names modules of its author, or --code a module of the start."""
     if model.local_modules or not options.code:

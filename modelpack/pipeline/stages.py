@@ -36,7 +36,7 @@ from modelpack.types import (
 )
 
 from . import wheelhouse
-from .inspect import find_code, needs_code, require_trusted
+from .inspect import find_code, needs_code, require_code_paths, require_trusted
 from .options import Observer, Options
 
 MAX_CONCURRENT_MODEL_BYTES = 256 * 2**20
@@ -110,6 +110,7 @@ class Pipeline:
 
     def inspect(self, paths: Sequence[str | Path]) -> tuple[ModelSpec, Code]:
         """Return the model, and the author's code that it needs."""
+        require_code_paths(self.options)
         with self.stage("inspect") as summary:
             model = inspect(*paths, trust=self.options.trust, select=self.options.select)
             if model.safety.verdict != "trust" or not model.local_modules:

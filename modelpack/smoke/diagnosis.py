@@ -47,7 +47,7 @@ _CAUSES = (
     (
         r"Can't get attribute '(?P<name>[\w.]+)' on <module '(gunicorn\.)?__main__'",
         "The model needs {name}, which was defined in the script or notebook that saved it.",
-        "Give that script: --code train.py. Or move {name} into a separate module and save the "
+        "Give that script: --code FILE.py. Or move {name} into a separate module and save the "
         "model again.",
     ),
     (

@@ -12,6 +12,7 @@ from modelpack.types import Code, ModelSpec, Signature
 
 from .find import CodeOptions, find_code, has_startup
 from .messages import notices, origin, require_found, with_code_hint
+from .modules import require_paths
 
 __all__ = [
     "CodeOptions",
@@ -20,6 +21,7 @@ __all__ = [
     "notices",
     "origin",
     "require_found",
+    "require_paths",
     "with_code_hint",
     "with_code_requirements",
 ]

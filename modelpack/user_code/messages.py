@@ -9,6 +9,10 @@ from modelpack.errors import EnvironmentNotResolvedError, ModelRefusedError
 from modelpack.types import Code, CodeFile, ModelSpec
 
 from . import distributions
+from .nearby import script_near
+
+_FILE = "--code FILE.py"
+_MAX_NAMES = 5
 
 
 def notices(code: Code) -> list[str]:
@@ -23,20 +27,19 @@ def notices(code: Code) -> list[str]:
 
 def origin(file: CodeFile) -> str:
     """Return the path of a file, relative to the current directory if it is below it."""
-    path, current = Path(file.source or "").absolute(), Path.cwd()
-    return str(path.relative_to(current) if path.is_relative_to(current) else path)
+    return str(_relative(Path(file.source or "")))
 
 
 def require_found(spec: ModelSpec, code: Code) -> None:
     """Raise EnvironmentNotResolvedError unless all modules that the model needs were found."""
     if code.missing:
-        raise EnvironmentNotResolvedError(_missing(spec, code), hint=_missing_hint(code))
+        raise EnvironmentNotResolvedError(_missing(spec, code), hint=_missing_hint(spec, code))
 
 
 def with_code_hint(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> ModelRefusedError:
     """Add to the refusal of an untrusted model where its code was found, or is missing."""
     folders = sorted({str(_folder(file)) for file in code.files if file.path != f"{code.main}.py"})
-    ways = [_missing_hint(code)] if code.missing else []
+    ways = [_missing_hint(spec, code)] if code.missing else []
     if code.missing != ("__main__",) or folders:  # naming a script trusts it
         ways.append(refusal.hint)
     if folders:
@@ -44,6 +47,11 @@ def with_code_hint(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> M
         ways.append(f"Or trust all classes and functions of the code found: {options}")
     message = " ".join(filter(None, [refusal.message, _missing(spec, code)]))
     return ModelRefusedError(message, hint=". ".join(ways))
+
+
+def _relative(path: Path) -> Path:
+    path, current = path.absolute(), Path.cwd()
+    return path.relative_to(current) if path.is_relative_to(current) else path
 
 
 def _origin_text(file: CodeFile) -> str:
@@ -66,15 +74,14 @@ def _missing(spec: ModelSpec, code: Code) -> str:
             "nor under --code, nor in an installed distribution."
         )
     if "__main__" in code.missing:
-        names = sorted({key[9:] for key in spec.globals if key.startswith("__main__:")})
+        names = ", ".join(_names_of_main(spec))
         sentences.append(
-            f"The model needs {', '.join(names)} of `__main__`, the script that saved it. No "
-            "script is given."
+            f"The model needs {names} of `__main__`, the script that saved it. No script is given."
         )
     return " ".join([*sentences, *(note for note in code.notes if "is installed here" in note)])
 
 
-def _missing_hint(code: Code) -> str:
+def _missing_hint(spec: ModelSpec, code: Code) -> str:
     modules = [module for module in code.missing if module != "__main__"]
     ways = []
     if modules:
@@ -88,5 +95,28 @@ def _missing_hint(code: Code) -> str:
             "distribution, name that: --requirement NAME==VERSION"
         )
     if "__main__" in code.missing:
-        ways.append("Name the script (only its definitions are used): --code train.py")
+        ways.append(_script_hint(spec))
     return ". ".join(ways)
+
+
+def _script_hint(spec: ModelSpec) -> str:
+    """Name the script next to the model that defines what it needs, or what that must define."""
+    names = sorted({name.partition(".")[0] for name in _names_of_main(spec)})
+    listed = ", ".join(names[:_MAX_NAMES])
+    listed += f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    found = script_near((file.path for file in spec.files), names)
+    if found is None:
+        return f"Name the script that defines {listed} (only its definitions are used): {_FILE}"
+    path = _relative(found)
+    start = f"If you trust the author of {path}, which defines {listed}, "
+    if path.suffix == ".ipynb":
+        script = shlex.quote(str(path.with_suffix(".py")))
+        return (
+            f"{start}convert it: jupyter nbconvert --to script {shlex.quote(str(path))}, and give: "
+            f"--code {script}"
+        )
+    return f"{start}name it (only its definitions are used): --code {shlex.quote(str(path))}"
+
+
+def _names_of_main(spec: ModelSpec) -> list[str]:
+    return sorted({key[9:] for key in spec.globals if key.startswith("__main__:")})

@@ -232,6 +232,11 @@ def explicit_paths(paths: Iterable[Path], *, trusted: bool) -> list[SearchPath]:
     return [search_path for path in paths for search_path in _search_paths_of(path, trusted)]
 
 
+def require_paths(paths: Iterable[Path]) -> None:
+    """Raise UsageError unless each path is a folder or a Python file."""
+    explicit_paths(paths, trusted=False)
+
+
 def default_paths(models: Iterable[str]) -> list[SearchPath]:
     """Return the directories of the model files, and `src` in them."""
     folders = dict.fromkeys(Path(model).parent.absolute() for model in models)
@@ -261,10 +266,21 @@ def _search_paths_of(path: Path, trusted: bool) -> Iterator[SearchPath]:
     elif path.suffix == ".py" and path.is_file():
         yield SearchPath(path.parent.absolute(), only=path.stem, named=trusted)
     else:
-        hint = "Give the folder that contains the module, or a file: --code train.py"
-        if path.suffix == ".ipynb" and path.exists():
-            reason, script = "is a notebook, not a Python file", path.with_suffix(".py")
-            hint = f"Convert it: jupyter nbconvert --to script {path}, and give: --code {script}"
-        else:
-            reason = "is not a Python file" if path.exists() else "does not exist"
-        raise UsageError(f"The path {path} of --code {reason}.", hint=hint)
+        raise _unusable(path)
+
+
+def _unusable(path: Path) -> UsageError:
+    """Return the error of a value of --code that is neither a folder nor a Python file."""
+    if not path.exists():
+        reason = "does not exist"
+        hint = (
+            "Check the path, which starts at the current folder. Name the folder of the module, or "
+            "the script that saved the model."
+        )
+    elif path.suffix == ".ipynb":
+        reason, script = "is a notebook, not a Python file", path.with_suffix(".py")
+        hint = f"Convert it: jupyter nbconvert --to script {path}, and give: --code {script}"
+    else:
+        reason = "is not a Python file"
+        hint = "Give the folder that contains the module, or a file: --code FILE.py"
+    return UsageError(f"The path {path} of --code {reason}.", hint=hint)

@@ -86,7 +86,7 @@ def extract(source: Source, names: Iterable[str], packages: Sequence[str] = ()) 
     if missing:
         raise UsageError(
             f"{source.path} does not define {', '.join(missing)}, which the model needs.",
-            hint="Give the version of the script that saved the model: --code train.py",
+            hint="Give the version of the script that saved the model: --code FILE.py",
         )
     kept = _needed(statements, set(names))
     pruned = [_absolute(node, packages) for node in kept]

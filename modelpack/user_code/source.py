@@ -34,7 +34,15 @@ def read(path: Path) -> Source:
     Raises:
         UsageError: It is too large, cannot be read, or is not Python.
     """
-    content = _content(path)
+    return parse(path, _content(path))
+
+
+def parse(path: Path, content: bytes) -> Source:
+    """Parse the content of a Python file.
+
+    Raises:
+        UsageError: It is not Python.
+    """
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
         text = io.TextIOWrapper(io.BytesIO(content), encoding).read()

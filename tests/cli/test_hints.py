@@ -95,6 +95,12 @@ def save_script() -> None:
     save_own("__main__", "train.py")
 
 
+def save_script_elsewhere() -> None:
+    save_script()
+    Path("elsewhere").mkdir()
+    Path("train.py").rename("elsewhere/train.py")
+
+
 def save_module() -> None:
     save_own("halves", "src/halves.py")
 
@@ -142,7 +148,10 @@ CASES = {
     "two boosters": Case(save_native, "m.json m.txt"),
     "select of a booster": Case(save_native, "m.json --select model"),
     "model before its vectorizer": Case(save_texts, "model.pkl vectorizer.pkl", UNSUPPORTED),
-    "class of a script": Case(save_script, "model.pkl", SERVED, (("train.py", "train.py"),)),
+    "class of a script": Case(save_script, "model.pkl", SERVED),
+    "class of a script elsewhere": Case(
+        save_script_elsewhere, "model.pkl", SERVED, (("FILE.py", "elsewhere/train.py"),)
+    ),
     "class of a module": Case(save_module, "model.pkl", SERVED),
     "class of a module elsewhere": Case(
         save_module_elsewhere, "model.pkl", SERVED, (("PATH", "elsewhere"),)
@@ -211,3 +220,13 @@ def test_hint_names_the_folder_of_the_code(tmp_path, monkeypatch, script, folder
     code, hint = inspect(model)
     assert hint.endswith(f"the code found: {option}")
     assert (code, inspect(f"{model} {option}")) == (3, (SERVED, ""))
+
+
+def test_path_of_code_is_checked_before_the_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_script()
+    command = [sys.executable, "-m", "modelpack", "inspect", "model.pkl", "--code", "nowhere.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "The path nowhere.py of --code does not exist." in done.stderr
+    assert "FILE.py" not in done.stderr

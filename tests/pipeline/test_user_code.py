@@ -134,9 +134,17 @@ def _model(folder: Path):
         ("own", [], (3, ["--trust shop.models:Model", "--code project"])),
         ("own", ["--code", "nowhere"], (2, ["The path nowhere of --code does not exist"])),
         ("own", ["--code", "project/train.py"], (3, ["--trust shop.models:Model"])),
-        ("main", [], (3, ["needs Model of `__main__`", "--code train.py"])),
-        ("main", ["--code", "project"], (3, ["needs Model of `__main__`", "--code train.py"])),
-        ("main", ["--trust", "__main__:Model"], (5, ["needs Model of `__main__`", "train.py"])),
+        ("main", [], (3, ["needs Model of `__main__`", "--code project/train.py"])),
+        (
+            "main",
+            ["--code", "project"],
+            (3, ["needs Model of `__main__`", "--code project/train.py"]),
+        ),
+        (
+            "main",
+            ["--trust", "__main__:Model"],
+            (5, ["needs Model of `__main__`", "project/train.py"]),
+        ),
         ("main", ["--code", "project/shop/rates.py"], (2, ["does not define Model"])),
     ],
 )

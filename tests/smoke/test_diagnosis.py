@@ -101,7 +101,7 @@ def test_a_package_is_missing(fails: Fails) -> None:
     ("module", "message", "hint"),
     [
         ("shop", "needs the module shop, which is not in the image", "--code PATH"),
-        ("__main__", "needs Scale, which was defined in the script", "--code train.py"),
+        ("__main__", "needs Scale, which was defined in the script", "--code FILE.py"),
     ],
 )
 def test_code_of_the_author_is_missing(
