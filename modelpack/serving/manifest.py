@@ -102,6 +102,12 @@ class Manifest:
         return self.files[self.members[-1].file].format
 
     @property
+    def has_lightgbm(self) -> bool:
+        """Whether a part of the model is one of LightGBM."""
+        names = any(name.startswith("lightgbm.") for name in self.globals)
+        return names or self.format == "lightgbm"
+
+    @property
     def example(self) -> list[Any] | None:
         """A row that the model should be able to predict, or None if unknown."""
         known = all(field.example is not None or field.nullable for field in self.inputs)

@@ -329,7 +329,7 @@ def _decoder(facts: manifest.Manifest, limits: settings.Limits) -> Decoder:
     if facts.layout == "dicts":
         return DictDecoder(facts.inputs, limits.rows, facts.named)
     max_rows = limits.rows_of(len(facts.inputs))
-    return Decoder(facts.inputs, facts.layout, max_rows, facts.named)
+    return Decoder(facts.inputs, facts.layout, max_rows, facts.named, facts.has_lightgbm)
 
 
 def _width(rows: list[Any]) -> int:

@@ -22,6 +22,7 @@ from modelpack.inspection import inspect
 from modelpack.parity import ReferenceSources, prepare
 from modelpack.parity.row_files import Table
 from modelpack.parity.spaces import with_spaces
+from modelpack.serving import Service, create_app
 from modelpack.types import Estimator, Field, ModelSpec
 from tests.support.gunicorn_server import serve
 from tests.support.serving_models import BASE, ENVIRONMENT
@@ -113,3 +114,24 @@ def test_service_predicts_rows_with_the_names_of_training(
         rows = frame.to_dict("records")
         response, answer = server.request("POST", "/predict", {"instances": rows})
     assert (response.status, answer["predictions"]) == (200, model.predict(frame).tolist())
+
+
+@pytest.mark.parametrize("form", ["wrapper", "text"])
+def test_service_without_a_record_reports_the_stored_name(form: str, tmp_path: Path) -> None:
+    if form == "wrapper":
+        path = saved(fitted(), tmp_path)
+    else:
+        path = tmp_path / "model.txt"
+        fitted().booster_.save_model(path)
+    render(inspect(str(path)), ENVIRONMENT, BASE, tmp_path / "bundle")
+    client = create_app(Service.load(tmp_path / "bundle")).test_client()
+    csv = FRAME[["length (cm)"]].to_csv(index=False)
+    for answer in (
+        client.post("/predict", json={"instances": [{"length (cm)": 1}]}),
+        client.post("/predict", data=csv, content_type="text/csv"),
+    ):
+        assert answer.status_code == 422
+        assert (
+            '"length (cm)": expected "length_(cm)" (LightGBM replaced spaces in names by "_"),'
+            " got an unknown one"
+        ) in answer.json["detail"]

@@ -45,14 +45,21 @@ class Decoder:
 
     Attributes:
         named: The inputs have the names of the training.
+        underscored: LightGBM may have replaced spaces in the names by "_".
         untyped: Positions of the inputs of any type.
         numeric: Rows can be a matrix of numbers.
         array_kinds: The kinds of numpy's dtypes that such a matrix may have.
     """
 
     def __init__(
-        self, fields: Sequence[Field], layout: str, max_rows: int, named: bool = True
+        self,
+        fields: Sequence[Field],
+        layout: str,
+        max_rows: int,
+        named: bool = True,
+        underscored: bool = False,
     ) -> None:
+        self.underscored = underscored
         self.fields = fields
         self.layout = layout
         self.named = named
@@ -96,7 +103,8 @@ class Decoder:
         errors: list[dict[str, Any]] = []
         for index, row in enumerate(rows):
             rejected = self.rejected_names(row, ignored) if isinstance(row, dict) else ()
-            row_errors = validation.row_errors(self._fields_to_check(row), row, rejected)
+            name_errors = [validation.name_error(n, self.expected_name(n)) for n in rejected]
+            row_errors = validation.row_errors(self._fields_to_check(row), row, name_errors)
             errors += (
                 {"row": index, **error}
                 for error in islice(row_errors, validation.MAX_ERRORS - len(errors))
@@ -124,6 +132,13 @@ class Decoder:
             return misspelled
         extra_inputs.add(ignored, extra)
         return ()
+
+    def expected_name(self, name: str) -> str:
+        """Return what an error expects in place of an unknown name."""
+        stored = name.replace(" ", "_")
+        if self.underscored and stored in self.known:
+            return f'"{validation.shorten(stored)}" (LightGBM replaced spaces in names by "_")'
+        return "the name of an input"
 
     def _misspelled(self, extra: Sequence[str], names: Collection[str]) -> Sequence[str]:
         """Return names with the letters and digits of a missing input, such as "Age" for "age".

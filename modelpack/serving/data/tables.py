@@ -108,7 +108,8 @@ def input_positions(
         return None  # each input once
     rejected = decoder.rejected_names(names, ignored)
     if rejected:
-        raise validation.table_problem("the name of an input", "an unknown one", rejected[0])
+        expected = decoder.expected_name(rejected[0])
+        raise validation.table_problem(expected, "an unknown one", rejected[0])
     kept = [index for index, name in enumerate(names) if name in decoder.known]
     present: set[str] = set()
     for index in kept:

@@ -59,13 +59,17 @@ def value_error(field: Field, value: Any) -> dict[str, Any]:
     return _error(field.name, expected, describe_value(value))
 
 
+def name_error(name: str, expected: str) -> dict[str, Any]:
+    """Return {column, expected, got} of the name of no input."""
+    return _error(shorten(name), expected, "an unknown one")
+
+
 def row_errors(
-    fields: Sequence[Field], row: Any, rejected: Sequence[str] = ()
+    fields: Sequence[Field], row: Any, name_errors: Sequence[dict[str, Any]] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Yield {column, expected, got} of each wrong value of a row. `rejected`: names in the row."""
+    """Yield {column, expected, got} of each wrong name and value of a row."""
     if isinstance(row, dict):
-        for name in rejected:
-            yield _error(shorten(name), "the name of an input", "an unknown one")
+        yield from name_errors
         values = [row.get(field.name, ...) for field in fields]
     elif isinstance(row, list) or len(fields) == 1:
         values = row if isinstance(row, list) else [row]
