@@ -85,7 +85,7 @@ def inspect_command(
     model.joblib.
     """
     from modelpack.cli import output as cli_output
-    from modelpack.inspection import inspect
+    from modelpack.inspection import hint_with_findings, inspect
     from modelpack.pipeline.inspect import inspect_with_code, require_code_paths
 
     if not as_json:
@@ -99,6 +99,7 @@ def inspect_command(
     else:
         cli_output.print_model(spec, found)
     if problem:
+        problem.hint = hint_with_findings(problem.hint)
         raise problem
 
 

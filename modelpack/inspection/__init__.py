@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from .isolation import inspect
 from .verdicts import (
+    hint_with_findings,
     is_unreadable,
     is_unsupported,
     require_categories,
@@ -25,6 +26,7 @@ from .verdicts import (
 )
 
 __all__ = [
+    "hint_with_findings",
     "inspect",
     "is_unreadable",
     "is_unsupported",

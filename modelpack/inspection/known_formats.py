@@ -62,6 +62,7 @@ KERAS_H5 = Format("keras-h5", "a Keras model (HDF5)", _KERAS)
 COREML = Format("coreml", "a Core ML model", "Give the model that it was converted from.")
 TAR = Format("tar", "a tar archive", _UNPACK)
 ZIP = Format("zip", "a zip archive", _UNPACK)
+NPZ = Format("npz", "a bundle of numpy arrays (.npz)", _SAVE)
 SEVERAL = Format("pickles", "{} pickles one after another, of which loading reads the first", (
     "If you trust its author, save the objects as one list: python -c \"import joblib, "
     "pickle{more}; f = {file_object}; "
@@ -218,7 +219,7 @@ CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
         (b"model.ini", Format("mojo", "a model of H2O (MOJO)", _OTHER)),
         (b"TransformerChain", Format("mlnet", "a model of ML.NET", _ONNX)),
         (b".dist-info/", Format("wheel", "a Python distribution, not a model", _UNPACK)),
-        (b".npy", Format("npz", "a bundle of numpy arrays (.npz)", _SAVE)),
+        (b".npy", NPZ),
         (b"", ZIP),
     ),
     _HDF5: (
@@ -232,6 +233,12 @@ CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
     ),
 }  # fmt: skip
 """The first bytes of a container -> what its first or last 64 KiB contain, and the format."""
+
+PLAIN_ZIPS = (NPZ, ZIP)
+"""What archives are recognised as if the last member, which names another format, is missing."""
+
+END_OF_ZIP = b"PK\5\6"
+"""The mark of the record at the end of a zip archive."""
 
 TAILS: tuple[tuple[bytes, Format], ...] = (
     (b"\x57\xfb\x80\x8b\x24\x75\x47\xdb", Format(

@@ -158,6 +158,10 @@ def _read(file: BinaryIO, digest: stream.HashingFile, parsed: ParsedFile) -> Non
         archive = Reader(stream.chunks("raw", head, digest))
         parsed.root, parsed.inflated = skops.read(archive, size, parsed.trace)
         parsed.complete = True
+    elif parsed.other in known_formats.PLAIN_ZIPS and known_formats.END_OF_ZIP not in tail:
+        parsed.other = None
+        message = "the file is a truncated zip archive, perhaps of skops or numpy: it has no end"
+        raise Malformed("truncated", message, offset=size)
     elif parsed.other is not None:
         _read_native(stream.chunks("raw", head, digest), parsed)
     else:
@@ -222,6 +226,8 @@ def _format_of_no_pickle(
     is_text = problem.code in _TEXT_CODES or trace.opcodes == 1 or not trace.globals
     is_start = trace.opcodes < _MIN_OPCODES and not trace.objects
     is_text = is_text and not verdicts.is_harmful(problem.code)
+    if problem.code == "truncated" and any(standing(key) == "known" for key in trace.globals):
+        return None
     if is_start and is_text and all(standing(key) != "banned" for key in trace.globals):
         is_pickle = _PICKLE.match(head) is not None
         return None if is_pickle else _format_of_bytes(head)

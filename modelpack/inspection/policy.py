@@ -12,7 +12,14 @@ from modelpack.types import Finding
 
 from . import callables, formulas, interpreted
 from .allowlist import is_known, roles, standing
-from .contracts import class_key, constructed_class, is_constructed, reads_own_state, violation
+from .contracts import (
+    class_key,
+    constructed_class,
+    is_constructed,
+    lacks_state,
+    reads_own_state,
+    violation,
+)
 from .methods import replaced
 from .nodes import DictNode, Global, Malformed, Node, ObjectNode, children
 from .pickle.machine import Trace
@@ -56,7 +63,7 @@ def judge(trace: Trace, root: Node, trust: Collection[str]) -> list[Finding]:
     walk = Walk()
     nodes = list(walk.below(root))
     walk.finish(trace.objects)  # first, because the checks visit a shared value for each object
-    findings = [*names(trace, trust), *_objects(trace.objects)]
+    findings = [*names(trace, trust), *_objects(trace)]
     findings += interpreted.check(trace.objects)
     findings += formulas.check(trace.objects)
     findings += callables.check(trace.objects)
@@ -108,10 +115,10 @@ def _wrappers(trace: Trace) -> Iterator[Finding]:
         yield _at(wrappers[-1], "two-joblibs", "its arrays are those of two different joblibs")
 
 
-def _objects(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
+def _objects(trace: Trace) -> Iterator[Finding]:
     seen = set()
-    for node in objects:
-        problem = _object_problem(node)
+    for node in trace.objects:
+        problem = _object_problem(node, is_cut=id(node) in trace.unfinished)
         if problem is not None and (problem, node.cls.key) not in seen:
             seen.add((problem, node.cls.key))
             code, why = problem
@@ -119,7 +126,8 @@ def _objects(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
             yield Finding(code, message, node.offset, node.opcode, node.cls.key)
 
 
-def _object_problem(node: ObjectNode) -> tuple[str, str] | None:
+def _object_problem(node: ObjectNode, *, is_cut: bool) -> tuple[str, str] | None:
+    """Return the code and the reason of a finding. `is_cut`: the file ends before the object."""
     for code, check in _STATES if node.states else _STATES[-1:]:
         if why := check(node):
             return code, why
@@ -127,7 +135,8 @@ def _object_problem(node: ObjectNode) -> tuple[str, str] | None:
         return None  # judged by its name
     if node.how not in roles(node.cls.key):
         return "unexpected-role", "it is created" if node.how == "new" else "it is called"
-    if why := violation(node):
+    why = violation(node)
+    if why and not (is_cut and lacks_state(node, why)):
         return "bad-arguments", why
     if len(node.states) > 1:  # checks of other objects may rely on the first
         return "bad-state", "its state is set twice"

@@ -86,6 +86,10 @@ _OF_BY_VALUE = {"__builtin__:__main__", "builtins:type"}
 
 _DANGEROUS = "Look at `modelpack inspect` for all findings; do not load this file."
 _DAMAGED = "Look at `modelpack inspect` for all findings, and save or copy the model again."
+_WITH_FINDINGS = {
+    _DANGEROUS: "Do not load this file.", _DAMAGED: "Save or copy the model again.",
+}  # fmt: skip
+"""A hint -> the hint where all findings are shown already."""
 
 
 def verdict(findings: Iterable[Finding]) -> Verdict:
@@ -133,6 +137,11 @@ def _replaced(code: Code) -> Iterator[Finding]:
         for name in sorted({*each.replaced, *inherited.intersection(each.unset)}):
             message = f"{each.name.replace(':', '.')} has a state that replaces its method {name}"
             yield Finding("replaced-method", message, global_=each.name)
+
+
+def hint_with_findings(hint: str) -> str:
+    """Return a hint for the output of `modelpack inspect`, which it does not name."""
+    return _WITH_FINDINGS.get(hint, hint)
 
 
 def require_servable(spec: ModelSpec) -> None:
@@ -232,16 +241,18 @@ def _named(files: Iterable[ModelFile]) -> list[tuple[str, ModelFile]]:
 def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
     if findings[0].code == "byte-code":
         findings = [findings[0], *(f for f in findings if not _is_of_byte_code(f))]
+    if findings[0].code == "truncated":
+        findings = [findings[0], *(f for f in findings if is_harmful(f.code))]
     clauses = [f"{f.message}{_where(f)}" for f in findings[:_MAX_NAMED]]
     more = len(findings) - len(clauses)
     text = "; ".join(clauses) + (f"; and {more} more" if more else "")
-    is_harmful = any(f.code in _HARMFUL for f in findings)
-    is_harmful = is_harmful and findings[0].code not in _EXPLAINED - {"byte-code"}
+    is_attack = any(is_harmful(f.code) for f in findings)
+    is_attack = is_attack and findings[0].code not in _EXPLAINED - {"byte-code"}
     notes = [f.code for f in spec.safety.findings if f.code in NOTES]
     code = next(iter(notes), findings[0].code)
     return ModelRefusedError(
         f"{_name(spec)} is refused and was not executed: {text}." + _notes(spec, "in any case"),
-        hint=_DANGEROUS if is_harmful else _HINTS.get(code, _DAMAGED),
+        hint=_DANGEROUS if is_attack else _HINTS.get(code, _DAMAGED),
     )
 
 

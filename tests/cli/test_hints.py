@@ -194,6 +194,11 @@ def followed(arguments: str, hint: str, values: tuple[tuple[str, str], ...]) -> 
     return " ".join([arguments, *new])
 
 
+def test_inspect_does_not_name_itself_for_the_findings_that_it_shows(tmp_path):
+    (tmp_path / "model.pkl").write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    assert inspect(str(tmp_path / "model.pkl")) == (3, "Do not load this file.")
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_hints_lead_to_a_model_or_to_the_reason_why_there_is_none(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -10,7 +10,8 @@ from __future__ import annotations
 from ..allowlist import contract_name, roles
 from ..nodes import ObjectNode, class_key, constructed_class, is_bare, is_constructed
 from . import arrow, builtin, caches, frames, learning, numeric
-from .kinds import Contract
+from .kinds import BAD_STATE, Contract
+from .learning import NO_STATE
 
 __all__ = [
     "CALLS",
@@ -18,6 +19,7 @@ __all__ = [
     "class_key",
     "constructed_class",
     "is_constructed",
+    "lacks_state",
     "reads_own_state",
     "violation",
 ]
@@ -33,9 +35,22 @@ CLASSES: dict[str, Contract] = (
 """Contracts of classes: their constructor arguments and states."""
 
 
+_OF_BOTH = {"dtype", "extension"}
+"""Contracts of callables that check the arguments and the state together."""
+
+
 def violation(node: ObjectNode) -> str | None:
     """Return why the arguments or states of an object of a known global are refused, or None."""
     return _call(node) or _class(node)
+
+
+def lacks_state(node: ObjectNode, why: str) -> bool:
+    """Return whether an object is refused for the reason `why` only because it has no state yet."""
+    if node.states:
+        return False
+    if is_constructed(node):
+        return is_bare(node) and not _call(node)
+    return why in {BAD_STATE, NO_STATE} or contract_name(node.cls.key) in _OF_BOTH
 
 
 def reads_own_state(key: str) -> bool:

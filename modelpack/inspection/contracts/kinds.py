@@ -14,7 +14,7 @@ Contract = Callable[[ObjectNode], str | None]
 """Returns why an object is refused, or None."""
 
 _BAD_ARGUMENTS = "its arguments are not those that picklers write"
-_BAD_STATE = "its state is not one that picklers write"
+BAD_STATE = "its state is not one that picklers write"
 
 
 def nothing(node: Node) -> bool:
@@ -137,7 +137,7 @@ def call_contract(
         if not all(kind(arg) for kind, arg in zip(kinds, node.args, strict=False)):
             return _BAD_ARGUMENTS
         fine = len(node.states) in counts and all(map(state or nothing, node.states))
-        return None if fine else _BAD_STATE
+        return None if fine else BAD_STATE
 
     return contract
 

@@ -16,13 +16,14 @@ from .kinds import (
 )
 
 _UNPICKLE = "__pyx_unpickle_"
+NO_STATE = "its state is missing or is not a sequence"
 
 
 def _same_module(node: ObjectNode) -> str | None:
     cls = node.args[0] if len(node.args) == 1 else None
     if isinstance(cls, Global) and cls.module == node.cls.module and _is_class(cls.name):
         fine = node.kwargs is None and len(node.states) == 1 and sequence(node.states[0])
-        return None if fine else "its state is missing or is not a sequence"
+        return None if fine else NO_STATE
     return "it builds a class of another module"
 
 

@@ -17,7 +17,7 @@ from ..facts.boosters import lightgbm as facts_of
 from ..facts.categories import lightgbm_columns
 from ..facts.columns import Column
 from ..invariants import CODE
-from ..invariants.lightgbm import model
+from ..invariants.lightgbm import CutError, model
 from ..invariants.objects import InvariantError
 from ..invariants.scan import Scan, run
 from ..nodes import Malformed, require
@@ -45,7 +45,8 @@ def read(data: bytes) -> NativeModel:
         message = "the text of a LightGBM model is not in UTF-8"
         raise Malformed("malformed", message, offset=error.start) from None
     except InvariantError as broken:
-        raise Malformed(CODE, str(broken)) from None
+        code = "truncated" if isinstance(broken, CutError) else CODE
+        raise Malformed(code, str(broken)) from None
     facts, lines = facts_of(data), _head(data)
     categories, problem = _categories(data, facts.infos)
     objective = lines.get("objective", "").split(" ")[0]
@@ -124,10 +125,11 @@ def _pandas(data: bytes) -> list[tuple[Scalar, ...]]:
     start = data.rfind(_CATEGORICAL)
     if start < 0:
         return []
-    text = data[start + len(_CATEGORICAL) :].partition(b"\n")[0]
+    text, end, _ = data[start + len(_CATEGORICAL) :].partition(b"\n")
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
+        require(bool(end), "the categories of a LightGBM model end too early", "truncated")
         raise Malformed("malformed", "the categories of a LightGBM model are not JSON") from None
     is_list = isinstance(parsed, list) and all(isinstance(each, list) and each for each in parsed)
     require(parsed is None or is_list, "the categories of a LightGBM model are not lists")

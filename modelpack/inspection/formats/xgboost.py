@@ -6,6 +6,7 @@ Schema: doc/model.schema of XGBoost. Its numeric parameters are strings: "num_fe
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ _WITH_PROBABILITIES = {"binary:logistic", "multi:softprob"}
 _CLASSIFIER = "xgboost.sklearn.XGBClassifier"
 _CLASSIFIERS = ("binary:", "multi:")
 _INDICATOR, _CATEGORY = "i", "c"
+_CUT_TOKEN = re.compile(r"[\w\\.+-]{0,32}\s*")
+"""A number, word or escape that the end of the text may have cut."""
 
 
 @dataclass
@@ -177,9 +180,11 @@ def _parse(data: bytes) -> tuple[str, Any]:
     except RecursionError:
         raise Malformed("limit", "the JSON is nested too deeply") from None
     except json.JSONDecodeError as error:
-        code = "truncated" if error.pos >= len(error.doc.rstrip()) else "malformed"
+        if error.msg.startswith("Unterminated") or _CUT_TOKEN.fullmatch(error.doc, error.pos):
+            message = "the JSON of the XGBoost model ends too early"
+            raise Malformed("truncated", message, offset=error.pos) from None
         message = f"the JSON of the XGBoost model is invalid ({error.msg})"
-        raise Malformed(code, message, offset=error.pos) from None
+        raise Malformed("malformed", message, offset=error.pos) from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Document:

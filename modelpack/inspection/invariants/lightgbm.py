@@ -43,7 +43,12 @@ _ENDS = {b"end of trees", b"feature importances:"}
 """Since LightGBM 2.2, and before. LightGBM does not read the importances, which follow."""
 
 _PARAMETERS, _END_OF_PARAMETERS = b"parameters:", b"end of parameters"
+_CATEGORICAL = b"pandas_categorical:"
 Lines = dict[bytes, bytes]
+
+
+class CutError(InvariantError):
+    """The text ends before the model does."""
 
 
 def model() -> Rule:
@@ -55,7 +60,7 @@ def model() -> Rule:
         require(len(rest) <= limits.ARRAY_LINE_BYTES, "a line of a LightGBM model has no end")
         for line in lines:
             text.take(line)
-    text.finish()
+    text.finish(rest)
 
 
 class _Text:
@@ -116,8 +121,13 @@ class _Text:
             _check_objective(self.head, outputs)
         self.lines, self.gap = {}, False
 
-    def finish(self) -> None:
-        require(self.ended, "a LightGBM model has no end")
+    def finish(self, rest: bytes) -> None:
+        """Check the end of the text. `rest`: its last line, if no newline follows."""
+        is_line = not rest or rest == _END_OF_PARAMETERS or rest.startswith(_CATEGORICAL)
+        if not self.ended:
+            raise CutError("the LightGBM model is truncated: it ends before its trees do")
+        if not is_line or (self.in_parameters and rest != _END_OF_PARAMETERS):
+            raise CutError("the LightGBM model is truncated: it ends in its parameters")
         if b"tree_sizes" in self.head:
             sizes = _numbers(self.head, b"tree_sizes")
             starts = accumulate(sizes, initial=self.starts[0] if self.starts else 0)

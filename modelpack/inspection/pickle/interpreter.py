@@ -87,6 +87,8 @@ def _loop(m: Machine) -> Node:
 def _located(m: Machine, problem: Malformed) -> Malformed:
     if problem.offset is None:
         problem.offset = m.offset
+    if problem.code == "truncated":
+        m.leave_unfinished()
     at = m.offset - m.reader.base
     if problem.opcode is None and 0 <= at < len(m.reader.buffer):
         problem.opcode = _NAMES.get(m.reader.buffer[at])

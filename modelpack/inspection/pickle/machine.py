@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal
 
 from .. import limits, translation
@@ -45,6 +46,7 @@ class Trace:
     arguments: int = 0  # of all calls
     max_opcodes: int = limits.OPCODES[-1]
     versions: dict[str, str] = field(default_factory=dict)  # distribution -> specifier
+    unfinished: set[int] = field(default_factory=set)  # ids of objects where the file was cut
     pythons: tuple[str, ...] = ()  # versions that may have written its byte code
 
     def add(self, name: Global) -> None:
@@ -102,6 +104,11 @@ class Machine:
         self.memo: dict[int, Node] = {}
         self.protocol: int | None = None
         self.binary = False
+
+    def leave_unfinished(self) -> None:
+        """Record the objects on the stack, which the missing end of a file may complete."""
+        values = chain(self.stack, *self.marks)
+        self.trace.unfinished |= {id(each) for each in values if isinstance(each, ObjectNode)}
 
     def stop(self) -> Node:
         self.reader.end_frame()
