@@ -5,10 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .known_formats import CONTAINERS, MAGIC, TAILS, TAR, TEXTS, Format
+from .known_formats import CONTAINERS, MAGIC, TAILS, TAR, TEXTS, TORCH, TORCH_WEIGHTS, Format
 
 _CONTROLS = re.compile(rb"[\0-\x08\x0b\x0e-\x1f\x7f]")
 _MARK = "\ufeff"
+_TORCH_DICT = re.compile(
+    rb"(/data\.pkl|type_sizes).{0,200}?\x80[\x02-\x05](\x95.{8})?"
+    rb"(}|ccollections\nOrderedDict\n|\x8c\x0bcollections\x94\x8c\x0bOrderedDict\x94\x93)",
+    re.DOTALL,
+)
+"""The start of a pickle of `torch.save` in a zip archive, or in a file of PyTorch before 1.6."""
+
+_TORCH_LAYER = b"torch.nn.modules."
+"""The module of the layers in a whole model, which a dict may also contain."""
 
 
 def _compiled(table: Iterable[tuple[str, Format]]) -> list[tuple[re.Pattern[bytes], Format]]:
@@ -31,11 +40,19 @@ def recognise(head: bytes, tail: bytes = b"") -> Format | None:
     for magic, marks in _CONTAINERS:
         if magic.match(head):
             both = head + tail
-            return next(found for mark, found in marks if mark in both)
+            return _torch(head, next(found for mark, found in marks if mark in both))
     if head[257:262] == b"ustar":
         return TAR
     by_tail = (found for end, found in TAILS if tail.endswith(end))
-    return next((form for magic, form in _MAGIC if magic.match(head)), next(by_tail, None))
+    form = next((form for magic, form in _MAGIC if magic.match(head)), next(by_tail, None))
+    return _torch(head, form) if form else None
+
+
+def _torch(head: bytes, form: Format) -> Format:
+    """Return the format of weights if `form` is that of PyTorch, and its pickle a dict of them."""
+    if form != TORCH or _TORCH_LAYER in head or not _TORCH_DICT.search(head):
+        return form
+    return TORCH_WEIGHTS
 
 
 def as_text(head: bytes) -> Format | None:

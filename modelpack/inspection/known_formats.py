@@ -17,10 +17,18 @@ _ONNX = "Export the model to ONNX with its library, and give that file."
 _OTHER = (
     "Train the model with a library that modelpack serves, or export it to ONNX if its library can."
 )
-_TORCH = (
-    "If you trust its author, load it in Python and export it: "
+_TORCH_EXPORT = (
     "torch.onnx.export(model.eval(), (rows,), 'model.onnx', external_data=False). "
-    "PyTorch before 2.5 takes no external_data."
+    "It needs the packages torch, onnx and onnxscript. PyTorch before 2.5 takes no external_data."
+)
+_TORCH = (
+    "If you trust its author, load it in Python (a model of torch.save: model = "
+    f"torch.load('{{path}}', weights_only=False)) and export it: {_TORCH_EXPORT}"
+)
+_TORCH_WEIGHTS = (
+    "Create the model of its class, load the weights (of a checkpoint, the entry with them, such "
+    "as ['model_state_dict']), and export it: model.load_state_dict(torch.load('{path}', "
+    f"map_location='cpu', weights_only=True)); {_TORCH_EXPORT}"
 )
 _KERAS = (
     "If you trust its author, load it with keras.saving.load_model and export it: "
@@ -58,6 +66,9 @@ class Format:
 
 SKOPS = Format("skops", "a skops file")
 TORCH = Format("torch", "a PyTorch model", _TORCH)
+TORCH_WEIGHTS = Format(
+    "torch-weights", "the weights of a PyTorch model, without the model", _TORCH_WEIGHTS
+)
 KERAS_H5 = Format("keras-h5", "a Keras model (HDF5)", _KERAS)
 COREML = Format("coreml", "a Core ML model", "Give the model that it was converted from.")
 TAR = Format("tar", "a tar archive", _UNPACK)
@@ -130,7 +141,7 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r"\x12\x01\0{6}", Format("mxnet", "parameters of MXNet, without a model", _ONNX)),
     (r'.{5}\0{3}\{\s*"', Format(
         "safetensors", "tensors of safetensors, without a model",
-        "Load them into the model that they belong to. " + _TORCH)),
+        "Load them into the model that they belong to, and export it: " + _TORCH_EXPORT)),
     (r"GGUF|lmgg|tjgg|fmgg", Format(
         "gguf", "a language model (GGUF)",
         "Serve it with llama.cpp: llama-server -m {file}. modelpack serves rows of tables.")),
@@ -265,7 +276,7 @@ No character fits two repetitions that follow each other: texts of any form take
 ALL = (
     *(found for _, found in (*MAGIC, *TAILS, *TEXTS)),
     *(found for marks in CONTAINERS.values() for _, found in marks),
-    TAR, SEVERAL, SEVERAL_JOBLIB, EXTERNAL, COMPRESSED, UNKNOWN,
+    TAR, TORCH_WEIGHTS, SEVERAL, SEVERAL_JOBLIB, EXTERNAL, COMPRESSED, UNKNOWN,
 )  # fmt: skip
 _HINTS = {found.name: found.hint for found in ALL}
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,9 @@ FILES = {
     "pickle.snappy": "snappy", "r.RData": "r", "r.rds": "r", "safetensors.safetensors":
     "safetensors", "sas.xpt": "sas", "saved_model.pb.gz": "savedmodel", "several.joblib":
     "joblibs", "several.pkl": "pickles", "spss.sav": "spss", "sqlite.db.gz": "sqlite",
-    "stata.dta": "stata", "tar-of-pickle.tar.gz": "tar", "torch-legacy-p4.pt": "torch",
-    "torch-legacy.pt": "torch", "torch-state.pt.gz": "torch", "torchscript.pt.gz": "torch",
+    "stata.dta": "stata", "tar-of-pickle.tar.gz": "tar", "torch-legacy-p4.pt": "torch-weights",
+    "torch-legacy.pt": "torch-weights", "torch-state.pt.gz": "torch-weights",
+    "torchscript.pt.gz": "torch",
     "treelite.tl": "unknown", "tsv.tsv": "tsv", "variables.index": "checkpoint",
     "vw.model": "vowpal", "word2vec.bin": "word2vec", "word2vec.txt": "word2vec",
     "xgboost-dump.json": "xgboost-dump", "xgboost-dump.txt": "xgboost-dump",
@@ -233,6 +235,34 @@ def test_no_file_becomes_an_option_of_a_command(tmp_path, monkeypatch):
     with pytest.raises(ModelNotSupportedError) as error:
         require_servable(spec)
     assert "zstd -d ./--rm" in error.value.hint
+
+
+def torch_file(data):
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w") as archive:
+        archive.writestr("net/data.pkl", data)
+        archive.writestr("net/data/0", bytes(8))
+    return memory.getvalue()
+
+
+LAYERS = b"ctorch.nn.modules.container\nSequential\n)\x81"
+TORCH = {
+    "a checkpoint": (b"\x80\x02}q\0(X\5\0\0\0epochq\1K\3X\5\0\0\0state"
+                     b"ccollections\nOrderedDict\n)Ru.", "torch-weights"),
+    "weights, protocol 5": (pickle.dumps(OrderedDict(w=1), 5), "torch-weights"),
+    "layers": (b"\x80\x02" + LAYERS + b".", "torch"),
+    "a class of a script": (b"\x80\x02c__main__\nNet\n)\x81}b.", "torch"),
+    "layers in a dict": (b"\x80\x02}X\5\0\0\0model" + LAYERS + b"s.", "torch"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data", "name"), TORCH.values(), ids=TORCH)
+def test_weights_of_pytorch_are_distinguished_from_models(tmp_path, data, name):
+    spec, error = refusal(saved(tmp_path, torch_file(data)))
+    assert (spec.format, error.exit_code) == (name, 4)
+    assert ("load_state_dict(" in error.hint) == (name == "torch-weights")
+    assert ("weights_only=False" in error.hint) == (name == "torch")
+    assert "the packages torch, onnx and onnxscript" in error.hint
 
 
 LOADING = {
