@@ -131,6 +131,22 @@ def find_labels(
     return None, f"the file contains label encoders for {count} classes ({keys})" if keys else ""
 
 
+def input_codes(
+    signature: Signature, encoders: Sequence[tuple[str, EstimatorNode]]
+) -> Iterator[tuple[str, Labels]]:
+    """Yield the name and the encoder of each input that takes codes: the encoder's key names it."""
+    if not signature.named:
+        return
+    fields = {_plain(field.name): field for field in signature.inputs}
+    for key, part in encoders:
+        last = _last(key)
+        field = fields.get(_plain(last)) or fields.get("".join(_other_words(last)))
+        if field is None or field.type not in {"number", "integer", "any"}:
+            continue
+        if field.categories is None and (classes := _classes(part)):
+            yield field.name, Labels(key, classes)
+
+
 def _classes(part: EstimatorNode) -> tuple[Scalar, ...]:
     array = view(part.get("classes_"))
     if array is None or len(array.shape) != 1 or array.size > _MAX_LABELS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice, starmap
 from pathlib import Path
 
 from modelpack.errors import UsageError
@@ -12,7 +12,7 @@ from modelpack.types import Finding, HeldCallable, ModelSpec, Safety, Scalar, Si
 
 from . import methods, verdicts
 from .callables.listing import listing
-from .companions import companions, find_labels, labelled, named
+from .companions import Labels, companions, find_labels, input_codes, labelled, named
 from .composition import Composition, compose
 from .facts import estimators as facts_estimators
 from .facts import layouts, libraries
@@ -32,6 +32,8 @@ from .parser import ParsedFile, parse_file
 from .pickle.machine import merge
 
 _MAX_SHOWN = 5
+_MAX_CODED = 20
+"""Inputs whose codes are explained in notices."""
 
 
 def inspect(
@@ -193,7 +195,19 @@ def _with_companions(
             f"Predictions are not decoded: {ascii(reason)[1:-1]}, and it is uncertain which one "
             "encodes the target. Name it with --select after the model."
         )
+    others = [each for each in composition.encoders if not labels or each[0] != labels.key]
+    notices += islice(starmap(_codes_notice, input_codes(signature, others)), _MAX_CODED)
     return composition, signature, labels.values if labels else None, tuple(notices)
+
+
+def _codes_notice(name: str, encoder: Labels) -> str:
+    """Return the notice on an input that takes codes, with the first of them."""
+    shown = [f"{code} = {value!a}" for code, value in enumerate(encoder.values[:_MAX_SHOWN])]
+    more = len(encoder.values) - len(shown)
+    return (
+        f"The input {name!a} takes the codes of the LabelEncoder {encoder.key!a}, which is not"
+        f" applied: {', '.join(shown)}{f', and {more:,} more' if more else ''}."
+    )
 
 
 def _native_spec(files: list[ParsedFile], select: Sequence[str]) -> ModelSpec:

@@ -143,7 +143,7 @@ def test_encoder_of_an_input_is_not_that_of_the_target(model, tmp_path):
     input_encoder = LabelEncoder().fit(["female", "male"])
     named = {"model": model, "columns": ["age", "sex"], "le_sex": input_encoder}
     spec = inspected(named, tmp_path)
-    assert (spec.labels, len(spec.notices)) == (None, 1)
+    assert (spec.labels, len(spec.notices)) == (None, 2)
     spec = inspected({**named, "le_target": LabelEncoder().fit(["no", "yes"])}, tmp_path)
     assert spec.labels == ("no", "yes")
     spec = inspected({"model": model, "le_sex": input_encoder}, tmp_path)
@@ -172,6 +172,23 @@ def test_nested_encoders_are_those_of_inputs(model, nested, named, tmp_path):
     saved |= {"columns": ["age", "gender"]} if named else {}
     assert inspected(saved, tmp_path).labels is None
     assert inspected((model, NESTED[nested](input_encoder)), tmp_path).labels is None
+
+
+def test_codes_of_inputs_are_explained(model, encoder, tmp_path):
+    encoders = {"sex": LabelEncoder().fit(["f", "m"]), "town": LabelEncoder().fit(["x", "y"])}
+    saved = {"model": model, "columns": ["age", "sex"], "target_encoder": encoder}
+    plain = inspected(saved, tmp_path).notices
+    assert inspected({**saved, "encoders": encoders}, tmp_path).notices == (
+        *plain,
+        "The input 'sex' takes the codes of the LabelEncoder 'encoders.sex', which is not applied:"
+        " 0 = 'f', 1 = 'm'.",
+    )
+    notices = inspected({**saved, "le_age": LabelEncoder().fit(list("gfedcba"))}, tmp_path).notices
+    assert notices[-1].endswith(
+        "'le_age', which is not applied: 0 = 'a', 1 = 'b', 2 = 'c', 3 = 'd', 4 = 'e', and 2 more."
+    )
+    unnamed = inspected({"model": model, "encoders": encoders}, tmp_path).notices
+    assert not any("takes the codes" in notice for notice in unnamed)
 
 
 @pytest.mark.parametrize("key", ["target", "label_encoder", "y_encoder"])
