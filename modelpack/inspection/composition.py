@@ -109,8 +109,39 @@ def compose(
         if members is None:
             return _undecided(candidates, estimators)
         chain += members
-    composition = _chained(chain) if native is None else _chained_before(chain, native)
+    composition = _composed(chain, native)
+    if composition.problem and len(chain) + len(encoders) + bool(native) == len(roots):
+        composition = _reordered(composition, [*chain, *encoders], native)
     return replace(composition, encoders=_by_key(encoders), encoder_selected=encoder_selected)
+
+
+def _composed(chain: list[_Candidate], native: NativeMember | None) -> Composition:
+    return _chained(chain) if native is None else _chained_before(chain, native)
+
+
+def _reordered(
+    composition: Composition, candidates: list[_Candidate], native: NativeMember | None
+) -> Composition:
+    """Return a composition of misplaced files with the order that fits, if one does.
+
+    Its problem is then `file-order`, and its members have that order.
+
+    Args:
+        composition: In the order of the files.
+        candidates: The only estimator of each file.
+    """
+    labels = [one for one in candidates if one.part.name == _CLASS_ENCODER]
+    chain = [one for one in candidates if one.part.name != _CLASS_ENCODER]
+    if native is None and chain:
+        chain = _suggested(chain)
+    is_complete = len(chain) + len(labels) == len(candidates) and len(labels) <= 1
+    predicts = native is not None or (bool(chain) and not _transforms(chain[-1]))
+    if not (is_complete and predicts) or _composed(chain, native).problem:
+        return composition
+    members = [*(one.member for one in chain), *([Member(native.position)] if native else [])]
+    members += [one.member for one in labels]
+    message = composition.problem.message if composition.problem else ""
+    return replace(composition, members=tuple(members), problem=Finding("file-order", message))
 
 
 def _chained_before(chain: list[_Candidate], native: NativeMember) -> Composition:

@@ -193,7 +193,7 @@ def _not_supported(spec: ModelSpec, finding: Finding) -> ModelNotSupportedError:
     if finding.code == "unsupported-format":
         hint = _format_hint(spec)
     if finding.code == "file-order":
-        hint = f"Give the files in this order: {' '.join(_native_last(spec.files))}"
+        hint = f"Give the files in this order: {' '.join(_in_order(spec))}"
     natives = [name for name, file in _named(spec.files) if file.format in NATIVE]
     if finding.code == "misfit" and len(natives) > 1:
         hint = f"Give each of these models alone, such as: modelpack package {natives[0]}"
@@ -228,8 +228,12 @@ def _select_hint(spec: ModelSpec) -> str:
     )
 
 
-def _native_last(files: Iterable[ModelFile]) -> list[str]:
-    return [name for name, _ in sorted(_named(files), key=lambda pair: pair[1].format in NATIVE)]
+def _in_order(spec: ModelSpec) -> list[str]:
+    """Return the files in the order of the members. If those are open, native models are last."""
+    named = _named(spec.files)
+    if len(spec.members) == len(named):
+        return [named[member.file][0] for member in spec.members]
+    return [name for name, _ in sorted(named, key=lambda pair: pair[1].format in NATIVE)]
 
 
 def _named(files: Iterable[ModelFile]) -> list[tuple[str, ModelFile]]:

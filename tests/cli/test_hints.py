@@ -147,7 +147,7 @@ CASES = {
     "booster before its scaler": Case(save_native, "m.json scaler.pkl"),
     "two boosters": Case(save_native, "m.json m.txt"),
     "select of a booster": Case(save_native, "m.json --select model"),
-    "model before its vectorizer": Case(save_texts, "model.pkl vectorizer.pkl", UNSUPPORTED),
+    "model before its vectorizer": Case(save_texts, "model.pkl vectorizer.pkl"),
     "class of a script": Case(save_script, "model.pkl", SERVED),
     "class of a script elsewhere": Case(
         save_script_elsewhere, "model.pkl", SERVED, (("FILE.py", "elsewhere/train.py"),)

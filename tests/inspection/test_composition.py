@@ -74,7 +74,32 @@ def test_files_in_the_wrong_order(files):
     spec = inspect(*reversed(files))
     with pytest.raises(ModelNotSupportedError, match="does not transform") as error:
         require_servable(spec)
-    assert "in the order" in error.value.hint
+    assert error.value.hint == f"Give the files in this order: {files[0]} {files[1]}"
+
+
+@pytest.mark.parametrize("order", ["labels model", "labels scaler model", "model scaler labels"])
+def test_order_of_the_hint_is_accepted(tmp_path, monkeypatch, scaler, order):
+    monkeypatch.chdir(tmp_path)
+    joblib.dump(scaler, "scaler")
+    joblib.dump(GaussianNB().fit(scaler.transform(X), Y == "a"), "model")
+    joblib.dump(LabelEncoder().fit(["no", "yes"]), "labels")
+    with pytest.raises(ModelNotSupportedError, match="does not transform rows") as error:
+        require_servable(inspect(*order.split()))
+    expected = [name for name in ("scaler", "model", "labels") if name in order]
+    assert error.value.hint == f"Give the files in this order: {' '.join(expected)}"
+    require_servable(inspect(*expected))
+
+
+@pytest.mark.parametrize("order", ["model other", "labels two model", "labels labels model"])
+def test_no_order_is_named_if_none_fits(tmp_path, monkeypatch, model, order):
+    monkeypatch.chdir(tmp_path)
+    joblib.dump(model, "model")
+    joblib.dump(model, "other")
+    joblib.dump([model, model], "two")
+    joblib.dump(LabelEncoder().fit(["no", "yes"]), "labels")
+    with pytest.raises(ModelNotSupportedError) as error:
+        require_servable(inspect(*order.split()))
+    assert "in this order" not in error.value.hint
 
 
 def test_unrelated_files_are_refused(files, tmp_path):

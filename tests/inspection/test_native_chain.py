@@ -65,7 +65,7 @@ def test_labels_behind_the_model(folder):
     [
         ("model.json scaler.pkl", "comes before StandardScaler", "order: scaler.pkl model.json"),
         ("model.pkl model.json", "does not transform rows", "in the order"),
-        ("labels.pkl model.json", "does not transform rows", "in the order"),
+        ("labels.pkl model.json", "does not transform rows", "order: model.json labels.pkl"),
         ("wide.pkl model.json", "5 values per row, but an XGBoost model .JSON. takes 2", "order"),
         ("scaler.pkl zones.txt", "takes categories or texts as zone", "in the order"),
         ("model.json zones.txt", "2 models", "alone, such as: modelpack package model.json"),
