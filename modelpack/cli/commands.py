@@ -42,6 +42,8 @@ from modelpack.errors import UsageError
 from modelpack.pipeline.options import FAIL_ON, Observer, Options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from modelpack.pipeline.stages import Pipeline
     from modelpack.types import SmokeReport
 
@@ -242,6 +244,7 @@ def package_command(
     """Package MODEL as a tested container image."""
     from modelpack.cli import output as cli_output
     from modelpack.pipeline.package import package
+    from modelpack.pipeline.smoke import BUNDLE
 
     options = build_options(smoke=not no_smoke, **given)
     result = package(models, options, _observer(quiet, verbose))
@@ -251,7 +254,8 @@ def package_command(
         accepted = not result.smoke or options.accepts(result.smoke)
         cli_output.print_package(result, accepted=accepted)
     if result.smoke:
-        _conclude(result.smoke, options, report, junit)
+        keep = ["--no-smoke"] if given["output"] else ["-o", BUNDLE, "--no-smoke"]
+        _conclude(result.smoke, options, report, junit, keep)
 
 
 @main.command("export")
@@ -505,8 +509,13 @@ def _import_meanwhile(module: str) -> None:
 
 
 def _conclude(
-    outcome: SmokeReport, options: Options, report: Path | None, junit: Path | None
+    outcome: SmokeReport,
+    options: Options,
+    report: Path | None,
+    junit: Path | None,
+    keep: Sequence[str] = (),
 ) -> None:
+    """Write the reports, and require a passed test. `keep`: options that keep the bundle."""
     from modelpack.pipeline.smoke import EXAMPLE, require_passed
     from modelpack.smoke import reports
 
@@ -514,5 +523,10 @@ def _conclude(
         reports.write_json(outcome, report)
     if junit:
         reports.write_junit(outcome, junit)
-    command = shlex.join(["modelpack", *sys.argv[1:], "--example", EXAMPLE])
-    require_passed(outcome, allow_untested=options.allow_untested, command=command)
+    command = ["modelpack", *sys.argv[1:]]
+    require_passed(
+        outcome,
+        allow_untested=options.allow_untested,
+        command=shlex.join([*command, "--example", EXAMPLE]),
+        keep=shlex.join([*command, *keep]) if keep else "",
+    )

@@ -129,6 +129,7 @@ def _reordered(
     Args:
         composition: In the order of the files.
         candidates: The only estimator of each file.
+        native: The model of the file that is not a pickle.
     """
     labels = [one for one in candidates if one.part.name == _CLASS_ENCODER]
     chain = [one for one in candidates if one.part.name != _CLASS_ENCODER]

@@ -183,13 +183,17 @@ def _require_done(code: int, message: str) -> None:
     if code == _INTERRUPTED:
         raise KeyboardInterrupt
     if code in {_USAGE, _BAD_ROWS, _NO_OUTPUT}:
-        raise UsageError(message, hint=_HINTS.get(code, ""))
+        raise UsageError(message, hint=_hint_for_rows(message) if code == _BAD_ROWS else "")
     raise _failure(code, message)
 
 
-_HINTS = {
-    _BAD_ROWS: "`modelpack inspect MODEL` lists the inputs. For null in bad rows: --on-error null"
-}
+def _hint_for_rows(message: str) -> str:
+    """Return a hint for columns or values that do not fit; other messages say what to do."""
+    if "expected " not in message.lower():
+        return ""
+    hint = "`modelpack inspect MODEL` lists the inputs"
+    is_of_a_row = message.startswith("Row ")
+    return f"{hint}. For null in bad rows: --on-error null" if is_of_a_row else hint
 
 
 def _failure(code: int, message: str) -> ModelpackError:

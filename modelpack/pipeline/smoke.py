@@ -13,14 +13,22 @@ from .targets import Target, open_runnable
 EXAMPLE = "rows.csv"
 """The file of rows in the hint."""
 
+BUNDLE = "bundle"
+"""The folder of the bundle in the hint."""
 
-def require_passed(report: SmokeReport, *, allow_untested: bool = False, command: str = "") -> None:
+_KEEP = "modelpack package MODEL -o DIR --no-smoke"
+
+
+def require_passed(
+    report: SmokeReport, *, allow_untested: bool = False, command: str = "", keep: str = ""
+) -> None:
     """Require that a service passed its smoke test.
 
     Args:
         report: Of the smoke test.
         allow_untested: Accept a service of which no prediction was tested.
         command: The command with an option that gives the rows of `EXAMPLE`.
+        keep: The command with options that keep the bundle and skip this test.
 
     Raises:
         SmokeFailedError: A check failed; the message says why the service did not start, or names
@@ -41,7 +49,7 @@ def require_passed(report: SmokeReport, *, allow_untested: bool = False, command
     what = "image failed static checks" if is_static_check else "service failed checks"
     message, hint = diagnosis.diagnose(report) or (
         f"The {what}: {failed}.",
-        "Keep the bundle to examine it: modelpack package MODEL -o DIR --no-smoke",
+        f"Keep the bundle to examine it: {redacted(keep or _KEEP)}",
     )
     raise SmokeFailedError(message, hint=hint)
 

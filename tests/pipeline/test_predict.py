@@ -319,3 +319,24 @@ def test_mismatched_rows_and_missing_images_are_reported(image: str, tmp_path: P
     done = predict("modelpack-test/none:1", tmp_path / "rows.csv")
     assert done.returncode == 2
     assert "docker pull modelpack-test/none:1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("message", "hint"),
+    [
+        ("The first line may contain names or values. Use --header present.", ""),
+        ("The input is empty.", ""),
+        (
+            'Column "a": expected this column, got nothing.',
+            "`modelpack inspect MODEL` lists the inputs",
+        ),
+        (
+            'Row 2 (line 4), column "a": expected a finite number, got the string "none".',
+            "`modelpack inspect MODEL` lists the inputs. For null in bad rows: --on-error null",
+        ),
+    ],
+)
+def test_hint_fits_the_reason(message, hint):
+    with pytest.raises(UsageError) as caught:
+        pipeline_predict._require_done(65, message)
+    assert caught.value.hint == hint

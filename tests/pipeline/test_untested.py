@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -108,6 +109,28 @@ def test_the_repeated_command_contains_no_password(monkeypatch: pytest.MonkeyPat
     with pytest.raises(SmokeFailedError) as caught:
         commands._conclude(UNTESTED, Options(), None, None)
     assert "--index-url https://***@host/simple --example" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        ([], " -o bundle --no-smoke"),
+        (["-o", "mine"], " -o mine --no-smoke"),
+    ],
+)
+def test_hint_of_a_failed_test_repeats_the_command(
+    monkeypatch: pytest.MonkeyPatch, given: list[str], added: str
+) -> None:
+    report = replace(UNTESTED, checks=(Check("user", False, 0.1, "root"),))
+    failed = SimpleNamespace(smoke=report)
+    monkeypatch.setattr("modelpack.pipeline.package.package", lambda *_: failed)
+    monkeypatch.setattr("modelpack.cli.output.print_package", lambda *_, **__: None)
+    arguments = ["package", "my model.pkl", *given]
+    monkeypatch.setattr(sys, "argv", ["modelpack", *arguments])
+    with pytest.raises(SmokeFailedError) as caught:
+        commands.main(arguments, standalone_mode=False)
+    expected = f"Keep the bundle to examine it: modelpack package 'my model.pkl'{added}"
+    assert caught.value.hint == expected
 
 
 def test_an_untested_service_is_accepted_only_on_request() -> None:
