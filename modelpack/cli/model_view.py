@@ -27,6 +27,7 @@ _VERDICTS = {
 }
 _UNREADABLE = "it cannot be read: it is damaged, or not a model file"
 _UNSUPPORTED = "modelpack does not support this format, and has not checked the file"
+_UNKNOWN_INPUTS = "unknown: the smoke test needs rows of the data, with --example FILE"
 _MOST_COLUMNS, _MOST_CATEGORIES, _MOST_FIELDS = 6, 8, 40
 
 
@@ -54,6 +55,7 @@ def _facts(spec: ModelSpec) -> Table:
     rows += [
         ("framework", library or "unknown"),
         ("task", spec.task + (" with probabilities" if spec.signature.probabilities else "")),
+        ("inputs", _UNKNOWN_INPUTS if _needs_rows(spec) else ""),
         ("n_jobs", "" if spec.n_jobs is None else f"{spec.n_jobs} as saved, 1 when served"),
         ("functions", ", ".join(spec.callables)),
         ("local code", ", ".join(spec.local_modules)),
@@ -65,6 +67,12 @@ def _facts(spec: ModelSpec) -> Table:
         if value:
             table.add_row(Text(name, "bold"), printable(value))
     return table
+
+
+def _needs_rows(spec: ModelSpec) -> bool:
+    """Return whether only rows of the user can describe the inputs of a model to be served."""
+    is_servable = spec.safety.verdict == "trust" or not spec.safety.findings
+    return is_servable and not spec.signature.inputs
 
 
 def _file(file: ModelFile) -> tuple[tuple[str, str], ...]:

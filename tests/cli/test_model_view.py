@@ -12,7 +12,7 @@ from rich.console import Console
 
 from modelpack.cli.model_view import view
 from modelpack.inspection.inspector import inspect
-from modelpack.types import Field, Finding, ModelSpec, Safety
+from modelpack.types import Field, Finding, ModelSpec, Safety, Signature
 
 MIXED = Path(__file__).parents[2] / "sample_models" / "mixed-columns" / "model.joblib"
 
@@ -117,3 +117,17 @@ def test_each_file_of_the_model_is_listed(spec):
     text = shown(replace(spec, more_files=(second,)))
     assert text.count("sha256") == 2
     assert "second.pkl" in text
+
+
+def test_unknown_inputs_need_rows(spec):
+    line = "inputs      unknown: the smoke test needs rows of the data, with --example FILE"
+    unknown = replace(spec, signature=Signature((), ()))
+    own = Safety("trust", (Finding("unknown-global", "own code"),))
+    harmful = Safety("refuse", (Finding("dangerous-global", "system"),))
+    unsupported = Safety("pass", (Finding("misfit", "no order"),))
+    assert "--example" not in shown(spec)
+    for safety in (unknown.safety, own):
+        text = " ".join(shown(replace(unknown, safety=safety)).split())
+        assert " ".join(line.split()) in text
+    for safety in (harmful, unsupported):
+        assert "--example" not in shown(replace(unknown, safety=safety))

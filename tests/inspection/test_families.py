@@ -236,6 +236,14 @@ def test_results_of_statsmodels(tmp_path):
     assert_declared(predict_example(model, "predict", signature), signature)
 
 
+@pytest.mark.parametrize("model", [sm.OLS, sm.WLS])
+def test_linear_regression_of_statsmodels_is_a_regressor(tmp_path, model):
+    results = model(X[:, 0], sm.add_constant(X[:, 1:2])).fit()
+    spec = save_and_inspect(results, tmp_path / "m", 4)
+    assert (spec.task, spec.signature.outputs[0].type) == ("regressor", "number")
+    assert spec.signature.outputs[0].shape == ()
+
+
 def test_pickled_booster_of_xgboost_takes_rows(tmp_path):
     spec = save_and_inspect(build_model("xgboost").get_booster(), tmp_path / "m", 4)
     assert spec.safety.findings == ()

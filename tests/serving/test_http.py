@@ -350,7 +350,9 @@ def test_probabilities_of_a_model_without_them_are_400(clients):
 def test_a_value_that_the_model_refuses_is_named(clients, rows, wrong, path):
     answer = post(clients["strict"], rows, path)
     assert answer.status_code == 422
-    assert answer.json["errors"] == [{**wrong, "expected": "a value that the model takes"}]
+    known = {"x0": '"a", "b"', "x1": "1, 2"}[wrong["column"]]
+    expected = f"a value that the model takes ({known})"
+    assert answer.json["errors"] == [{**wrong, "expected": expected}]
 
 
 @pytest.mark.filterwarnings("ignore:overflow")

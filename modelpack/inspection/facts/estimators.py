@@ -87,6 +87,10 @@ def is_estimator_of_sklearn(name: str) -> bool:
     return name in _table()
 
 
+_LINEAR_RESULTS = {"OLSResults", "RegressionResults", "RegressionResultsWrapper"}
+"""Results of the linear regressions of statsmodels."""
+
+
 @dataclass(frozen=True, eq=False)
 class EstimatorNode:
     """An estimator: its class and its pickled attributes."""
@@ -243,6 +247,8 @@ class EstimatorNode:
         for suffix, kind in _SUFFIXES.items():
             if part.name.endswith(suffix):
                 return kind
+        if part.top == "statsmodels" and part.name in _LINEAR_RESULTS:
+            return "regressor"
         inner = next(part.parts, None) if part.name in {"RFE", "RFECV"} else None
         return inner.task if inner else "unknown"
 

@@ -185,9 +185,9 @@ def prediction(
         labels = (*labels, *outlier_labels(part, labels)) if labels else None
         kind = scalar_type(labels) if labels else _type_of_several(part)
         return Field("prediction", kind, _classifier_shape(part), labels)
-    if task == "regressor":
+    if task == "regressor" and part.top != "statsmodels":
         return Field("prediction", "number", _regressor_shape(part))
-    if task == "unknown":
+    if task in ("regressor", "unknown"):
         return _unknown(part)
     return Field("prediction", "integer", (), (-1, 1) if task == "outlier_detector" else labels)
 

@@ -26,6 +26,7 @@ EXPECTED = {
 NAMES = {dict: "an object", list: "a list", type(None): "null"}
 MAX_ERRORS = 20
 MAX_TEXT_LENGTH = 60
+MAX_LISTED = 10
 MAX_FLOAT = sys.float_info.max
 
 
@@ -135,6 +136,13 @@ def describe_value(value: Any) -> str:
     return NAMES.get(type(value)) or shorten(str(value))
 
 
+def _listed(values: Sequence[Any]) -> str:
+    """Return the known values of a column for an error."""
+    texts = [orjson.dumps(shorten(v)).decode() if isinstance(v, str) else str(v) for v in values]
+    more = len(texts) - MAX_LISTED
+    return ", ".join(texts[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
 def shorten(text: str) -> str:
     """Shorten text of the client for an error."""
     return text if len(text) <= MAX_TEXT_LENGTH else text[: MAX_TEXT_LENGTH - 3] + "..."
@@ -196,8 +204,11 @@ class RejectionSearch:
         if index is None:
             error = _error(None, "values that the model takes", "others")
         else:
-            got = describe_value(columns[index][row : row + 1].tolist()[0])
-            error = _error(self._fields[index].name, "a value that the model takes", got)
+            value = columns[index][row : row + 1].tolist()[0]
+            expected = "a value that the model takes"
+            if self._known[index] and value not in self._known[index]:
+                expected += f" ({_listed(self._fields[index].categories or ())})"
+            error = _error(self._fields[index].name, expected, describe_value(value))
         return {"row": row, **error}
 
     def _suspect(self, call: ModelCall, columns: Columns, good: Columns) -> tuple[int, int] | None:

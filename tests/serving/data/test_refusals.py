@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,6 +90,15 @@ def test_an_unknown_category_takes_one_call_and_none_from_then_on():
         (error,) = refusals.problem(model, rows, GOOD).errors
         assert (error["row"], error["column"], error["got"]) == (999, "kind", 'the string "z"')
         assert model.calls == calls
+
+
+def test_known_categories_are_listed():
+    rows = build_columns(["z"], [0.5])
+    (error,) = RejectionSearch(CATEGORIES).problem(Encoder(), rows, GOOD).errors
+    assert error["expected"].startswith('a value that the model takes ("a", "b"')
+    many = [replace(CATEGORIES[0], categories=tuple(range(15))), *CATEGORIES[1:]]
+    (error,) = RejectionSearch(many).problem(Encoder(), rows, GOOD).errors
+    assert error["expected"].endswith("(0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 5 more)")
 
 
 def test_accepted_unknown_category_is_not_reported():
