@@ -16,7 +16,7 @@ from .companions import Labels, companions, find_labels, input_codes, labelled, 
 from .composition import Composition, compose
 from .facts import estimators as facts_estimators
 from .facts import layouts, libraries
-from .facts.contents import describe_contents
+from .facts.contents import describe_contents, describe_name
 from .facts.estimators import EstimatorNode, as_node
 from .facts.explainers import CODE as EXPLAINER
 from .facts.explainers import explainer, next_to, only_explains
@@ -130,6 +130,9 @@ def _libraries_to_load(files: list[ParsedFile], signature: Signature) -> set[str
 def _findings(files: list[ParsedFile], composition: Composition) -> list[Finding]:
     findings = [finding for file in files for finding in _located(file, len(files))]
     root = composition.root
+    named = describe_name(files[0].root) if len(files) == 1 else None
+    if named and verdicts.verdict(findings) != "refuse":
+        return [Finding("only-a-name", named)]
     objects = list(chain.from_iterable(file.trace.objects for file in files))
     is_refused = root is None or verdicts.verdict(findings) == "refuse"
     explained = next_to(objects) if root else _explainer(files)

@@ -34,6 +34,9 @@ _HINTS = {
     "not-a-model": "Save the fitted estimator or pipeline itself, with "
     "joblib.dump(model, 'model.joblib').",
     "explainer": "Save the model itself, with joblib.dump(model, 'model.joblib').",
+    "only-a-name": "Save the fitted model that it uses, with joblib.dump(model, 'model.joblib'), "
+    "or an object of your own class with a method predict(X), and give the file of the class: "
+    "--code FILE.py. docs/code.md has an example.",
     "not-fitted": "Call fit before joblib.dump.",
     "no-prediction": "Save an estimator that has predict or transform.",
     "repeated-name": "Rename one of the columns, and train the model again.",
@@ -62,8 +65,8 @@ _HINTS = {
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
 _UNSUPPORTED = {
-    "dill-session", "explainer", "lz4-missing", "takes-sequences", "unserved-model",
-    "unsupported-format",
+    "dill-session", "explainer", "lz4-missing", "only-a-name", "takes-sequences",
+    "unserved-model", "unsupported-format",
 }  # fmt: skip
 _HARMFUL = {
     "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+from ..allowlist import standing
 from ..contracts import constructed_class
 from ..nodes import Blob, DictNode, Global, Items, Node, ObjectNode
 from ..pickle.ndarrays import view
 from ..text import clean
+from .distributions import DISTRIBUTIONS
 from .estimators import OTHER_LIBRARIES, axes, estimator_node, length
 
 _PLAIN = {bool: "boolean", int: "number", float: "number", str: "string",
@@ -34,6 +36,21 @@ def describe_contents(node: Node) -> str:
         return "None"
     name = _PLAIN.get(type(node)) or _kind_name(node)
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{_size(node)}"
+
+
+def describe_name(node: Node) -> str | None:
+    """Describe a function or class of the author that is all that a pickle contains.
+
+    Other names, such as those of the standard library, have no description.
+    """
+    if not isinstance(node, Global) or node.is_module or standing(node.key) != "unknown":
+        return None
+    if node.module.partition(".")[0] in DISTRIBUTIONS:
+        return None
+    kind = "class" if node.name.rpartition(".")[2][:1].isupper() else "function"
+    is_script = node.module == "__main__"
+    place = "the script that saved it" if is_script else f"the module {clean(node.module)}"
+    return f"the file contains a {kind} ({clean(node.name)} of {place}), not a model"
 
 
 def _size(node: Node) -> str:
