@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -269,13 +271,26 @@ def _search_paths_of(path: Path, trusted: bool) -> Iterator[SearchPath]:
         raise _unusable(path)
 
 
+def _similar(path: Path) -> Path | None:
+    """Return the folder or Python file with the most similar name."""
+    from difflib import get_close_matches  # noqa: PLC0415 - seldom
+
+    with suppress(OSError):
+        names = [f.name for f in path.parent.iterdir() if f.is_dir() or f.suffix == path.suffix]
+        found = get_close_matches(path.name, names, 1)
+        return path.with_name(found[0]) if found else None
+    return None
+
+
 def _unusable(path: Path) -> UsageError:
     """Return the error of a value of --code that is neither a folder nor a Python file."""
     if not path.exists():
-        reason = "does not exist"
+        reason, similar = "does not exist", _similar(path)
         hint = (
-            "Check the path, which starts at the current folder. Name the folder of the module, or "
-            "the script that saved the model."
+            f"Name the path that exists: --code {shlex.quote(str(similar))}"
+            if similar
+            else "Check the path, which starts at the current folder. Name the folder of the "
+            "module, or the script that saved the model."
         )
     elif path.suffix == ".ipynb":
         reason, script = "is a notebook, not a Python file", path.with_suffix(".py")

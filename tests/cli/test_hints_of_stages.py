@@ -150,7 +150,11 @@ TOML = "modelpack.toml"
 CODE = "inspect model.joblib --code"
 CASES = {
     # The author's code.
-    "script without the class": Case(write("other.py", "x = 1\n", save_script), f"{CODE} other.py"),
+    "script without the class": Case(
+        write("other.py", "x = 1\n", save_script),
+        f"{CODE} other.py",
+        values=(("FILE.py", "train.py"),),
+    ),
     "no script at this path": Case(save_script, f"{CODE} trian.py"),
     "notebook": Case(
         save_notebook,
