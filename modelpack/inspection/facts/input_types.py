@@ -43,8 +43,8 @@ def head(part: EstimatorNode) -> EstimatorNode:
     if part.kind in _PASSING or part.name.endswith("SearchCV"):
         parts = [p for p in part.parts if not p.is_sampler]
         reached = [p for p in parts if p.name != "FunctionTransformer"] or parts
-        if part.kind == "Pipeline":
-            reached = _behind_texts(reached)
+        if part.kind == "Pipeline" and (vectorizer := _text_vectorizer(reached)):
+            return vectorizer
         heads = [head(p) for p in (reached if part.kind == "FeatureUnion" else reached[:1])]
         formed = (found for found in heads if found.kind in _FORMS)
         return next(formed, heads[0] if heads else part)
@@ -55,10 +55,13 @@ def head(part: EstimatorNode) -> EstimatorNode:
     return first if first.kind in _FORMS else part
 
 
-def _behind_texts(parts: list[EstimatorNode]) -> list[EstimatorNode]:
-    """Return the steps from a text vectorizer on if only functions of texts are before it."""
-    behind = list(dropwhile(_may_take_texts, parts))
-    return behind if behind and head(behind[0]).kind in TEXT_VECTORIZERS else parts
+def _text_vectorizer(steps: list[EstimatorNode]) -> EstimatorNode | None:
+    """Return the text vectorizer behind steps of which all may be functions of texts."""
+    behind = list(dropwhile(_may_take_texts, steps))
+    if not behind or len(behind) == len(steps):
+        return None
+    found = head(behind[0])
+    return found if found.kind in TEXT_VECTORIZERS else None
 
 
 def _may_take_texts(part: EstimatorNode) -> bool:
