@@ -117,7 +117,7 @@ def find_labels(
         Labels(key, classes) for key, part in encoders if len(classes := _classes(part)) == count
     ]
     is_needed = signature.named and bool(fitting)
-    names = {_plain(field.name) for field in signature.inputs} if is_needed else None
+    names = set(_by_plain_name(signature)) if is_needed else None
     if not selected:
         fitting = [each for each in fitting if not _is_for_input(each.key, names or set())]
     certain = [each for each in fitting if selected or _is_for_target(each.key, names is not None)]
@@ -135,9 +135,9 @@ def input_codes(
     signature: Signature, encoders: Sequence[tuple[str, EstimatorNode]]
 ) -> Iterator[tuple[str, Labels]]:
     """Yield the name and the encoder of each input that takes codes: the encoder's key names it."""
-    if not signature.named:
+    if not signature.named or not encoders:
         return
-    fields = {_plain(field.name): field for field in signature.inputs}
+    fields = _by_plain_name(signature)
     for key, part in encoders:
         last = _last(key)
         field = fields.get(_plain(last)) or fields.get("".join(_other_words(last)))
@@ -145,6 +145,11 @@ def input_codes(
             continue
         if field.categories is None and (classes := _classes(part)):
             yield field.name, Labels(key, classes)
+
+
+def _by_plain_name(signature: Signature) -> dict[str, Field]:
+    distinct = {field.name: field for field in signature.inputs}  # a file can repeat a long name
+    return {_plain(name): field for name, field in distinct.items()}
 
 
 def _classes(part: EstimatorNode) -> tuple[Scalar, ...]:

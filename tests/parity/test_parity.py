@@ -107,7 +107,7 @@ def test_predictions_that_differ_fail_the_package_and_leave_no_image(
     expected = ["--example", trained / "rows.csv", "--expected", trained / "wrong.json"]
     done = package(trained / "model.joblib", "-t", "modelpack-test/no:1", *expected)
     assert done.returncode == 7
-    assert "parity" in done.stderr
+    assert "The service predicts something else: row 6" in done.stderr
     parity = parse_parity(done)
     assert (parity["source"], parity["passed"]) == ("expected", False)
     assert parity["largest_difference"] is None
