@@ -19,6 +19,7 @@ import lightgbm
 import numpy as np
 import pytest
 import xgboost
+from hints import OWN, run
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
@@ -30,18 +31,6 @@ Y = np.array([0, 1] * 6)
 TEXTS = ["red green", "cash offer"] * 6
 SCALER = StandardScaler().fit(X)
 MODEL = LogisticRegression().fit(SCALER.transform(X), Y)
-OWN = """\
-import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
-
-
-class Half(BaseEstimator, TransformerMixin):
-    def fit(self, rows, y=None):
-        return self
-
-    def transform(self, rows):
-        return np.asarray(rows) / 2
-"""
 MAX_COMMANDS = 3
 SERVED, UNSUPPORTED = 0, 4
 
@@ -171,11 +160,7 @@ _LISTED = re.compile(r"Estimators in the file: ([\w.]+)")
 
 
 def inspect(arguments: str) -> tuple[int, str]:
-    """Run `modelpack inspect`, and return its exit status and the hint."""
-    command = [sys.executable, "-m", "modelpack", "inspect", *shlex.split(arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = re.search(r"^hint: (.*)", done.stderr, re.MULTILINE | re.DOTALL)
-    return done.returncode, found[1].strip() if found else ""
+    return run(f"inspect {arguments}")
 
 
 def followed(arguments: str, hint: str, values: tuple[tuple[str, str], ...]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from hints import OWN, run
 from sklearn.linear_model import LogisticRegression
 
 import modelpack
@@ -28,18 +28,6 @@ import modelpack
 BYTE_CODE = Path(__file__).parents[1] / "data" / "byte_code" / "function-dill-0.4.1.pkl"
 FRAME = pd.DataFrame({"a": np.arange(12.0), "b": np.arange(12.0) % 5})
 LABELS = np.array([0, 1] * 6)
-OWN = """\
-import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin
-
-
-class Half(BaseEstimator, TransformerMixin):
-    def fit(self, rows, y=None):
-        return self
-
-    def transform(self, rows):
-        return np.asarray(rows) / 2
-"""
 TRAINING = """
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -288,14 +276,6 @@ CASES = {
 }
 
 _OPTION = re.compile(r"--(?:code|example|platform|python|requirement) (?:'[^']*'|[^\s'`]+)")
-
-
-def run(command: str) -> tuple[int, str]:
-    """Run modelpack, and return its exit status and the hint."""
-    arguments = [sys.executable, "-m", "modelpack", *shlex.split(command)]
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    found = re.search(r"^hint: (.*)", done.stderr, re.MULTILINE | re.DOTALL)
-    return done.returncode, found[1].strip() if found else done.stderr[-500:]
 
 
 def followed(command: str, hint: str, case: Case) -> str:

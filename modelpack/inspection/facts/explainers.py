@@ -84,7 +84,7 @@ def explainer(root: Node, names: Iterable[str]) -> str | None:
 
 
 def next_to(objects: Iterable[ObjectNode]) -> str | None:
-    """Return a clause about an explainer next to the model. None if there is none."""
+    """Return a message that names an explainer in a file with a model. None without one."""
     for node in objects:
         module, _, name = class_key(node).partition(":")
         if module.startswith("shap.explainers"):

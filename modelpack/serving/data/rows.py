@@ -103,7 +103,7 @@ class Decoder:
         errors: list[dict[str, Any]] = []
         for index, row in enumerate(rows):
             rejected = self.rejected_names(row, ignored) if isinstance(row, dict) else ()
-            name_errors = [validation.name_error(n, self.expected_name(n)) for n in rejected]
+            name_errors = (validation.name_error(n, self.expected_name(n)) for n in rejected)
             row_errors = validation.row_errors(self._fields_to_check(row), row, name_errors)
             errors += (
                 {"row": index, **error}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from typing import Any, Callable, Iterator, List, Sequence
+from typing import Any, Callable, Iterable, Iterator, List, Sequence
 
 import numpy as np
 import orjson
@@ -66,7 +66,7 @@ def name_error(name: str, expected: str) -> dict[str, Any]:
 
 
 def row_errors(
-    fields: Sequence[Field], row: Any, name_errors: Sequence[dict[str, Any]] = ()
+    fields: Sequence[Field], row: Any, name_errors: Iterable[dict[str, Any]] = ()
 ) -> Iterator[dict[str, Any]]:
     """Yield {column, expected, got} of each wrong name and value of a row."""
     if isinstance(row, dict):
