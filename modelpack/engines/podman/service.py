@@ -10,6 +10,7 @@ import os
 import re
 import resource
 import shutil
+import socket
 import subprocess
 import time
 import weakref
@@ -71,9 +72,9 @@ def _start(stack: ExitStack) -> PodmanHost:
     folder = stack.enter_context(processes.temporary_directory())
     variables = _variables(folder)
     stderr = stack.enter_context(TemporaryFile())  # noqa: SIM115 - the stack closes it
-    socket = folder / "podman.sock"
+    path = folder / "podman.sock"
     process = subprocess.Popen(
-        ["podman", "system", "service", "--time=0", f"unix://{socket}"],
+        ["podman", "system", "service", "--time=0", f"unix://{path}"],
         env={**os.environ, **variables},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -82,8 +83,8 @@ def _start(stack: ExitStack) -> PodmanHost:
         preexec_fn=die_with_parent,  # noqa: PLW1509 - nothing in it takes a lock
     )
     stack.callback(_end, process)
-    _wait(process, socket, stderr)
-    connect = partial(_connect, socket)
+    _wait(process, path, stderr)
+    connect = partial(_connect, path)
     client = connect()
     stack.callback(client.close)
     return PodmanHost("podman", variables, build, client, connect)
@@ -97,9 +98,9 @@ def _variables(folder: Path) -> dict[str, str]:
     return variables
 
 
-def _wait(process: subprocess.Popen[bytes], socket: Path, stderr: IO[bytes]) -> None:
+def _wait(process: subprocess.Popen[bytes], path: Path, stderr: IO[bytes]) -> None:
     deadline = time.monotonic() + _SECONDS
-    while not socket.is_socket():
+    while not _accepts(path):
         if process.poll() is not None or time.monotonic() > deadline:
             stderr.seek(0)
             last = stderr.read().decode(errors="replace").strip().splitlines()[-1:]
@@ -108,6 +109,12 @@ def _wait(process: subprocess.Popen[bytes], socket: Path, stderr: IO[bytes]) -> 
                 hint="Run: podman info",
             )
         time.sleep(_NAP)
+
+
+def _accepts(path: Path) -> bool:
+    """Whether a service listens there. Its file exists earlier, when connections are refused."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -119,9 +126,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _connect(socket: Path) -> docker.DockerClient:
+def _connect(path: Path) -> docker.DockerClient:
     try:
-        return docker.DockerClient(base_url=f"unix://{socket}", timeout=60, version="auto")
+        return docker.DockerClient(base_url=f"unix://{path}", timeout=60, version="auto")
     except DockerException as error:
         raise NoEngineError(
             f"Podman does not respond: {error}.", hint="Run: podman info"

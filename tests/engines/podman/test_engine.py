@@ -402,3 +402,37 @@ def test_error_of_podman_at_start_is_reported(
     with pytest.raises(NoEngineError, match="does not start: Error: no storage here") as caught:
         select_engine("podman")
     assert "podman info" in caught.value.hint
+
+
+LATE = """#!{python}
+import http.server, socketserver, sys, time
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = b'{{"ApiVersion": "1.41", "Os": "linux", "Arch": "amd64"}}'
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self):
+        return "unix"
+
+if sys.argv[1] != "system":
+    sys.exit(1)
+path = sys.argv[-1].removeprefix("unix://")
+server = socketserver.UnixStreamServer(path, Answer, bind_and_activate=False)
+server.server_bind()
+time.sleep(0.5)  # the socket exists, but refuses connections
+server.server_activate()
+server.serve_forever()
+"""
+
+
+def test_a_service_that_does_not_listen_yet_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "podman").write_text(LATE.format(python=sys.executable))
+    (tmp_path / "podman").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert select_engine("podman").name == "podman"
