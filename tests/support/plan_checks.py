@@ -9,7 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from modelpack.serving.data.columns import FallbackRequiredError
-from modelpack.serving.runtimes.plans import Plan, compile_model
+from modelpack.serving.runtimes.plans import Context, Plan, compile_model
+from modelpack.serving.runtimes.plans.runtime import installed_release
 from modelpack.serving.runtimes.trials import is_same
 
 METHODS = ("predict", "predict_proba", "decision_function", "transform")
@@ -17,7 +18,7 @@ SINGLE_ROWS = 40
 
 
 def compile_plan(model: Any, names: Sequence[str] = (), layout: str = "array") -> Plan:
-    return compile_model(model, layout, names)
+    return compile_model(model, Context(layout, names, installed_release()))
 
 
 def check(

@@ -36,8 +36,8 @@ def try_plan(model: Any, layout: str = "array", fields: list[Field] = NUMBERS) -
 def replace_functions(monkeypatch, change) -> None:
     """Let `change` replace functions in the parts of plans."""
 
-    def compiled(model: Any, layout: str, names: Any, *more: Any) -> Plan:
-        plan = compile_model(model, layout, names, *more)
+    def compiled(model: Any, *more: Any) -> Plan:
+        plan = compile_model(model, *more)
         batch, row_by_row = dict(plan.batch), dict(plan.row_by_row)
         change(batch, row_by_row)
         return Plan(batch, row_by_row)

@@ -4,7 +4,8 @@ import numpy as np
 from scipy import sparse
 
 from modelpack.serving.data.columns import FallbackRequiredError
-from modelpack.serving.runtimes.plans import UnplannedError, compile_model
+from modelpack.serving.runtimes.plans import Context, UnplannedError, compile_model
+from modelpack.serving.runtimes.plans.runtime import installed_release
 from modelpack.serving.runtimes.trials import is_same
 
 SINGLE_ROWS = 4
@@ -35,7 +36,7 @@ class Tally:
 def compare(case, tally):
     """Add to `tally` how the plan of a case compares; return why there is no plan, or None."""
     try:
-        plan = compile_model(case.model, case.layout, case.names)
+        plan = compile_model(case.model, Context(case.layout, case.names, installed_release()))
     except UnplannedError as error:
         return str(error)
     for method in plan.batch:

@@ -9,7 +9,7 @@ FallbackRequiredError, and then the estimator predicts.
 from __future__ import annotations
 
 import operator
-from typing import Any, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse  # type: ignore[import-untyped]
@@ -28,9 +28,9 @@ from . import (
     text,
     trees,
 )
-from .compiler import Compiler, Compilers, Part, UnplannedError
+from .compiler import Compiler, Compilers, Context, Part, UnplannedError
 
-__all__ = ["Plan", "UnplannedError", "compile_model"]
+__all__ = ["Context", "Plan", "UnplannedError", "compile_model"]
 
 FAMILIES = (
     bayes,
@@ -69,24 +69,23 @@ class Plan:
         self.row_by_row = row_by_row
 
 
-def compile_model(model: Any, layout: str, names: Sequence[str], gives_flags: bool = False) -> Plan:
+def compile_model(model: Any, context: Context, gives_flags: bool = False) -> Plan:
     """Compile the plan of `model`.
 
     Args:
         model: The fitted model.
-        layout: The form of its rows, as in the manifest.
-        names: The names of its inputs.
+        context: The form of its rows, the names of its inputs, and its release of scikit-learn.
         gives_flags: See `Compiler`, for the inputs.
 
     Raises:
         UnplannedError: The model cannot have a plan; the text contains the reason.
     """
-    by_batch = Compiler(COMPILERS, layout, names, dot=operator.matmul)
+    by_batch = Compiler(COMPILERS, context, operator.matmul)
     by_batch.gives_flags = gives_flags
     batch = _part(model, by_batch)
     if not by_batch.depends_on_batch:
         return Plan(batch, batch)
-    by_row = Compiler(COMPILERS, layout, names, dot=_dot_each, is_row_by_row=True)
+    by_row = Compiler(COMPILERS, context, _dot_each, is_row_by_row=True)
     return Plan(batch, _part(model, by_row))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from typing import Any, Callable
 
 import numpy as np
@@ -42,12 +41,6 @@ def contiguous(block: Any) -> np.ndarray:
     raise FallbackRequiredError
 
 
-def since(major: int, minor: int) -> bool:
-    """Return whether the installed scikit-learn is this release or a later one."""
-    version = str(sys.modules["sklearn"].__version__).split(".")
-    return (int(version[0]), int(version[1])) >= (major, minor)
-
-
 def row_by_row(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that calls `function` for each row alone."""
 
@@ -65,18 +58,18 @@ def product(compiler: Compiler, major: int, minor: int) -> Callable[[Any, Any], 
     routine of BLAS for a part of a larger matrix.
     """
     dot = compiler.dot
-    if since(major, minor):
+    if compiler.since(major, minor):
         return dot
     by_numpy = row_by_row(np.dot) if compiler.row_by_row else np.dot
     return lambda rows, matrix: (dot if issparse(rows) else by_numpy)(rows, matrix)
 
 
 def sigmoid(compiler: Compiler) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the logistic function of the installed scikit-learn.
+    """Return the logistic function of a release of scikit-learn.
 
     Before 0.21 it called `numpy.exp` in place, whose result for a single number differs.
     """
-    if since(0, 21):
+    if compiler.since(0, 21):
         return expit  # type: ignore[no-any-return]
     return row_by_row(sigmoid_of_numpy) if compiler.row_by_row else sigmoid_of_numpy
 

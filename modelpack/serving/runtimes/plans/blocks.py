@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import Any, Callable, List, Sequence
 
 import numpy as np
-import sklearn
 from scipy import sparse  # type: ignore[import-untyped]
 
 from ...data.columns import FallbackRequiredError
-
-VERSION = tuple(int(number) for number in sklearn.__version__.split(".")[:2])
-"""Major and minor version of scikit-learn."""
 
 Columns = List[np.ndarray]
 """One array (n_rows,) per input, as `columns.Rows`."""

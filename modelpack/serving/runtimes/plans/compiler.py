@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Callable, Dict, Sequence
 
 import numpy as np
@@ -32,6 +33,21 @@ class UnplannedError(Exception):
     """The estimator cannot have a plan. The text is a short reason without values."""
 
 
+@dataclass(frozen=True)
+class Context:
+    """What a plan depends on besides the estimators.
+
+    Attributes:
+        layout: The form of the rows, as in the manifest.
+        names: The names of the inputs.
+        release: Major and minor version of the scikit-learn that the model belongs to.
+    """
+
+    layout: str
+    names: Sequence[str]
+    release: tuple[int, int]
+
+
 class Compiler:
     """Compiles the estimators of one model.
 
@@ -45,19 +61,23 @@ class Compiler:
     def __init__(
         self,
         compilers: Compilers,
-        layout: str,
-        names: Sequence[str],
+        context: Context,
         dot: Callable[[Any, Any], Any],
         is_row_by_row: bool = False,
     ) -> None:
-        self.layout = layout
-        self.names = list(names)
+        self.layout = context.layout
+        self.names = list(context.names)
+        self._release = context.release
         self.depends_on_batch = False
         self.gives_flags = False
         self.gives_codes = False
         self._compilers = compilers
         self._dot = dot
         self._is_row_by_row = is_row_by_row
+
+    def since(self, major: int, minor: int) -> bool:
+        """Return whether the model belongs to this release of scikit-learn or a later one."""
+        return self._release >= (major, minor)
 
     @property
     def dot(self) -> Callable[[Any, Any], Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import finite
-from .blocks import BEYOND_EXACT, VERSION, Columns, bounded, columns, csr_maker, is_nan, matrix
+from .blocks import BEYOND_EXACT, Columns, bounded, columns, csr_maker, is_nan, matrix
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Lookup = Callable[[np.ndarray], List[Any]]
@@ -28,10 +28,11 @@ def one_hot_encoder(model: Any, compiler: Compiler) -> Part:
     if getattr(model, "_legacy_mode", False):
         raise UnplannedError("OneHotEncoder uses its legacy mode")
     is_sparse = getattr(model, "sparse_output", getattr(model, "sparse", None))
-    lookups, width = [], 0
+    lookups, width, accepts_nan = [], 0, compiler.since(*UNKNOWN_NAN)
     for index, categories in enumerate(model.categories_):
         positions, count = _positions(model, index, width)
-        lookups.append(lookup(categories, positions, _unknown_position(model, index, positions)))
+        unknown = _unknown_position(model, index, positions)
+        lookups.append(lookup(categories, positions, unknown, accepts_nan))
         width += count
     encode = indicators(width, bool(is_sparse), model.dtype)
 
@@ -122,11 +123,13 @@ def _unknown_position(model: Any, index: int, positions: Sequence[Any]) -> Any:
     return positions[rare[index][0]]
 
 
-def lookup(categories: np.ndarray, values: Sequence[Any], unknown: Any) -> Lookup:
+def lookup(
+    categories: np.ndarray, values: Sequence[Any], unknown: Any, accepts_nan: bool
+) -> Lookup:
     """Return a function that replaces the values of a column: categories by `values`.
 
-    Other values become `unknown`. It raises FallbackRequiredError for them if `unknown` is REFUSED,
-    and for values of another kind.
+    Other values become `unknown`, NaN too if `accepts_nan`. It raises FallbackRequiredError for
+    them if `unknown` is REFUSED, and for values of another kind.
     """
     kinds = KINDS[categories.dtype.kind]
     listed = categories.tolist()
@@ -148,16 +151,14 @@ def lookup(categories: np.ndarray, values: Sequence[Any], unknown: Any) -> Looku
     def _unknown(value: Any) -> Any:
         if missing and is_nan(value):
             return missing[0]
-        if unknown is REFUSED or not (isinstance(value, str) or _is_number(value)):
+        if unknown is REFUSED or not (isinstance(value, str) or is_unknown(value)):
             raise FallbackRequiredError
         return unknown
 
+    def is_unknown(value: Any) -> bool:
+        return bool(abs(value) < np.inf or (accepts_nan and is_nan(value)))
+
     return find
-
-
-def _is_number(value: Any) -> bool:
-    """Return whether encoders accept it as an unknown value; older ones reject NaN."""
-    return abs(value) < np.inf or (is_nan(value) and VERSION >= UNKNOWN_NAN)
 
 
 def ordinal_encoder(model: Any, compiler: Compiler) -> Part:
@@ -166,7 +167,7 @@ def ordinal_encoder(model: Any, compiler: Compiler) -> Part:
     if getattr(model, "handle_unknown", "error") == "use_encoded_value":
         unknown = float(model.unknown_value)
     lookups = [
-        lookup(categories, _codes(model, index), unknown)
+        lookup(categories, _codes(model, index), unknown, compiler.since(*UNKNOWN_NAN))
         for index, categories in enumerate(model.categories_)
     ]
     return {"transform": encode_columns(lookups, model.dtype)}
@@ -196,12 +197,12 @@ def encode_columns(
     return transform
 
 
-def target_encoder(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def target_encoder(model: Any, compiler: Compiler) -> Part:
     if len(model.encodings_) != len(model.categories_):
         raise UnplannedError("TargetEncoder returns several columns for one")
     unknown = float(model.target_mean_)
     lookups = [
-        lookup(categories, encodings.tolist(), unknown)
+        lookup(categories, encodings.tolist(), unknown, compiler.since(*UNKNOWN_NAN))
         for categories, encodings in zip(model.categories_, model.encodings_)
     ]
     return {"transform": encode_columns(lookups)}

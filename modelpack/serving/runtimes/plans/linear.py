@@ -15,7 +15,6 @@ from .arithmetic import (
     normalized,
     product,
     sigmoid,
-    since,
     softmax,
 )
 from .compiler import Compiler, Compilers, Part, UnplannedError
@@ -53,17 +52,20 @@ def classifier(model: Any, compiler: Compiler) -> Part:
 def logistic_regression(model: Any, compiler: Compiler) -> Part:
     part = classifier(model, compiler)
     decide = part["decision_function"]
-    proba = one_versus_rest(decide, compiler) if _is_one_versus_rest(model) else multinomial(decide)
+    if _is_one_versus_rest(model, compiler):
+        proba = one_versus_rest(decide, compiler)
+    else:
+        proba = multinomial(decide)
     return {**part, "predict_proba": proba}
 
 
-def _is_one_versus_rest(model: Any) -> bool:
+def _is_one_versus_rest(model: Any, compiler: Compiler) -> bool:
     """Return whether each class has a separate model (one versus rest)."""
     settings = model.get_params(deep=False)
     by_class = settings.get("multi_class", "auto")  # until 1.7
     if by_class not in ("auto", "deprecated"):
         return by_class in ("ovr", "warn")
-    solvers = ("liblinear",) if since(1, 6) else ("liblinear", "newton-cholesky")
+    solvers = ("liblinear",) if compiler.since(1, 6) else ("liblinear", "newton-cholesky")
     return len(model.classes_) <= 2 or ("multi_class" in settings and model.solver in solvers)
 
 
@@ -80,7 +82,7 @@ def stochastic_gradient(model: Any, compiler: Compiler) -> Part:
 def discriminant_analysis(model: Any, compiler: Compiler) -> Part:
     part = classifier(model, compiler)
     decide = part["decision_function"]
-    if not since(0, 21):
+    if not compiler.since(0, 21):
         part["predict_proba"] = one_versus_rest(decide, compiler)
     elif len(model.classes_) == 2:
         part["predict_proba"] = one_of_two(decide, compiler)
@@ -139,7 +141,7 @@ def labels(decide: Function, classes: np.ndarray) -> Function:
 
 
 def one_versus_rest(decide: Function, compiler: Compiler) -> Function:
-    power, pair = sigmoid(compiler), both_classes_in_c if since(1, 9) else both_classes
+    power, pair = sigmoid(compiler), both_classes_in_c if compiler.since(1, 9) else both_classes
 
     def proba(block: Any) -> np.ndarray:
         values = power(decide(block))
@@ -149,7 +151,7 @@ def one_versus_rest(decide: Function, compiler: Compiler) -> Function:
 
 
 def one_of_two(decide: Function, compiler: Compiler) -> Function:
-    power, pair = sigmoid(compiler), both_classes_in_c if since(1, 2) else both_classes
+    power, pair = sigmoid(compiler), both_classes_in_c if compiler.since(1, 2) else both_classes
     return lambda block: pair(power(decide(block)))
 
 

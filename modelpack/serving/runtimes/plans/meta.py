@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit  # type: ignore[import-untyped]
 
 from ...data.columns import FallbackRequiredError
-from .arithmetic import finite, normalized, since
+from .arithmetic import finite, normalized
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .pipelines import SEARCHES
 
@@ -58,7 +58,7 @@ def _calibrated(member: Any, classes: np.ndarray, compiler: Compiler) -> Functio
     if len(calibrators) != (1 if len(classes) == 2 else len(classes)):
         raise UnplannedError("the numbers of calibrators and classes differ")
     scores = _calibrator_input(inner, compiler)
-    values = _calibration(calibrators)
+    values = _calibration(calibrators, compiler)
 
     def proba(block: Any) -> np.ndarray:
         calibrated = values(scores(block))
@@ -90,12 +90,12 @@ def _columns(values: np.ndarray) -> np.ndarray:
     return np.asarray(values.reshape(len(values), -1))
 
 
-def _calibration(calibrators: Any) -> Function:
+def _calibration(calibrators: Any, compiler: Compiler) -> Function:
     kinds = {type(calibrator).__name__ for calibrator in calibrators}
     if kinds == {"_SigmoidCalibration"}:
         slopes = np.array([calibrator.a_ for calibrator in calibrators], np.float64)
         shifts = np.array([calibrator.b_ for calibrator in calibrators], np.float64)
-        power = expit if since(0, 21) else _before_21
+        power = expit if compiler.since(0, 21) else _before_21
         return lambda scores: power(-(slopes * np.ascontiguousarray(scores) + shifts))
     if kinds != {"IsotonicRegression"}:
         raise UnplannedError("the calibration has no plan")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...data.columns import FallbackRequiredError
-from .arithmetic import contiguous, finite, product, since
+from .arithmetic import contiguous, finite, product
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 
@@ -51,7 +51,7 @@ def k_means(model: Any, compiler: Compiler) -> Part:
     if centres.dtype != np.float64:
         raise UnplannedError("the cluster centres are not float64")
     dot, across = product(compiler, 0, 22), centres.T
-    is_ordered = compiler.row_by_row or since(0, 23)  # into C order
+    is_ordered = compiler.row_by_row or compiler.since(0, 23)  # into C order
     squares = np.einsum("ij,ij->i", centres, centres)
     reach, margin = np.sqrt(squares.max()), ROUNDING * (centres.shape[1] + 4)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from functools import partial
@@ -15,7 +16,7 @@ from ...manifest import Manifest
 from .. import trials
 from ..estimator import EstimatorRuntime
 from ..trials import is_same
-from . import Plan, compile_model
+from . import Context, Plan, compile_model
 from .compiler import Part, UnplannedError
 from .inputs import has_short_integers, require_supported_columns
 
@@ -131,7 +132,8 @@ def accept_plan(
     fields = manifest.inputs
     require_supported_columns(runtime.model, fields)
     names = [field.name for field in fields]
-    plan = compile_model(runtime.model, manifest.layout, names, has_short_integers(fields))
+    context = Context(manifest.layout, names, installed_release())
+    plan = compile_model(runtime.model, context, has_short_integers(fields))
     planned = PlannedRuntime(runtime, plan, manifest)
     groups = trials.decoded_groups(runtime.model, manifest, decode)
     if manifest.layout == "frame":
@@ -161,6 +163,12 @@ def accept_plan(
     if left:
         planned.reason += f"; {left} more were not tried within {PATIENCE_SECONDS:g} s"
     return planned
+
+
+def installed_release() -> tuple[int, int]:
+    """Return the major and minor version of the installed scikit-learn."""
+    major, minor = str(sys.modules["sklearn"].__version__).split(".")[:2]
+    return int(major), int(minor)
 
 
 def _has_integer_rows(runtime: EstimatorRuntime, rows: Rows) -> bool:

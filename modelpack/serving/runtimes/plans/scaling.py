@@ -10,7 +10,7 @@ from sklearn.utils import sparsefuncs_fast
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import finite
-from .blocks import VERSION, bounded, csr_maker, matrix, no_infinity
+from .blocks import bounded, csr_maker, matrix, no_infinity
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .encoding import indicators
 
@@ -167,13 +167,13 @@ def quantile_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG00
     return {"transform": transform}
 
 
-def polynomial_features(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def polynomial_features(model: Any, compiler: Compiler) -> Part:
     """Compute each product from one of a lower degree and its leftmost column."""
     terms = [tuple(np.repeat(np.arange(len(powers)), powers).tolist()) for powers in model.powers_]
     index_of = {term: index for index, term in enumerate(terms)}
     width = len(terms)
     order: Any = getattr(model, "order", "C")
-    if VERSION < NESTED_PRODUCTS and max(map(len, terms)) > 2:
+    if not compiler.since(*NESTED_PRODUCTS) and max(map(len, terms)) > 2:
         raise UnplannedError("PolynomialFeatures multiplies in the order of an old version")
     singles = [(index_of[term], term[0]) for term in terms if len(term) == 1]
     products = []
@@ -200,8 +200,8 @@ def polynomial_features(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     return {"transform": transform}
 
 
-def k_bins(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    if VERSION < SORTED_BINS or getattr(model, "dtype", None) not in (None, np.float64):
+def k_bins(model: Any, compiler: Compiler) -> Part:
+    if not compiler.since(*SORTED_BINS) or getattr(model, "dtype", None) not in (None, np.float64):
         raise UnplannedError("KBinsDiscretizer has a dtype or a version without a plan")
     edges = [each[1:-1] for each in model.bin_edges_]
     counts = model.n_bins_.tolist()

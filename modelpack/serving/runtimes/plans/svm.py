@@ -8,7 +8,7 @@ from typing import Any, Callable
 import numpy as np
 
 from ...data.columns import FallbackRequiredError
-from .arithmetic import contiguous, finite, since
+from .arithmetic import contiguous, finite
 from .compiler import Compiler, Compilers, Part, UnplannedError
 
 Function = Callable[[Any], Any]
@@ -16,11 +16,11 @@ Function = Callable[[Any], Any]
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
 
 
-def classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001 - it calls no BLAS of numpy
-    rows, decide = rows_of(model), None
+def classifier(model: Any, compiler: Compiler) -> Part:
+    rows, decide = rows_of(model, compiler), None
     n_classes = len(model.classes_)
     part: Part = {}
-    if n_classes == 2 or model.decision_function_shape == "ovo" or since(0, 21):
+    if n_classes == 2 or model.decision_function_shape == "ovo" or compiler.since(0, 21):
         decide = part["decision_function"] = decision(model, rows)
     is_untied = getattr(model, "break_ties", False)  # since 0.22
     if is_untied and model.decision_function_shape != "ovr":
@@ -35,20 +35,20 @@ def classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001 - it cal
     return part
 
 
-def regressor(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    rows, predict = rows_of(model), model._dense_predict
+def regressor(model: Any, compiler: Compiler) -> Part:
+    rows, predict = rows_of(model, compiler), model._dense_predict
     return {"predict": lambda block: predict(rows(block))}
 
 
-def outlier_detector(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    rows, predict, decide = rows_of(model), model._dense_predict, raw_decision(model)
+def outlier_detector(model: Any, compiler: Compiler) -> Part:
+    rows, predict, decide = rows_of(model, compiler), model._dense_predict, raw_decision(model)
     return {
         "predict": lambda block: np.asarray(predict(rows(block)), dtype=np.intp),
         "decision_function": lambda block: decide(rows(block)).ravel(),
     }
 
 
-def rows_of(model: Any) -> Function:
+def rows_of(model: Any, compiler: Compiler) -> Function:
     """Return a function that checks rows for libsvm, which would read past the end of short rows.
 
     Raises:
@@ -57,7 +57,8 @@ def rows_of(model: Any) -> Function:
     support = model.support_vectors_
     if model._sparse or model.kernel not in KERNELS:
         raise UnplannedError("the kernel needs other input than an array")
-    count = model.n_support_.sum() if hasattr(model, "classes_") or since(0, 22) else len(support)
+    is_counted = hasattr(model, "classes_") or compiler.since(0, 22)
+    count = model.n_support_.sum() if is_counted else len(support)
     if count != len(support) or support.shape[1] != model.shape_fit_[1]:
         raise UnplannedError("the support vectors were changed after the training")
     width = model.shape_fit_[1]

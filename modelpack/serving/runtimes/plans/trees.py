@@ -9,7 +9,6 @@ import numpy as np
 from scipy.sparse import issparse  # type: ignore[import-untyped]
 
 from ...data.columns import FallbackRequiredError
-from .arithmetic import since
 from .blocks import BEYOND_EXACT, dense
 from .compiler import Compiler, Compilers, Part, UnplannedError, copy_with, nameless
 
@@ -232,7 +231,7 @@ def _dense(block: Any) -> np.ndarray:
     return dense(block)
 
 
-def isolation_forest(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def isolation_forest(model: Any, compiler: Compiler) -> Part:
     width = width_of(model)
     trees = [_lengths(tree.tree_, used, width) for tree, used in _drawn(model, width)]
     add, offset = traverse([[tree] for tree in trees]), model.offset_
@@ -247,7 +246,7 @@ def isolation_forest(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         scores = 2 ** (-lengths.ravel() / usual)
         return np.asarray(-scores - offset)
 
-    is_old = getattr(model, "behaviour", "new") == "old" and not since(0, 22)
+    is_old = getattr(model, "behaviour", "new") == "old" and not compiler.since(0, 22)
     threshold = model.threshold_ if is_old else 0
 
     def predict(block: Any) -> np.ndarray:

@@ -68,10 +68,10 @@ def test_right_plans_pass(numeric, mixed):
 def planted(monkeypatch, change) -> None:
     """Let plans be made of models that `change` has altered."""
 
-    def compiled(model: Any, layout: str, names: Any, *more: Any) -> Plan:
+    def compiled(model: Any, *more: Any) -> Plan:
         other = copy.deepcopy(model)
         change(other)
-        return compile_model(other, layout, names, *more)
+        return compile_model(other, *more)
 
     monkeypatch.setattr(runtime, "compile_model", compiled)
 
