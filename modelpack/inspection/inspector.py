@@ -23,6 +23,8 @@ from .facts.explainers import explainer, next_to, only_explains
 from .facts.input_types import transforms_to_frames
 from .facts.signature import NO_SIGNATURE, no_prediction, repeated_name, takes_sequences
 from .facts.signature import signature as signature_of
+from .facts.skops_pandas import CODE as SKOPS_PANDAS
+from .facts.skops_pandas import unloadable
 from .facts.unserved import CODE as UNSERVED
 from .facts.unserved import are_of_unserved, unserved
 from .formats.model import spec
@@ -138,6 +140,8 @@ def _findings(files: list[ParsedFile], composition: Composition) -> list[Finding
     explained = next_to(objects) if root else _explainer(files)
     if explained and is_refused and only_explains(findings, objects):
         return [Finding(EXPLAINER, explained)]
+    if reason := unloadable(findings, objects):
+        return [Finding(SKOPS_PANDAS, reason)]
     if root is not None and are_of_unserved(findings, objects):
         if reason := unserved(root):
             return [Finding(UNSERVED, reason)]

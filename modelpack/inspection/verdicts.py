@@ -57,6 +57,7 @@ _HINTS = {
     "model again.",
     "formulaic": "Train without a formula, on columns that contain its terms.",
     "numpy-matrix": "Convert it with numpy.asarray before training, and save the model again.",
+    "skops-pandas": "Save the model again with joblib.dump(model, 'model.joblib').",
     "path-object": "Store the path as text, as str(path) returns it, and save the model again.",
     "formula": "Compute the other terms before training, as columns of the data. docs/security.md "
     "lists the supported terms.",
@@ -65,8 +66,8 @@ _HINTS = {
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
 _UNSUPPORTED = {
-    "dill-session", "explainer", "lz4-missing", "only-a-name", "takes-sequences",
-    "unserved-model", "unsupported-format",
+    "dill-session", "explainer", "lz4-missing", "only-a-name", "skops-pandas",
+    "takes-sequences", "unserved-model", "unsupported-format",
 }  # fmt: skip
 _HARMFUL = {
     "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",

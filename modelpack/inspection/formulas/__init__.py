@@ -16,6 +16,7 @@ from modelpack.types import Finding
 
 from ..allowlist import contract_name
 from ..contracts import class_key
+from ..facts import skops_pandas
 from ..facts.estimators import axes
 from ..nodes import COMPOSITE, DictNode, Global, Node, ObjectNode, children
 from ..pickle.ndarrays import view
@@ -56,8 +57,15 @@ def check(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
                 why = checks.problem(key, part) if isinstance(part, DictNode) else None
                 if why and (key, why) not in reported:
                     reported.add((key, why))
-                    message = f"{key.replace(':', '.')} cannot be loaded or served: {why}"
-                    yield Finding(CODE, message, node.offset, node.opcode, key or None)
+                    yield _finding(node, why)
+
+
+def _finding(node: ObjectNode, why: str) -> Finding:
+    key = class_key(node)
+    if why == skops_pandas.NO_CONTENTS:
+        return Finding(skops_pandas.CODE, why, node.offset, node.opcode, key)
+    message = f"{key.replace(':', '.')} cannot be loaded or served: {why}"
+    return Finding(CODE, message, node.offset, node.opcode, key or None)
 
 
 class _Checks:
@@ -127,6 +135,8 @@ def _columns(frame: Node) -> set[Node] | str:
     """Return the names of the columns of a frame, or why it is refused."""
     if not isinstance(frame, ObjectNode) or class_key(frame) not in _FRAMES:
         return "the data of its formula was not saved with it"
+    if skops_pandas.lacks_contents(frame):
+        return skops_pandas.NO_CONTENTS
     found = axes(frame)
     array = view(found[0]) if found else None
     columns = {name for name in (array.values() if array else None) or [] if type(name) is str}

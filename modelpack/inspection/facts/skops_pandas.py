@@ -1,0 +1,58 @@
+"""Objects of pandas in skops files, which skops saves but cannot load.
+
+skops creates an object without arguments and sets its attributes. An index of pandas cannot be
+created without its values. The compiled manager of a DataFrame has no attributes, so the file lacks
+the contents of the DataFrame.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from modelpack.types import Finding
+
+from ..nodes import DictNode, Node, ObjectNode
+from ..verdicts import UNKNOWN
+from .estimators import attributes
+
+CODE = "skops-pandas"
+NO_CONTENTS = "skops saved a DataFrame without its contents"
+
+_INDEX = re.compile(r"pandas(\.core\.indexes\.\w+)?:\w*Index", re.ASCII)
+_MANAGER = re.compile(r"pandas\.core\.internals(\.managers)?:BlockManager", re.ASCII)
+_KIND = "ObjectNode"
+"""The kind of state of skops, which no pickle has: there, the opcode has this place."""
+
+
+def unloadable(findings: Iterable[Finding], objects: Iterable[ObjectNode]) -> str | None:
+    """Return why skops cannot load a file, or None.
+
+    None also if a finding is about anything but parts of pandas and names to be trusted.
+    """
+    reason = next(filter(None, map(_reason, objects)), None)
+    return reason if reason and all(map(_is_expected, findings)) else None
+
+
+def lacks_contents(frame: Node) -> bool:
+    """Return whether skops saved a DataFrame without its values and columns."""
+    found = attributes(frame)
+    manager = found.get("_mgr", found.get("_data"))
+    return isinstance(manager, ObjectNode) and _reason(manager) == NO_CONTENTS
+
+
+def _reason(node: ObjectNode) -> str | None:
+    if node.how != "new" or node.opcode != _KIND:
+        return None
+    if _INDEX.fullmatch(node.cls.key):
+        return f"skops saved an index of pandas ({node.cls.dotted}), which skops cannot load"
+    is_empty = all(isinstance(each, DictNode) and not each.keys for each in node.states)
+    return NO_CONTENTS if is_empty and _MANAGER.fullmatch(node.cls.key) else None
+
+
+def _is_expected(finding: Finding) -> bool:
+    name = finding.global_ or ""
+    if finding.code == "unexpected-role":
+        return name == "builtins:object" or name.startswith(("pandas.", "pandas:"))
+    is_manager = _MANAGER.fullmatch(name) is not None
+    return finding.code in {CODE, UNKNOWN} or (finding.code == "broken-invariant" and is_manager)

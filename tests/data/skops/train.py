@@ -1,0 +1,46 @@
+"""Models with objects of pandas, as skops saves them. skops loads neither file.
+
+python train.py NAME..., with an interpreter and releases such as these:
+
+index     3.10  skops==0.4.0 category-encoders==2.5.1.post0 scikit-learn==1.2.0 pandas==1.5.2
+formula   3.12  skops==0.11.0 statsmodels==0.14.4 pandas==2.2.3
+"""
+
+import sys
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
+
+import pandas as pd
+import skops.io
+
+HERE = Path(__file__).parent
+FRAME = pd.DataFrame({"age": [20.0, 30, 40, 50, 60, 70], "city": ["Basel", "Bern", "Genf"] * 2})
+TARGET = [0, 1, 0, 1, 1, 0]
+
+
+def index():
+    from category_encoders import TargetEncoder
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(TargetEncoder(cols=["city"]), LogisticRegression()).fit(FRAME, TARGET)
+
+
+def formula():
+    from statsmodels.formula.api import ols
+
+    return ols("target ~ age + C(city)", FRAME.assign(target=TARGET)).fit()
+
+
+def compress(path):
+    with ZipFile(path) as archive:
+        members = [(name, archive.read(name)) for name in archive.namelist()]
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        for member in members:
+            archive.writestr(*member)
+
+
+for name in sys.argv[1:]:
+    path = HERE / f"{name}-pandas-{pd.__version__}.skops"
+    skops.io.dump(globals()[name](), path)
+    compress(path)
