@@ -248,7 +248,7 @@ class Engine:
         if self.images is None:
             raise NoEngineError(
                 f"{failure}: the engine `{self.name}` has no images.",
-                hint=f"Start Docker or Podman, or {alternative}.",
+                hint=f"Start Docker or Podman and leave out --engine, or {alternative}.",
             )
         return self.images
 

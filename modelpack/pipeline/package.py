@@ -131,7 +131,8 @@ def platform_runs(run: Pipeline, directory: Path) -> list[tuple[Pipeline, Path]]
     """
     platforms = run.options.platform.split(",") if run.options.platform else [run.engine.platform]
     if len(set(platforms)) != len(platforms):
-        raise UsageError("A platform is named twice.", hint="Name each once: --platform A,B")
+        once = ",".join(dict.fromkeys(platforms))
+        raise UsageError("A platform is named twice.", hint=f"Name each once: --platform {once}")
     platforms.sort(key=lambda platform: platform != run.engine.platform)
     runs = [run.for_platform(platform) for platform in platforms]
     for each in runs:

@@ -97,9 +97,12 @@ class DaemonlessState:
         name = target if has_digest else str(ImageReference.parse_tag(target))
         descriptor = self.store.find(name)
         if descriptor is None:
+            names = ", ".join(self.store.all_names())
             raise UsageError(
                 f"The engine `oci` has no image {target}.",
-                hint=f"It has: {', '.join(self.store.all_names()) or 'none'}.",
+                hint=f"Give one of these: {names}."
+                if names
+                else f"Run: modelpack package MODEL -t {target} --engine oci",
             )
         return descriptor
 

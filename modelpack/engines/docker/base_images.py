@@ -87,7 +87,9 @@ class BaseImageSelector:
             raise NoEngineError(
                 f"The base image {reference} is not available locally and could not be pulled:"
                 f" {error}.",
-                hint=f"docker pull {reference}",
+                hint="Check the name and the registry, or leave out --base-image."
+                if pull
+                else f"Run: {self._host.command} pull {reference}",
             )
         python = self._python(image)
         if python not in pythons:
