@@ -147,10 +147,4 @@ def status(pid: int, field: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024
 
 
-DIRECTORY = Path(__file__).parent
-
-
-LIBRARIES = [sysconfig.get_paths()["purelib"], str(DIRECTORY.parent), str(DIRECTORY)]
-
-
 BODY_BYTES = 1_000_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 import raw
 import serving_models
-from gunicorn_server import BODY_BYTES, LIBRARIES, READY_SECONDS, Server, serve, worker_pids
+from gunicorn_server import BODY_BYTES, READY_SECONDS, Server, serve, worker_pids
 from serving_models import Trained, render_bundle
 from sleeping_model import Sleeping
 
@@ -55,11 +54,13 @@ def sleeping_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def started(bundle: Path, folder: Path, **environ: str) -> Iterator[Server]:
+def started(
+    bundle: Path, folder: Path, *, preload: bool = True, **environ: str
+) -> Iterator[Server]:
     """A service of `bundle` with all its workers, whose log is in `folder`."""
     (folder / "bundle").symlink_to(bundle)
-    variables = {"WEB_CONCURRENCY": "1", "PYTHONPATH": os.pathsep.join(LIBRARIES), **environ}
-    with serve(folder / "bundle", **variables) as server:
+    variables = {"WEB_CONCURRENCY": "1", **environ}
+    with serve(folder / "bundle", preload=preload, **variables) as server:
         while len(worker_pids(server)) < int(variables["WEB_CONCURRENCY"]):
             time.sleep(0.01)
         assert raw.request(server.port, raw.get("/readyz"), READY_SECONDS).status == 200
@@ -84,7 +85,7 @@ def iris(iris_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Start the service of a bundle (default: with one worker)."""
     with ExitStack() as stack:
-        yield lambda bundle, **environ: stack.enter_context(started(bundle, tmp_path, **environ))
+        yield lambda bundle, **options: stack.enter_context(started(bundle, tmp_path, **options))
 
 
 @pytest.fixture

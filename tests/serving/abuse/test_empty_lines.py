@@ -76,5 +76,5 @@ def test_a_stray_empty_line_does_not_delay_the_end(sleeping, stray):
         time.sleep(0.2)
         started = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 4  # idle connections are closed after 5 s
         assert (kept.rest(), fresh.rest()) == (b"", b"")

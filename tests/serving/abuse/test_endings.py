@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import load
 import raw
-from gunicorn_server import LIBRARIES, serve, worker_pids
+from gunicorn_server import serve, worker_pids
 
 BRIEF = raw.post(b"[[0.005]]")
 
@@ -104,14 +104,13 @@ def test_an_idle_service_stops_at_once(sleeping, figure):
         seconds = time.monotonic() - started
         assert [client.rest() for client in kept] == [b""] * 8
     figure(f"stopped in {seconds:.2f} s with 8 connections open that said nothing")
-    assert seconds < 1.5
+    assert seconds < 4  # idle connections are closed after 5 s
 
 
 def test_service_stops_during_its_start(sleeping_bundle, tmp_path):
     """A worker that has just been forked has no handler for the signal yet."""
     (tmp_path / "bundle").symlink_to(sleeping_bundle)
-    variables = {"WEB_CONCURRENCY": "4", "PYTHONPATH": os.pathsep.join(LIBRARIES)}
-    with serve(tmp_path / "bundle", **variables) as server:
+    with serve(tmp_path / "bundle", WEB_CONCURRENCY="4") as server:
         assert server.stop() == 0
 
 

@@ -21,7 +21,7 @@ MIB = 2**20
 
 @pytest.fixture
 def few_files():
-    """64 descriptors for the service; this process keeps its own."""
+    """64 descriptors for a service that starts afresh; this process keeps its own."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     popen = subprocess.Popen.__init__
 
@@ -42,7 +42,7 @@ def outcome(port: int, data: bytes) -> int:
 
 @pytest.mark.parametrize("kind", ["iris", "sleeping"])
 def test_no_request_is_broken_with_64_files(request, start, few_files, kind, figure):
-    server = start(request.getfixturevalue(f"{kind}_bundle"), WEB_CONCURRENCY="2")
+    server = start(request.getfixturevalue(f"{kind}_bundle"), preload=False, WEB_CONCURRENCY="2")
     few_files()
     data = raw.post() if kind == "iris" else raw.post(b"[[0.01]]")
     with ThreadPoolExecutor(64) as pool:
@@ -56,7 +56,7 @@ def test_no_request_is_broken_with_64_files(request, start, few_files, kind, fig
 
 def test_no_kept_connection_is_broken_with_64_files(iris_bundle, start, few_files):
     """Each client gets its turn: answers close connections while others wait."""
-    server = start(iris_bundle)
+    server = start(iris_bundle, preload=False)
     few_files()
 
     def many(_: int) -> int:
@@ -77,7 +77,7 @@ def test_no_kept_connection_is_broken_with_64_files(iris_bundle, start, few_file
 
 
 def test_silent_connections_do_not_block_others_with_64_files(iris_bundle, start, few_files):
-    server = start(iris_bundle)
+    server = start(iris_bundle, preload=False)
     few_files()
     silent = [raw.Client(server.port) for _ in range(100)]
     try:
