@@ -8,7 +8,12 @@ import os
 import subprocess
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
+
+import preloaded
 
 from modelpack.serving.batch import command, files, progress
 from modelpack.serving.batch import predict as batch_predict
@@ -62,3 +67,39 @@ def image(folder: Path, *arguments: str | Path, **options) -> subprocess.Popen[b
     entry = [sys.executable, "-S", "-m", "modelpack.serving", *map(str, arguments)]
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return subprocess.Popen(entry, cwd=folder, env=environ(), **{**pipes, **options})
+
+
+class ForkedImage(preloaded.Process):
+    """The command of `image`, forked from a process with the libraries; see `preloaded`."""
+
+    def __init__(self, folder: Path, *arguments: str | Path) -> None:
+        (source, self.stdin), (self.stdout, output), (self.stderr, log) = (_pipe() for _ in "012")
+        with source, output, log:
+            files = (output, log, source)
+            command = ("modelpack.serving", folder, environ(), files, list(map(str, arguments)))
+            started = preloaded.run_module(*command)
+        super().__init__(started.pid, started.status)
+
+    def __enter__(self) -> ForkedImage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for stream in (self.stdin, self.stdout, self.stderr):
+            stream.close()
+        self.wait(60)
+
+    def communicate(self, data: bytes = b"") -> tuple[bytes, bytes]:
+        """Send a little data, and return all of stdout and of stderr."""
+        with suppress(BrokenPipeError):
+            self.stdin.write(data)
+        self.stdin.close()
+        with ThreadPoolExecutor(1) as pool:
+            errors = pool.submit(self.stderr.read)
+            output = self.stdout.read()
+        self.wait(60)
+        return output, errors.result()
+
+
+def _pipe() -> tuple[BinaryIO, BinaryIO]:
+    read, write = os.pipe()
+    return os.fdopen(read, "rb"), os.fdopen(write, "wb", buffering=0)

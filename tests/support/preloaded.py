@@ -33,15 +33,15 @@ class Process:
     def __init__(self, pid: int, status: socket.socket) -> None:
         self.pid = pid
         self.returncode: int | None = None
-        self._status = status
+        self.status = status
 
     def poll(self) -> int | None:
-        if self.returncode is None and select.select([self._status], [], [], 0)[0]:
+        if self.returncode is None and select.select([self.status], [], [], 0)[0]:
             self._end()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        if self.returncode is None and not select.select([self._status], [], [], timeout)[0]:
+        if self.returncode is None and not select.select([self.status], [], [], timeout)[0]:
             raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
         if self.returncode is None:
             self._end()
@@ -59,12 +59,16 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
     def _end(self) -> None:
-        self.returncode = int(self._status.recv(100))
-        self._status.close()
+        self.returncode = int(self.status.recv(100))
+        self.status.close()
 
 
 def run_module(
-    name: str, folder: Path, environ: dict[str, str], files: Sequence[BinaryIO]
+    name: str,
+    folder: Path,
+    environ: dict[str, str],
+    files: Sequence[BinaryIO],
+    arguments: Sequence[str] = (),
 ) -> Process:
     """Run a module as `python -S -m` does.
 
@@ -73,9 +77,10 @@ def run_module(
         folder: The working directory.
         environ: All environment variables of the process.
         files: The files that become its stdout, stderr and, if there are three, stdin.
+        arguments: The arguments of the module.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    request = json.dumps([name, str(folder), environ]).encode()
+    request = json.dumps([[name, *arguments], str(folder), environ]).encode()
     with theirs:
         descriptors = [theirs.fileno(), *(file.fileno() for file in files)]
         socket.send_fds(_forker(environ["PYTHONPATH"]), [request], descriptors)
@@ -132,7 +137,7 @@ def _report_ended(running: dict[int, int]) -> None:
         os.close(descriptor)
 
 
-def _become(name: str, folder: str, environ: dict[str, str], files: list[int]) -> str:
+def _become(command: list[str], folder: str, environ: dict[str, str], files: list[int]) -> str:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
     for file, target in zip(files, (1, 2, 0), strict=False):
@@ -142,8 +147,8 @@ def _become(name: str, folder: str, environ: dict[str, str], files: list[int]) -
     os.environ.clear()
     os.environ.update(environ)
     sys.path.insert(0, folder)
-    sys.argv = [name]
-    return name
+    sys.argv = command
+    return command[0]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import serving_models
-from batch_runs import Run, environ, image
+from batch_runs import ForkedImage, Run, environ, image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -361,7 +361,7 @@ def test_rows_of_a_pipe_are_answered_to_a_pipe(folders):
 
 def test_output_of_the_model_goes_to_standard_error(tmp_path):
     folder = render_bundle(serving_models.printing(), tmp_path, "pickle").directory
-    with image(folder, "predict") as process:
+    with ForkedImage(folder, "predict") as process:
         out, stderr = process.communicate(b"[7]\n")
     assert out == b'{"prediction":7.0}\n', stderr
     assert {*stderr.splitlines()} >= {
@@ -381,14 +381,14 @@ def test_answer_file_is_written_atomically(folders, tmp_path):
         "--chunk-rows=1",
         "--progress=json",
     ]
-    with image(folders["iris"], *arguments) as process:
+    with ForkedImage(folders["iris"], *arguments) as process:
         out, stderr = process.communicate()
     event = json.loads(stderr.splitlines()[-1])
     assert (process.returncode, out) == (65, b"")
     assert (event["event"], event["row"], event["line"]) == ("failed", 2, 5)
     assert event["detail"].endswith("Nothing is written.")
     assert target.read_text() == "before"
-    with image(folders["iris"], *arguments, "--on-error=skip") as process:
+    with ForkedImage(folders["iris"], *arguments, "--on-error=skip") as process:
         stderr = process.communicate()[1]
     assert process.returncode == 0, stderr
     assert json.loads(stderr.splitlines()[-1]).items() >= {"event": "done", "refused": 2}.items()
@@ -398,7 +398,7 @@ def test_answer_file_is_written_atomically(folders, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_no_file(number, folders, tmp_path):
-    with image(folders["iris"], "predict", "-o", tmp_path / "answers.csv") as process:
+    with ForkedImage(folders["iris"], "predict", "-o", tmp_path / "answers.csv") as process:
         process.stdin.write(b"1,2,3,4\n")
         process.stdin.flush()
         while not list(tmp_path.iterdir()):
@@ -412,7 +412,7 @@ def test_an_interrupt_leaves_no_file(number, folders, tmp_path):
 def test_an_interrupt_does_not_wait_for_a_reader(folders, tmp_path):
     rows = tmp_path / "rows.csv"
     rows.write_bytes(b"1,2,3,4\n" * 200_000)
-    with image(folders["iris"], "predict", rows) as process:
+    with ForkedImage(folders["iris"], "predict", rows) as process:
         assert process.stdout.read(11) == b"prediction\n"
         process.terminate()
         assert process.wait(20) == command.INTERRUPTED
@@ -421,7 +421,7 @@ def test_an_interrupt_does_not_wait_for_a_reader(folders, tmp_path):
 def test_reader_that_closes_early_ends_the_command_without_an_error(folders, tmp_path):
     rows = tmp_path / "rows.csv"
     rows.write_bytes(b"1,2,3,4\n" * 200_000)
-    with image(folders["iris"], "predict", rows) as process:
+    with ForkedImage(folders["iris"], "predict", rows) as process:
         assert process.stdout.read(11) == b"prediction\n"
         process.stdout.close()
         assert process.wait(20) == command.BROKEN_PIPE
@@ -463,13 +463,13 @@ def test_wrong_usage_is_reported(arguments, code, message, folders):
 
 
 def test_missing_probabilities_are_an_error(folders):
-    with image(folders["scaler"], "predict", "--probabilities") as process:
+    with ForkedImage(folders["scaler"], "predict", "--probabilities") as process:
         stderr = process.communicate(b"1,2\n")[1]
     assert (process.returncode, stderr) == (2, b"error: This model has no probabilities.\n")
 
 
 def test_help_is_printed(folders):
-    with image(folders["iris"], "--help") as process:
+    with ForkedImage(folders["iris"], "--help") as process:
         out = process.communicate()[0]
     assert process.returncode == 0
     assert b"IMAGE predict < rows" in out
@@ -509,7 +509,7 @@ def test_serve_becomes_gunicorn_which_signals_reach(arguments, folders, tmp_path
 
 def test_error_of_a_bundle_that_does_not_load_is_reported(folders, tmp_path):
     (tmp_path / "modelpack").symlink_to(folders["iris"] / "modelpack")
-    with image(tmp_path, "predict") as process:
+    with ForkedImage(tmp_path, "predict") as process:
         stderr = process.communicate(b"1,2,3,4\n")[1]
     assert process.returncode == 1
     assert b"the service cannot start" in stderr

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 import serving_models
-from batch_runs import image
+from batch_runs import ForkedImage
 from faulty_model import GOOD, RETURNS
 from flask_clients import client_for_bundle, post
 from serving_models import render_bundle
@@ -104,7 +104,7 @@ def test_wrong_probabilities_are_a_500(faulty, value, problem):
 
 @pytest.mark.parametrize("value", [10, 11, 12])
 def test_batch_ends_with_an_error_and_writes_no_answer(folder, value):
-    with image(folder, "predict") as process:
+    with ForkedImage(folder, "predict") as process:
         out, stderr = process.communicate(b"[%d]\n" % value)
     assert (process.returncode, out) == (FAILED, b"")
     assert MESSAGES[value] in stderr.decode()
