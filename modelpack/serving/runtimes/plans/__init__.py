@@ -12,7 +12,6 @@ import operator
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse  # type: ignore[import-untyped]
 
 from . import (
     bayes,
@@ -29,6 +28,7 @@ from . import (
     trees,
 )
 from .compiler import Compiler, Compilers, Context, Part, UnplannedError
+from .sparse import is_sparse
 
 __all__ = ["Context", "Plan", "UnplannedError", "compile_model"]
 
@@ -100,7 +100,7 @@ def _dot_each(rows: Any, matrix: np.ndarray) -> np.ndarray:
     numpy then calls the routine of BLAS for a single row. scipy multiplies sparse rows one by one,
     without BLAS.
     """
-    if issparse(rows):
+    if is_sparse(rows):
         return np.asarray(rows @ matrix)
     stacked = np.ascontiguousarray(rows).reshape(len(rows), 1, -1)
     return np.asarray(np.matmul(stacked, matrix)[:, 0])

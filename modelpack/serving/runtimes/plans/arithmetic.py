@@ -6,11 +6,11 @@ import math
 from typing import Any, Callable
 
 import numpy as np
-from scipy.sparse import issparse  # type: ignore[import-untyped]
-from scipy.special import expit  # type: ignore[import-untyped]
 
 from ...data.columns import FallbackRequiredError
 from .compiler import Compiler
+from .records import is_record
+from .sparse import is_sparse
 
 PAIRED = 8
 """Number of contiguous values from which numpy adds them in another order than strided values. Sums
@@ -61,16 +61,43 @@ def product(compiler: Compiler, major: int, minor: int) -> Callable[[Any, Any], 
     if compiler.since(major, minor):
         return dot
     by_numpy = row_by_row(np.dot) if compiler.row_by_row else np.dot
-    return lambda rows, matrix: (dot if issparse(rows) else by_numpy)(rows, matrix)
+    return lambda rows, matrix: (dot if is_sparse(rows) else by_numpy)(rows, matrix)
 
 
-def sigmoid(compiler: Compiler) -> Callable[[np.ndarray], np.ndarray]:
+def expit_of(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the logistic function, that of scipy for a live estimator."""
+    if is_record(model):
+        return expit
+    from scipy import special  # type: ignore[import-untyped]  # noqa: PLC0415 - absent for records
+
+    return special.expit  # type: ignore[no-any-return]
+
+
+def expit(scores: np.ndarray) -> np.ndarray:
+    """Compute the logistic function with the exponential of the C library, as scipy does.
+
+    The exponential of numpy has other last bits.
+    """
+    return np.asarray(_EXPIT(scores), np.float64)
+
+
+def _expit_of_number(score: float) -> float:
+    try:
+        return 1.0 / (1.0 + math.exp(-score))
+    except OverflowError:
+        return 0.0
+
+
+_EXPIT = np.frompyfunc(_expit_of_number, 1, 1)
+
+
+def sigmoid(compiler: Compiler, model: Any) -> Callable[[np.ndarray], np.ndarray]:
     """Return the logistic function of a release of scikit-learn.
 
     Before 0.21 it called `numpy.exp` in place, whose result for a single number differs.
     """
     if compiler.since(0, 21):
-        return expit  # type: ignore[no-any-return]
+        return expit_of(model)
     return row_by_row(sigmoid_of_numpy) if compiler.row_by_row else sigmoid_of_numpy
 
 

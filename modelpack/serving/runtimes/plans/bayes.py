@@ -6,11 +6,11 @@ import sys
 from typing import Any, Callable
 
 import numpy as np
-from scipy.sparse import issparse  # type: ignore[import-untyped]
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import contiguous, finite, product
 from .compiler import Compiler, Compilers, Part, UnplannedError
+from .sparse import is_sparse
 
 Function = Callable[[Any], Any]
 
@@ -83,7 +83,7 @@ def binarized(threshold: float | None) -> Function:
         raise UnplannedError("the threshold is negative")
 
     def binary(block: Any) -> Any:
-        if not issparse(block):
+        if not is_sparse(block):
             return (finite(block) > threshold).astype(np.float64)
         ones = block.copy()
         ones.data = (finite(block.data) > threshold).astype(np.float64)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Callable, List, Sequence
 
 import numpy as np
-from scipy import sparse  # type: ignore[import-untyped]
 
 from ...data.columns import FallbackRequiredError
+from .sparse import csr_maker, keeps_order, maker_like, row_numbers
 
 Columns = List[np.ndarray]
 """One array (n_rows,) per input, as `columns.Rows`."""
@@ -68,7 +68,7 @@ def doubles(block: Any) -> Any:
     numbers = values.astype(np.float64)
     if values is block:
         return numbers
-    return csr_maker(block.shape[1])(numbers, block.indices, block.indptr)
+    return maker_like(block, block.shape[1])(numbers, block.indices, block.indptr)
 
 
 def is_nan(value: Any) -> bool:
@@ -97,28 +97,6 @@ def selection(indices: Sequence[int]) -> Callable[[Any], Any]:
     return select
 
 
-def csr_maker(width: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Any]:
-    """Return a function that creates sparse matrices (n_rows, width) without validation.
-
-    The validation by scipy takes longer than the rest of a plan.
-    """
-    state = sparse.csr_matrix((1, width), dtype=np.float64).__dict__
-
-    def make(data: np.ndarray, indices: np.ndarray, indptr: np.ndarray) -> Any:
-        rows = object.__new__(sparse.csr_matrix)
-        rows.__dict__.update(
-            state, data=data, indices=indices, indptr=indptr, _shape=(len(indptr) - 1, width)
-        )
-        return rows
-
-    return make
-
-
-def row_numbers(block: Any) -> np.ndarray:
-    """Return the row number of each entry of a sparse matrix."""
-    return np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
-
-
 def dense(block: Any) -> np.ndarray:
     """Convert a sparse matrix without duplicate entries to a dense one."""
     if isinstance(block, np.ndarray):
@@ -133,11 +111,12 @@ def stacked(blocks: Sequence[Any]) -> np.ndarray:
     return np.concatenate([dense(block) for block in blocks], axis=1)
 
 
-def sparse_stacked(blocks: Sequence[Any]) -> Any:
+def sparse_stacked(blocks: Sequence[Any], model: Any) -> Any:
     """Concatenate blocks horizontally in a sparse matrix, as `scipy.sparse.hstack` does.
 
     Zeros of dense blocks are left out, those of sparse blocks are kept. Entries of a row are sorted
-    by column, unless all blocks are sparse and this release of scipy keeps their order.
+    by column, unless all blocks are sparse and the release of scipy keeps their order.
+    `model` is the estimator that concatenates them.
     """
     rows, indices, data, width = [], [], [], 0
     for block in blocks:
@@ -155,20 +134,10 @@ def sparse_stacked(blocks: Sequence[Any]) -> Any:
     order = np.lexsort(keys)
     indptr = np.zeros(blocks[0].shape[0] + 1, np.int32)
     np.cumsum(np.bincount(row, minlength=blocks[0].shape[0]), out=indptr[1:])
-    return csr_maker(width)(values[order], index[order].astype(np.int32), indptr)
+    return csr_maker(width, model)(values[order], index[order].astype(np.int32), indptr)
 
 
 def _keeps_order(blocks: Sequence[Any]) -> bool:
     if any(isinstance(block, np.ndarray) for block in blocks):
         return False
-    return len(blocks) == 1 or HSTACK_KEEPS_ORDER
-
-
-def _hstack_keeps_order() -> bool:
-    unsorted = sparse.csr_matrix((np.ones(2), np.array([1, 0]), np.array([0, 2])), shape=(1, 2))
-    stacked = sparse.hstack([unsorted, unsorted]).tocsr()
-    return bool(stacked.indices[0] == 1)
-
-
-HSTACK_KEEPS_ORDER = _hstack_keeps_order()
-"""Whether scipy concatenates sparse matrices without sorting the entries of a row."""
+    return len(blocks) == 1 or keeps_order(blocks[0])

@@ -9,8 +9,9 @@ import numpy as np
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import finite
-from .blocks import BEYOND_EXACT, Columns, bounded, columns, csr_maker, is_nan, matrix
+from .blocks import BEYOND_EXACT, Columns, bounded, columns, is_nan, matrix
 from .compiler import Compiler, Compilers, Part, UnplannedError
+from .sparse import Make, csr_maker
 
 Lookup = Callable[[np.ndarray], List[Any]]
 
@@ -34,7 +35,8 @@ def one_hot_encoder(model: Any, compiler: Compiler) -> Part:
         unknown = _unknown_position(model, index, positions)
         lookups.append(lookup(categories, positions, unknown, accepts_nan))
         width += count
-    encode = indicators(width, bool(is_sparse), model.dtype)
+    make = csr_maker(width, model) if is_sparse else None
+    encode = indicators(width, make, model.dtype)
 
     def transform(block: Any) -> Any:
         inputs = columns(block)
@@ -57,18 +59,18 @@ def _require_wide(model: Any, compiler: Compiler) -> None:
 
 
 def indicators(
-    width: int, is_sparse: bool, dtype: Any = np.float64
+    width: int, make: Make | None, dtype: Any = np.float64
 ) -> Callable[[Sequence[Sequence[Any]]], Any]:
     """Return a function that creates rows of zeros, with 1 at the positions of each row.
 
-    Positions are in ascending order, and may be None.
+    Positions are in ascending order, and may be None. `make` creates sparse rows; if it is None,
+    the rows are an array.
     """
-    make = csr_maker(width)
 
     def encode(rows: Sequence[Sequence[Any]]) -> Any:
         positions = [position for position in chain.from_iterable(rows) if position is not None]
         counts = [len(row) - row.count(None) for row in rows]
-        if is_sparse:
+        if make is not None:
             indptr = np.zeros(len(rows) + 1, np.int32)
             np.cumsum(counts, out=indptr[1:])
             return make(np.ones(len(positions), dtype), np.array(positions, np.int32), indptr)

@@ -53,7 +53,7 @@ def logistic_regression(model: Any, compiler: Compiler) -> Part:
     part = classifier(model, compiler)
     decide = part["decision_function"]
     if _is_one_versus_rest(model, compiler):
-        proba = one_versus_rest(decide, compiler)
+        proba = one_versus_rest(model, decide, compiler)
     else:
         proba = multinomial(decide)
     return {**part, "predict_proba": proba}
@@ -73,7 +73,7 @@ def stochastic_gradient(model: Any, compiler: Compiler) -> Part:
     part = classifier(model, compiler)
     decide = part["decision_function"]
     if model.loss in ("log", "log_loss"):
-        part["predict_proba"] = one_versus_rest(decide, compiler)
+        part["predict_proba"] = one_versus_rest(model, decide, compiler)
     elif model.loss == "modified_huber":
         part["predict_proba"] = modified_huber(decide)
     return part
@@ -83,9 +83,9 @@ def discriminant_analysis(model: Any, compiler: Compiler) -> Part:
     part = classifier(model, compiler)
     decide = part["decision_function"]
     if not compiler.since(0, 21):
-        part["predict_proba"] = one_versus_rest(decide, compiler)
+        part["predict_proba"] = one_versus_rest(model, decide, compiler)
     elif len(model.classes_) == 2:
-        part["predict_proba"] = one_of_two(decide, compiler)
+        part["predict_proba"] = one_of_two(model, decide, compiler)
     else:
         part["predict_proba"] = multinomial(decide)
     if model.solver != "lsqr":
@@ -140,8 +140,9 @@ def labels(decide: Function, classes: np.ndarray) -> Function:
     return predict
 
 
-def one_versus_rest(decide: Function, compiler: Compiler) -> Function:
-    power, pair = sigmoid(compiler), both_classes_in_c if compiler.since(1, 9) else both_classes
+def one_versus_rest(model: Any, decide: Function, compiler: Compiler) -> Function:
+    power = sigmoid(compiler, model)
+    pair = both_classes_in_c if compiler.since(1, 9) else both_classes
 
     def proba(block: Any) -> np.ndarray:
         values = power(decide(block))
@@ -150,8 +151,9 @@ def one_versus_rest(decide: Function, compiler: Compiler) -> Function:
     return proba
 
 
-def one_of_two(decide: Function, compiler: Compiler) -> Function:
-    power, pair = sigmoid(compiler), both_classes_in_c if compiler.since(1, 2) else both_classes
+def one_of_two(model: Any, decide: Function, compiler: Compiler) -> Function:
+    power = sigmoid(compiler, model)
+    pair = both_classes_in_c if compiler.since(1, 2) else both_classes
     return lambda block: pair(power(decide(block)))
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import numpy as np
-from scipy.special import expit  # type: ignore[import-untyped]
 
 from ...data.columns import FallbackRequiredError
-from .arithmetic import finite, normalized
+from .arithmetic import expit_of, finite, normalized
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .pipelines import SEARCHES
 
@@ -95,7 +94,7 @@ def _calibration(calibrators: Any, compiler: Compiler) -> Function:
     if kinds == {"_SigmoidCalibration"}:
         slopes = np.array([calibrator.a_ for calibrator in calibrators], np.float64)
         shifts = np.array([calibrator.b_ for calibrator in calibrators], np.float64)
-        power = expit if compiler.since(0, 21) else _before_21
+        power = expit_of(calibrators[0]) if compiler.since(0, 21) else _before_21
         return lambda scores: power(-(slopes * np.ascontiguousarray(scores) + shifts))
     if kinds != {"IsotonicRegression"}:
         raise UnplannedError("the calibration has no plan")

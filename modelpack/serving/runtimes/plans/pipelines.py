@@ -116,7 +116,7 @@ def column_transformer(model: Any, compiler: Compiler) -> Part:
         if not is_text_step(step, "drop") and not _is_empty(key)
         for branch in [_column_branch(model, step, key, _weight(model, name), compiler)]
     ]
-    return {"transform": side_by_side(branches, is_sparse=lambda _: model.sparse_output_)}
+    return {"transform": side_by_side(model, branches, lambda _: model.sparse_output_)}
 
 
 def feature_union(model: Any, compiler: Compiler) -> Part:
@@ -125,17 +125,17 @@ def feature_union(model: Any, compiler: Compiler) -> Part:
         for name, step in model.transformer_list
         if step is not None and not is_text_step(step, "drop")
     ]
-    return {"transform": side_by_side(branches, _any_sparse)}
+    return {"transform": side_by_side(model, branches, _any_sparse)}
 
 
-def side_by_side(branches: Sequence[Step], is_sparse: Callable[[Any], bool]) -> Step:
-    """Return a function that concatenates the results of `branches` horizontally."""
+def side_by_side(model: Any, branches: Sequence[Step], is_sparse: Callable[[Any], bool]) -> Step:
+    """Return a function that concatenates the results of the branches of `model` horizontally."""
     if not branches:
         raise UnplannedError("a ColumnTransformer or FeatureUnion has no columns")
 
     def transform_all(block: Any) -> Any:
         blocks = [each(block) for each in branches]
-        return sparse_stacked(blocks) if is_sparse(blocks) else stacked(blocks)
+        return sparse_stacked(blocks, model) if is_sparse(blocks) else stacked(blocks)
 
     return transform_all
 

@@ -19,6 +19,7 @@ from ..trials import is_same
 from . import Context, Plan, compile_model
 from .compiler import Part, UnplannedError
 from .inputs import has_short_integers, require_supported_columns
+from .sparse import is_sparse, vertically_stacked
 
 
 class PlannedRuntime(EstimatorRuntime):
@@ -307,10 +308,8 @@ def _joined(results: Sequence[Any]) -> Any:
     """Concatenate the results of single rows."""
     if isinstance(results[0], np.ndarray):
         return np.concatenate(results)
-    if hasattr(results[0], "indptr"):
-        from scipy import sparse  # type: ignore[import-untyped]  # noqa: PLC0415 - seldom
-
-        return sparse.vstack(results, "csr")
+    if is_sparse(results[0]):
+        return vertically_stacked(results)
     raise UnplannedError("the result is not an array")
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import numpy as np
-from scipy import special, stats  # type: ignore[import-untyped]
-from sklearn.utils import sparsefuncs_fast
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import finite
-from .blocks import bounded, csr_maker, matrix, no_infinity
+from .blocks import bounded, matrix, no_infinity
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .encoding import indicators
+from .records import is_record
+from .sparse import csr_maker, maker_like, row_numbers, row_sums
 
 Transform = Callable[[Any], Any]
 
@@ -68,7 +68,7 @@ def _dense_or_sparse(transform_dense: Transform, center: Any, scale: Any) -> Tra
 
 def with_data(block: Any, data: np.ndarray) -> Any:
     """Copy a sparse matrix with other values at the same positions."""
-    return csr_maker(block.shape[1])(data, block.indices, block.indptr)
+    return maker_like(block, block.shape[1])(data, block.indices, block.indptr)
 
 
 def min_max_scaler(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
@@ -82,10 +82,14 @@ def min_max_scaler(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     return {"transform": transform}
 
 
-def row_norm(norm: str | None) -> Callable[[Any], Any]:
+def row_norm(norm: str | None, model: Any) -> Callable[[Any], Any]:
     """Return a function that scales the rows of a sparse matrix to length 1, in place."""
     if norm is None:
         return lambda block: block
+    if is_record(model):
+        return {"l1": _normalize_l1, "l2": _normalize_l2}[norm]
+    from sklearn.utils import sparsefuncs_fast  # noqa: PLC0415 - absent for records
+
     scale = {
         "l1": sparsefuncs_fast.inplace_csr_row_normalize_l1,
         "l2": sparsefuncs_fast.inplace_csr_row_normalize_l2,
@@ -98,6 +102,20 @@ def row_norm(norm: str | None) -> Callable[[Any], Any]:
     return normalize
 
 
+def _normalize_l1(block: Any) -> Any:
+    return _divided(block, row_sums(block, np.abs(block.data)))
+
+
+def _normalize_l2(block: Any) -> Any:
+    return _divided(block, np.sqrt(row_sums(block, block.data * block.data)))
+
+
+def _divided(block: Any, lengths: np.ndarray) -> Any:
+    """Divide the rows of a sparse matrix by their lengths, in place, except for those of zeros."""
+    block.data /= np.where(lengths == 0, 1.0, lengths)[row_numbers(block)]
+    return block
+
+
 def normalizer(model: Any, compiler: Compiler) -> Part:
     arrange = memory_order(compiler)
     norms: Transform = {
@@ -105,7 +123,7 @@ def normalizer(model: Any, compiler: Compiler) -> Part:
         "l2": lambda rows: np.sqrt(np.einsum("ij,ij->i", rows, rows)),
     }[model.norm]
 
-    normalize = row_norm(model.norm)
+    normalize = row_norm(model.norm, model)
 
     def transform(block: Any) -> Any:
         if not isinstance(block, np.ndarray):
@@ -134,11 +152,7 @@ def binarizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
 
 def power_transformer(model: Any, compiler: Compiler) -> Part:
     is_boxcox = model.method == "box-cox"
-    bend = (
-        special.boxcox
-        if is_boxcox
-        else getattr(model, "_yeo_johnson_transform", None) or stats.yeojohnson
-    )
+    bend = _bending(model)
     lambdas = model.lambdas_
     order: Any = "F" if compiler.row_by_row else "K"
     after = standard_scaler(model._scaler, compiler)["transform"] if model.standardize else None
@@ -153,6 +167,17 @@ def power_transformer(model: Any, compiler: Compiler) -> Part:
         return bent if after is None else np.asarray(after(bent))
 
     return {"transform": transform}
+
+
+def _bending(model: Any) -> Callable[[np.ndarray, float], np.ndarray]:
+    """Return the function of a column and its lambda."""
+    from scipy import special, stats  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    if model.method == "box-cox":
+        return special.boxcox  # type: ignore[no-any-return]
+    bend: Callable[[np.ndarray, float], np.ndarray]
+    bend = getattr(model, "_yeo_johnson_transform", None) or stats.yeojohnson
+    return bend
 
 
 def quantile_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
@@ -206,7 +231,8 @@ def k_bins(model: Any, compiler: Compiler) -> Part:
     edges = [each[1:-1] for each in model.bin_edges_]
     counts = model.n_bins_.tolist()
     offsets = np.cumsum([0, *counts[:-1]])
-    encode = indicators(int(sum(counts)), is_sparse=model.encode == "onehot")
+    width = int(sum(counts))
+    encode = indicators(width, csr_maker(width, model) if model.encode == "onehot" else None)
 
     def transform(block: np.ndarray) -> Any:
         finite(matrix(block))
@@ -255,7 +281,7 @@ def selector(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     if not mask.any():
         raise UnplannedError("a selector selects no column")
     new_index = np.cumsum(mask, dtype=np.int32) - np.int32(1)
-    make = csr_maker(int(mask.sum()))
+    width = int(mask.sum())
 
     def transform(block: Any) -> Any:
         if isinstance(block, np.ndarray):
@@ -263,6 +289,7 @@ def selector(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         kept = mask[block.indices]
         finite(block.data)
         indptr = np.concatenate([[0], np.cumsum(kept)]).astype(np.int32)[block.indptr]
+        make = maker_like(block, width)
         return make(block.data[kept], new_index[block.indices[kept]], indptr)
 
     return {"transform": transform}

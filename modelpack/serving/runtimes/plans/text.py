@@ -7,12 +7,13 @@ from collections import Counter
 from typing import Any, Callable, Iterable, Mapping, Sequence
 
 import numpy as np
-from sklearn.utils import murmurhash3_32
 
 from ...data.columns import FallbackRequiredError
-from .blocks import csr_maker, row_numbers
+from . import hashes
 from .compiler import Compiler, Compilers, Part, UnplannedError
+from .records import is_record
 from .scaling import row_norm, with_data
+from .sparse import csr_maker, maker_like, row_numbers
 
 Count = Callable[[Any], Mapping[int, float]]
 """Function from a text or dict to column -> value."""
@@ -29,7 +30,7 @@ def count_vectorizer(model: Any, compiler: Compiler) -> Part:
         raise UnplannedError(f"{type(model).__name__} counts by {np.dtype(model.dtype)}")
     compiler.gives_codes |= np.dtype(model.dtype) != np.float64
     width = len(model.vocabulary_)
-    return {"transform": _collected(_counter(model, analyzer(model)), width, model.dtype)}
+    return {"transform": _collected(model, _counter(model, analyzer(model)), width, model.dtype)}
 
 
 def tfidf_vectorizer(model: Any, compiler: Compiler) -> Part:
@@ -55,7 +56,7 @@ def tfidf_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
 def weights(model: Any) -> Callable[[Any], Any]:
     """Return the transform of a TfidfTransformer, which keeps the order of entries."""
     idf = model.idf_ if model.use_idf else None
-    normalize = row_norm(model.norm)
+    normalize = row_norm(model.norm, model)
 
     def weigh(block: Any) -> Any:
         data = np.log(block.data) + 1 if model.sublinear_tf else block.data.copy()
@@ -73,7 +74,7 @@ def reverses_entries(model: Any, width: int) -> bool:
     """
     if width < 2:
         return False
-    make = csr_maker(width)
+    make = csr_maker(width, model)
     row = make(np.ones(2), np.array([0, 1], np.int32), np.array([0, 2], np.int32))
     return bool(model.transform(row).indices[0] == 1)
 
@@ -82,7 +83,7 @@ def reverse_entries(block: Any) -> Any:
     """Return the entries of each row in reverse order."""
     ends = block.indptr[:-1] + block.indptr[1:] - 1
     order = ends[row_numbers(block)] - np.arange(len(block.data))
-    return csr_maker(block.shape[1])(block.data[order], block.indices[order], block.indptr)
+    return maker_like(block, block.shape[1])(block.data[order], block.indices[order], block.indptr)
 
 
 def hashing_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
@@ -98,21 +99,31 @@ def hashing_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         model.binary,
     )
 
+    hash_bytes = _hash_function(model)
+
     def count(text: str) -> dict[int, float]:
         sums: dict[int, float] = {}
         for token in analyze(text):
-            number = _hash(token)
+            number = _hash(token, hash_bytes)
             column = abs(number) % width
             sums[column] = sums.get(column, 0.0) + (-1.0 if signed and number < 0 else 1.0)
         return dict.fromkeys(sums, 1.0) if binary else sums
 
-    collect, normalize = _collected(count, width), row_norm(model.norm)
+    collect, normalize = _collected(model, count, width), row_norm(model.norm, model)
     return {"transform": lambda texts: normalize(collect(texts))}
 
 
-def _hash(token: str) -> int:
+def _hash_function(model: Any) -> Callable[[bytes], int]:
+    if is_record(model):
+        return hashes.murmurhash3_32
+    from sklearn.utils import murmurhash3_32  # noqa: PLC0415 - absent for records
+
+    return murmurhash3_32  # type: ignore[no-any-return]
+
+
+def _hash(token: str, hash_bytes: Callable[[bytes], int]) -> int:
     try:
-        number = int(murmurhash3_32(token.encode(), 0))
+        number = int(hash_bytes(token.encode()))
     except UnicodeEncodeError as error:
         raise FallbackRequiredError from error
     if number == MIN_HASH:
@@ -143,9 +154,11 @@ def _counter(model: Any, analyze: Callable[[str], Iterable[str]]) -> Count:
     return count
 
 
-def _collected(count: Count, width: int, dtype: Any = np.float64) -> Callable[[Sequence[Any]], Any]:
+def _collected(
+    model: Any, count: Count, width: int, dtype: Any = np.float64
+) -> Callable[[Sequence[Any]], Any]:
     """Return a function that creates a sparse matrix of counts."""
-    make = csr_maker(width)
+    make = csr_maker(width, model)
 
     def collect(texts: Sequence[Any]) -> Any:
         data: list[float] = []
@@ -170,7 +183,7 @@ def dict_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         raise UnplannedError("DictVectorizer returns other numbers than float64")
     vocabulary, separator = model.vocabulary_, model.separator
     width = len(vocabulary)
-    make = csr_maker(width)
+    make = csr_maker(width, model)
 
     def entries(row: Any) -> dict[int, float]:
         values: dict[int, float] = {}

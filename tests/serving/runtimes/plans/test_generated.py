@@ -98,7 +98,7 @@ class Everything:
 
 def encoding_without_dtype(function):
     return lambda first, *more: function(
-        first, *more[: 1 if function.__name__ == "_collected" else 0]
+        first, *more[: 2 if function.__name__ == "_collected" else 0]
     )
 
 
