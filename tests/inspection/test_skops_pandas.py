@@ -23,6 +23,9 @@ DATA = Path(__file__).parents[1] / "data" / "skops"
 NAMED = {
     "index-pandas-1.5.2": "skops saved an index of pandas (pandas.core.indexes.numeric.Int64Index),"
     " which skops cannot load.",
+    "binary-pandas-1.5.3": "skops saved a DataFrame without its contents.",
+    "series-pandas-1.5.3": "skops saved an index of pandas (pandas.core.indexes.range.RangeIndex),"
+    " which skops cannot load.",
     "formula-pandas-2.2.3": "skops saved a DataFrame without its contents.",
 }
 HARMFUL = {
@@ -61,6 +64,21 @@ def test_the_reason_is_that_of_skops(tmp_path):
     with pytest.raises(TypeError, match="RangeIndex"):
         skops.io.load(tmp_path / "m.skops", trusted=names)
     with pytest.raises(ModelNotSupportedError, match="skops saved an index of pandas"):
+        require_servable(inspect(tmp_path / "m.skops"))
+
+
+VALUES = {"Categorical": pd.Categorical(["a"]), "Timestamp": pd.Timestamp("2020-01-01")}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_values_that_skops_cannot_load_are_named(tmp_path, kind):
+    model = GaussianNB().fit(X, Y)
+    model.value = VALUES[kind]
+    skops.io.dump(model, tmp_path / "m.skops")
+    names = skops.io.get_untrusted_types(file=tmp_path / "m.skops")
+    with pytest.raises((AttributeError, TypeError)):
+        repr(skops.io.load(tmp_path / "m.skops", trusted=names).value)
+    with pytest.raises(ModelNotSupportedError, match=rf"object of pandas \(pandas\.{kind}\)"):
         require_servable(inspect(tmp_path / "m.skops"))
 
 

@@ -1,8 +1,10 @@
-"""Models with objects of pandas, as skops saves them. skops loads neither file.
+"""Models with objects of pandas, as skops saves them. skops loads no file of these.
 
 python train.py NAME..., with an interpreter and releases such as these:
 
 index     3.10  skops==0.4.0 category-encoders==2.5.1.post0 scikit-learn==1.2.0 pandas==1.5.2
+binary    3.10  skops==0.11.0 category-encoders==2.5.1.post0 scikit-learn==1.1.3 pandas==1.5.3
+series    3.10  skops==0.11.0 scikit-learn==1.1.3 pandas==1.5.3
 formula   3.12  skops==0.11.0 statsmodels==0.14.4 pandas==2.2.3
 """
 
@@ -24,6 +26,23 @@ def index():
     from sklearn.pipeline import make_pipeline
 
     return make_pipeline(TargetEncoder(cols=["city"]), LogisticRegression()).fit(FRAME, TARGET)
+
+
+def binary():
+    from category_encoders import BinaryEncoder
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    return make_pipeline(BinaryEncoder(cols=["city"]), LogisticRegression()).fit(FRAME, TARGET)
+
+
+def series():
+    from sklearn.naive_bayes import GaussianNB
+
+    model = GaussianNB().fit(FRAME[["age"]], TARGET)
+    model.cities = FRAME["city"]
+    model.kinds = pd.Categorical(FRAME["city"])
+    return model
 
 
 def formula():
