@@ -25,6 +25,7 @@ from .facts.signature import NO_SIGNATURE, no_prediction, repeated_name, takes_s
 from .facts.signature import signature as signature_of
 from .facts.skops_pandas import CODE as SKOPS_PANDAS
 from .facts.skops_pandas import unloadable
+from .facts.statsmodels import probabilities
 from .facts.unserved import CODE as UNSERVED
 from .facts.unserved import are_of_unserved, unserved
 from .formats.model import spec
@@ -203,6 +204,8 @@ def _with_companions(
             "encodes the target. Name it with --select after the model."
         )
     others = [each for each in composition.encoders if not labels or each[0] != labels.key]
+    if composition.root and (notice := probabilities(composition.root.last)):
+        notices.append(notice)
     notices += islice(starmap(_codes_notice, input_codes(signature, others)), _MAX_CODED)
     return composition, signature, labels.values if labels else None, tuple(notices)
 

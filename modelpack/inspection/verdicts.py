@@ -66,7 +66,7 @@ _HINTS = {
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
 _UNSUPPORTED = {
-    "dill-session", "explainer", "lz4-missing", "only-a-name", "skops-pandas",
+    "dill-session", "empty-file", "explainer", "lz4-missing", "only-a-name", "skops-pandas",
     "takes-sequences", "unserved-model", "unsupported-format",
 }  # fmt: skip
 _HARMFUL = {

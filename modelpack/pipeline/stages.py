@@ -342,16 +342,18 @@ def model_summary(model: ModelSpec) -> str:
 
 
 def environment_summary(resolved: Environment) -> str:
-    """Summarize an environment: "Python 3.11, 14 distributions, 1 as recorded in the file"."""
+    """Summarize an environment: "Python 3.11, 14 distributions, 1 version recorded in the file"."""
     texts = {
-        "file": "as recorded in the file",
-        "record": "as recorded in training",
-        "installed": "as installed on this machine",
-        "user": "as requested",
+        "file": "recorded in the file",
+        "record": "recorded in training",
+        "installed": "installed on this machine",
+        "user": "requested",
     }
     origins = list(resolved.origins.values())
     counts = [
-        f"{origins.count(origin)} {text}" for origin, text in texts.items() if origin in origins
+        f"{count} version{'' if count == 1 else 's'} {text}"
+        for origin, text in texts.items()
+        if (count := origins.count(origin))
     ]
     total = f"{len(resolved.requirements)} distributions"
     return ", ".join([f"Python {resolved.python}", total, *counts])

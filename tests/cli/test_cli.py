@@ -60,7 +60,7 @@ def bad_file(kind: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "code", "message"),
     [
-        ("empty", 3, "empty"),
+        ("empty", 4, "empty"),
         ("cut", 3, "ends"),
         ("text", 4, "text"),
         ("directory", 2, "directory"),

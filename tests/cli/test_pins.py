@@ -43,7 +43,7 @@ def test_variant_is_listed_with_the_recorded_version_of_the_other_distribution()
 
 
 def test_environment_summary_is_short():
-    summary = (
-        "Python 3.11, 3 distributions, 1 as recorded in the file, 1 as installed on this machine"
+    assert environment_summary(ENVIRONMENT) == (
+        "Python 3.11, 3 distributions, 1 version recorded in the file, 1 version installed on this"
+        " machine"
     )
-    assert environment_summary(ENVIRONMENT) == summary

@@ -125,6 +125,22 @@ def test_ways_to_choose_columns(tmp_path, choose):
     assert fields[3].example == pytest.approx(X[Y == 0, 3].mean()), "the last step tells of it"
 
 
+@pytest.mark.parametrize("choose", [[0, 1], [True, True, False, False], ["a", "b"], [-4, -3]])
+def test_tree_shows_the_names_of_chosen_columns_and_of_the_remainder(tmp_path, choose):
+    columns = ColumnTransformer([("s", MinMaxScaler(), choose)], remainder="passthrough")
+    columns.fit(FLOWERS)
+    name, kept, _ = columns.transformers_[-1]
+    columns.transformers_[-1] = (name, kept, [2, 3])  # as scikit-learn before 1.7 saves it
+    shown = save_and_inspect(columns, tmp_path / "m", 4).steps
+    assert [step.columns for step in shown] == [("a", "b"), ("c", "d")]
+
+
+def test_tree_shows_positions_of_columns_without_names(tmp_path):
+    columns = ColumnTransformer([("s", MinMaxScaler(), [0, 1])], remainder="passthrough")
+    shown = save_and_inspect(columns.fit(X), tmp_path / "m", 4).steps
+    assert [step.columns for step in shown] == [(0, 1), (2, 3)]
+
+
 def test_indicators_of_an_imputer_are_columns(tmp_path):
     frame = FLOWERS.mask(FLOWERS > 6.5)
     imputer = SimpleImputer(add_indicator=True)

@@ -236,12 +236,56 @@ def test_results_of_statsmodels(tmp_path):
     assert_declared(predict_example(model, "predict", signature), signature)
 
 
-@pytest.mark.parametrize("model", [sm.OLS, sm.WLS])
-def test_linear_regression_of_statsmodels_is_a_regressor(tmp_path, model):
-    results = model(X[:, 0], sm.add_constant(X[:, 1:2])).fit()
-    spec = save_and_inspect(results, tmp_path / "m", 4)
+ROWS = sm.add_constant(X[:, 1:2])
+NUMBERS = {
+    "ols": lambda: sm.OLS(X[:, 0], ROWS),
+    "wls": lambda: sm.WLS(X[:, 0], ROWS),
+    "robust": lambda: sm.RLM(X[:, 0], ROWS),
+    "gaussian": lambda: sm.GLM(X[:, 0], ROWS),
+    "counts": lambda: sm.GLM(Y, ROWS, family=sm.families.Poisson()),
+    "poisson": lambda: sm.Poisson(Y, ROWS),
+}
+BINOMIAL = sm.families.Binomial()
+PROBABILITIES = {
+    "logit": (
+        lambda: sm.Logit(BINARY, ROWS),
+        "The prediction is the probability of the outcome 1 (Logit), not a label.",
+    ),
+    "several": (
+        lambda: sm.MNLogit(Y, ROWS),
+        "The prediction is the probability of each outcome (MNLogit), not a label.",
+    ),
+    "binomial": (
+        lambda: sm.GLM(BINARY, ROWS, family=BINOMIAL),
+        "The prediction is a probability (GLM of the family Binomial), not a label.",
+    ),
+    "groups": (
+        lambda: sm.GEE(BINARY, ROWS, np.arange(len(ROWS)) % 9, family=BINOMIAL),
+        "The prediction is a probability (GEE of the family Binomial), not a label.",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_results_of_statsmodels_predict_numbers(tmp_path, kind):
+    spec = save_and_inspect(NUMBERS[kind]().fit(), tmp_path / "m", 4)
     assert (spec.task, spec.signature.outputs[0].type) == ("regressor", "number")
     assert spec.signature.outputs[0].shape == ()
+    assert spec.notices == ()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", PROBABILITIES)
+def test_probabilities_of_statsmodels_are_described(tmp_path, kind):
+    model, notice = PROBABILITIES[kind]
+    results = model().fit()
+    spec = save_and_inspect(results, tmp_path / "m", 4)
+    assert (spec.task, spec.notices) == ("regressor", (notice,))
+    predicted = np.asarray(results.predict(ROWS))
+    assert predicted.min() >= 0
+    assert predicted.max() <= 1
+    assert spec.signature.outputs[0].shape == predicted.shape[1:]
 
 
 def test_pickled_booster_of_xgboost_takes_rows(tmp_path):

@@ -87,8 +87,11 @@ def is_estimator_of_sklearn(name: str) -> bool:
     return name in _table()
 
 
-_LINEAR_RESULTS = {"OLSResults", "RegressionResults", "RegressionResultsWrapper"}
-"""Results of the linear regressions of statsmodels."""
+_RESULTS = re.compile(
+    r"statsmodels\.(discrete|genmod|miscmodels|othermod|regression|robust)\..*Results(Wrapper)?",
+    re.ASCII,
+)
+"""Results of statsmodels. Their method predict returns numbers, also for two outcomes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,7 +250,7 @@ class EstimatorNode:
         for suffix, kind in _SUFFIXES.items():
             if part.name.endswith(suffix):
                 return kind
-        if part.top == "statsmodels" and part.name in _LINEAR_RESULTS:
+        if _RESULTS.fullmatch(part.cls.key):
             return "regressor"
         inner = next(part.parts, None) if part.name in {"RFE", "RFECV"} else None
         return inner.task if inner else "unknown"
@@ -301,13 +304,31 @@ def every(part: EstimatorNode) -> Iterator[EstimatorNode]:
 
 def as_node(part: EstimatorNode, name: str = "", columns: Node = None) -> Estimator:
     """Return the part and its steps for the report."""
-    inner = [(n, part.inner(child), child, c) for n, child, c in part.steps]
+    return _as_node(part, name, column_names(columns))
+
+
+def _as_node(part: EstimatorNode, name: str, columns: tuple[str | int, ...] | None) -> Estimator:
+    known = column_names(part.get(*_FEATURE_NAMES)) if part.kind == "ColumnTransformer" else None
+    inner = [(n, part.inner(child), child, _named(c, known)) for n, child, c in part.steps]
     steps = [
-        as_node(found, n, c) if found else Estimator(n, str(child), column_names(c))
+        _as_node(found, n, c) if found else Estimator(n, str(child), c)
         for n, found, child, c in inner
         if found or isinstance(child, str)
     ]
-    return Estimator(name, part.cls.dotted, column_names(columns), tuple(steps))
+    return Estimator(name, part.cls.dotted, columns, tuple(steps))
+
+
+_FEATURE_NAMES = ("feature_names_in_", "_feature_names_in", "_df_columns")
+"""Attributes with the names of all columns, since scikit-learn 1.0, 0.23 and 0.20."""
+
+
+def _named(node: Node, known: tuple[str | int, ...] | None) -> tuple[str | int, ...] | None:
+    """Return the columns of a step by name. Releases before 1.7 save positions of the remainder."""
+    columns = column_names(node)
+    if columns is None or not known:
+        return columns
+    count = len(known)
+    return tuple(known[c] if isinstance(c, int) and -count <= c < count else c for c in columns)
 
 
 def column_names(node: Node) -> tuple[str | int, ...] | None:

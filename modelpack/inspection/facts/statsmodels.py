@@ -1,9 +1,9 @@
-"""Results of statsmodels: their inputs."""
+"""Results of statsmodels: their inputs, and the probabilities that they predict."""
 
 from __future__ import annotations
 
 from ..formulas.grammar import Formula, NotAFormula, parse
-from ..nodes import Node
+from ..nodes import Node, ObjectNode, class_key
 from ..pickle.ndarrays import Array, scalar
 from .columns import Column, Columns, is_nan
 from .estimators import EstimatorNode, attributes, columns_of
@@ -30,6 +30,32 @@ def describe_inputs(part: EstimatorNode, columns: Columns) -> bool:
     for name, array, place in columns_of(frame, set(by_name)):
         _describe(by_name[name], array, place, coded=place is None or name in found.coded)
     return False
+
+
+_PROBABILITIES = {
+    "Logit": "the probability of the outcome 1", "MNLogit": "the probability of each outcome",
+    "OrderedModel": "the probability of each outcome", "Probit": "the probability of the outcome 1",
+}  # fmt: skip
+"""Model -> what its results predict. The outcome of a GLM may be any of two, or a proportion."""
+
+
+def probabilities(part: EstimatorNode) -> str | None:
+    """Return a notice if the results predict probabilities, where labels might be expected."""
+    if part.top != "statsmodels":
+        return None
+    model = (attributes(part.get("_results")) or part.attributes).get("model")
+    name = _name(model)
+    if name in _PROBABILITIES:
+        return f"The prediction is {_PROBABILITIES[name]} ({name}), not a label."
+    if _name(attributes(model).get("family")) == "Binomial":
+        return f"The prediction is a probability ({name} of the family Binomial), not a label."
+    return None
+
+
+def _name(node: Node) -> str:
+    """Return the name of the class of an object of statsmodels, otherwise an empty text."""
+    key = class_key(node) if isinstance(node, ObjectNode) else ""
+    return key.rpartition(":")[2] if key.startswith("statsmodels.") else ""
 
 
 def _describe(column: Column, array: Array, place: int | None, *, coded: bool) -> None:
