@@ -1,16 +1,18 @@
-"""Forests, AdaBoost, gradient boosting."""
+"""Forests and gradient boosting."""
 
 from __future__ import annotations
 
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, Callable
 
 import numpy as np
 
 from ...data.columns import FallbackRequiredError
-from .arithmetic import PAIRED
+from . import adaboost, isolation
 from .compiler import Compiler, Compilers, Part, UnplannedError, after, copy_with, identity
+from .losses import boosting_part, initial_sums
+from .records import is_record
+from .traversal import MAX_PAIRS, Traversal, tree_of
 from .trees import (
     MAX_COPIED,
     accepts_nan,
@@ -18,10 +20,9 @@ from .trees import (
     build_tree,
     class_probabilities,
     float32_rows,
-    matrix,
+    nodes_of,
     require_one_output,
     traverse,
-    width_of,
 )
 
 BLOCK = 1 << 15
@@ -32,10 +33,17 @@ Sums = Callable[[np.ndarray], np.ndarray]
 """Function from float32 rows to the sums of the trees in their order, (n_rows, n_columns)."""
 
 
-def forest_classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def forest_classifier(model: Any, compiler: Compiler) -> Part:
     require_one_output(model)
-    tables = [class_probabilities(tree) for tree in model.estimators_]
-    mean = _mean(model, _votes(model, tables), _one_by_one(model, tables))
+    trees = [tree_of(each) for each in model.estimators_]
+    tables = [
+        class_probabilities(each, tree, compiler) for each, tree in zip(model.estimators_, trees)
+    ]
+    if is_record(model):
+        votes = _votes_of_record(trees, tables)
+        mean = _mean(model, votes, votes, compiler)
+    else:
+        mean = _mean(model, _votes(trees, tables), _one_by_one(model, tables), compiler)
     classes = model.classes_
 
     def predict(block: Any) -> np.ndarray:
@@ -44,7 +52,7 @@ def forest_classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     return {"predict": predict, "predict_proba": mean}
 
 
-def forest_regressor(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def forest_regressor(model: Any, compiler: Compiler) -> Part:
     require_one_output(model)
     add = traverse([[tree] for tree in model.estimators_])
 
@@ -53,8 +61,10 @@ def forest_regressor(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
         add(rows, sums)
         return sums
 
-    functions = [tree.tree_.predict for tree in model.estimators_]
-    mean = _mean(model, traversed, partial(_added, functions, 1))
+    one_by_one: Sums = traversed
+    if not is_record(model):
+        one_by_one = partial(_added, [tree.tree_.predict for tree in model.estimators_], 1)
+    mean = _mean(model, traversed, one_by_one, compiler)
 
     def predict(block: Any) -> np.ndarray:
         return mean(block).ravel()
@@ -62,14 +72,16 @@ def forest_regressor(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     return {"predict": predict}
 
 
-def _mean(model: Any, traversed: Sums | None, one_by_one: Sums) -> Callable[[Any], np.ndarray]:
+def _mean(
+    model: Any, traversed: Sums | None, one_by_one: Sums, compiler: Compiler
+) -> Callable[[Any], np.ndarray]:
     """Return a function that computes the mean of the trees.
 
-    It calls `one_by_one` for rows with missing values, which `traversed` does not support, or if
+    It calls `one_by_one` for rows with missing values, which compiled code does not support, or if
     `traversed` is None.
     """
     width, count = model.estimators_[0].tree_.n_features, len(model.estimators_)
-    is_nan_taken = accepts_nan(model)
+    is_nan_taken = accepts_nan(model, compiler)
 
     def mean(block: Any) -> np.ndarray:
         rows = float32_rows(block, width)
@@ -103,25 +115,35 @@ def _added(
     return sums
 
 
-def _votes(model: Any, tables: list[np.ndarray]) -> Sums | None:
+def _votes_of_record(trees: list[Any], tables: list[np.ndarray]) -> Sums:
+    """Return a function that traverses all trees in one call, by numpy."""
+    traversal = Traversal([tree.splits for tree in trees], np.float32)
+    table = traversal.at_leaves(tables)
+    step = max(1, MAX_PAIRS // len(trees))
+
+    def votes(rows: np.ndarray) -> np.ndarray:
+        parts = [rows[first : first + step] for first in range(0, len(rows), step)]
+        return np.concatenate([_row_sums(table, traversal.leaves(part)) for part in parts])
+
+    return votes
+
+
+def _votes(trees: list[Any], tables: list[np.ndarray]) -> Sums | None:
     """Return a function that traverses all trees in one call; None if they are too large to copy.
 
     The values of the copies are numbers of leaves. `tables` are the probabilities of each tree.
     """
-    states = [tree.tree_.__getstate__() for tree in model.estimators_]
-    if (
-        sum(state["nodes"].nbytes + table.nbytes for state, table in zip(states, tables))
-        > MAX_COPIED
-    ):
+    nodes = [nodes_of(tree) for tree in trees]
+    if sum(each.nbytes + table.nbytes for each, table in zip(nodes, tables)) > MAX_COPIED:
         return None
-    leaves = [state["nodes"]["left_child"] < 0 for state in states]
+    leaves = [each["left_child"] < 0 for each in nodes]
     table = np.concatenate([table[is_leaf] for table, is_leaf in zip(tables, leaves)])
-    width, first, trees = model.estimators_[0].tree_.n_features, 0, []
-    for state, is_leaf in zip(states, leaves):
+    first, numbered = 0, []
+    for tree, each, is_leaf in zip(trees, nodes, leaves):
         numbers = first + np.cumsum(is_leaf) - 1
-        trees.append(build_tree(width, state["nodes"], state["max_depth"], numbers))
+        numbered.append(build_tree(tree.n_features, each, tree.max_depth, numbers))
         first = numbers[-1] + 1
-    add = traverse([trees])
+    add = traverse([numbered])
 
     def votes(rows: np.ndarray) -> np.ndarray:
         numbers = np.zeros((len(rows), len(trees)))
@@ -141,13 +163,15 @@ def _row_sums(table: np.ndarray, indices: np.ndarray) -> np.ndarray:
     return sums
 
 
-def boosting_classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    raw = raw_sums(model)
+def boosting_classifier(model: Any, compiler: Compiler) -> Part:
+    raw = raw_sums(model, compiler)
 
     def decide(block: Any) -> np.ndarray:
         sums = raw(block)
         return sums.ravel() if sums.shape[1] == 1 else sums
 
+    if is_record(model):
+        return boosting_part(model, decide, compiler)
     decided = copy_with(model, decision_function=identity)
     return {
         "predict": after(decide, decided.predict),
@@ -156,8 +180,8 @@ def boosting_classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     }
 
 
-def boosting_regressor(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    raw = raw_sums(model)
+def boosting_regressor(model: Any, compiler: Compiler) -> Part:
+    raw = raw_sums(model, compiler)
 
     def predict(block: Any) -> np.ndarray:
         return raw(block).ravel()
@@ -165,7 +189,7 @@ def boosting_regressor(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     return {"predict": predict}
 
 
-def raw_sums(model: Any) -> Callable[[Any], np.ndarray]:
+def raw_sums(model: Any, compiler: Compiler) -> Callable[[Any], np.ndarray]:
     """Return a function that computes the sums of the trees, (n_rows, n_trees of one iteration).
 
     Raises:
@@ -173,9 +197,12 @@ def raw_sums(model: Any) -> Callable[[Any], np.ndarray]:
     """
     if model.init is not None and model.init != "zero":
         raise UnplannedError("the boosting starts with another estimator")
-    width = model.estimators_[0, 0].tree_.n_features
-    begin = getattr(model, "_raw_predict_init", None) or model._init_decision_function
-    first = begin(np.zeros((1, width)))
+    width = model.estimators_[0][0].tree_.n_features
+    if is_record(model):
+        first = initial_sums(model, np.shape(model.estimators_)[1], compiler)
+    else:
+        begin = getattr(model, "_raw_predict_init", None) or model._init_decision_function
+        first = begin(np.zeros((1, width)))
     add = traverse(model.estimators_, model.learning_rate)
 
     def raw(block: Any) -> np.ndarray:
@@ -187,30 +214,9 @@ def raw_sums(model: Any) -> Callable[[Any], np.ndarray]:
     return raw
 
 
-def adaboost(model: Any, compiler: Compiler) -> Part:
-    """Call the methods of AdaBoost with the plans of its estimators."""
-    width = width_of(model.estimators_[0])
-    estimators = [SimpleNamespace(**compiler.part(each)) for each in model.estimators_]
-    checks = ("_check_X", "_validate_data", "_validate_X_predict")  # by release
-    planned = copy_with(model, estimators_=estimators, **dict.fromkeys(checks, identity))
-    is_row_by_row = getattr(model, "n_classes_", 1) >= PAIRED and compiler.row_by_row
-
-    def checked(method: Callable[[np.ndarray], np.ndarray]) -> Callable[[Any], np.ndarray]:
-        def call(block: Any) -> np.ndarray:
-            rows = all_finite(matrix(block, width))
-            if is_row_by_row:
-                return np.concatenate([method(row) for row in np.split(rows, len(rows))])
-            return method(rows)
-
-        return call
-
-    methods = ("predict", "predict_proba", "decision_function")
-    return {name: checked(getattr(planned, name)) for name in methods if hasattr(planned, name)}
-
-
 COMPILERS: Compilers = {
-    "AdaBoostClassifier": adaboost,
-    "AdaBoostRegressor": adaboost,
+    **adaboost.COMPILERS,
+    **isolation.COMPILERS,
     "ExtraTreesClassifier": forest_classifier,
     "ExtraTreesRegressor": forest_regressor,
     "GradientBoostingClassifier": boosting_classifier,

@@ -7,6 +7,7 @@ from typing import Any, Callable, Sequence
 import numpy as np
 
 from .arithmetic import PAIRED
+from .categories import Categories
 from .compiler import (
     Compiler,
     Compilers,
@@ -17,15 +18,21 @@ from .compiler import (
     identity,
     nameless,
 )
+from .losses import histogram_classifier_part, histogram_regressor_part
+from .records import is_record
+from .traversal import Traversal, Walk
 from .trees import MAX_COPIED, build_tree, matrix, node_dtype, traverse, width_of
 
 FEW_ROWS = 4
 """Number of rows up to which all thresholds are compared at once."""
 
-Rows = Callable[[np.ndarray], np.ndarray]
+Rows = Callable[[Any], np.ndarray]
 
 
 def histogram_classifier(model: Any, compiler: Compiler) -> Part:
+    if is_record(model):
+        raw = raw_sums_of_record(model, compiler)
+        return histogram_classifier_part(model, raw, compiler)
     raw, summed = raw_sums(model, compiler), copy_with(model, _raw_predict=identity)
     return {
         name: after(raw, getattr(summed, name))
@@ -34,6 +41,8 @@ def histogram_classifier(model: Any, compiler: Compiler) -> Part:
 
 
 def histogram_regressor(model: Any, compiler: Compiler) -> Part:
+    if is_record(model):
+        return histogram_regressor_part(model, raw_sums_of_record(model, compiler))
     raw, summed = raw_sums(model, compiler), copy_with(model, _raw_predict=identity)
     return {"predict": after(raw, summed.predict)}
 
@@ -58,14 +67,33 @@ def raw_sums(model: Any, compiler: Compiler) -> Callable[[Any], np.ndarray]:
         raise UnplannedError("the model is too large")
     width, columns, ranks = width_of(model), len(model._predictors[0]), Ranks(trees)
     add = traverse(np.array(ranks.trees, object).reshape((-1, columns)))
+    arranged = _arranged(_model_layout(model, width, columns), columns, compiler)
+    return _raw(model, columns, lambda block: ranks.rank(matrix(block, width)), add, arranged)
+
+
+def raw_sums_of_record(model: Any, compiler: Compiler) -> Rows:
+    """Return the same as `raw_sums` for a record, whose trees may have categories."""
+    if not compiler.since(0, 22):
+        raise UnplannedError("scikit-learn before 0.22 has other histogram gradient boosting")
+    trees = [tree for several in model._predictors for tree in several]
+    width, columns = width_of(model), len(model._predictors[0])
+    categories = Categories(model, trees, width, compiler)
+    splits = categories.splits
+    traversal = Traversal(splits, np.float64)
+    add = traversal.walk([tree.nodes["value"] for tree in trees], columns)
+    is_turned = not compiler.since(1, 1)
+    arranged = _arranged((is_turned, is_turned), columns, compiler)
+    return _raw(model, columns, categories.rows, add, arranged)
+
+
+def _raw(model: Any, columns: int, rows_of: Rows, add: Walk, arranged: Rows) -> Rows:
     start = np.asarray(model._baseline_prediction + 0.0, np.float64).ravel()
-    arranged = _arranged(model, width, columns, compiler)
 
     def raw(block: Any) -> np.ndarray:
-        rows = matrix(block, width)
+        rows = rows_of(block)
         sums = np.empty((len(rows), columns))
         sums[:] = start
-        add(ranks.rank(rows), sums)
+        add(rows, sums)
         return arranged(sums)
 
     return raw
@@ -79,16 +107,19 @@ def _names(nodes: np.ndarray) -> Sequence[str]:
     return nodes.dtype.names or ()
 
 
-def _arranged(model: Any, width: int, columns: int, compiler: Compiler) -> Rows:
+def _model_layout(model: Any, width: int, columns: int) -> tuple[bool, bool]:
+    """Return whether the model's sums are transposed, and whether they are in C order."""
+    own = nameless(model)._raw_predict(np.zeros((columns + 1, width)))
+    return own.shape == (columns, columns + 1), own.flags.c_contiguous
+
+
+def _arranged(layout: tuple[bool, bool], columns: int, compiler: Compiler) -> Rows:
     """Return a function that gives sums (n_rows, columns) the shape and order of the model's sums.
 
     The memory order decides in which order exponentials are added up.
     """
-    own = nameless(model)._raw_predict(np.zeros((columns + 1, width)))
-    is_turned = own.shape == (columns, columns + 1)
-    if columns < PAIRED or not compiler.row_by_row:
-        is_listed = own.flags.c_contiguous
-    else:
+    is_turned, is_listed = layout
+    if columns >= PAIRED and compiler.row_by_row:
         is_listed = not is_turned  # the sums of one row lie side by side
     ordered = np.ascontiguousarray if is_listed else np.asfortranarray
 

@@ -1,4 +1,4 @@
-"""Decision trees, their traversal, isolation forests."""
+"""Decision trees and their traversal."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from types import SimpleNamespace
 from typing import Any, Callable, Sequence
 
 import numpy as np
-from scipy.sparse import issparse  # type: ignore[import-untyped]
 
 from ...data.columns import FallbackRequiredError
 from .blocks import BEYOND_EXACT, dense
 from .compiler import Compiler, Compilers, Part, UnplannedError, copy_with, nameless
+from .records import is_record
+from .traversal import Traversal, Tree, Walk, tree_of
 
 Function = Callable[[Any], np.ndarray]
 
 
-def tree_classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def tree_classifier(model: Any, compiler: Compiler) -> Part:
     require_one_output(model)
-    classes, tree, rows_of = model.classes_, model.tree_, reader(model)
-    table = class_probabilities(model)
+    classes, tree, rows_of = model.classes_, tree_of(model), reader(model, compiler)
+    table = class_probabilities(model, tree, compiler)
 
     def predict(block: Any) -> np.ndarray:
         return np.asarray(classes.take(np.argmax(tree.predict(rows_of(block)), axis=1), axis=0))
@@ -29,9 +30,9 @@ def tree_classifier(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     return {"predict": predict, "predict_proba": proba}
 
 
-def tree_regressor(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def tree_regressor(model: Any, compiler: Compiler) -> Part:
     require_one_output(model)
-    tree, rows_of = model.tree_, reader(model)
+    tree, rows_of = tree_of(model), reader(model, compiler)
 
     def predict(block: Any) -> np.ndarray:
         return np.asarray(tree.predict(rows_of(block))[:, 0])
@@ -45,13 +46,13 @@ def require_one_output(model: Any) -> None:
         raise UnplannedError("the model has several outputs")
 
 
-def reader(tree: Any) -> Function:
+def reader(tree: Any, compiler: Compiler) -> Function:
     """Return a function that converts a block to float32 rows for the fitted `tree`.
 
     It raises FallbackRequiredError if the tree would reject the rows.
     """
     width = tree.tree_.n_features
-    is_rejected = np.isinf if accepts_nan(tree, check_input=True) else _is_not_finite
+    is_rejected = np.isinf if accepts_nan(tree, compiler, check_input=True) else _is_not_finite
 
     def rows_of(block: Any) -> np.ndarray:
         rows = float32_rows(block, width)
@@ -66,11 +67,13 @@ def _is_not_finite(rows: np.ndarray) -> np.ndarray:
     return np.asarray(~np.isfinite(rows))
 
 
-def accepts_nan(model: Any, **options: bool) -> bool:
+def accepts_nan(model: Any, compiler: Compiler, **options: bool) -> bool:
     """Return whether a fitted tree or forest accepts missing values.
 
     Trees accept them since scikit-learn 1.3, forests since 1.4. `options` are those of the check.
     """
+    if is_record(model):
+        return _accepts_nan_by_release(model, compiler)
     try:
         nameless(model)._validate_X_predict(np.full((1, _width(model)), np.nan), **options)
     except ValueError:
@@ -78,23 +81,54 @@ def accepts_nan(model: Any, **options: bool) -> bool:
     return True
 
 
+CRITERIA = {"gini", "log_loss", "entropy", "squared_error", "friedman_mse", "poisson"}
+"""Criteria that supported missing values before scikit-learn 1.9."""
+
+
+def _accepts_nan_by_release(model: Any, compiler: Compiler) -> bool:
+    is_forest = hasattr(model, "estimators_")
+    tree = model.estimators_[0] if is_forest else model
+    if not compiler.since(1, 4 if is_forest else 3):
+        return False
+    is_extra = type(tree).__name__.startswith("ExtraTree")
+    if compiler.since(1, 9):
+        return not is_extra or tree.splitter == "random"
+    if not compiler.since(1, 6):
+        splitters = {"best"}
+    else:
+        splitters = {"random"} if is_extra else {"best", "random"}
+    is_constrained = getattr(tree, "monotonic_cst", None) is not None
+    return tree.splitter in splitters and tree.criterion in CRITERIA and not is_constrained
+
+
 def _width(model: Any) -> int:
     first = model.estimators_[0] if hasattr(model, "estimators_") else model
     return int(first.tree_.n_features)
 
 
-def class_probabilities(tree: Any) -> np.ndarray:
+def class_probabilities(estimator: Any, tree: Any, compiler: Compiler) -> np.ndarray:
     """Return the probabilities of classes at each node, (n_nodes, n_classes).
 
     Since scikit-learn 1.4 they are the values of the tree, without a copy. Earlier releases divide
     the values by their sums.
     """
-    values = np.asarray(tree.tree_.value)[:, 0, : tree.n_classes_]
-    row = np.zeros((1, tree.tree_.n_features), np.float32)
+    values = np.asarray(tree.value)[:, 0, : estimator.n_classes_]
+    if is_record(estimator):
+        return values if compiler.since(1, 4) else _divided(values)
+    row = np.zeros((1, tree.n_features), np.float32)
     table = np.asarray(
-        copy_with(tree, tree_=_TreeValues(values)).predict_proba(row, check_input=False)
+        copy_with(estimator, tree_=_TreeValues(values)).predict_proba(row, check_input=False)
     )
     return values if np.array_equal(table, values) else table
+
+
+def _divided(values: np.ndarray) -> np.ndarray:
+    """Divide the values of each node by their sum."""
+    table = np.array(values)
+    sums = table.sum(axis=1)
+    sums[sums == 0] = 1
+    table /= sums[:, np.newaxis]
+    return table
 
 
 class _TreeValues:
@@ -113,18 +147,12 @@ MAX_COPIED = 32 << 20
 MAX_DENSE = 1 << 22
 """Values of a sparse matrix that may be converted to a dense one."""
 
-Walk = Callable[[np.ndarray, np.ndarray], None]
-"""Function that adds the values of the leaves to sums, in the order of the trees.
-
-It gets finite float32 rows (n_rows, n_features) and float64 sums (n_rows, n_columns) in C order.
-"""
-
 
 def traverse(trees: Any, scale: float = 1.0) -> Walk:
     """Return a function that traverses all trees in one call.
 
     It uses the compiled code of gradient boosting, which takes a tenth of the time of one call per
-    tree.
+    tree. It gets finite float32 rows; records also accept missing values.
 
     Args:
         trees: Objects with a `tree_` of one output, (n, n_columns). Each is added to its column.
@@ -133,11 +161,16 @@ def traverse(trees: Any, scale: float = 1.0) -> Walk:
     Raises:
         UnplannedError: This release of scikit-learn lacks the code.
     """
+    estimators, scale = np.asarray(trees, object), float(scale)
+    fitted = [tree_of(each) for each in estimators.ravel()]
+    if isinstance(fitted[0], Tree):
+        values = [tree.value[:, 0, 0] for tree in fitted]
+        traversal = Traversal([tree.splits for tree in fitted], np.float32)
+        return traversal.walk(values, estimators.shape[1], scale)
     try:
         from sklearn.ensemble._gradient_boosting import predict_stages  # noqa: PLC0415
     except ImportError as error:
         raise UnplannedError("this scikit-learn traverses its trees in an unknown way") from error
-    estimators, scale = np.asarray(trees, object), float(scale)
 
     def add(rows: np.ndarray, sums: np.ndarray) -> None:
         predict_stages(estimators, rows, scale, sums)
@@ -145,11 +178,20 @@ def traverse(trees: Any, scale: float = 1.0) -> Walk:
     return add
 
 
-def build_tree(width: int, nodes: np.ndarray, depth: int, values: np.ndarray) -> Any:
-    """Build an object with a `tree_` of `width` features, from nodes and one value per node."""
-    from sklearn.tree._tree import Tree  # noqa: PLC0415
+def nodes_of(tree: Any) -> np.ndarray:
+    """Return the nodes of a fitted tree."""
+    return np.asarray(tree.nodes if isinstance(tree, Tree) else tree.__getstate__()["nodes"])
 
-    tree = Tree(width, np.array([1], np.intp), 1)
+
+def build_tree(
+    width: int, nodes: np.ndarray, depth: int, values: np.ndarray, is_of_record: bool = False
+) -> Any:
+    """Build an object with a `tree_` of `width` features, from nodes and one value per node."""
+    if is_of_record:
+        return SimpleNamespace(tree_=Tree(width, nodes, values.reshape((-1, 1, 1))))
+    from sklearn.tree import _tree  # noqa: PLC0415 - absent for records
+
+    tree = _tree.Tree(width, np.array([1], np.intp), 1)
     tree.__setstate__(
         {
             "max_depth": depth,
@@ -202,7 +244,7 @@ def float32_rows(block: Any, width: int) -> np.ndarray:
     Raises:
         FallbackRequiredError: See `matrix`; or a sparse matrix has a value that is not finite.
     """
-    if issparse(block):
+    if hasattr(block, "indptr"):
         all_finite(block.data)  # only dense rows may have missing values
         block = _dense(block)
     with np.errstate(over="ignore"):
@@ -231,76 +273,9 @@ def _dense(block: Any) -> np.ndarray:
     return dense(block)
 
 
-def isolation_forest(model: Any, compiler: Compiler) -> Part:
-    width = width_of(model)
-    trees = [_lengths(tree.tree_, used, width) for tree, used in _drawn(model, width)]
-    add, offset = traverse([[tree] for tree in trees]), model.offset_
-    usual = len(trees) * _average_length([model.max_samples_])
-    if not usual.all():
-        raise UnplannedError("the model was fitted on a single row")
-
-    def decide(block: Any) -> np.ndarray:
-        rows = all_finite(float32_rows(block, width))
-        lengths = np.zeros((len(rows), 1))
-        add(rows, lengths)
-        scores = 2 ** (-lengths.ravel() / usual)
-        return np.asarray(-scores - offset)
-
-    is_old = getattr(model, "behaviour", "new") == "old" and not compiler.since(0, 22)
-    threshold = model.threshold_ if is_old else 0
-
-    def predict(block: Any) -> np.ndarray:
-        return np.asarray(np.where(decide(block) < threshold, -1, 1))
-
-    return {"predict": predict, "decision_function": decide}
-
-
-def _drawn(model: Any, width: int) -> list[tuple[Any, np.ndarray]]:
-    """Return each tree with its features. Raise UnplannedError if they are too large for a copy."""
-    if sum(tree.tree_.__getstate__()["nodes"].nbytes for tree in model.estimators_) > MAX_COPIED:
-        raise UnplannedError("the model is too large")
-    all_features = np.arange(width)
-    return [
-        (tree, all_features if tree.tree_.n_features == width else np.asarray(used))
-        for tree, used in zip(model.estimators_, model.estimators_features_)
-    ]
-
-
-def _lengths(tree: Any, used: np.ndarray, width: int) -> Any:
-    """Return a copy of a tree whose values are the lengths of paths.
-
-    A leaf with several rows of the training adds the average length of a tree of so many rows.
-    """
-    state = tree.__getstate__()
-    nodes, is_inner = state["nodes"].copy(), state["nodes"]["left_child"] >= 0
-    nodes["feature"][is_inner] = used[nodes["feature"][is_inner]]
-    lengths = _steps(nodes) + _average_length(tree.n_node_samples) - 1.0
-    return build_tree(width, nodes, state["max_depth"], lengths)
-
-
-def _steps(nodes: np.ndarray) -> np.ndarray:
-    """Return the number of nodes on the path from the root to each node, both included."""
-    steps, level, step = np.zeros(len(nodes)), np.zeros(1, np.intp), 1
-    while len(level):
-        steps[level] = step
-        inner = nodes[level[nodes["left_child"][level] >= 0]]
-        level, step = np.concatenate([inner["left_child"], inner["right_child"]]), step + 1
-    return steps
-
-
-def _average_length(counts: Any) -> np.ndarray:
-    """Return the average lengths of paths in trees of so many rows, by the installed release."""
-    try:
-        from sklearn.ensemble._iforest import _average_path_length  # noqa: PLC0415
-    except ImportError as error:
-        raise UnplannedError("this scikit-learn measures paths in an unknown way") from error
-    return np.asarray(_average_path_length(counts))
-
-
 COMPILERS: Compilers = {
     "DecisionTreeClassifier": tree_classifier,
     "DecisionTreeRegressor": tree_regressor,
     "ExtraTreeClassifier": tree_classifier,
     "ExtraTreeRegressor": tree_regressor,
-    "IsolationForest": isolation_forest,
 }
