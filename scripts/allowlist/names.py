@@ -23,6 +23,7 @@ CONTRACTS = {
     "scipy.interpolate._bsplines:BSpline": "spline",
     "scipy.stats.*:*_gen": "distribution",
     "statsmodels.base.data:*Data": "formula",
+    "statsmodels.tools.decorators:ResettableCache": "statsmodels_cache",
     "*builtin*:bytes": "bytes",
     "*builtin*:bytearray": "bytes",
     "*builtin*:set": "collection",
@@ -102,6 +103,7 @@ _PYTHON_2 = "Python 2 writes it, and no release of it is run here"
 _SINGLE = "a distance of 32 bits with parameters, which no estimator of the samples keeps"
 _QUANTILE = "of losses that need one more parameter than the samples choose at a time"
 _LINKS = "statsmodels 0.12 and before write it, which no release here has"
+_RESETTABLE = "statsmodels 0.9 and before write it, which no release here has"
 _CACHE = "of the parameter memory, which no sample has"
 _NUMPY_1_16_0 = "only numpy 1.16.0 writes it, which no release here has"
 _BY_DILL = "dill writes it, and the samples are saved by pickle and joblib"
@@ -271,6 +273,7 @@ BEYOND: dict[str, tuple[list[str], str]] = {
     ),
     "statsmodels.genmod.families.links:log": (["new"], _LINKS),
     "statsmodels.genmod.families.links:logit": (["new"], _LINKS),
+    "statsmodels.tools.decorators:ResettableCache": (["items", "new"], _RESETTABLE),
     "_loss:CyHalfMultinomialLoss": (["call"], "skops calls it, and pickle does not"),
     "sklearn._loss._loss:CyHalfMultinomialLoss": (["call"], "skops calls it, and pickle does not"),
     "sklearn._loss._loss:__pyx_unpickle_CyExponentialLoss": (["call"], _QUANTILE),

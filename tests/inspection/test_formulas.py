@@ -363,7 +363,10 @@ def test_input_types_come_from_the_frame(tmp_path):
     assert TABLE["x"].min() <= fields["x"].example <= TABLE["x"].max()
 
 
-@pytest.mark.parametrize("release", ["0.12.2", "0.12.2-protocol-1", "0.13.5", "0.14.4"])
+@pytest.mark.parametrize(
+    "release",
+    ["0.9.0", "0.9.0-protocol-1", "0.12.2", "0.12.2-protocol-1", "0.13.5", "0.14.4"],
+)
 def test_formulas_of_older_releases_pass(release):
     spec = inspect(DATA_FOLDER / f"ols-{release}.pkl")
     assert spec.safety.findings == ()
@@ -371,6 +374,24 @@ def test_formulas_of_older_releases_pass(release):
         ("size", "number", None), ("colour", "string", ("a", "b", "c")),
     ]  # fmt: skip
     assert spec.requirements["statsmodels"] == "<0.15"
+
+
+CACHE = "statsmodels.tools.decorators:ResettableCache"
+
+
+@pytest.mark.parametrize(
+    "cache",
+    [
+        op.new(CACHE, _resetdict=op.table(x=op.EMPTY_LIST)),
+        op.new(CACHE, _resetdict=op.new("statsmodels.genmod.families.family:Poisson")),
+        op.new(CACHE, _resetdict=op.EMPTY_DICT, other=op.NONE),
+        op.call(CACHE, op.EMPTY_DICT),
+    ],
+)
+def test_caches_that_reset_values_are_refused(tmp_path, cache):
+    verdict, found = codes(tmp_path, op.new(RESULTS, _cache=cache))
+    assert verdict == "refuse"
+    assert found & {"bad-arguments", "unexpected-role"}
 
 
 def test_frames_of_early_protocols_need_early_pandas():

@@ -99,6 +99,21 @@ def _formula(node: ObjectNode) -> str | None:
     return None if fine else "its state is not a dict"
 
 
+def _statsmodels_cache(node: ObjectNode) -> str | None:
+    """Check the cache of results before statsmodels 0.10, a dict that resets dependent values."""
+    if not is_bare(node):
+        return "it is constructed with arguments"
+    fine = all(
+        isinstance(state, DictNode) and state.keys == ["_resetdict"] and _is_empty(state.values[0])
+        for state in node.states
+    )
+    return None if fine else "its state is not one that statsmodels writes"
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, DictNode) and not node.keys
+
+
 def _values(node: Node) -> bool:
     """An array of numpy or pandas, or an object of a class that the user has to trust.
 
@@ -214,4 +229,5 @@ CLASSES: dict[str, Contract] = {
     "offset": _offset_state,
     "sparse_column": _sparse_column,
     "sparse_type": _sparse_type,
+    "statsmodels_cache": _statsmodels_cache,
 }
