@@ -20,6 +20,7 @@ from .trees import (
     build_tree,
     class_probabilities,
     float32_rows,
+    has_one_output,
     nodes_of,
     require_one_output,
     traverse,
@@ -53,7 +54,8 @@ def forest_classifier(model: Any, compiler: Compiler) -> Part:
 
 
 def forest_regressor(model: Any, compiler: Compiler) -> Part:
-    require_one_output(model)
+    if not has_one_output(model):
+        return _several_outputs(model, compiler)
     add = traverse([[tree] for tree in model.estimators_])
 
     def traversed(rows: np.ndarray) -> np.ndarray:
@@ -70,6 +72,12 @@ def forest_regressor(model: Any, compiler: Compiler) -> Part:
         return mean(block).ravel()
 
     return {"predict": predict}
+
+
+def _several_outputs(model: Any, compiler: Compiler) -> Part:
+    trees = [tree_of(each) for each in model.estimators_]
+    sums = _votes_of_record(trees, [tree.value[:, :, 0] for tree in trees])
+    return {"predict": _mean(model, sums, sums, compiler)}
 
 
 def _mean(

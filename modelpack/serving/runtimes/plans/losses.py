@@ -10,9 +10,8 @@ import math
 from typing import Any, Callable
 
 import numpy as np
-from scipy.special import expit  # type: ignore[import-untyped]
 
-from .arithmetic import both_classes_in_c, softmax
+from .arithmetic import both_classes_in_c, expit, softmax
 from .compiler import Compiler, Part, UnplannedError, after
 
 Step = Callable[[np.ndarray], np.ndarray]

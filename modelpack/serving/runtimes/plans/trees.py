@@ -11,6 +11,7 @@ from ...data.columns import FallbackRequiredError
 from .blocks import BEYOND_EXACT, dense
 from .compiler import Compiler, Compilers, Part, UnplannedError, copy_with, nameless
 from .records import is_record
+from .sparse import is_sparse
 from .traversal import Traversal, Tree, Walk, tree_of
 
 Function = Callable[[Any], np.ndarray]
@@ -31,11 +32,12 @@ def tree_classifier(model: Any, compiler: Compiler) -> Part:
 
 
 def tree_regressor(model: Any, compiler: Compiler) -> Part:
-    require_one_output(model)
+    is_single = has_one_output(model)
     tree, rows_of = tree_of(model), reader(model, compiler)
 
     def predict(block: Any) -> np.ndarray:
-        return np.asarray(tree.predict(rows_of(block))[:, 0])
+        values = tree.predict(rows_of(block))
+        return np.asarray(values[:, 0] if is_single else values[:, :, 0])
 
     return {"predict": predict}
 
@@ -44,6 +46,17 @@ def require_one_output(model: Any) -> None:
     """Raise UnplannedError unless the model has one output."""
     if model.n_outputs_ != 1:
         raise UnplannedError("the model has several outputs")
+
+
+def has_one_output(model: Any) -> bool:
+    """Return whether a regressor has one output.
+
+    Raises:
+        UnplannedError: An estimator of scikit-learn has several. It predicts without a plan.
+    """
+    if not is_record(model):
+        require_one_output(model)
+    return bool(model.n_outputs_ == 1)
 
 
 def reader(tree: Any, compiler: Compiler) -> Function:
@@ -244,7 +257,7 @@ def float32_rows(block: Any, width: int) -> np.ndarray:
     Raises:
         FallbackRequiredError: See `matrix`; or a sparse matrix has a value that is not finite.
     """
-    if hasattr(block, "indptr"):
+    if is_sparse(block):
         all_finite(block.data)  # only dense rows may have missing values
         block = _dense(block)
     with np.errstate(over="ignore"):

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
+import plan_trees
 import pytest
 from plan_checks import falls_back, random_rows
 from plan_trees import check_record, plain_record, plan_of_record
+from record_data import to_data
 from sklearn.datasets import load_iris, make_classification, make_regression
 from sklearn.ensemble import (
     AdaBoostClassifier,
@@ -30,6 +38,7 @@ from sklearn.tree import (
 from threadpoolctl import threadpool_limits
 
 from modelpack.serving.runtimes.plans import UnplannedError, traversal
+from modelpack.serving.runtimes.plans.runtime import installed_release
 
 WIDTH = 9
 CHOSEN = ("predict", "predict_proba")
@@ -218,6 +227,19 @@ def test_missing_values_of_regressors():
         check_record(model, with_nan(every_row(model)), ("predict",))
 
 
+@titled(
+    [
+        DecisionTreeRegressor(random_state=0),
+        RandomForestRegressor(9, random_state=0, n_jobs=1),
+        ExtraTreesRegressor(9, random_state=0, max_depth=4, n_jobs=1),
+    ]
+)
+def test_several_outputs(model):
+    rows, values = measured()
+    model.fit(rows, np.stack([values, values**2, rows[:, 1]], axis=1))
+    check_record(model, every_row(model), ("predict",))
+
+
 def test_infinite_values_of_histograms():
     model = HistGradientBoostingClassifier(max_iter=9, random_state=0).fit(*labelled(2))
     rows = random_rows(WIDTH, 300)
@@ -375,3 +397,48 @@ def test_sums_do_not_depend_on_the_number_of_rows_at_once(monkeypatch):
     expected = model.predict(rows)
     monkeypatch.setattr(traversal, "MAX_PAIRS", 70)
     assert np.array_equal(plan_of_record(plain_record(model)).batch["predict"](rows), expected)
+
+
+WITHOUT_LIBRARIES = """
+import pickle, sys
+sys.modules["sklearn"] = sys.modules["scipy"] = sys.modules["pandas"] = None
+from modelpack.serving.runtimes.plans import Context, compile_model
+from record_data import from_data
+with open(sys.argv[1], "rb") as file:
+    cases = pickle.load(file)
+for data, release, rows, expected in cases:
+    plan = compile_model(from_data(data), Context("array", [], release))
+    for method, values in expected.items():
+        for got in (plan.batch[method](rows), plan.row_by_row[method](rows)):
+            assert got.dtype == values.dtype and got.tobytes() == values.tobytes(), (data, method)
+print(len(cases), "models")
+"""
+
+
+def test_predictions_without_libraries(tmp_path):
+    cases = []
+    rows, classes = labelled(3)
+    for model in [*CLASSIFIERS, IsolationForest(n_estimators=5)]:
+        model.fit(rows, classes)
+        methods = [method for method in SCORED if hasattr(model, method)]
+        cases.append(case(model, random_rows(WIDTH, 300), methods))
+    for model in REGRESSORS:
+        cases.append(case(model.fit(*measured()), random_rows(WIDTH, 300), ["predict"]))
+    path = tmp_path / "cases"
+    path.write_bytes(pickle.dumps(cases))
+    root = Path(plan_trees.__file__).parents[2]
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_LIBRARIES, path],
+        env={**os.environ, "PYTHONPATH": f"{root}:{root / 'tests' / 'support'}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert (run.returncode, run.stdout) == (0, f"{len(cases)} models\n"), run.stderr
+
+
+def case(model, rows, methods):
+    """Return the record of a model as plain data, and what the model predicts."""
+    expected = {method: np.ascontiguousarray(getattr(model, method)(rows)) for method in methods}
+    return to_data(plain_record(model)), installed_release(), rows, expected
