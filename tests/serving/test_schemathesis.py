@@ -8,6 +8,7 @@ MODELPACK_FUZZ_EXAMPLES sets the number of examples per operation, which is smal
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -19,8 +20,10 @@ from fuzzed_models import MODELS
 from gunicorn_server import serve
 from serving_models import render_bundle
 
+from modelpack.types import Signature, to_json
+
 EXAMPLES = int(os.environ.get("MODELPACK_FUZZ_EXAMPLES", "7"))
-SECONDS = 60 + EXAMPLES * 4
+SECONDS = 300 + EXAMPLES * 4  # of a hang: a busy machine may give a tenth of a core
 CHECKS = Path(__file__).parents[1] / "support" / "schemathesis_checks.py"
 CONFIGURATION = f"""
 hooks = "{CHECKS}"
@@ -47,14 +50,18 @@ LONG = "MODELPACK_FUZZ_EXAMPLES" in os.environ
 PHASES = "coverage,fuzzing" if LONG else "fuzzing"
 
 
-def schemathesis(name: str, port: int, folder: Path, *options: str) -> str:
+def schemathesis(signature: Signature, port: int, folder: Path, *options: str) -> str:
     """Return its output; fail if it has found a problem."""
     (folder / "schemathesis.toml").write_text(CONFIGURATION)
     url = f"http://127.0.0.1:{port}/openapi.json"
     done = subprocess.run(
         [Path(sys.executable).with_name("schemathesis"), "run", url, *options],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(CHECKS.parent), "MODELPACK_FUZZED": name},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(CHECKS.parent),
+            "MODELPACK_SIGNATURE": json.dumps(to_json(signature)),
+        },
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -70,9 +77,10 @@ TOKEN = "3f786850e387550fdab836ed7e6dc881de23001b0e1a4e7f"
 
 
 def run(name: str, folder: Path, *options: str, **environ: str) -> None:
-    bundle = render_bundle(MODELS[name](), folder, "pickle")
+    trained = MODELS[name]()
+    bundle = render_bundle(trained, folder, "pickle")
     with serve(bundle.directory, preload=True, WEB_CONCURRENCY="1", **environ) as server:
-        output = schemathesis(name, server.port, folder, *options)
+        output = schemathesis(trained.signature, server.port, folder, *options)
         assert "Traceback" not in server.log_path.read_text()
     print(*re.findall(r".*(?:generated|Operations:).*", output), sep="\n")
 
