@@ -1,4 +1,4 @@
-"""Start Python processes that have imported the libraries of models already.
+"""Start Python processes that have imported the libraries of models, and Flask, already.
 
 Importing scikit-learn and pandas takes 1.2 s of CPU time, most of the start of a service, and a
 hundred tests start one. `run_module` forks a process that has imported them, as gunicorn forks its
@@ -10,6 +10,7 @@ Tests of the start, of memory, of threads and of imports start their service afr
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -24,7 +25,17 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-LIBRARIES = ("numpy", "scipy.sparse", "pandas", "sklearn.ensemble", "sklearn.pipeline", "lightgbm")
+LIBRARIES = (
+    "numpy",
+    "scipy.sparse",
+    "pandas",
+    "sklearn.compose",
+    "sklearn.ensemble",
+    "sklearn.linear_model",
+    "sklearn.pipeline",
+    "lightgbm",
+    "flask",
+)
 
 
 class Process:
@@ -108,6 +119,7 @@ def main() -> str:
     del sys.path[0]
     for name in LIBRARIES:
         importlib.import_module(name)
+    gc.freeze()  # collections in the processes do not write to pages that they share
     requests = socket.socket(fileno=int(sys.argv[1]))
     running: dict[int, int] = {}
     signal.signal(signal.SIGCHLD, lambda *_: _report_ended(running))
