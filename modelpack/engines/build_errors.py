@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from packaging.version import InvalidVersion, Version
+
 from modelpack.errors import BuildFailedError
 
 _SHOWN_LINES = 15
@@ -69,8 +71,38 @@ _CAUSES = (
     ),
 )
 
+_OFFERED = re.compile(
+    r"satisfies the requirement (?P<name>[\w.-]+)==(?P<version>[\w.]+)"
+    r" \(from versions: (?:[\w.]+, )*(?P<newest>[\w.]+)\)",
+    re.ASCII,
+)
+"""What pip prints if a distribution has files for this Python, but not of the locked version."""
+
 
 def installation_hint(output: str) -> str:
     """Return what to do after a failure with this output of pip, uv or BuildKit, or ""."""
     hints = (hint for cause, hint in _CAUSES if re.search(cause, output, re.IGNORECASE))
-    return next(hints, "")
+    hint = next(hints, "")
+    return (_older_hint(output) or hint) if hint == _CAUSES[-1][1] else hint
+
+
+def _older_hint(output: str) -> str:
+    """Return the option for an older version that fits the Python of the image, or "".
+
+    uv ignores that the metadata of a distribution excludes a single Python (`!=3.7.*`).
+    """
+    found = _OFFERED.search(output)
+    if found is None or not _is_older(found["newest"], found["version"]):
+        return ""
+    name, version, newest = found["name"], found["version"], found["newest"]
+    return (
+        f"The package index has no {name} {version} for this Python, but {newest}: "
+        f"--requirement '{name}<={newest}'"
+    )
+
+
+def _is_older(version: str, other: str) -> bool:
+    try:
+        return Version(version) < Version(other)
+    except InvalidVersion:
+        return False

@@ -119,6 +119,16 @@ _CAUSES = (
         "Leave out --requirement numpy, so that compatible versions are chosen.",
     ),
     (
+        r"`np\.(?P<name>\w+)` was removed in the NumPy 2",
+        "A library of the model uses numpy.{name}, which numpy 2 has removed.",
+        "Require an older numpy: --requirement 'numpy<2'",
+    ),
+    (
+        r"module 'numpy' has no attribute '(?P<name>bool|complex|float|int|long|object|str)'",
+        "A library of the model uses numpy.{name}, which numpy 1.24 has removed.",
+        "Require an older numpy: --requirement 'numpy<1.24'",
+    ),
+    (
         r"(?P<name>lib[\w.+-]+\.so[\w.]*): cannot open shared object",
         "A system library is missing in the image: {name}.",
         "Use a base image that has it: --base-image REF",

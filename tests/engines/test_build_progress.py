@@ -78,6 +78,12 @@ def test_lines_without_json_are_output_of_the_build():
     ]
 
 
+UNFIT = (
+    "ERROR: Could not find a version that satisfies the requirement y-z=={} (from versions: 3.1, "
+    "3.2)\nERROR: No matching distribution found for y-z"
+)
+
+
 @pytest.mark.parametrize(
     ("output", "hint"),
     [
@@ -86,6 +92,8 @@ def test_lines_without_json_are_output_of_the_build():
         ("write /opt: no space left on device", "docker system df"),
         ("Temporary failure in name resolution\nNo matching distribution found", "proxy"),
         ("ERROR: No matching distribution found for y==1", "--index-url"),
+        (UNFIT.format("4.3.0"), "no y-z 4.3.0 for this Python, but 3.2: --requirement 'y-z<=3.2'"),
+        (UNFIT.format("3.0"), "--index-url"),
         ("Segmentation fault", ""),
     ],
 )

@@ -161,6 +161,12 @@ LIBRARY_MESSAGES = (
      "valid:Please, install necessary language-pack-XX", "lacks the locale"),
     ("AttributeError: 'list' object has no attribute 'str'", "takes a DataFrame or a Series"),
     ("TypeError: list indices must be integers or slices, not str", "takes a DataFrame"),
+    ("AttributeError: `np.complex_` was removed in the NumPy 2.0 release. Use `np.complex128` "
+     "instead.", "uses numpy.complex_, which numpy 2 has removed"),
+    ("AttributeError: module 'numpy' has no attribute 'int'. Did you mean: 'inf'?",
+     "uses numpy.int, which numpy 1.24 has removed"),
+    ("AttributeError: module 'numpy' has no attribute 'bool'.\n`np.bool` was a deprecated alias "
+     "for the builtin `bool`.", "uses numpy.bool, which numpy 1.24 has removed"),
     ("OSError: libgomp.so.1: cannot open shared object file", "A system library is missing"),
 )  # fmt: skip
 
