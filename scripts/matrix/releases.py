@@ -36,6 +36,13 @@ LIBRARIES = {
 """Library -> what its environment contains. The order is that of the table."""
 REPLACED = {("xgboost", 2024): "xgboost-cpu", ("xgboost", 2026): "xgboost-cpu"}
 """Distributions without the libraries of graphics cards."""
+OLDER = {
+    ("category-encoders", 2024): "scikit-learn<1.6",
+    ("feature-engine", 2024): "scikit-learn<1.6",
+    ("pygam", 2022): "numpy<1.24",
+    ("ngboost", 2024): "numpy<2",
+}
+"""Bounds on dependencies whose last release of the year the library allows, and fails with."""
 FUTURE = "future=2024-12-31"
 LATER: dict[object, tuple[str, ...]] = {
     # The metadata of earlier releases is not valid for uv: `pytz (>=2011k)`.
@@ -80,5 +87,5 @@ def _release(library: str, year: int, python: str, contents: str) -> Release:
     later = (*LATER.get(year, ()), *LATER.get((library, year), ()))
     options = [f"--exclude-newer={year}-12-31"]
     options += [f"--exclude-newer-package={each}" for each in later]
-    requirements = " ".join([*words, SAVING[year]])
+    requirements = " ".join([*words, OLDER.get((library, year), ""), SAVING[year]])
     return Release(f"matrix-{library}-{year}", python, requirements, tuple(options))
