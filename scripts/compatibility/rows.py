@@ -29,6 +29,7 @@ class Row:
 
     Attributes:
         options: Options of `modelpack package`.
+        example: The file next to this module that is given with --example, or "".
         codes: If given, the command must fail with one of these exit codes.
         words: If given, the error must contain this text.
         must: Whether shared/models/README.md requires the result.
@@ -38,6 +39,7 @@ class Row:
     files: tuple[str, ...]
     requests: tuple[Request, ...] = ()
     options: tuple[str, ...] = ()
+    example: str = ""
     codes: tuple[int, ...] = ()
     words: str = ""
     must: bool = True
@@ -51,7 +53,7 @@ HOUSE = {
     "GarageArea": 548,
 }  # fmt: skip
 NO_MODEL = (4,)
-UNTRUSTED = (3,)
+REFUSED = (3,)
 
 
 def trust(*names: str) -> tuple[str, ...]:
@@ -88,7 +90,7 @@ ROWS = (
     Row("kserve-svc-pkl-0.20.3", ("model.pkl",), (IRIS,)),
     Row("kserve-mixedtype-1.3.0", ("model.joblib",), (Request([HOUSE], [12.202832815138274]),)),
     *(
-        Row("kserve-empty-files", (file,), codes=UNTRUSTED, words="0 bytes")
+        Row("kserve-empty-files", (file,), codes=REFUSED, words="0 bytes")
         for file in ("model.joblib", "model.pkl")
     ),
     Row(
@@ -222,10 +224,19 @@ ROWS = (
     Row(
         "mriqc-0.16.1",
         ("mclf_run-20170724-191452_mod-rfc_ver-0.9.7-rc8_class-2_cv-loso_data-all_estimator.pklz",),
-        codes=UNTRUSTED,
-        words="mriqc.classifier.sklearn.preprocessing",
-        note="recognized, but not served: mriqc 0.16.1 requires a dipy whose metadata uv "
-        "cannot read",
+        (Request(),),
+        options=(
+            *requirement("mriqc==0.16.1", "simplejson<=3.20.2"),
+            *trust(
+                *(
+                    f"mriqc.classifier.sklearn.preprocessing:{name}"
+                    for name in ("BatchRobustScaler", "CustFsNoiseWinnow", "PandasAdaptor",
+                                 "SiteCorrelationSelector")
+                )
+            ),
+        ),
+        example="mriqc.json",
+        note="rows of a known site, with all columns of the training",
     ),
     *(
         Row("mtcnn-1.0.0-lz4", (file,), codes=NO_MODEL, words=f"a list of {count} numpy arrays")

@@ -40,7 +40,7 @@ def judge(row: Row, models: Path) -> Verdict:
     tag = f"modelpack-real/{row.folder.lower()}:latest"
     recorded = _recorded(files)
     try:
-        packaged = containers.package(files, "--tag", tag, *row.options)
+        packaged = containers.package(files, "--tag", tag, *row.options, *_example_option(row))
         if packaged.document is None or row.codes:
             return _refused(row, recorded, packaged)
         return _query_verdict(row, recorded, packaged.document, tag)
@@ -48,6 +48,10 @@ def judge(row: Row, models: Path) -> Verdict:
         return Verdict(row, "", "", f"FAILED: {type(error).__name__}: {error}", False, recorded)
     finally:
         containers.remove(tag)
+
+
+def _example_option(row: Row) -> list[str]:
+    return ["--example", str(Path(__file__).parent / row.example)] if row.example else []
 
 
 def _recorded(files: list[Path]) -> str:
@@ -147,11 +151,11 @@ def table(results: Iterable[Verdict]) -> str:
     for result in results:
         row = result.row
         name = f"{row.folder}: {' + '.join(row.files)}"
-        options = f"<br>`{' '.join(row.options)}`" if row.options else ""
+        words = [*row.options, *(("--example", row.example) if row.example else ())]
+        options = f"<br>`{' '.join(words)}`" if words else ""
         note = f" ({row.note})" if row.note else ""
-        cells = (name + options, result.recorded, result.chosen, result.outcome,
-                 result.verdict + note)  # fmt: skip
-        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+        cells = (result.recorded, result.chosen, result.outcome, result.verdict + note)
+        lines.append(f"| {name}{options} | {' | '.join(map(_cell, cells))} |")
     return "\n".join(lines)
 
 
