@@ -17,6 +17,7 @@ from mutations import mutants
 from modelpack.inspection import formats
 from modelpack.inspection.encodings import ubjson
 from modelpack.inspection.encodings.flatbuffers import Table
+from modelpack.inspection.formats import onnx_trees
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.nodes import Malformed
 
@@ -448,6 +449,73 @@ OWN = onnx.field(25, onnx.field(1, "Identity") + onnx.field(10, ""))
 def test_features_of_trees_behind_other_operators(nodes, width):
     assert read("onnx", onnx.forest([width - 1, 0, 0], nodes, "Z")) is None
     assert read("onnx", onnx.forest([width, 0, 0], nodes, "Z")) == "broken-invariant"
+
+
+ML = "ai.onnx.ml"
+WRITTEN = Path(__file__).parents[1] / "data" / "onnx"
+TEXTS = onnx.node("TfIdfVectorizer", ["X"], ["Z"], onnx.attribute("ngram_indexes", [0, 4, 2]))
+VECTOR = onnx.node(
+    "FeatureVectorizer", ["X", "X"], ["Z"], onnx.attribute("inputdimensions", [3, 2]), domain=ML
+)
+EXTRACTED = onnx.node("ArrayFeatureExtractor", ["X", "C"], ["Z"], domain=ML)
+GATHERED = onnx.node("Gather", ["X", "C"], ["Z"], axis(1))
+RESHAPED = [onnx.node("Abs", ["X"], ["A"]), onnx.node("Reshape", ["A", "C"], ["Z"])]
+SCALED = [TEXTS.replace(b"Z", b"A"), onnx.node("Mul", ["A", "C"], ["Z"])]
+SCALED_BY = [TEXTS.replace(b"Z", b"A"), onnx.node("Mul", ["C", "A"], ["Z"])]
+KNOWN = {
+    "texts": ([TEXTS], (), 5),
+    "vector": ([VECTOR], (), 5),
+    "extracted": ([EXTRACTED], [onnx.constant("C", [2, 0])], 2),
+    "gathered": ([GATHERED], [onnx.constant("C", [2, 0])], 2),
+    "reshaped": (RESHAPED, [onnx.constant("C", [-1, 4])], 4),
+    "reshaped without raw data": (RESHAPED, [onnx.constant("C", [-1, 4], raw=False)], 4),
+    "scaled": (SCALED, [onnx.constant("C", [1] * 5)], 5),
+    "scaled by one": (SCALED_BY, [onnx.constant("C", [1])], 5),
+    "widened": ([onnx.node("Add", ["X", "C"], ["Z"])], [onnx.constant("C", [1] * 6)], 6),
+}
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_features_of_trees_behind_operators_with_constants(kind):
+    nodes, more, width = KNOWN[kind]
+    options = {"more": more, "width": 1 if kind == "widened" else 3}
+    assert read("onnx", onnx.forest([width - 1, 0, 0], nodes, "Z", **options)) is None
+    assert read("onnx", onnx.forest([width, 0, 0], nodes, "Z", **options)) == "broken-invariant"
+
+
+@pytest.mark.parametrize("path", sorted(WRITTEN.glob("*.onnx")), ids=lambda path: path.stem)
+def test_widths_in_graphs_of_skl2onnx_are_known(path, monkeypatch):
+    monkeypatch.setattr(onnx_trees, "MAX_INPUTS", 0)  # of trees whose width is unknown
+    assert read("onnx", path.read_bytes()) is None
+
+
+TWO = [onnx.constant("C", [-1, 4]), onnx.constant("C", [-1, 5])]
+BOTH = onnx.field(
+    5, onnx.field(1, 2) + onnx.field(2, 7) + onnx.field(8, "C") + onnx.field(7, 1)
+    + onnx.field(7, 4) + onnx.field(9, bytes(16)),
+)  # fmt: skip
+WITH_SHAPE = [onnx.node("Shape", ["X"], ["C"]), *RESHAPED]
+UNKNOWN_WIDTHS = {
+    "two constants": (RESHAPED, TWO),
+    "values twice": (RESHAPED, [BOTH]),
+    "three dimensions": (RESHAPED, [onnx.constant("C", [-1, 2, 2])]),
+    "computed shape": (RESHAPED, [onnx.constant("C", [-1, -1])]),
+    "wrong length": (RESHAPED, [onnx.constant("C", [-1, 4], dims=[3])]),
+    "shape of an operator": (WITH_SHAPE, [onnx.constant("C", [-1, 4])]),
+    "sparse constant": (RESHAPED, [onnx.constant("C", [-1, 4]), onnx.field(15, b"")]),
+    "no constant": (RESHAPED, ()),
+    "other axis": ([onnx.node("Gather", ["X", "C"], ["Z"])], [onnx.constant("C", [2, 0])]),
+    "columns of an unknown value": (
+        [onnx.node("Abs", ["X"], ["A"]), EXTRACTED.replace(b"X", b"A")],
+        [onnx.constant("C", [2, 0])],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNKNOWN_WIDTHS)
+def test_other_values_have_no_known_width(kind):
+    nodes, more = UNKNOWN_WIDTHS[kind]
+    assert read("onnx", onnx.forest([99_999, 0, 0], nodes, "Z", more=more)) is None
 
 
 @pytest.mark.parametrize("nodes", [joined(axis(0)), joined(), joined(axis(2))])

@@ -47,6 +47,14 @@ def tensor(name, element, dims):
     return field(1, name) + field(2, field(1, field(1, element) + field(2, sizes)))
 
 
+def constant(name, numbers, *, raw=True, dims=None):
+    """An initializer of 64-bit integers: a field of a graph."""
+    values = b"".join(struct.pack("<q", each) for each in numbers)
+    kept = field(9, values) if raw else b"".join(field(7, each) for each in numbers)
+    sizes = b"".join(field(1, size) for size in (dims or [len(numbers)]))
+    return field(5, sizes + field(2, INT64) + field(8, name) + kept)
+
+
 def model(nodes, inputs, outputs, *more, domains=("", "ai.onnx.ml")):
     graph = b"".join([*nodes, field(2, "made"), *more])
     graph += b"".join(field(11, each) for each in inputs)
@@ -80,8 +88,11 @@ def imputer():
     )
 
 
-def forest(features, before=(), on="X", width=3, inputs=None, **changed):
-    """Return a tree of one split. `before` are nodes before it, one of which outputs `on`."""
+def forest(features, before=(), on="X", width=3, inputs=None, *, more=(), **changed):
+    """Return a tree of one split.
+
+    `before` are nodes before it, one of which outputs `on`; `more` are other fields of the graph.
+    """
     values = {
         "nodes_treeids": [0, 0, 0], "nodes_nodeids": [0, 1, 2], "nodes_featureids": features,
         "nodes_values": [0.5, 0.0, 0.0], "nodes_truenodeids": [1, 0, 0],
@@ -98,6 +109,7 @@ def forest(features, before=(), on="X", width=3, inputs=None, **changed):
         ],
         inputs or [tensor("X", FLOAT, [None, width])],
         [tensor("y", FLOAT, [None, 1])],
+        *more,
     )
 
 

@@ -124,15 +124,18 @@ def _varint(data: memoryview, position: int) -> tuple[int, int]:
 
 def integers(data: memoryview, number: int, known: Schema) -> list[int]:
     """Return the values of a repeated integer field, packed or not."""
+    return [each for key, value in fields(data, known) if key == number for each in numbers(value)]
+
+
+def numbers(value: Value) -> list[int]:
+    """Return one integer, or several packed ones."""
+    if isinstance(value, int):
+        return [signed(value)]
     values: list[int] = []
-    for key, value in fields(data, known):
-        if key == number and isinstance(value, int):
-            values.append(signed(value))
-        elif key == number and isinstance(value, memoryview):
-            position = 0
-            while position < len(value):
-                packed, position = _varint(value, position)
-                values.append(signed(packed))
+    position = 0
+    while position < len(value):
+        packed, position = _varint(value, position)
+        values.append(signed(packed))
     return values
 
 

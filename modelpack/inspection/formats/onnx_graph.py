@@ -6,16 +6,19 @@ operators are kept as bytes.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..encodings.protobuf import Field as ProtoField
-from ..encodings.protobuf import any_text, fields, floats, integers, message, number, text
+from ..encodings.protobuf import any_text, fields, floats, integers, message, number, numbers, text
 from ..nodes import require
 from . import onnx_schema as schema
 
 _MAX_DEPTH = 16
 _MAX_OPERATORS = 1_000_000
+_INT64 = 7
+_MAX_KEPT = 8  # integers of a constant
 _INSIDE = 0  # data_location of a tensor with its values in this file
 
 
@@ -86,6 +89,18 @@ class Value:
     has_maps: bool = False
 
 
+@dataclass(frozen=True)
+class Constant:
+    """A tensor with its values in the graph.
+
+    Attributes:
+        integers: The values of a short list of 64-bit integers, such as a shape; otherwise none.
+    """
+
+    dims: tuple[int, ...]
+    integers: tuple[int, ...] = ()
+
+
 @dataclass
 class Model:
     """The parts of a ModelProto that inspection needs.
@@ -94,6 +109,8 @@ class Model:
         opsets: Domain -> version.
         own: Domains of the functions that the file defines.
         initial: Names of values with an initializer.
+        constants: Name -> its initializer, unless the graph has two of this name.
+        sparse: Whether the graph has an initializer of another kind, which could have any name.
         external: Whether a tensor has its values in another file.
     """
 
@@ -106,6 +123,8 @@ class Model:
     inputs: list[Value] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
     initial: set[str] = field(default_factory=set)
+    constants: dict[str, Constant] = field(default_factory=dict)
+    sparse: bool = False
     external: bool = False
 
 
@@ -161,10 +180,12 @@ def _read_graph(data: memoryview, model: Model, depth: int) -> None:
         if key == 1:
             _read_operator(message(value), model, depth)
         elif key == 5:
-            name = _read_tensor(message(value), model)
-            model.initial |= {name} if not depth else set()
+            name, constant = _read_tensor(message(value), model)
+            if not depth:
+                _add_constant(model, name, constant)
         elif key == 15:
             _read_sparse(message(value), model)
+            model.sparse |= not depth
         elif key in (11, 12):
             declared = _value(message(value))
             if not depth:
@@ -205,14 +226,46 @@ def _read_attribute(data: memoryview, model: Model, depth: int) -> Attribute:
     return Attribute(name, data)
 
 
-def _read_tensor(data: memoryview, model: Model) -> str:
-    name = ""
+def _add_constant(model: Model, name: str, constant: Constant) -> None:
+    if name in model.initial:  # runtimes differ in which of two they use
+        model.constants.pop(name, None)
+    else:
+        model.constants[name] = constant
+    model.initial.add(name)
+
+
+def _read_tensor(data: memoryview, model: Model) -> tuple[str, Constant]:
+    name, kind, raw = "", 0, memoryview(b"")
+    dims: list[int] = []
+    values: list[int] = []
     for key, value in fields(data, schema.TENSOR):
-        if key == 8:
+        if key == 1:
+            dims += numbers(value)
+        elif key == 2:
+            kind = number(value)
+        elif key == 7 and len(values) <= _MAX_KEPT:
+            values += numbers(value)
+        elif key == 8:
             name = text(value)
+        elif key == 9:
+            raw = message(value)
         elif key == 13 or (key == 14 and value != _INSIDE):
             model.external = True
-    return name
+    return name, Constant(tuple(dims), _integers(kind, dims, values, raw))
+
+
+def _integers(kind: int, dims: list[int], values: list[int], raw: memoryview) -> tuple[int, ...]:
+    """Return the values of a short list of integers; none if they are missing or written twice."""
+    if (
+        kind != _INT64
+        or len(dims) != 1
+        or not 0 < dims[0] <= _MAX_KEPT
+        or bool(values) == bool(raw)
+    ):
+        return ()
+    if raw:
+        values = [each for (each,) in struct.iter_unpack("<q", raw)] if len(raw) % 8 == 0 else []
+    return tuple(values) if len(values) == dims[0] else ()
 
 
 def _read_sparse(data: memoryview, model: Model) -> None:

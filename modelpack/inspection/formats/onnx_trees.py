@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from math import prod
 
 from .. import limits
 from ..facts.signature import MAX_INPUTS
 from ..invariants import CODE
 from ..nodes import require
-from .onnx_graph import Model, Operator
+from .onnx_graph import Constant, Model, Operator
 
 _TREES = {"TreeEnsembleRegressor", "TreeEnsembleClassifier", "TreeEnsemble"}
 _STANDARD = {"", "ai.onnx", "ai.onnx.ml"}
-_WIDTH_KEEPING = {"Identity", "Cast", "Scaler", "Imputer", "Normalizer", "Binarizer"}
+_WIDTH_KEEPING = {
+    "Binarizer", "Cast", "Identity", "Imputer", "LabelEncoder", "Normalizer", "Scaler",
+}  # fmt: skip
+_ARITHMETIC = {"Add", "Div", "Mul", "Sub"}
 _LAST_AXIS = {1, -1}
+_MATRIX = _TWO = 2
 _MAX_STEPS = 16
 Children = Mapping[int, Iterable[int]]
 
@@ -52,12 +57,17 @@ def check(model: Model, widths: Mapping[str, int | None]) -> int:
 
 
 class _Widths:
-    """The widths of values inside the graph, as far as simple operators determine them."""
+    """The widths of values inside the graph, as far as simple operators determine them.
+
+    A value of known width is a matrix or a list: operators that may return anything else have no
+    width here. Widths are those of onnxruntime, which fails at other shapes.
+    """
 
     def __init__(self, model: Model, widths: Mapping[str, int | None]) -> None:
         self._inputs = set(widths)
         self._known = dict(widths)
         self._own = model.own
+        self._constants = {} if model.sparse else model.constants
         self._producers = {
             output: op for op in model.operators if not op.nested for output in op.outputs
         }
@@ -83,13 +93,61 @@ class _Widths:
         return name in self._inputs
 
     def _through(self, producer: Operator, steps: int) -> int | None:
-        if producer.kind in _WIDTH_KEEPING and producer.inputs:
-            return self.find(producer.inputs[0], steps)
-        axis = producer.attributes.get("axis")
-        if producer.kind != "Concat" or axis is None or axis.integer not in _LAST_AXIS:
+        if producer.kind in _COMPUTED:
+            return _computed(producer)
+        if producer.kind == "Concat":
+            parts = [self.find(part, steps) for part in producer.inputs]
+            is_known = _has_last_axis(producer) and None not in parts
+            return sum(part or 0 for part in parts) if is_known else None
+        if producer.kind in _ARITHMETIC and len(producer.inputs) == _TWO:
+            return self._broadcast(producer.inputs[0], producer.inputs[1], steps)
+        if len(producer.inputs) == _TWO:
+            return self._with_constant(producer, steps)
+        keeps = producer.kind in _WIDTH_KEEPING and producer.inputs
+        return self.find(producer.inputs[0], steps) if keeps else None
+
+    def _broadcast(self, first: str, second: str, steps: int) -> int | None:
+        """Return the width of a value that is combined with a constant, element by element."""
+        if self._constant(second) is None:
+            first, second = second, first
+        constant = self._constant(second)
+        width = self.find(first, steps) if constant and len(constant.dims) <= _MATRIX else None
+        return constant.dims[-1] if constant and constant.dims and width == 1 else width
+
+    def _with_constant(self, producer: Operator, steps: int) -> int | None:
+        """Return the width of a value whose shape or columns a constant determines."""
+        constant = self._constant(producer.inputs[1])
+        if constant is None:
             return None
-        parts = [self.find(part, steps) for part in producer.inputs]
-        return None if None in parts else sum(part or 0 for part in parts)
+        if producer.kind == "Reshape":
+            is_matrix = len(constant.integers) == _MATRIX and constant.integers[1] > 0
+            return constant.integers[1] if is_matrix else None
+        is_gather = producer.kind == "Gather" and _has_last_axis(producer)
+        selects = producer.kind == "ArrayFeatureExtractor" or (
+            is_gather and len(constant.dims) == 1
+        )
+        is_known = selects and self.find(producer.inputs[0], steps) is not None
+        return prod(constant.dims) if is_known else None
+
+    def _constant(self, name: str) -> Constant | None:
+        return None if name in self._producers else self._constants.get(name)
+
+
+_COMPUTED = {"FeatureVectorizer": "inputdimensions", "TfIdfVectorizer": "ngram_indexes"}
+"""Operator -> the attribute that determines the width of its output, whatever its input is."""
+
+
+def _computed(producer: Operator) -> int | None:
+    attribute = producer.attributes.get(_COMPUTED[producer.kind])
+    numbers = attribute.integers if attribute else []
+    if not numbers or min(numbers) < 0:
+        return None
+    return max(numbers) + 1 if producer.kind == "TfIdfVectorizer" else sum(numbers)
+
+
+def _has_last_axis(producer: Operator) -> bool:
+    axis = producer.attributes.get("axis")
+    return axis is not None and axis.integer in _LAST_AXIS
 
 
 def _trees(operator: Operator, count: int) -> Iterator[Children]:
