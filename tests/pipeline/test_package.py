@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -22,7 +22,14 @@ from packaged_images import SAMPLES, SVC, container, curl, package
 SMALL = {".joblib", ".pkl", ".txt", ".onnx"}
 """Images with CatBoost or XGBoost have a gigabyte: runtimes/test_native.py serves those."""
 
-MODELS = sorted(path for path in SAMPLES.glob("*/model.*") if path.suffix in SMALL)
+OTHERS = {"kserve-svc", "kserve-mixedtype"}
+"""Samples of other tests of this file."""
+
+MODELS = sorted(
+    path
+    for path in SAMPLES.glob("*/model.*")
+    if path.suffix in SMALL and path.parent.name not in OTHERS
+)
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -32,6 +39,28 @@ def client() -> Iterator[docker.DockerClient]:
     client = docker.from_env()
     yield client
     client.close()
+
+
+PackagedSvc = Callable[[str], tuple[dict[str, Any], Path]]
+
+
+@pytest.fixture(scope="module")
+def packaged_svc(tmp_path_factory: pytest.TempPathFactory) -> PackagedSvc:
+    """Package a file of kserve-svc at its first use.
+
+    Tests get the JSON document, and the folder with the bundle and the reports.
+    """
+    done: dict[str, tuple[dict[str, Any], Path]] = {}
+
+    def get(name: str) -> tuple[dict[str, Any], Path]:
+        if name not in done:
+            folder = tmp_path_factory.mktemp("svc")
+            options = ("-o", "bundle", "--report", "report.json", "--junit", "report.xml")
+            tag = f"modelpack-test/svc:{name[6:]}"
+            done[name] = package(SVC / name, "-t", tag, *options, cwd=folder), folder
+        return done[name]
+
+    return get
 
 
 def predict(url: str, document: object, path: str = "/predict") -> Any:
@@ -46,9 +75,9 @@ def predict(url: str, document: object, path: str = "/predict") -> Any:
 
 @pytest.mark.parametrize("name", ["model.joblib", "model.pkl"])
 def test_a_file_of_another_version_answers_as_documented(
-    name: str, client: docker.DockerClient, tmp_path: Path
+    name: str, client: docker.DockerClient, packaged_svc: PackagedSvc
 ) -> None:
-    packaged = package(SVC / name, "-t", f"modelpack-test/svc:{name[6:]}", cwd=tmp_path)
+    packaged, _ = packaged_svc(name)
     assert packaged["environment"]["requirements"]["scikit-learn"] == "1.3.2"
     assert packaged["environment"]["origins"]["scikit-learn"] == "file"
     assert packaged["image"]["reference"] == f"modelpack-test/svc:{name[6:]}"
@@ -61,6 +90,7 @@ def test_a_file_of_another_version_answers_as_documented(
             f"{url}/predict",
         )
         assert answer.strip() == '{"predictions":[1,1]}'
+        assert json.loads(answer) == json.loads((SVC / "response.json").read_text())
         version = "import sklearn; print(sklearn.__version__)"
         assert started.exec_run(["python", "-c", version]).output.strip() == b"1.3.2"
 
@@ -85,6 +115,7 @@ def test_retrained_model_of_the_same_size_replaces_the_old_one(
         content = (SVC / "model.joblib").read_bytes()
         model.write_bytes(content.replace(struct.pack("<d", 3.8), struct.pack("<d", number)))
         packaged = package(model, "-t", "modelpack-test/retrained:1", "--no-smoke", cwd=tmp_path)
+        assert packaged["smoke"] is None
         digest = client.containers.run(
             packaged["image"]["id"],
             ["/app/model/model.joblib"],
@@ -98,12 +129,10 @@ def test_retrained_model_of_the_same_size_replaces_the_old_one(
 
 
 def test_the_image_is_little_more_than_base_and_wheels(
-    client: docker.DockerClient, tmp_path: Path
+    client: docker.DockerClient, packaged_svc: PackagedSvc
 ) -> None:
     """Files of the wheels as pip installs them, without byte code: at most 15 % on top."""
-    packaged = package(
-        SVC / "model.joblib", "-t", "modelpack-test/svc:size", "--no-smoke", cwd=tmp_path
-    )
+    packaged, _ = packaged_svc("model.joblib")
     history = client.images.get(packaged["image"]["id"]).history()
     base = sum(entry["Size"] for entry in history if "/environment/" not in entry["CreatedBy"])
     count = (
@@ -139,6 +168,7 @@ def test_named_mixed_columns_give_the_documented_prediction(
     packaged = package(sample / "model.joblib", "-t", "modelpack-test/mixedtype:1", cwd=tmp_path)
     assert packaged["environment"]["requirements"]["scikit-learn"] == "1.3.0"
     (row,) = json.loads((sample / "request.json").read_text())["instances"]
+    expected = json.loads((sample / "response.json").read_text())
     # As KServe's own test of its server sends it, by V1 and by V2.
     table = {name: [value] for name, value in row.items()}
     tensors = [
@@ -151,15 +181,14 @@ def test_named_mixed_columns_give_the_documented_prediction(
         answer = predict(url, {"instances": [row]})
         by_v1 = predict(url, {"instances": [table]}, "/v1/models/model:predict")
         by_v2 = predict(url, request, "/v2/models/model/infer")
-    assert answer == by_v1 == {"predictions": [12.202832815138274]}
+    assert answer == by_v1 == expected == {"predictions": [12.202832815138274]}
     assert by_v2["outputs"][0]["data"] == answer["predictions"]
 
 
-def test_it_serves_hardened_under_any_user(client: docker.DockerClient, tmp_path: Path) -> None:
-    packaged = package(
-        SVC / "model.joblib", "-t", "modelpack-test/svc:any", "--no-smoke", cwd=tmp_path
-    )
-    assert packaged["smoke"] is None
+def test_it_serves_hardened_under_any_user(
+    client: docker.DockerClient, packaged_svc: PackagedSvc
+) -> None:
+    packaged, _ = packaged_svc("model.joblib")
     with container(
         client,
         packaged["image"]["reference"],
@@ -178,12 +207,10 @@ def test_it_serves_hardened_under_any_user(client: docker.DockerClient, tmp_path
 
 
 def test_large_bodies_kill_no_worker_where_memory_is_short(
-    client: docker.DockerClient, tmp_path: Path
+    client: docker.DockerClient, packaged_svc: PackagedSvc, tmp_path: Path
 ) -> None:
     """Objects with many short names take thirty times their size while they are read."""
-    packaged = package(
-        SVC / "model.joblib", "-t", "modelpack-test/svc:any", "--no-smoke", cwd=tmp_path
-    )
+    packaged, _ = packaged_svc("model.joblib")
     item = json.dumps({f"{n:x}": n % 10 for n in range(1000)})
     body = tmp_path / "body.json"
     body.write_text(f'{{"instances": [{", ".join([item] * 1200)}]}}')
@@ -208,13 +235,8 @@ def test_large_bodies_kill_no_worker_where_memory_is_short(
         assert not started.attrs["State"]["OOMKilled"]
 
 
-def test_the_report_keeps_the_names_of_the_contract(tmp_path: Path) -> None:
-    packaged = package(
-        SVC / "model.joblib",
-        *("-t", "modelpack-test/svc:report", "-o", "bundle"),
-        *("--report", "report.json", "--junit", "report.xml"),
-        cwd=tmp_path,
-    )
+def test_the_report_keeps_the_names_of_the_contract(packaged_svc: PackagedSvc) -> None:
+    packaged, folder = packaged_svc("model.joblib")
     assert set(packaged) == {"model", "environment", "code", "bundle", "image", "smoke", "seconds"}
     assert set(packaged["environment"]) >= {"python", "requirements", "origins", "warnings"}
     assert set(packaged["image"]) == {"reference", "id", "size_bytes"}
@@ -223,15 +245,15 @@ def test_the_report_keeps_the_names_of_the_contract(tmp_path: Path) -> None:
     assert set(packaged["smoke"]["checks"][0]) == check
     assert set(packaged["seconds"]) == {"inspect", "environment", "bundle", "build", "smoke"}
     assert packaged["smoke"]["passed"] is True
-    assert packaged["bundle"] == str(tmp_path / "bundle")
-    assert json.loads((tmp_path / "report.json").read_text()) == packaged["smoke"]
-    suite = ET.parse(tmp_path / "report.xml").getroot().find("testsuite")
+    assert packaged["bundle"] == str(folder / "bundle")
+    assert json.loads((folder / "report.json").read_text()) == packaged["smoke"]
+    suite = ET.parse(folder / "report.xml").getroot().find("testsuite")
     assert suite is not None
     assert (suite.get("tests"), suite.get("failures")) == (
         str(len(packaged["smoke"]["checks"])),
         "0",
     )
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
+    assert sorted(path.name for path in folder.iterdir()) == [
         "bundle",
         "report.json",
         "report.xml",
@@ -246,22 +268,16 @@ def test_the_same_input_is_the_same_image(client: docker.DockerClient, tmp_path:
     assert once["image"]["id"] == again["image"]["id"]
 
 
-def test_a_bundle_builds_with_plain_docker(client: docker.DockerClient, tmp_path: Path) -> None:
+def test_a_bundle_builds_with_plain_docker(
+    client: docker.DockerClient, packaged_svc: PackagedSvc
+) -> None:
     """No modelpack, no BuildKit options: but the index is reached as this machine must reach it."""
-    package(
-        SVC / "model.joblib",
-        "-o",
-        "bundle",
-        "--no-smoke",
-        "-t",
-        "modelpack-test/svc:1",
-        cwd=tmp_path,
-    )
+    _, folder = packaged_svc("model.joblib")
     command = ["docker", "build", "--quiet", "--tag", "modelpack-test/plain:1"]
     bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     if bundle:
         command += ["--secret", f"id=ca,src={bundle}"]
-    subprocess.run([*command, str(tmp_path / "bundle")], check=True, capture_output=True)
+    subprocess.run([*command, str(folder / "bundle")], check=True, capture_output=True)
     with container(client, "modelpack-test/plain:1") as (_, url):
         assert predict(url, {"instances": [[6.8, 2.8, 4.8, 1.4]]}) == {"predictions": [1]}
 
