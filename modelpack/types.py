@@ -254,6 +254,25 @@ class ModelSpec:
         return (self.file, *self.more_files)
 
 
+@dataclass
+class Recording:
+    """The estimators of a model as records, see docs/compiled.md.
+
+    Attributes:
+        records: {"class": "module:name", "attributes": {name: value}}. A record refers to earlier
+            ones only.
+        members: The numbers of the records that rows pass through, in order.
+        arrays: {"descr", "fortran", "shape"} of each array, as in the header of a .npy file, and
+            its "size" in bytes.
+        contents: The bytes of each array.
+    """
+
+    records: list[dict[str, Any]] = field(default_factory=list)
+    members: list[int] = field(default_factory=list)
+    arrays: list[dict[str, Any]] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+
+
 # --- Code ----------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@
 
 from __future__ import annotations
 
-from .isolation import inspect
+from .isolation import inspect, record
 from .verdicts import (
     hint_with_findings,
     is_unreadable,
@@ -30,6 +30,7 @@ __all__ = [
     "inspect",
     "is_unreadable",
     "is_unsupported",
+    "record",
     "require_categories",
     "require_servable",
     "with_trusted",

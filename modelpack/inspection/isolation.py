@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,10 +19,12 @@ from modelpack.types import (
     Finding,
     ModelFile,
     ModelSpec,
+    Recording,
     Safety,
     Signature,
     from_json,
     prepare_from_json,
+    to_json,
 )
 
 from . import limits
@@ -72,6 +74,48 @@ def _inspect(paths: list[str], **options: Any) -> ModelSpec:
     if child.returncode > 0:
         raise _bug(err)
     return _spec(out, child.returncode, paths)
+
+
+def record(spec: ModelSpec) -> Recording:
+    """Run `recording.record_files` in a separate process with limits.
+
+    Raises:
+        ModelNotSupportedError: An object of the model is not an estimator of scikit-learn.
+        ModelRefusedError: A file was changed after its inspection, or needs more than the limits.
+    """
+    paths = [file.path for file in spec.files]
+    members = [to_json(member) for member in spec.members]
+    with _child(json.dumps({"paths": paths, "members": members})) as child:
+        try:
+            out, err = child.communicate(timeout=limits.SECONDS)
+        except subprocess.TimeoutExpired:
+            out, err = b"", b""
+    if child.returncode > 0:
+        raise _bug(err)
+    line, _, content = out.partition(b"\n")
+    response = _parse(line)
+    if "unrecordable" in response:
+        raise errors.ModelNotSupportedError(
+            f"{spec.file.path} cannot be compiled: {response['unrecordable']} has no compiled"
+            " form.",
+            hint="Package it without --compiled.",
+        )
+    if "recording" not in response:
+        raise errors.ModelRefusedError(
+            f"{spec.file.path} was changed while it was compiled, or takes too much memory or"
+            " time.",
+            hint="Package it again.",
+        )
+    records, numbers, arrays = response["recording"]
+    return Recording(records, numbers, arrays, list(_pieces(content, arrays)))
+
+
+def _pieces(content: bytes, arrays: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Split the bytes that follow a response at the ends of the arrays."""
+    start = 0
+    for array in arrays:
+        yield content[start : start + array["size"]]
+        start += array["size"]
 
 
 def _size(path: str) -> int:

@@ -1,4 +1,4 @@
-"""The child process: request in, `ModelSpec` out."""
+"""The child process: request in, `ModelSpec` or `Recording` out."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import sys
 from typing import Any, NoReturn
 
 from modelpack.errors import ModelpackError
-from modelpack.types import to_json
+from modelpack.types import Member, from_json, to_json
 
 from . import limits
 from .inspector import inspect
+from .recording import Unrecordable, record_files
 
 OUT_OF_MEMORY = '{"limit": "memory"}'
 
@@ -21,28 +22,47 @@ OUT_OF_MEMORY = '{"limit": "memory"}'
 def main(request: str) -> NoReturn:
     """Write the response to `request` to standard output. Both are JSON.
 
-    The request contains `paths` and `options`, the keyword arguments of `inspect`. The response has
-    one member: `spec`; `error`, the class, message and hint of a `ModelpackError`; or `limit`, the
-    name of the exceeded limit. A bug ends the process with a traceback.
+    The request contains `paths` and either `options`, the keyword arguments of `inspect`, or
+    `members`, the objects to record. The response has one member: `spec`; `recording`, a line that
+    the bytes of the arrays follow; `unrecordable`, the name of a type; `error`, the class, message
+    and hint of a `ModelpackError`; or `limit`, the name of the exceeded limit. A bug ends the
+    process with a traceback.
     """
     parsed = json.loads(request)
     _end_with_parent()
     confine()
+    contents: list[bytes] = []
     try:
-        response = _response(parsed["paths"], parsed["options"])
+        response = _response(parsed, contents)
     except MemoryError:
         response = OUT_OF_MEMORY
-    sys.stdout.write(response)
+    sys.stdout.buffer.write(response.encode())
+    sys.stdout.buffer.writelines(contents)
     sys.stdout.flush()
     os._exit(0)  # a normal exit frees all objects first, which takes a tenth longer
 
 
-def _response(paths: list[str], options: dict[str, Any]) -> str:
+def _response(request: dict[str, Any], contents: list[bytes]) -> str:
+    """Return the response. The bytes that follow it are added to `contents`."""
     try:
-        response = json.dumps({"spec": to_json(inspect(*paths, **options))})
+        if "members" in request:
+            response = _recording(request, contents)
+        else:
+            response = json.dumps(
+                {"spec": to_json(inspect(*request["paths"], **request["options"]))}
+            )
+    except Unrecordable as error:
+        response = json.dumps({"unrecordable": str(error)})
     except ModelpackError as error:
         response = json.dumps({"error": [type(error).__name__, error.message, error.hint]})
     return response if len(response) <= limits.RESPONSE_BYTES else OUT_OF_MEMORY
+
+
+def _recording(request: dict[str, Any], contents: list[bytes]) -> str:
+    members = [from_json(Member, member) for member in request["members"]]
+    recording = record_files(request["paths"], members)
+    contents += [b"\n", *recording.contents]
+    return json.dumps({"recording": [recording.records, recording.members, recording.arrays]})
 
 
 def _end_with_parent() -> None:

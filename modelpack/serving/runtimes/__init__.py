@@ -9,8 +9,9 @@ from typing import Any, Callable
 from ..data.columns import Rows
 from ..errors import StartupError
 from ..manifest import Manifest
-from . import catboost, lightgbm, onnx, pickle, xgboost
+from . import catboost, compiled, lightgbm, onnx, pickle, xgboost
 from .catboost import CatBoostRuntime
+from .compiled import CompiledRuntime
 from .estimator import EstimatorRuntime
 from .lightgbm import LightGBMRuntime
 from .native_chain import NativeChain, NativeChainRuntime
@@ -20,6 +21,7 @@ from .xgboost import XGBoostRuntime
 log = logging.getLogger("modelpack.serving")
 
 RUNTIMES: tuple[type[EstimatorRuntime], ...] = (
+    CompiledRuntime,
     LightGBMRuntime,
     XGBoostRuntime,
     CatBoostRuntime,
@@ -50,6 +52,8 @@ def select_plan(
 
     The attribute `reason` of the result explains the choice. `decode` converts rows from JSON.
     """
+    if isinstance(runtime, CompiledRuntime):
+        return runtime
     if type(runtime) is not EstimatorRuntime:
         runtime.reason = "the library of the model predicts"
         return runtime
@@ -81,6 +85,7 @@ LOADERS = {
     "xgboost": xgboost.load,
     "catboost": catboost.load,
     "onnx": onnx.load,
+    "compiled": compiled.load,
 }
 """Format -> function of the decompressed stream and the "module:name" that the file may look up.
 

@@ -24,8 +24,8 @@ class Record:
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - as scikit-learn's
         """Return the parameters of the constructor that the record contains."""
-        names = self._get_param_names()
-        return {name: value for name, value in vars(self).items() if name in names}
+        names = [name for name in self._get_param_names() if hasattr(self, name)]
+        return {name: getattr(self, name) for name in names}
 
 
 def make_record(module: str, name: str, attributes: Mapping[str, Any]) -> Record:

@@ -1,0 +1,235 @@
+"""Records of the estimators in files: their classes and attributes, as plain values.
+
+This is the first half of a compiled model, made without loading the files. docs/compiled.md
+specifies the forms of values.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelpack.errors import ModelRefusedError
+from modelpack.types import Member, Recording
+
+from . import limits
+from .facts.estimators import attributes
+from .nodes import DictNode, Global, Node, ObjectNode, class_key, constructed_class, is_constructed
+from .parser import parse_file
+from .pickle.dtypes import Dtype
+from .pickle.ndarrays import Array, dict_get, scalar, view
+
+_TREE = "sklearn.tree._tree:Tree"
+_TREE_ARGUMENTS = ("n_features", "n_classes", "n_outputs")
+_OTHERS = {"scipy.interpolate.interpolate:interp1d", "scipy.interpolate._interpolate:interp1d"}
+_FUNCTION = re.compile(r"numpy:(log|log1p|log2|log10|sqrt|cbrt|exp|expm1)")
+_SCALAR_TYPES = {
+    **{f"numpy:{kind}{8 * size}": f"<{kind[0]}{size}" for kind in ("int", "uint", "float")
+       for size in (1, 2, 4, 8)},
+    "builtins:float": "<f8", "builtins:int": "<i8", "builtins:bool": "|b1",
+    "numpy:object_": "|O", "builtins:object": "|O",
+}  # fmt: skip
+_MAX_INTEGER_BITS = 63
+
+
+class Unrecordable(Exception):  # noqa: N818 - a fact about the model, not an error of modelpack
+    """A value that has no form in a compiled model. The text names its type."""
+
+
+def record_files(paths: Sequence[str], members: Sequence[Member]) -> Recording:
+    """Read files without loading them, and record their estimators.
+
+    Args:
+        paths: The files of the model.
+        members: The objects in them that rows pass through.
+
+    Raises:
+        ModelRefusedError: A file was changed after its inspection, so a member is missing.
+        Unrecordable: A member is not an estimator of scikit-learn.
+    """
+    limits.KEPT_BYTES = limits.KEPT_TOTAL = limits.STREAM_BYTES
+    recorder = _Recorder()
+    roots: dict[int, Node] = {}
+    for member in members:
+        if member.file not in roots:
+            roots[member.file] = parse_file(Path(paths[member.file]), ()).root
+        node = _part(roots[member.file], member.path)
+        recorder.recording.members.append(recorder.estimator(node))
+    return recorder.recording
+
+
+def _part(node: Node, path: Sequence[str | int]) -> Node:
+    """Return the value at these keys of dicts and positions of lists."""
+    try:
+        for key in path:
+            node = dict_get(node, str(key)) if isinstance(node, DictNode) else node[key]
+    except (LookupError, TypeError) as error:
+        raise ModelRefusedError(
+            f"The model file contains nothing at {list(path)}.", hint="Package the model again."
+        ) from error
+    return node
+
+
+class _Recorder:
+    def __init__(self) -> None:
+        self.recording = Recording()
+        self._numbers: dict[int, int] = {}
+        self._kept: list[Node] = []  # so that no identity is used again
+        self._open: set[int] = set()
+
+    def estimator(self, node: Node) -> int:
+        """Record an estimator, and return its number.
+
+        Raises:
+            Unrecordable: It is something else.
+        """
+        if not isinstance(node, ObjectNode) or not _is_recordable(node):
+            raise Unrecordable(_type_name(node))
+        if id(node) in self._open:
+            raise Unrecordable("an object that contains itself")
+        if id(node) not in self._numbers:
+            self._open.add(id(node))
+            record = {"class": class_key(node), "attributes": self._attributes(node)}
+            self._open.discard(id(node))
+            self._numbers[id(node)] = len(self.recording.records)
+            self._kept.append(node)
+            self.recording.records.append(record)
+        return self._numbers[id(node)]
+
+    def _attributes(self, node: ObjectNode) -> dict[str, Any]:
+        """Return the attributes that have a form. Plans report the others if they need them."""
+        found = attributes(node)
+        if class_key(node) == _TREE:
+            found = {**dict(zip(_TREE_ARGUMENTS, node.args, strict=False)), **found}
+        recorded = {}
+        for name, value in found.items():
+            try:
+                recorded[name] = self._value(value)
+            except Unrecordable:
+                continue
+        return recorded
+
+    def _value(self, node: Node) -> Any:
+        for accepts, convert in self._forms:
+            if accepts(node):
+                return convert(self, node)
+        array = view(node)
+        if array is not None:
+            return self._array(array)
+        if isinstance(node, ObjectNode):
+            return {"record": self.estimator(node)}
+        raise Unrecordable(_type_name(node))
+
+    def _float(self, value: float) -> Any:
+        return value if math.isfinite(value) else {"float": str(value)}
+
+    def _list(self, values: list[Node]) -> Any:
+        return [self._value(value) for value in values]
+
+    def _tuple(self, values: tuple[Node, ...]) -> Any:
+        return {"tuple": [self._value(value) for value in values]}
+
+    def _dict(self, node: DictNode) -> Any:
+        pairs = zip(node.keys, node.values, strict=True)
+        return {"dict": [[self._value(key), self._value(value)] for key, value in pairs]}
+
+    def _global(self, node: Global) -> Any:
+        if _FUNCTION.fullmatch(node.key):
+            return {"function": node.dotted}
+        if node.key in _SCALAR_TYPES:
+            return {"dtype": _SCALAR_TYPES[node.key]}
+        raise Unrecordable(node.dotted)
+
+    def _dtype(self, node: ObjectNode) -> Any:
+        return {"dtype": _descr(node.dtype)}
+
+    def _scalar(self, node: ObjectNode) -> Any:
+        value = scalar(node)
+        if value is None:
+            raise Unrecordable("a scalar of numpy")
+        return self._value(value)
+
+    def _slice(self, node: ObjectNode) -> Any:
+        return {"slice": [self._value(each) for each in node.args]}
+
+    def _array(self, array: Array) -> Any:
+        if array.items is not None:
+            values = [self._value(item) for item in array.items]
+            return {"objects": values, "shape": list(array.shape)}
+        size = array.size * array.dtype.itemsize
+        if array.data is None or len(array.data) != size or array.dtype.kind not in "biufSUV":
+            raise Unrecordable("an array")
+        number = len(self.recording.arrays)
+        header = {
+            "descr": _descr(array.dtype),
+            "fortran": array.fortran,
+            "shape": list(array.shape),
+            "size": size,
+        }
+        self.recording.arrays.append(header)
+        self.recording.contents.append(array.data)
+        return {"array": number}
+
+    _forms: tuple[tuple[Callable[[Node], bool], Callable[[_Recorder, Any], Any]], ...] = (
+        (lambda node: node is None or isinstance(node, bool | str), lambda _, node: node),
+        (
+            lambda node: type(node) is int and node.bit_length() <= _MAX_INTEGER_BITS,
+            lambda _, node: node,
+        ),
+        (lambda node: isinstance(node, float), _float),
+        (lambda node: isinstance(node, list), _list),
+        (lambda node: isinstance(node, tuple), _tuple),
+        (lambda node: isinstance(node, DictNode), _dict),
+        (lambda node: isinstance(node, Global), _global),
+        (lambda node: isinstance(node, ObjectNode) and isinstance(node.dtype, Dtype), _dtype),
+        (lambda node: isinstance(node, ObjectNode) and node.cls.name == "scalar", _scalar),
+        (
+            lambda node: isinstance(node, ObjectNode) and node.cls.key.endswith(":slice"),
+            _slice,
+        ),
+    )
+
+
+def _is_recordable(node: ObjectNode) -> bool:
+    key = class_key(node)
+    if key == _TREE:
+        return True
+    cls = constructed_class(node)
+    is_instance = is_constructed(node) and isinstance(cls, Global)
+    return is_instance and (key.startswith("sklearn.") or key in _OTHERS)
+
+
+def _type_name(node: Node) -> str:
+    if isinstance(node, ObjectNode):
+        return class_key(node).replace(":", ".") or node.cls.dotted
+    return f"a {type(node).__name__}"
+
+
+def _descr(dtype: Dtype) -> Any:
+    """Return a dtype as in the header of a .npy file: "<f8", or a list of fields with padding.
+
+    Raises:
+        Unrecordable: It contains objects, or fields that overlap.
+    """
+    if dtype.has_objects and dtype.kind == "O" and not dtype.fields:
+        return "|O"
+    if dtype.has_objects or (dtype.kind == "V" and not dtype.fields):
+        raise Unrecordable("an array of objects with fields")
+    if not dtype.fields:
+        order = "|" if dtype.itemsize == 1 or dtype.kind == "S" else "<>"[dtype.big_endian]
+        count = dtype.itemsize // 4 if dtype.kind == "U" else dtype.itemsize
+        return f"{order}{dtype.kind}{count}"
+    parts, position = [], 0
+    for name, offset, part in sorted(dtype.fields, key=lambda each: each[1]):
+        if offset < position or part.fields:
+            raise Unrecordable("an array whose fields overlap")
+        if offset > position:
+            parts.append(["", f"|V{offset - position}"])
+        parts.append([name, _descr(part)])
+        position = offset + part.itemsize
+    if position < dtype.itemsize:
+        parts.append(["", f"|V{dtype.itemsize - position}"])
+    return parts

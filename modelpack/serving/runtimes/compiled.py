@@ -1,0 +1,250 @@
+"""Compiled models: the reader of their format, and their runtime.
+
+docs/compiled.md specifies the format. The reader accepts nothing else: a file that was changed or
+made by somebody else stops the start, and none of its values is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import re
+import zipfile
+from typing import Any, BinaryIO, Callable, ClassVar, Collection, Mapping, Sequence
+
+import numpy as np
+
+from ..data.columns import FallbackRequiredError, Rows
+from ..manifest import Manifest
+from .estimator import Chain, EstimatorRuntime
+from .plans import Context, compile_model
+from .plans.compiler import Part
+from .plans.inputs import has_short_integers
+from .plans.records import make_record
+from .plans.runtime import PlannedRuntime
+
+SCHEMA = 1
+DOCUMENT = "model.json"
+ARRAY = "arrays/{}.npy"
+MAX_DOCUMENT_BYTES = 1 << 30
+MAX_DEPTH = 100
+"""Levels of nested values in an attribute."""
+
+FUNCTIONS = {
+    f"numpy.{name}": getattr(np, name)
+    for name in ("log", "log1p", "log2", "log10", "sqrt", "cbrt", "exp", "expm1")
+}
+_CLASS = re.compile(r"(sklearn|scipy\.interpolate)(\.\w+)*:\w+", re.ASCII)
+_SCALAR = re.compile(r"\|b1|\|[iu]1|<[iufU]\d{1,9}|>[iufU]\d{1,9}|\|S\d{1,9}|\|V\d{1,9}", re.ASCII)
+_MAGIC = b"\x93NUMPY\x02\x00"
+_NAN = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+Make = Callable[[str, str, Mapping[str, Any]], Any]
+
+
+class CompiledModel:
+    """A compiled model.
+
+    Attributes:
+        root: The record that predicts, or a `Chain` of records.
+        release: Major and minor version of the scikit-learn that the model belongs to.
+        labels: The labels of the predictions 0, 1, ..., or None.
+    """
+
+    def __init__(self, root: Any, release: tuple[int, int], labels: Any = None) -> None:
+        self.root = root
+        self.release = release
+        self.labels = labels
+
+
+def load(stream: BinaryIO, names: Collection[str]) -> CompiledModel:  # noqa: ARG001 - as all loaders
+    """Read a compiled model.
+
+    Raises:
+        ValueError: The stream is not a compiled model as docs/compiled.md specifies it.
+    """
+    return read(io.BytesIO(stream.read()))
+
+
+def read(stream: BinaryIO, make: Make = make_record) -> CompiledModel:
+    """Read a compiled model whose records are made by `make`. See `load`."""
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            document = json.loads(_member(archive, DOCUMENT, MAX_DOCUMENT_BYTES))
+            _require(document["schema"] == SCHEMA, f"its schema is not {SCHEMA}")
+            arrays = _arrays(archive, document["arrays"])
+    except (zipfile.BadZipFile, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"it is no compiled model: {error}") from error
+    return _model(document, arrays, make)
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(f"it is no compiled model: {message}")
+
+
+def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
+    info = archive.getinfo(name)
+    is_stored = info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
+    _require(is_stored and info.file_size <= limit, f"{name} is compressed or too large")
+    return archive.read(info)
+
+
+def _arrays(archive: zipfile.ZipFile, headers: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
+    expected = [DOCUMENT, *(ARRAY.format(number) for number in range(len(headers)))]
+    _require(archive.namelist() == expected, "its files are not those that it lists")
+    return [_array(archive, ARRAY.format(number), each) for number, each in enumerate(headers)]
+
+
+def _array(archive: zipfile.ZipFile, name: str, header: Mapping[str, Any]) -> np.ndarray:
+    shape = header["shape"]
+    are_sizes = all(type(size) is int and size >= 0 for size in shape) and len(shape) <= 32
+    _require(are_sizes, f"{name} has an invalid shape")
+    dtype = dtype_of(header["descr"])
+    prefix = npy_header(header)
+    size = int(np.prod(shape, dtype=object))
+    content = _member(archive, name, len(prefix) + size * dtype.itemsize)
+    _require(content.startswith(prefix), f"the header of {name} is not the one that it lists")
+    data = memoryview(content)[len(prefix) :]
+    _require(len(data) == size * dtype.itemsize, f"{name} has another size than its shape")
+    digest = hashlib.sha256(content).hexdigest()
+    _require(digest == header["sha256"], f"the SHA-256 digest of {name} is {digest}")
+    order: Any = "F" if header["fortran"] else "C"
+    values: np.ndarray = np.frombuffer(data, dtype).reshape(shape, order=order)
+    return values
+
+
+def npy_header(header: Mapping[str, Any]) -> bytes:
+    """Return the first bytes of a .npy file of version 2, up to the values."""
+    descr = header["descr"]
+    fields = descr if isinstance(descr, str) else [tuple(field) for field in descr]
+    order, shape = bool(header["fortran"]), tuple(header["shape"])
+    text = f"{{'descr': {fields!r}, 'fortran_order': {order}, 'shape': {shape!r}, }}"
+    text += " " * (-(len(_MAGIC) + 4 + len(text) + 1) % 64) + "\n"
+    return _MAGIC + len(text).to_bytes(4, "little") + text.encode("ascii")
+
+
+def dtype_of(descr: Any) -> np.dtype[Any]:
+    """Return the dtype of a description: "<f8", or a list of [name, description] of fields.
+
+    Raises:
+        ValueError: The description is another one, for example of objects.
+    """
+    if isinstance(descr, str):
+        _require(_SCALAR.fullmatch(descr) is not None, f"{descr[:20]!r} is no type of numbers")
+        return np.dtype(descr)
+    fields = [(str(name), str(part)) for name, part in descr]
+    _require(all(_SCALAR.fullmatch(part) for _, part in fields), "a field has an unknown type")
+    return np.dtype(fields)
+
+
+def _model(document: Mapping[str, Any], arrays: Sequence[np.ndarray], make: Make) -> CompiledModel:
+    try:
+        values = _Values(arrays, make)
+        for record in document["records"]:
+            values.add(record)
+        members = [values.records[number] for number in document["members"]]
+        major, minor = document["release"]
+        release = int(major), int(minor)
+        labels = values.value(document.get("labels"))
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"it is no compiled model: {error!r}") from error
+    _require(bool(members), "it has no member")
+    root = members[0] if len(members) == 1 else Chain(members)
+    return CompiledModel(root, release, None if labels is None else np.array(labels))
+
+
+class _Values:
+    """Converts the values of attributes. A record refers to earlier ones, so never to itself."""
+
+    def __init__(self, arrays: Sequence[np.ndarray], make: Make) -> None:
+        self.records: list[Any] = []
+        self._arrays = arrays
+        self._make = make
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        key = record["class"]
+        _require(_CLASS.fullmatch(key) is not None, f"{key[:60]!r} is no class of a record")
+        attributes = {str(name): self.value(value) for name, value in record["attributes"].items()}
+        module, _, name = key.partition(":")
+        self.records.append(self._make(module, name, attributes))
+
+    def value(self, value: Any, depth: int = 0) -> Any:
+        _require(depth < MAX_DEPTH, "its values are nested too deeply")
+        if isinstance(value, list):
+            return [self.value(each, depth + 1) for each in value]
+        if not isinstance(value, dict):
+            return value
+        kind = next(iter(value))
+        if kind == "dict":
+            return {self.value(k): self.value(v, depth + 1) for k, v in value["dict"]}
+        if kind == "tuple":
+            return tuple(self.value(each, depth + 1) for each in value["tuple"])
+        if kind == "objects":
+            return self._objects(value, depth)
+        return self._SIMPLE[kind](self, value[kind])
+
+    def _objects(self, value: Mapping[str, Any], depth: int) -> np.ndarray:
+        items = [self.value(each, depth + 1) for each in value["objects"]]
+        array = np.empty(len(items), object)
+        for index, item in enumerate(items):  # numpy would unpack arrays and lists
+            array[index] = item
+        shaped: np.ndarray = array.reshape(value["shape"])
+        return shaped
+
+    def _earlier(self, values: Sequence[Any], number: Any) -> Any:
+        _require(type(number) is int and 0 <= number < len(values), "it refers to what is missing")
+        return values[number]
+
+    _SIMPLE: ClassVar[dict[str, Callable[[Any, Any], Any]]] = {
+        "array": lambda self, number: self._earlier(self._arrays, number),
+        "record": lambda self, number: self._earlier(self.records, number),
+        "float": lambda _, text: _NAN[text],
+        "dtype": lambda _, text: np.dtype(object) if text == "|O" else dtype_of(text),
+        "function": lambda _, name: FUNCTIONS[name],
+        "slice": lambda self, parts: slice(*map(self.value, parts)),
+    }
+
+
+class CompiledRuntime(PlannedRuntime):
+    """The runtime of a compiled model. There is no estimator that predicts other rows."""
+
+    kind = "compiled"
+
+    def __init__(self, model: CompiledModel, manifest: Manifest) -> None:
+        names = [field.name for field in manifest.inputs]
+        context = Context(manifest.layout, names, model.release)
+        plan = compile_model(model.root, context, has_short_integers(manifest.inputs))
+        super().__init__(EstimatorRuntime(model, manifest), plan, manifest)
+        self.integer_order = "F"
+        self.reason = "the model is compiled"
+        self._labels = model.labels
+
+    @staticmethod
+    def supports(model: Any, manifest: Manifest) -> bool:  # noqa: ARG004 - as all runtimes
+        return isinstance(model, CompiledModel)
+
+    def has_method(self, method: str) -> bool:
+        return method in self._plan.batch
+
+    def _planned(self, part: Part, method: str, rows: Rows) -> Any:
+        result = super()._planned(part, method, rows)
+        if self._labels is None or method != "predict":
+            return result
+        return self._labels.take(np.asarray(result).astype(np.intp))
+
+    def call(self, method: str, rows: Rows) -> Any:
+        """Return the result of a method.
+
+        Raises:
+            ValueError: The model rejects one of the rows.
+        """
+        try:
+            return self.call_batch(method, rows)
+        except FallbackRequiredError:
+            raise ValueError(
+                "the model rejects a value: one that is missing, infinite, extremely large, or of"
+                " an unknown category"
+            ) from None
