@@ -46,6 +46,7 @@ MODEL_FILES = {
     "xgboost": "model/model.xgb",
     "catboost": "model/model.cbm",
     "onnx": "model/model.onnx",
+    "compiled": "model/model.compiled",
 }
 TASK_WORDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}
 CODE = "code"  # folder of the author's modules

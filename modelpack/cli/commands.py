@@ -20,6 +20,7 @@ from modelpack._version import __version__
 from modelpack.cli.options import (
     BASE,
     BATCH,
+    COMPILED,
     ENGINE,
     ENVIRONMENT,
     EXAMPLE,
@@ -107,17 +108,17 @@ def inspect_command(
 
 @main.command("bundle")
 @click.option("-o", "--output", type=FILE, required=True, help="Folder to write")
-@with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, SLIM, OUTPUT)
+@with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, COMPILED, SLIM, OUTPUT)
 def bundle_command(
     models: tuple[Path, ...], output: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any
 ) -> None:
     """Write the folder that serves MODEL: Dockerfile, app, lock and model."""
     from modelpack.cli import output as cli_output
+    from modelpack.pipeline.compiled import prepare
 
     run = _pipeline(quiet, verbose, **given)
-    found, code = run.inspect(models)
-    model, _ = run.reference(found, models)
-    bundle = run.render(model, code, output)
+    with prepare(run, models) as (run, model, code, _):
+        bundle = run.render(model, code, output)
     if as_json:
         cli_output.print_value(bundle)
     else:
@@ -230,7 +231,7 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
 @click.option("-t", "--tag", metavar="REF", help="Image tag (default: from the file name)")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder")
 @click.option("--no-smoke", is_flag=True, help="Do not run the image")
-@with_options(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, SLIM, ENGINE, OUTPUT)
+@with_options(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, COMPILED, SLIM, ENGINE, OUTPUT)
 def package_command(
     models: tuple[Path, ...],
     report: Path | None,

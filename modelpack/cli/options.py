@@ -131,6 +131,13 @@ ENVIRONMENT = (
     ),
     *INDEX,
 )
+COMPILED = (
+    click.option(
+        "--compiled",
+        is_flag=True,
+        help="Serve the model as numbers, without its library and without pickle",
+    ),
+)
 SLIM = (
     click.option(
         "--slim-base",

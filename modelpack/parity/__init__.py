@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from .common_rows import RowsUnavailable, shared_rows
 from .reference import ReferenceSources, prepare
-from .sandbox_answers import build_request, complete_reference, parse_response
+from .sandbox_answers import Response, build_request, complete_reference, parse_response
 
 __all__ = [
     "ReferenceSources",
+    "Response",
     "RowsUnavailable",
     "build_request",
     "complete_reference",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelpack.types import Answers, Body, Reference
@@ -51,21 +51,35 @@ def complete_reference(reference: Reference, response: bytes) -> Reference:
     return replace(reference, rows=tuple(rows), answers=together, alone=alone)
 
 
-def parse_response(reference: Reference, response: bytes) -> tuple[tuple[str | None, ...], Answers]:
-    """Validate a response strictly, for a diff.
+@dataclass(frozen=True)
+class Response:
+    """What a model answers.
 
-    Returns:
-        An error or None for each row, and the answers for the rows without an error.
+    Attributes:
+        errors: An error or None for each row.
+        together: The answers to the rows without an error, in one call.
+        alone: The same for each row in its own call.
+    """
+
+    errors: tuple[str | None, ...]
+    together: Answers
+    alone: Answers
+
+
+def parse_response(reference: Reference, response: bytes) -> Response:
+    """Validate a response strictly, for a diff or a proof.
 
     Raises:
         ValueError: The response is malformed.
     """
     try:
-        _, errors, together, _ = _parse(reference, _decode(response))
-        _require_shallow((together.predictions, together.probabilities))
+        _, errors, together, alone = _parse(reference, _decode(response))
+        for answers in (together, alone):
+            _require_shallow((answers.predictions, answers.probabilities))
     except (KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
-    return tuple(None if error is None else str(error) for error in errors), together
+    texts = tuple(None if error is None else str(error) for error in errors)
+    return Response(texts, together, alone)
 
 
 def _decode(response: bytes) -> Any:

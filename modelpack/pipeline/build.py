@@ -1,9 +1,8 @@
-"""`build`, `export`, `serve`, and the temporary image of a bundle."""
+"""`build`, `export` and `serve`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from modelpack.engines.local.engine import LocalRunner
 from modelpack.errors import UsageError
 from modelpack.types import Bundle, Image
 
+from .compiled import prepare
 from .package import bundle_directory, default_reference_from_name
 from .stages import Pipeline
 
@@ -50,18 +50,6 @@ def export(reference: str, target: Path) -> None:
     DaemonlessStore(DaemonlessState()).export(reference, target)
 
 
-@contextmanager
-def temporary_image(run: Pipeline, bundle: Bundle) -> Iterator[str]:
-    """Build a bundle and yield what the engine runs: a temporary image, or the bundle itself."""
-    run.override_base(bundle)
-    image = run.build(bundle)
-    try:
-        yield image.id if image else bundle.path
-    finally:
-        if image:
-            run.remove_untagged(image)
-
-
 def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
     """Serve a model or a bundle as a local process until it is interrupted. Return its exit code.
 
@@ -76,16 +64,15 @@ def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
                 hint="Run: modelpack serve BUNDLE",
             )
         return _serve(run, manifest.read(paths[0]), port)
-    inspected, code = run.inspect(paths)
-    model, _ = run.reference(inspected, paths)
-    if manifest.example(model) is None:
-        run.observer.notice(
-            "No prediction is tested before the service listens, because the model file does not"
-            " contain what a row looks like. Save rows in the training script with"
-            " X[:20].to_csv('rows.csv', index=False), and add: --example rows.csv"
-        )
-    with bundle_directory(None) as directory:
-        return _serve(run, run.render(model, code, directory), port)
+    with prepare(run, paths) as (run, model, code, _):  # noqa: PLR1704 - the run of what follows
+        if manifest.example(model) is None:
+            run.observer.notice(
+                "No prediction is tested before the service listens, because the model file does"
+                " not contain what a row looks like. Save rows in the training script with"
+                " X[:20].to_csv('rows.csv', index=False), and add: --example rows.csv"
+            )
+        with bundle_directory(None) as directory:
+            return _serve(run, run.render(model, code, directory), port)
 
 
 def _serve(run: Pipeline, bundle: Bundle, port: int) -> int:

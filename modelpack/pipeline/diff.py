@@ -150,14 +150,14 @@ def _query(stack: ExitStack, target: DiffSide, rows: Reference) -> Callable[[], 
 
 def _parse_answer(rows: Reference, answer: Callable[[], bytes], model: ModelSpec) -> _Answer:
     try:
-        errors, answers = parity.parse_response(rows, answer())
+        response = parity.parse_response(rows, answer())
     except SmokeFailedError as error:
         return error.message
     except ValueError as error:
         return f"its response in the sandbox is malformed: {error}"
-    parts = [answers.predictions, answers.probabilities]
-    spread = [None if part is None else _by_row(errors, part) for part in parts]
-    return ModelAnswers(errors, spread[0] or (), spread[1], model.signature.classes)
+    parts = [response.together.predictions, response.together.probabilities]
+    spread = [None if part is None else _by_row(response.errors, part) for part in parts]
+    return ModelAnswers(response.errors, spread[0] or (), spread[1], model.signature.classes)
 
 
 def _by_row(errors: Sequence[str | None], answers: Sequence[object]) -> tuple[object, ...]:

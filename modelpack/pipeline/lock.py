@@ -12,6 +12,7 @@ from modelpack.environment import wheelhouse as house
 from modelpack.errors import UsageError
 from modelpack.types import Environment, ModelSpec
 
+from .compiled import prepare
 from .stages import Pipeline
 
 
@@ -28,9 +29,8 @@ def lock(
     """
     if download and run.options.offline:
         raise UsageError("A wheelhouse cannot be downloaded offline.", hint="Leave out --offline.")
-    inspected, _ = run.inspect(paths)
-    model, _ = run.reference(inspected, paths)
-    resolved = download_wheelhouse(run, model, download) if download else run.resolve(model)[0]
+    with prepare(run, paths) as (run, model, _, _):  # noqa: PLR1704 - the run of what follows
+        resolved = download_wheelhouse(run, model, download) if download else run.resolve(model)[0]
     if output:
         _write(output, resolved.lock)
     return resolved

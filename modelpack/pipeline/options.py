@@ -22,6 +22,8 @@ class Options:
         tag: Reference of the image (default: from the file name).
         output: Folder of the bundle. By default, the bundle of an image is deleted, and a bundle
             without an image is written to the current directory.
+        compiled: Compile the model to numbers, so that the image needs neither its library nor
+            pickle.
         slim_base: Copy only what serving needs from the base image.
         requirements: PEP 508 requirements that add to those of the model or override them.
         trust: Code outside the allowlist that may be loaded, as "module:name".
@@ -40,6 +42,7 @@ class Options:
     output: Path | None = None
     engine: str = "auto"
     base_image: str | None = None
+    compiled: bool = False
     slim_base: bool = False
     python: str | None = None
     requirements: tuple[str, ...] = ()

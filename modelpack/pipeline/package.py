@@ -25,7 +25,9 @@ from modelpack.types import (
     to_json,
 )
 
+from .compiled import compile_model, for_compiled
 from .options import Observer, Options
+from .proof import Expected, prove, query_original
 from .stages import Pipeline
 
 
@@ -46,10 +48,17 @@ def package(
     inspected, code = run.inspect(paths)
     model, rows = run.reference(inspected, paths)
     _notice_untested(run, model)
-    with bundle_directory(_bundle_output(run, model)) as directory, ExitStack() as stack:
+    with ExitStack() as stack:
+        source = Source(model, code, rows)
+        if run.options.compiled:
+            compiled = stack.enter_context(compile_model(run, model))
+            expected = query_original(run, model, code, rows, compiled)
+            run, model = for_compiled(run), compiled
+            source = Source(model, Code(), expected.reference, expected)
+        directory = stack.enter_context(bundle_directory(_bundle_output(run, model)))
         builds: list[PlatformBuild] = []
         for each, folder in platform_runs(run, directory):
-            builds.append(stack.enter_context(build_for_platform(each, model, code, rows, folder)))
+            builds.append(stack.enter_context(build_for_platform(each, source, folder)))
             if not builds[-1].accepted:
                 break
         image = tag_result(run, builds)
@@ -106,6 +115,22 @@ def bundle_directory(output: Path | None) -> Iterator[Path]:
 
 
 @dataclass(frozen=True)
+class Source:
+    """What is packaged.
+
+    Attributes:
+        code: The author's code that the image needs.
+        rows: Those of the smoke test.
+        expected: What a compiled model must answer; None for others.
+    """
+
+    model: ModelSpec
+    code: Code
+    rows: Reference
+    expected: Expected | None = None
+
+
+@dataclass(frozen=True)
 class PlatformBuild:
     """The build for one platform. It is `accepted` if the image may be tagged."""
 
@@ -145,16 +170,14 @@ def platform_runs(run: Pipeline, directory: Path) -> list[tuple[Pipeline, Path]]
 
 
 @contextmanager
-def build_for_platform(
-    run: Pipeline, model: ModelSpec, code: Code, rows: Reference, directory: Path
-) -> Iterator[PlatformBuild]:
+def build_for_platform(run: Pipeline, source: Source, directory: Path) -> Iterator[PlatformBuild]:
     """Yield the build of one platform. Images that were not tagged are removed afterwards."""
     claims = run.options.smoke and not run.is_static_check and run.engine.images
-    claim = expected_claim(rows) if claims else None
-    bundle = run.render(model, code, directory, claim)
+    claim = expected_claim(source.rows) if claims else None
+    bundle = run.render(source.model, source.code, directory, claim)
     images: list[Image] = []
     try:
-        build = _build_and_test(run, bundle, model, rows, images)
+        build = _build_and_test(run, bundle, source, images)
         if run.correct_claim(claim, build.report) and build.image and build.accepted:
             rebuilt = run.build_image(bundle) or build.image
             images.append(rebuilt)
@@ -171,16 +194,19 @@ def build_for_platform(
 
 
 def _build_and_test(
-    run: Pipeline, bundle: Bundle, model: ModelSpec, rows: Reference, images: list[Image]
+    run: Pipeline, bundle: Bundle, source: Source, images: list[Image]
 ) -> PlatformBuild:
-    image = run.build(bundle)
+    image, rows = run.build(bundle), source.rows
     images += [image] if image else []
+    target = image.id if image else bundle.path
+    if source.expected is not None and not run.is_static_check:
+        rows = prove(run, target, source.expected)
     if not run.options.smoke:
         return PlatformBuild(bundle, image, None)
     if run.is_static_check and image:
         report = run.check_static(image, bundle)
     else:
-        report = run.smoke(image.id if image else bundle.path, model, rows)
+        report = run.smoke(target, source.model, rows)
     return PlatformBuild(bundle, image, report, run.options.accepts(report))
 
 

@@ -64,14 +64,20 @@ class Summary(list[str]):
 class Pipeline:
     """A run of the pipeline. Each stage is a method, timed and reported to the observer."""
 
-    def __init__(self, options: Options, observer: Observer | None = None) -> None:
+    def __init__(self, options: Options, observer: Observer | None = None, label: str = "") -> None:
+        """Create a run. `label` precedes the names of its stages."""
         self.options = options
+        self._label = label
         self.observer = observer or Observer()
         self.seconds: dict[str, float] = {}
 
     def for_platform(self, platform: str) -> Pipeline:
         """Return the pipeline for one of the requested platforms."""
-        run = Pipeline(replace(self.options, platform=platform), self.observer)
+        return self.with_options(replace(self.options, platform=platform))
+
+    def with_options(self, options: Options, label: str = "") -> Pipeline:
+        """Return a pipeline with other options, the same engine and the same times."""
+        run = Pipeline(options, self.observer, label)
         run.seconds = self.seconds
         run.engine = self.engine
         return run
@@ -253,7 +259,7 @@ class Pipeline:
         Yields:
             A function that waits for the response.
         """
-        if not rows.rows:
+        if not rows.rows or rows.alone is not None:
             yield lambda: rows
             return
         request = parity.build_request(rows, bodies=True)
@@ -264,12 +270,29 @@ class Pipeline:
                 completed = _with_model_answers(rows, get_response)
                 yield lambda: completed
 
+    def complete(self, target: str, rows: Reference) -> Reference:
+        """Return the rows with the answers of the model in an image, or in a bundle."""
+        request = parity.build_request(rows, bodies=True)
+        with self.engine.runner.query_model(target, request) as get_response:
+            return _with_model_answers(rows, get_response)
+
     def build_image(self, bundle: Bundle) -> Image | None:
         step, offline = self.observer.step, bool(self.options.offline)
         with wheelhouse.build_index(
             self.engine, bundle, self.index, step, offline=offline
         ) as index:
             return self.engine.builder.build(bundle, index, step)
+
+    @contextmanager
+    def temporary_image(self, bundle: Bundle) -> Iterator[str]:
+        """Build a bundle and yield what the engine runs: a temporary image, or the bundle."""
+        self.override_base(bundle)
+        image = self.build(bundle)
+        try:
+            yield image.id if image else bundle.path
+        finally:
+            if image:
+                self.remove_untagged(image)
 
     def remove_untagged(self, image: Image) -> None:
         if self.engine.images:
@@ -310,6 +333,7 @@ class Pipeline:
     @contextmanager
     def stage(self, name: str) -> Iterator[Summary]:
         """Time a stage, whose body appends to the summary."""
+        name = f"{self._label}{name}"
         self.observer.stage_started(name)
         started = time.monotonic()
         summary = Summary()

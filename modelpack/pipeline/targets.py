@@ -18,7 +18,6 @@ from modelpack.oci.locations import is_location
 from modelpack.oci.reference import ImageReference
 from modelpack.types import ModelSpec
 
-from .build import temporary_image
 from .package import bundle_directory
 from .stages import Pipeline
 
@@ -190,5 +189,5 @@ def open_runnable(pipeline: Pipeline, target: Target) -> Iterator[Runnable]:
             model, code = pipeline.inspect([target.path])
             model, _ = pipeline.reference(model, [target.path])
             bundle = pipeline.render(model, code, stack.enter_context(bundle_directory(None)))
-        name = stack.enter_context(temporary_image(pipeline, bundle))
+        name = stack.enter_context(pipeline.temporary_image(bundle))
         yield Runnable(name, lambda: bundle.model)

@@ -95,10 +95,8 @@ def test_a_malformed_answer_is_a_problem_not_a_crash(answer: bytes) -> None:
 
 
 def test_answers_are_returned_row_by_row() -> None:
-    errors, answers = parse_response(
-        Reference(ROWS), response([None, "ValueError: no", None], [1, 3])
-    )
-    assert (errors, answers.predictions) == ((None, "ValueError: no", None), (1, 3))
+    parsed = parse_response(Reference(ROWS), response([None, "ValueError: no", None], [1, 3]))
+    assert (parsed.errors, parsed.together.predictions) == ((None, "ValueError: no", None), (1, 3))
 
 
 @pytest.mark.parametrize(

@@ -70,14 +70,23 @@ def load(stream: BinaryIO, names: Collection[str]) -> CompiledModel:  # noqa: AR
 
 def read(stream: BinaryIO, make: Make = make_record) -> CompiledModel:
     """Read a compiled model whose records are made by `make`. See `load`."""
+    document, arrays = _read(stream)
+    return _model(document, arrays, make)
+
+
+def read_arrays(stream: BinaryIO) -> list[np.ndarray]:
+    """Return the arrays of a compiled model. Raise ValueError if it is none."""
+    return _read(stream)[1]
+
+
+def _read(stream: BinaryIO) -> tuple[Mapping[str, Any], list[np.ndarray]]:
     try:
         with zipfile.ZipFile(stream) as archive:
             document = json.loads(_member(archive, DOCUMENT, MAX_DOCUMENT_BYTES))
             _require(document["schema"] == SCHEMA, f"its schema is not {SCHEMA}")
-            arrays = _arrays(archive, document["arrays"])
+            return document, _arrays(archive, document["arrays"])
     except (zipfile.BadZipFile, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"it is no compiled model: {error}") from error
-    return _model(document, arrays, make)
 
 
 def _require(condition: bool, message: str) -> None:

@@ -1,0 +1,193 @@
+"""The proof of a compiled model: rows around its limits, and the comparison of both answers."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from modelpack.errors import SmokeFailedError
+from modelpack.parity import Response
+from modelpack.parity.compare import relative_difference
+from modelpack.serving.runtimes.compiled import read_arrays
+from modelpack.types import Answers, Field, ModelSpec, Reference, Scalar
+
+ROWS = 2_000
+MAX_VALUES = 200_000
+"""In all rows, so that a model with many inputs is proved in a minute."""
+BOUND = 64
+"""Largest accepted difference of two floats, in units in the last place (ulp) of the larger one, or
+of 1. Another release of numpy, or another BLAS, adds up in another order."""
+ULP = 2.0**-52
+
+_UNKNOWN = "never met"
+_THRESHOLDS = ("threshold", "num_threshold")
+_FEATURES = ("feature", "feature_idx")
+_EXTREMES = (0.0, -0.0, 5e-324, 1e-12, -1e-12, 1e12, -1e12, 3.4e38, -3.5e38)
+
+Row = tuple[Scalar, ...]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The result of a proof.
+
+    Attributes:
+        rows: Rows that both predict.
+        refused: Rows that both refuse.
+        largest_ulp: Largest difference of two floats, see `BOUND`.
+    """
+
+    rows: int
+    refused: int
+    largest_ulp: float
+
+
+def make_rows(spec: ModelSpec, reference: Reference, compiled: Path) -> tuple[Row, ...]:
+    """Return the known rows, and rows around categories, missing values, limits and thresholds.
+
+    The same model gives the same rows. Without an example only the known rows are returned.
+
+    Args:
+        spec: The model.
+        reference: The rows of the author, or of the signature.
+        compiled: The compiled model, whose trees have thresholds.
+    """
+    fields = spec.signature.inputs
+    known = tuple(reference.rows)
+    if not known or not fields or spec.signature.layout in {"text", "dicts"}:
+        return known
+    generator = random.Random(0)  # noqa: S311 - not for secrets
+    count = min(ROWS, max(100, MAX_VALUES // len(fields)))
+    thresholds = _thresholds(compiled, len(fields))
+    columns = [
+        _column(field, [row[index] for row in known], thresholds.get(index, []), count, generator)
+        for index, field in enumerate(fields)
+    ]
+    return tuple(dict.fromkeys((*known, *zip(*columns, strict=True))))
+
+
+def _column(
+    field: Field,
+    known: Sequence[Scalar],
+    thresholds: Sequence[float],
+    count: int,
+    generator: random.Random,
+) -> list[Scalar]:
+    """Return `count` values of one input, in a random order."""
+    draw = _drawing(field, known, generator)
+    values = [draw() for _ in range(count)]
+    special: list[Scalar] = [*(field.categories or ()), *thresholds][: count // 2]
+    if isinstance(known[0], str) and not field.categories:
+        special = [*dict.fromkeys(known)][: count // 2]
+    if _is_number(field, known):
+        special += [value for value in _EXTREMES if field.type == "number"]
+    special += [None] * (count // 20) if field.nullable else []
+    if isinstance(known[0], str):
+        special += [_UNKNOWN] * 3
+    for position, value in zip(generator.sample(range(count), len(special)), special, strict=True):
+        values[position] = value
+    return values
+
+
+def _is_number(field: Field, known: Sequence[Scalar]) -> bool:
+    numbers = [value for value in known if value is not None]
+    are_numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in numbers)
+    return are_numbers and bool(numbers) and not field.categories
+
+
+def _drawing(
+    field: Field, known: Sequence[Scalar], generator: random.Random
+) -> Callable[[], Scalar]:
+    """Return a function that draws a value like the known ones."""
+    if field.categories:
+        return lambda: generator.choice(field.categories or ())
+    if field.type == "boolean":
+        return lambda: generator.random() < 0.5
+    if not _is_number(field, known):
+        return lambda: generator.choice(known)
+    numbers = [float(value) for value in known if isinstance(value, int | float)]
+    low = min([*numbers, *([] if field.minimum is None else [field.minimum])])
+    high = max([*numbers, *([] if field.maximum is None else [field.maximum])])
+    margin = (high - low) / 2 or max(abs(high), 1.0) / 2
+    is_integer = field.type == "integer" or (field.dtype or "").startswith(("int", "uint"))
+    low = max(low - margin, 0.0) if (field.dtype or "").startswith("uint") else low - margin
+
+    def draw() -> Scalar:
+        value = generator.uniform(low, high + margin)
+        return round(value) if is_integer else value
+
+    return draw
+
+
+def _thresholds(compiled: Path, width: int) -> dict[int, list[float]]:
+    """Return values at and next to the thresholds of trees, by the number of the feature.
+
+    Trees behind other steps have thresholds of other values, which do no harm here.
+    """
+    found: dict[int, set[float]] = {}
+    with compiled.open("rb") as stream:
+        arrays = read_arrays(stream)
+    for nodes in arrays:
+        names = nodes.dtype.names or ()
+        value = next((name for name in _THRESHOLDS if name in names), None)
+        feature = next((name for name in _FEATURES if name in names), None)
+        if value is None or feature is None:
+            continue
+        for number, threshold in zip(nodes[feature].tolist(), nodes[value].tolist(), strict=True):
+            if 0 <= number < width and math.isfinite(threshold):
+                found.setdefault(number, set()).add(threshold)
+    return {
+        number: [
+            near
+            for threshold in sorted(values)[:ROWS]
+            for near in (threshold, _next(threshold, math.inf), _next(threshold, -math.inf))
+        ]
+        for number, values in found.items()
+    }
+
+
+def _next(value: float, towards: float) -> float:
+    """Return the next float of 32 bits, to which trees round their input."""
+    return float(np.nextafter(np.float32(value), np.float32(towards)))
+
+
+def compare(rows: Sequence[Row], expected: Response, actual: Response) -> Proof:
+    """Compare the answers of the model and of the compiled model, in one call and row by row.
+
+    Raises:
+        SmokeFailedError: They differ; the text shows the row.
+    """
+    for row, one, other in zip(rows, expected.errors, actual.errors, strict=True):
+        if one is None and other is not None:
+            raise _different(f"it refuses a row that the model accepts ({other})", row)
+        if one is not None and other is None:
+            raise _different(f"it accepts a row that the model refuses ({one})", row)
+    good = [row for row, error in zip(rows, expected.errors, strict=True) if error is None]
+    pairs = ((expected.together, actual.together), (expected.alone, actual.alone))
+    largest = max(_largest_ulp(good, *pair) for pair in pairs)
+    return Proof(len(good), len(rows) - len(good), largest)
+
+
+def _largest_ulp(rows: Sequence[Row], expected: Answers, actual: Answers) -> float:
+    largest = 0.0
+    for name in ("predictions", "probabilities"):
+        values = (getattr(expected, name) or (), getattr(actual, name) or ())
+        for row, one, other in zip(rows, *values, strict=False):
+            ulp = relative_difference(one, other) / ULP
+            if not ulp <= BOUND:
+                size = f", {ulp:,.0f} ulp away" if math.isfinite(ulp) else ""
+                raise _different(f"it answers {other!r} instead of {one!r}{size}", row)
+            largest = max(largest, ulp)
+    return largest
+
+
+def _different(what: str, row: Row) -> SmokeFailedError:
+    return SmokeFailedError(
+        f"The compiled model is not equal to the model: {what}. The row is {list(row)!r:.500}",
+        hint="Package it without --compiled.",
+    )

@@ -1,0 +1,58 @@
+"""`--compiled`: the model as a file of numbers, in place of the files of its library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from modelpack import processes
+from modelpack.types import Code, ModelSpec, Reference
+
+from .stages import Pipeline
+
+UNPROVED = (
+    "The compiled model is not compared with the model itself. Only `modelpack package` does that."
+)
+
+
+@contextmanager
+def prepare(
+    run: Pipeline, paths: Sequence[str | Path]
+) -> Iterator[tuple[Pipeline, ModelSpec, Code, Reference]]:
+    """Inspect a model, and compile it if the options say so.
+
+    Yields:
+        The pipeline for what follows, the model, the author's code that its image needs, and the
+        rows of the smoke test.
+    """
+    inspected, code = run.inspect(paths)
+    model, rows = run.reference(inspected, paths)
+    if not run.options.compiled:
+        yield run, model, code, rows
+        return
+    with compile_model(run, model) as compiled:
+        run.observer.notice(UNPROVED)
+        yield for_compiled(run), compiled, Code(), rows
+
+
+@contextmanager
+def compile_model(run: Pipeline, model: ModelSpec) -> Iterator[ModelSpec]:
+    """Compile a model to a temporary file, and yield its spec.
+
+    Raises:
+        ModelNotSupportedError: A part of the model has no compiled form.
+    """
+    from modelpack.compilation.compile import compile_file  # noqa: PLC0415 - imports numpy
+
+    with processes.temporary_directory() as folder:
+        with run.stage("compile") as summary:
+            compiled = compile_file(model, Path(folder) / f"{Path(model.file.path).stem}.compiled")
+            summary.append(f"{compiled.file.size / 1e3:,.0f} kB of numbers, without pickle")
+        yield compiled
+
+
+def for_compiled(run: Pipeline) -> Pipeline:
+    """Return the pipeline of the compiled model, which needs no requirement of its library."""
+    return run.with_options(replace(run.options, python=None, requirements=()))
