@@ -10,6 +10,7 @@ from modelpack.errors import SmokeFailedError
 from modelpack.parity import Response, parse_response
 from modelpack.types import Code, ModelSpec, Reference
 
+from .options import Observer
 from .stages import Pipeline
 
 _HINT = "Package it without --compiled."
@@ -49,18 +50,29 @@ def query_original(
             hint="Give real rows: --example FILE",
         )
     options = replace(run.options, output=None, base_image=None, slim_base=False, tag=None)
-    original = run.with_options(options, "original ")
-    with processes.temporary_directory() as folder:
+    original = Pipeline(options, _Steps(run.observer))
+    original.engine = run.engine
+    with run.stage("original") as summary, processes.temporary_directory() as folder:
         bundle = original.render(model, code, Path(folder) / "bundle")
-        with original.temporary_image(bundle) as target, original.stage("query") as summary:
+        with original.temporary_image(bundle) as target:
             known = original.complete(target, rows)
             if known.problem:
                 problem = f"The compiled model cannot be compared with the model: {known.problem}."
                 raise SmokeFailedError(problem, hint=_HINT)
             every = Reference(proof.make_rows(model, known, Path(compiled.file.path)))
             response = _response(original, target, every)
-            summary.append(f"{len(every.rows):,} rows")
+        library = " ".join(filter(None, (model.framework, model.framework_version)))
+        python = bundle.environment.python
+        summary.append(f"{library} on Python {python} answers {len(every.rows):,} rows")
     return Expected(every, response, known)
+
+
+class _Steps(Observer):
+    """Reports the steps and notices of the original's build as parts of one stage."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.step = observer.step  # type: ignore[method-assign]
+        self.notice = observer.notice  # type: ignore[method-assign]
 
 
 def prove(run: Pipeline, target: str, expected: Expected) -> Reference:

@@ -64,10 +64,8 @@ class Summary(list[str]):
 class Pipeline:
     """A run of the pipeline. Each stage is a method, timed and reported to the observer."""
 
-    def __init__(self, options: Options, observer: Observer | None = None, label: str = "") -> None:
-        """Create a run. `label` precedes the names of its stages."""
+    def __init__(self, options: Options, observer: Observer | None = None) -> None:
         self.options = options
-        self._label = label
         self.observer = observer or Observer()
         self.seconds: dict[str, float] = {}
 
@@ -75,9 +73,9 @@ class Pipeline:
         """Return the pipeline for one of the requested platforms."""
         return self.with_options(replace(self.options, platform=platform))
 
-    def with_options(self, options: Options, label: str = "") -> Pipeline:
+    def with_options(self, options: Options) -> Pipeline:
         """Return a pipeline with other options, the same engine and the same times."""
-        run = Pipeline(options, self.observer, label)
+        run = Pipeline(options, self.observer)
         run.seconds = self.seconds
         run.engine = self.engine
         return run
@@ -333,7 +331,6 @@ class Pipeline:
     @contextmanager
     def stage(self, name: str) -> Iterator[Summary]:
         """Time a stage, whose body appends to the summary."""
-        name = f"{self._label}{name}"
         self.observer.stage_started(name)
         started = time.monotonic()
         summary = Summary()
