@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +55,8 @@ PARTS = {name for _, name in TEMPLATES} | {
 }  # fmt: skip
 COPIED_PARTS = ("assembly", "serving")  # parts of this package that are copied into a bundle
 COPIED_SUFFIXES = {".py", ".html", ".css", ".js"}  # suffixes of their files
+UNPICKLING = {"serving/runtimes/pickle.py", "serving/security/unpickling.py"}
+"""Parts that a compiled model does not need."""
 
 _NO_CODE = Code()
 
@@ -97,8 +99,9 @@ def _write_bundle(folder: Path, model_files: Sequence[ModelFile], contents: Bund
     copies = [folder / file.path for file in contents.model.files]
     for file, copy in zip(model_files, copies, strict=True):
         _copy_model(file, copy)
+    omitted = UNPICKLING if contents.model.format == "compiled" else set()
     for part in COPIED_PARTS:
-        _copy_part(Path(__file__).parents[1] / part, folder / "modelpack" / part)
+        _copy_part(part, folder / "modelpack", omitted)
     for source in contents.code.files:
         _copy_code(source, folder / CODE / source.path)
     for name, text in _texts(contents).items():
@@ -179,11 +182,13 @@ def _copy_code(file: CodeFile, target: Path) -> None:
     target.write_bytes(content)
 
 
-def _copy_part(part: Path, target: Path) -> None:
-    for source in sorted(path for path in part.rglob("*") if path.suffix in COPIED_SUFFIXES):
-        copy = target / source.relative_to(part)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, copy)
+def _copy_part(part: str, target: Path, omitted: Collection[str]) -> None:
+    package = Path(__file__).parents[1]
+    for source in sorted((package / part).rglob("*")):
+        path = source.relative_to(package)
+        if source.suffix in COPIED_SUFFIXES and path.as_posix() not in omitted:
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target / path)
 
 
 def _normalise(folder: Path, digests: Mapping[Path, str]) -> None:

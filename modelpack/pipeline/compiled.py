@@ -32,13 +32,13 @@ def prepare(
     if not run.options.compiled:
         yield run, model, code, rows
         return
-    with compile_model(run, model) as compiled:
+    with compile_temporarily(run, model) as compiled:
         run.observer.notice(UNPROVED)
         yield for_compiled(run), compiled, Code(), rows
 
 
 @contextmanager
-def compile_model(run: Pipeline, model: ModelSpec) -> Iterator[ModelSpec]:
+def compile_temporarily(run: Pipeline, model: ModelSpec) -> Iterator[ModelSpec]:
     """Compile a model to a temporary file, and yield its spec.
 
     Raises:

@@ -25,7 +25,7 @@ from modelpack.types import (
     to_json,
 )
 
-from .compiled import compile_model, for_compiled
+from .compiled import compile_temporarily, for_compiled
 from .options import Observer, Options
 from .proof import Expected, prove, query_original
 from .stages import Pipeline
@@ -51,7 +51,7 @@ def package(
     with ExitStack() as stack:
         source = Source(model, code, rows)
         if run.options.compiled:
-            compiled = stack.enter_context(compile_model(run, model))
+            compiled = stack.enter_context(compile_temporarily(run, model))
             expected = query_original(run, model, code, rows, compiled)
             run, model = for_compiled(run), compiled
             source = Source(model, Code(), expected.reference, expected)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Callable
+from typing import Any, BinaryIO, Callable, Collection
 
 from ..data.columns import Rows
 from ..errors import StartupError
 from ..manifest import Manifest
-from . import catboost, compiled, lightgbm, onnx, pickle, xgboost
+from . import catboost, compiled, lightgbm, onnx, xgboost
 from .catboost import CatBoostRuntime
 from .compiled import CompiledRuntime
 from .estimator import EstimatorRuntime
@@ -77,10 +79,15 @@ def select_plan(
     return runtime
 
 
+def _unpickle(loader: str, stream: BinaryIO, names: Collection[str]) -> Any:
+    """Call a loader of `pickle.py`, which images of compiled models do not contain."""
+    return getattr(import_module(f"{__name__}.pickle"), loader)(stream, names)
+
+
 LOADERS = {
-    "pickle": pickle.load_pickle,
-    "joblib": pickle.load_joblib,
-    "skops": pickle.load_skops,
+    "pickle": partial(_unpickle, "load_pickle"),
+    "joblib": partial(_unpickle, "load_joblib"),
+    "skops": partial(_unpickle, "load_skops"),
     "lightgbm": lightgbm.load,
     "xgboost": xgboost.load,
     "catboost": catboost.load,
