@@ -84,7 +84,7 @@ def _unpickle(loader: str, stream: BinaryIO, names: Collection[str]) -> Any:
     return getattr(import_module(f"{__name__}.pickle"), loader)(stream, names)
 
 
-LOADERS = {
+LOADERS: dict[str, Callable[[BinaryIO, Collection[str]], Any]] = {
     "pickle": partial(_unpickle, "load_pickle"),
     "joblib": partial(_unpickle, "load_joblib"),
     "skops": partial(_unpickle, "load_skops"),
