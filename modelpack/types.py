@@ -214,6 +214,7 @@ class ModelSpec:
         notices: Sentences on what in the files is used or ignored.
         callable_positions: All functions and types in the files, and their positions.
         own_states: Unknown class -> the names that states of its objects set.
+        compiled_from: The files that a compiled model was made from; empty for others.
     """
 
     file: ModelFile
@@ -248,6 +249,7 @@ class ModelSpec:
     notices: tuple[str, ...] = ()
     callable_positions: tuple[HeldCallable, ...] = ()
     own_states: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    compiled_from: tuple[ModelFile, ...] = ()
 
     @property
     def files(self) -> tuple[ModelFile, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 from modelpack._version import __version__
 from modelpack.attestations.documents import BundleContents, image_purl
 from modelpack.parity.claims import UNTESTED
-from modelpack.types import BaseImage, Parity
+from modelpack.types import BaseImage, ModelSpec, Parity
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -115,6 +115,7 @@ def _parameters(contents: BundleContents) -> dict[str, Any]:
             "estimator": model.estimator,
             "task": model.task,
             "safety": model.safety.verdict,
+            **_compiled_from(model),
         },
         "python": environment.python,
         "platform": environment.platform,
@@ -127,6 +128,11 @@ def _parameters(contents: BundleContents) -> dict[str, Any]:
         "systemPackages": list(environment.system_packages),
         "builtFromSource": list(environment.sdists),
     }
+
+
+def _compiled_from(model: ModelSpec) -> dict[str, Any]:
+    files = [{"format": file.format, "sha256": file.sha256} for file in model.compiled_from]
+    return {"compiledFrom": files} if files else {}
 
 
 def _base(base: BaseImage) -> dict[str, Any]:

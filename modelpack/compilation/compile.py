@@ -64,6 +64,7 @@ def compile_file(spec: ModelSpec, path: Path) -> ModelSpec:
         labels=None,
         callable_positions=(),
         own_states={},
+        compiled_from=tuple(replace(each, path=Path(each.path).name) for each in spec.files),
     )
 
 
