@@ -261,8 +261,8 @@ class Recording:
     """The estimators of a model as records, see docs/compiled.md.
 
     Attributes:
-        records: {"class": "module:name", "attributes": {name: value}}. A record refers to earlier
-            ones only.
+        records: {"class": "module:name", "attributes": {name: value}, "omitted": {name: type}}.
+            A record refers to earlier ones only. Attributes without a form are omitted.
         members: The numbers of the records that rows pass through, in order.
         arrays: {"descr", "fortran", "shape"} of each array, as in the header of a .npy file, and
             its "size" in bytes.

@@ -85,7 +85,9 @@ def compiled_content(spec: ModelSpec, recording: Recording) -> bytes:
     try:
         plan = compile_model(model.root, context)
     except UnplannedError as error:
-        raise _unsupported(spec, str(error)) from error
+        missing = tracker.omitted(recording)
+        reason = f"{missing} has no compiled form" if missing else str(error)
+        raise _unsupported(spec, reason) from error
     if spec.method not in plan.batch:
         raise _unsupported(spec, f"{spec.estimator} has no compiled {spec.method}")
     return _write(tracker.reduced(recording), release, spec.labels)
@@ -146,6 +148,14 @@ class _Tracker:
 
         members = {"__getattribute__": read_attribute, "__module__": base.__module__}
         return type(base.__name__, (base,), members)
+
+    def omitted(self, recording: Recording) -> str | None:
+        """Return the type of the first attribute that was read, but has no form; or None."""
+        for number, each in enumerate(recording.records):
+            for name in sorted(self._names(number) & each["omitted"].keys()):
+                kind: str = each["omitted"][name]
+                return kind
+        return None
 
     def reduced(self, recording: Recording) -> Recording:
         """Return the recording with the attributes that were read, and what they refer to."""
@@ -231,7 +241,9 @@ def _write(recording: Recording, release: tuple[int, int], labels: Any) -> bytes
         "release": list(release),
         "labels": None if labels is None else list(labels),
         "members": recording.members,
-        "records": recording.records,
+        "records": [
+            {"class": each["class"], "attributes": each["attributes"]} for each in recording.records
+        ],
         "arrays": arrays,
     }
     text = json.dumps(document, sort_keys=True, allow_nan=False, separators=(",", ":"))

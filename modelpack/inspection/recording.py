@@ -92,25 +92,26 @@ class _Recorder:
             raise Unrecordable("an object that contains itself")
         if id(node) not in self._numbers:
             self._open.add(id(node))
-            record = {"class": class_key(node), "attributes": self._attributes(node)}
+            recorded, omitted = self._attributes(node)
+            record = {"class": class_key(node), "attributes": recorded, "omitted": omitted}
             self._open.discard(id(node))
             self._numbers[id(node)] = len(self.recording.records)
             self._kept.append(node)
             self.recording.records.append(record)
         return self._numbers[id(node)]
 
-    def _attributes(self, node: ObjectNode) -> dict[str, Any]:
-        """Return the attributes that have a form. Plans report the others if they need them."""
+    def _attributes(self, node: ObjectNode) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the attributes that have a form, and the types of the others."""
         found = attributes(node)
         if class_key(node) == _TREE:
             found = {**dict(zip(_TREE_ARGUMENTS, node.args, strict=False)), **found}
-        recorded = {}
+        recorded, omitted = {}, {}
         for name, value in found.items():
             try:
                 recorded[name] = self._value(value)
-            except Unrecordable:
-                continue
-        return recorded
+            except Unrecordable as error:
+                omitted[name] = str(error)
+        return recorded, omitted
 
     def _value(self, node: Node) -> Any:
         for accepts, convert in self._forms:

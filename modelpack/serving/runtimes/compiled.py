@@ -70,28 +70,30 @@ def load(stream: BinaryIO, names: Collection[str]) -> CompiledModel:  # noqa: AR
 
 def read(stream: BinaryIO, make: Make = make_record) -> CompiledModel:
     """Read a compiled model whose records are made by `make`. See `load`."""
-    document, arrays = _read(stream)
-    return _model(document, arrays, make)
+    try:
+        document, arrays = _read(stream)
+        return _model(document, arrays, make)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ValueError(f"it is no compiled model: {error!r:.200}") from error
 
 
 def read_arrays(stream: BinaryIO) -> list[np.ndarray]:
-    """Return the arrays of a compiled model. Raise ValueError if it is none."""
+    """Return the arrays of a compiled model that `read` accepts."""
     return _read(stream)[1]
 
 
 def _read(stream: BinaryIO) -> tuple[Mapping[str, Any], list[np.ndarray]]:
-    try:
-        with zipfile.ZipFile(stream) as archive:
-            document = json.loads(_member(archive, DOCUMENT, MAX_DOCUMENT_BYTES))
-            _require(document["schema"] == SCHEMA, f"its schema is not {SCHEMA}")
-            return document, _arrays(archive, document["arrays"])
-    except (zipfile.BadZipFile, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"it is no compiled model: {error}") from error
+    with zipfile.ZipFile(stream) as archive:
+        document = json.loads(_member(archive, DOCUMENT, MAX_DOCUMENT_BYTES))
+        _require(document["schema"] == SCHEMA, f"its schema is not {SCHEMA}")
+        return document, _arrays(archive, document["arrays"])
 
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
-        raise ValueError(f"it is no compiled model: {message}")
+        raise ValueError(message)
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
@@ -150,16 +152,13 @@ def dtype_of(descr: Any) -> np.dtype[Any]:
 
 
 def _model(document: Mapping[str, Any], arrays: Sequence[np.ndarray], make: Make) -> CompiledModel:
-    try:
-        values = _Values(arrays, make)
-        for record in document["records"]:
-            values.add(record)
-        members = [values.records[number] for number in document["members"]]
-        major, minor = document["release"]
-        release = int(major), int(minor)
-        labels = values.value(document.get("labels"))
-    except (LookupError, TypeError, AttributeError) as error:
-        raise ValueError(f"it is no compiled model: {error!r}") from error
+    values = _Values(arrays, make)
+    for record in document["records"]:
+        values.add(record)
+    members = [values.value({"record": number}) for number in document["members"]]
+    major, minor = document["release"]
+    release = int(major), int(minor)
+    labels = values.value(document.get("labels"))
     _require(bool(members), "it has no member")
     root = members[0] if len(members) == 1 else Chain(members)
     return CompiledModel(root, release, None if labels is None else np.array(labels))

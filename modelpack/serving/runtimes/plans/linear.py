@@ -61,12 +61,12 @@ def logistic_regression(model: Any, compiler: Compiler) -> Part:
 
 def _is_one_versus_rest(model: Any, compiler: Compiler) -> bool:
     """Return whether each class has a separate model (one versus rest)."""
-    settings = model.get_params(deep=False)
-    by_class = settings.get("multi_class", "auto")  # until 1.7
+    has_setting = "multi_class" in model._get_param_names() and hasattr(model, "multi_class")
+    by_class = model.multi_class if has_setting else "auto"  # until 1.7
     if by_class not in ("auto", "deprecated"):
         return by_class in ("ovr", "warn")
     solvers = ("liblinear",) if compiler.since(1, 6) else ("liblinear", "newton-cholesky")
-    return len(model.classes_) <= 2 or ("multi_class" in settings and model.solver in solvers)
+    return len(model.classes_) <= 2 or (has_setting and model.solver in solvers)
 
 
 def stochastic_gradient(model: Any, compiler: Compiler) -> Part:

@@ -22,11 +22,6 @@ class Record:
     def _get_param_names(cls) -> list[str]:
         return sorted(PARAMETERS.get(cls.__name__, ()))
 
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002 - as scikit-learn's
-        """Return the parameters of the constructor that the record contains."""
-        names = [name for name in self._get_param_names() if hasattr(self, name)]
-        return {name: getattr(self, name) for name in names}
-
 
 def make_record(module: str, name: str, attributes: Mapping[str, Any]) -> Record:
     """Return a record of the class `name` of `module`, such as "sklearn.svm._classes"."""

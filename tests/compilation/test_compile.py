@@ -1,0 +1,133 @@
+"""Compiled files: what they contain, and which models have none."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pytest
+import skops.io
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.cluster import DBSCAN
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+
+from modelpack.compilation.compile import compile_file
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError
+from modelpack.inspection import inspect
+from modelpack.serving.runtimes.compiled import read
+from modelpack.serving.runtimes.plans import Context, compile_model
+
+GENERATOR = np.random.default_rng(0)
+ROWS = GENERATOR.normal(size=(300, 4))
+NUMBERS = ROWS @ [1.0, -2.0, 3.0, 0.5] + 1
+LABELS = np.digitize(NUMBERS, [0, 2])
+MODELS = {
+    "linear": LinearRegression().fit(ROWS, NUMBERS),
+    "classes": make_pipeline(StandardScaler(), LogisticRegression()).fit(ROWS, LABELS),
+    "ridge": make_pipeline(StandardScaler(), RidgeClassifier()).fit(ROWS, LABELS),
+    "texts": LogisticRegression().fit(ROWS, np.array(["no", "perhaps", "yes"])[LABELS]),
+}
+
+
+def save(model: Any, path: Path) -> Path:
+    if path.suffix == ".joblib":
+        joblib.dump(model, path, compress=3)
+    elif path.suffix == ".skops":
+        skops.io.dump(model, path)
+    else:
+        path.write_bytes(pickle.dumps(model, int(path.suffix[-1])))
+    return path
+
+
+def compiled(model: Any, folder: Path, name: str = "model.joblib") -> Path:
+    path = folder / "model.compiled"
+    spec = compile_file(inspect(save(model, folder / name)), path)
+    assert (spec.format, spec.globals, spec.requirements) == ("compiled", (), {"numpy": ""})
+    return path
+
+
+def document(path: Path) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read("model.json"))
+
+
+@pytest.mark.parametrize("file", ["m.pkl2", "m.pkl4", "m.pkl5", "m.joblib", "m.skops"])
+@pytest.mark.parametrize("name", MODELS)
+def test_compiled_model_predicts_the_same_bits(name: str, file: str, tmp_path: Path) -> None:
+    model = MODELS[name]
+    with compiled(model, tmp_path, file).open("rb") as stream:
+        found = read(stream)
+    plan = compile_model(found.root, Context("array", list("abcd"), found.release))
+    assert "predict" in plan.batch
+    for method, function in plan.batch.items():
+        np.testing.assert_array_equal(function(ROWS), getattr(model, method)(ROWS), strict=True)
+
+
+def test_file_contains_only_what_the_plan_reads(tmp_path: Path) -> None:
+    found = document(compiled(MODELS["classes"], tmp_path))
+    assert [set(record["attributes"]) for record in found["records"]] == [
+        {"mean_", "scale_", "with_mean", "with_std"},
+        {"classes_", "coef_", "intercept_"},
+        {"steps"},
+    ]
+    assert found["members"] == [2]
+
+
+def test_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    one = compiled(MODELS["classes"], tmp_path).read_bytes()
+    assert compiled(MODELS["classes"], tmp_path / "other", "m.pkl4").read_bytes() == one
+
+
+class Own(ClassifierMixin, BaseEstimator):
+    def fit(self, rows: Any, labels: Any) -> Own:
+        return self
+
+    def predict(self, rows: Any) -> Any:
+        return np.zeros(len(rows))
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (DBSCAN().fit(ROWS), "DBSCAN has no plan"),
+        (make_pipeline(StandardScaler(), Own()).fit(ROWS, LABELS), "Own"),
+        (
+            make_pipeline(MaxAbsScaler(clip=True), LinearRegression()).fit(ROWS, NUMBERS),
+            "MaxAbsScaler clips",
+        ),
+        (
+            make_pipeline(StandardScaler(), LinearRegression())
+            .set_output(transform="pandas")
+            .fit(ROWS, NUMBERS),
+            "returns pandas",
+        ),
+    ],
+)
+def test_model_without_a_compiled_form_is_named(model: Any, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotSupportedError, match=reason) as caught:
+        compiled(model, tmp_path)
+    assert "--compiled" in caught.value.hint
+    assert not (tmp_path / "model.compiled").exists()
+
+
+def test_parameter_of_a_later_release_is_refused(tmp_path: Path) -> None:
+    model = LinearRegression().fit(ROWS, NUMBERS)
+    model.squared = True
+    with pytest.raises(ModelNotSupportedError, match="unknown parameter squared"):
+        compiled(model, tmp_path)
+
+
+def test_file_that_changed_after_the_inspection_is_refused(tmp_path: Path) -> None:
+    path = save({"model": MODELS["linear"]}, tmp_path / "m.joblib")
+    spec = inspect(path)
+    save([1], path)
+    with pytest.raises(ModelRefusedError):
+        compile_file(spec, tmp_path / "model.compiled")
