@@ -558,6 +558,24 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Proof:
+    """The result of comparing a compiled model with the model itself.
+
+    Attributes:
+        rows: Rows that both predict.
+        refused: Rows that both refuse.
+        largest_ulp: Largest difference of two floats, in units in the last place of the larger one
+            or of 1.
+        bound_ulp: Largest difference that is accepted.
+    """
+
+    rows: int
+    refused: int
+    largest_ulp: float
+    bound_ulp: float
+
+
+@dataclass(frozen=True)
 class Check:
     """The result of one check of the smoke test: a `detail`, or the `reason` why it was not run."""
 

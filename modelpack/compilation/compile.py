@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from modelpack.types import Member, ModelFile, ModelSpec, Recording, Safety
 FORMAT = "compiled"
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip archive can contain
-_NOT_PARAMETERS = {"estimator_params"}
-"""Attributes without an underscore that no constructor has."""
+_KNOWN = {"estimator_params", *chain.from_iterable(PARAMETERS.values())}
+"""Parameters of constructors, some of which base classes set in every class."""
 
 
 def compile_file(spec: ModelSpec, path: Path) -> ModelSpec:
@@ -50,7 +51,7 @@ def compile_file(spec: ModelSpec, path: Path) -> ModelSpec:
         requirements={"numpy": ""},
         versions={},
         local_modules=(),
-        safety=Safety("trust", ()),
+        safety=Safety("pass", ()),
         globals=(),
         members=(Member(),),
         more_files=(),
@@ -117,7 +118,7 @@ def _require_known_parameters(spec: ModelSpec, each: Mapping[str, Any]) -> None:
     if name not in PARAMETERS:
         return
     public = {a for a in each["attributes"] if not a.startswith("_") and not a.endswith("_")}
-    unknown = public - PARAMETERS[name].keys() - _NOT_PARAMETERS
+    unknown = public - _KNOWN
     if unknown:
         raise _unsupported(spec, f"{name} has an unknown parameter {min(unknown)}")
 

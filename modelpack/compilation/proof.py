@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from modelpack.errors import SmokeFailedError
 from modelpack.parity import Response
 from modelpack.parity.compare import relative_difference
 from modelpack.serving.runtimes.compiled import read_arrays
-from modelpack.types import Answers, Field, ModelSpec, Reference, Scalar
+from modelpack.types import Answers, Field, ModelSpec, Proof, Reference, Scalar
 
 ROWS = 2_000
 MAX_VALUES = 200_000
@@ -30,21 +29,6 @@ _FEATURES = ("feature", "feature_idx")
 _EXTREMES = (0.0, -0.0, 5e-324, 1e-12, -1e-12, 1e12, -1e12, 3.4e38, -3.5e38)
 
 Row = tuple[Scalar, ...]
-
-
-@dataclass(frozen=True)
-class Proof:
-    """The result of a proof.
-
-    Attributes:
-        rows: Rows that both predict.
-        refused: Rows that both refuse.
-        largest_ulp: Largest difference of two floats, see `BOUND`.
-    """
-
-    rows: int
-    refused: int
-    largest_ulp: float
 
 
 def make_rows(spec: ModelSpec, reference: Reference, compiled: Path) -> tuple[Row, ...]:
@@ -170,7 +154,7 @@ def compare(rows: Sequence[Row], expected: Response, actual: Response) -> Proof:
     good = [row for row, error in zip(rows, expected.errors, strict=True) if error is None]
     pairs = ((expected.together, actual.together), (expected.alone, actual.alone))
     largest = max(_largest_ulp(good, *pair) for pair in pairs)
-    return Proof(len(good), len(rows) - len(good), largest)
+    return Proof(len(good), len(rows) - len(good), largest, BOUND)
 
 
 def _largest_ulp(rows: Sequence[Row], expected: Answers, actual: Answers) -> float:

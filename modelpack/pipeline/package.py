@@ -20,6 +20,7 @@ from modelpack.types import (
     Environment,
     Image,
     ModelSpec,
+    Proof,
     Reference,
     SmokeReport,
     to_json,
@@ -73,6 +74,7 @@ def package(
         code=code,
         platforms=tuple(each.result() for each in builds) if len(builds) > 1 else (),
         engine=run.engine.name,
+        proof=builds[0].proof,
     )
 
 
@@ -138,6 +140,7 @@ class PlatformBuild:
     image: Image | None
     report: SmokeReport | None
     accepted: bool = True
+    proof: Proof | None = None
 
     def result(self) -> PlatformResult:
         assert self.image is not None  # noqa: S101 - several platforms need an `IndexStore`
@@ -196,18 +199,18 @@ def build_for_platform(run: Pipeline, source: Source, directory: Path) -> Iterat
 def _build_and_test(
     run: Pipeline, bundle: Bundle, source: Source, images: list[Image]
 ) -> PlatformBuild:
-    image, rows = run.build(bundle), source.rows
+    image, rows, proof = run.build(bundle), source.rows, None
     images += [image] if image else []
     target = image.id if image else bundle.path
     if source.expected is not None and not run.is_static_check:
-        rows = prove(run, target, source.expected)
+        rows, proof = prove(run, target, source.expected)
     if not run.options.smoke:
-        return PlatformBuild(bundle, image, None)
+        return PlatformBuild(bundle, image, None, proof=proof)
     if run.is_static_check and image:
         report = run.check_static(image, bundle)
     else:
         report = run.smoke(target, source.model, rows)
-    return PlatformBuild(bundle, image, report, run.options.accepts(report))
+    return PlatformBuild(bundle, image, report, run.options.accepts(report), proof)
 
 
 def tag_result(run: Pipeline, builds: Sequence[PlatformBuild]) -> Image | None:
@@ -278,6 +281,7 @@ class PackageResult:
         seconds: Per stage.
         platforms: Empty for one platform.
         engine: The one that keeps the image.
+        proof: Of a compiled model.
     """
 
     model: ModelSpec
@@ -289,6 +293,7 @@ class PackageResult:
     code: Code = field(default_factory=Code)
     platforms: tuple[PlatformResult, ...] = ()
     engine: str = "docker"
+    proof: Proof | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of `modelpack package --json`."""
@@ -309,5 +314,6 @@ class PackageResult:
             and {"reference": image.reference, "id": image.id, "size_bytes": image.size_bytes},
             "smoke": self.smoke and to_json(self.smoke),
             **({"platforms": several} if several else {}),
+            **({"proof": to_json(self.proof)} if self.proof else {}),
             "seconds": dict(self.seconds),
         }

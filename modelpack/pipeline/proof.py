@@ -8,7 +8,7 @@ from pathlib import Path
 from modelpack import parity, processes
 from modelpack.errors import SmokeFailedError
 from modelpack.parity import Response, parse_response
-from modelpack.types import Code, ModelSpec, Reference
+from modelpack.types import Code, ModelSpec, Proof, Reference
 
 from .options import Observer
 from .stages import Pipeline
@@ -75,11 +75,12 @@ class _Steps(Observer):
         self.notice = observer.notice  # type: ignore[method-assign]
 
 
-def prove(run: Pipeline, target: str, expected: Expected) -> Reference:
+def prove(run: Pipeline, target: str, expected: Expected) -> tuple[Reference, Proof]:
     """Compare the compiled model in an image, or in a bundle without images, with the model.
 
     Returns:
-        The rows of the smoke test. Its tolerance is that of the proof, unless all bits are equal.
+        The rows of the smoke test, whose tolerance is that of the proof unless all bits are equal,
+        and the result.
 
     Raises:
         SmokeFailedError: They differ.
@@ -95,8 +96,8 @@ def prove(run: Pipeline, target: str, expected: Expected) -> Reference:
             summary.append(f"and {result.refused:,} that both refuse")
     known = expected.reference
     if not result.largest_ulp:
-        return known
-    return replace(known, tolerance=max(known.tolerance, proof.BOUND * proof.ULP))
+        return known, result
+    return replace(known, tolerance=max(known.tolerance, proof.BOUND * proof.ULP)), result
 
 
 def _response(run: Pipeline, target: str, rows: Reference) -> Response:
