@@ -214,6 +214,7 @@ class ModelSpec:
         notices: Sentences on what in the files is used or ignored.
         callable_positions: All functions and types in the files, and their positions.
         own_states: Unknown class -> the names that states of its objects set.
+        not_compilable: Why the model has no compiled form; "" if every estimator has one.
         compiled_from: The files that a compiled model was made from; empty for others.
     """
 
@@ -249,6 +250,7 @@ class ModelSpec:
     notices: tuple[str, ...] = ()
     callable_positions: tuple[HeldCallable, ...] = ()
     own_states: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    not_compilable: str = "only estimators of scikit-learn have a compiled form"
     compiled_from: tuple[ModelFile, ...] = ()
 
     @property

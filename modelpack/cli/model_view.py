@@ -60,6 +60,7 @@ def _facts(spec: ModelSpec) -> Table:
         ("functions", ", ".join(spec.callables)),
         ("local code", ", ".join(spec.local_modules)),
         ("models", ", ".join(spec.choices)),
+        ("compiled", _compiled(spec)),
         ("notes", " ".join(spec.notices)),
     ]
     table = grid()
@@ -67,6 +68,13 @@ def _facts(spec: ModelSpec) -> Table:
         if value:
             table.add_row(Text(name, "bold"), printable(value))
     return table
+
+
+def _compiled(spec: ModelSpec) -> str:
+    """Return whether `--compiled` is possible, for a model that is served."""
+    if spec.safety.verdict != "pass" or not spec.estimator:
+        return ""
+    return f"not possible: {spec.not_compilable}" if spec.not_compilable else "possible: --compiled"
 
 
 def _needs_rows(spec: ModelSpec) -> bool:

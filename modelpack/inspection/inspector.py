@@ -16,6 +16,7 @@ from .companions import Labels, companions, find_labels, input_codes, labelled, 
 from .composition import Composition, compose
 from .facts import estimators as facts_estimators
 from .facts import layouts, libraries
+from .facts.compilable import not_compilable
 from .facts.contents import describe_contents, describe_name
 from .facts.estimators import EstimatorNode, as_node
 from .facts.explainers import CODE as EXPLAINER
@@ -116,6 +117,7 @@ def _spec(
         notices=notices,
         callable_positions=_callables(files),
         own_states=methods.states(trace.objects),
+        not_compilable=not_compilable(root),
     )
 
 

@@ -21,8 +21,9 @@ from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 from modelpack.compilation.compile import compile_file
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.inspection import inspect
+from modelpack.inspection.facts import compilable
 from modelpack.serving.runtimes.compiled import read
-from modelpack.serving.runtimes.plans import Context, compile_model
+from modelpack.serving.runtimes.plans import COMPILERS, Context, compile_model
 
 GENERATOR = np.random.default_rng(0)
 ROWS = GENERATOR.normal(size=(300, 4))
@@ -131,3 +132,21 @@ def test_file_that_changed_after_the_inspection_is_refused(tmp_path: Path) -> No
     save([1], path)
     with pytest.raises(ModelRefusedError):
         compile_file(spec, tmp_path / "model.compiled")
+
+
+def test_inspect_knows_the_classes_with_a_compiled_form() -> None:
+    assert COMPILERS.keys() - {"Chain"} == compilable._CLASSES
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (MODELS["classes"], ""),
+        (make_pipeline(StandardScaler(), DBSCAN()).fit(ROWS), "sklearn.cluster._dbscan.DBSCAN has"),
+    ],
+)
+def test_inspect_names_the_part_without_a_compiled_form(
+    model: Any, reason: str, tmp_path: Path
+) -> None:
+    found = inspect(save(model, tmp_path / "m.joblib")).not_compilable
+    assert found.startswith(reason) if reason else found == ""

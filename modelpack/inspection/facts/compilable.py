@@ -1,0 +1,47 @@
+"""Whether a model may be compiled, by the classes of its estimators.
+
+The classes are those of `COMPILERS` in serving/runtimes/plans, which a test compares. Importing
+them would import numpy. `package --compiled` also checks the settings of each estimator.
+"""
+
+from __future__ import annotations
+
+from .estimators import EstimatorNode, every
+
+_NAMES = """
+ARDRegression AdaBoostClassifier AdaBoostRegressor BaggingClassifier BaggingRegressor
+BayesianRidge BernoulliNB Binarizer CalibratedClassifierCV ColumnTransformer ComplementNB
+CountVectorizer DecisionTreeClassifier DecisionTreeRegressor DictVectorizer DummyClassifier
+DummyRegressor ElasticNet ElasticNetCV ExtraTreeClassifier ExtraTreeRegressor
+ExtraTreesClassifier ExtraTreesRegressor FeatureUnion FrozenEstimator FunctionTransformer
+GammaRegressor GaussianNB GenericUnivariateSelect GradientBoostingClassifier
+GradientBoostingRegressor GridSearchCV HalvingGridSearchCV HalvingRandomSearchCV
+HashingVectorizer HistGradientBoostingClassifier HistGradientBoostingRegressor HuberRegressor
+IsolationForest KBinsDiscretizer KMeans Lars LarsCV Lasso LassoCV LassoLars LassoLarsCV
+LassoLarsIC LinearDiscriminantAnalysis LinearRegression LinearSVC LinearSVR LogisticRegression
+LogisticRegressionCV MLPClassifier MLPRegressor MaxAbsScaler MinMaxScaler MiniBatchKMeans
+MissingIndicator MultiOutputClassifier MultiOutputRegressor MultiTaskElasticNet
+MultiTaskElasticNetCV MultiTaskLasso MultiTaskLassoCV MultinomialNB Normalizer NuSVC NuSVR
+OneClassSVM OneHotEncoder OneVsRestClassifier OrdinalEncoder OrthogonalMatchingPursuit
+OrthogonalMatchingPursuitCV PCA PassiveAggressiveClassifier PassiveAggressiveRegressor
+Perceptron Pipeline PoissonRegressor PolynomialFeatures PowerTransformer QuantileRegressor
+QuantileTransformer RANSACRegressor RFE RFECV RandomForestClassifier RandomForestRegressor
+RandomizedSearchCV Ridge RidgeCV RidgeClassifier RidgeClassifierCV RobustScaler SGDClassifier
+SGDRegressor SVC SVR SelectFdr SelectFpr SelectFromModel SelectFwe SelectKBest SelectPercentile
+SequentialFeatureSelector SimpleImputer StackingClassifier StackingRegressor StandardScaler
+TargetEncoder TfidfTransformer TfidfVectorizer TheilSenRegressor TransformedTargetRegressor
+TruncatedSVD TweedieRegressor VarianceThreshold VotingClassifier VotingRegressor
+"""
+_CLASSES = frozenset(_NAMES.split())
+
+
+def not_compilable(root: EstimatorNode | None) -> str:
+    """Return why a model has no compiled form: the first part without one; "" if all have one."""
+    if root is None:
+        return "only estimators of scikit-learn have a compiled form"
+    other = next((part for part in every(root) if not _has_form(part)), None)
+    return f"{other.cls.dotted} has no compiled form" if other else ""
+
+
+def _has_form(part: EstimatorNode) -> bool:
+    return part.is_sklearn and part.name in _CLASSES

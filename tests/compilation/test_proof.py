@@ -1,0 +1,153 @@
+"""The proof finds what differs between a model and its compiled form."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from modelpack.compilation.compile import compile_file
+from modelpack.compilation.proof import BOUND, ULP, compare, make_rows
+from modelpack.errors import SmokeFailedError
+from modelpack.inspection import inspect
+from modelpack.parity import Response
+from modelpack.serving.runtimes.compiled import read
+from modelpack.serving.runtimes.plans import Context, compile_model
+from modelpack.types import Answers, ModelSpec, Reference
+
+GENERATOR = np.random.default_rng(0)
+ROWS = GENERATOR.normal(size=(300, 4))
+LABELS = np.digitize(ROWS @ [1.0, -2.0, 3.0, 0.5], [0, 2])
+MODELS = {
+    "linear": make_pipeline(StandardScaler(), LogisticRegression()).fit(ROWS, LABELS),
+    "tree": DecisionTreeClassifier(max_depth=4, random_state=0).fit(ROWS, LABELS),
+}
+
+
+def answered(rows: Sequence[Any], predict: Callable[[Any], Any], proba: Any) -> Response:
+    values = np.array(rows, dtype=float)
+    answers = Answers(tuple(predict(values).tolist()), tuple(proba(values).tolist()))
+    return Response((None,) * len(rows), answers, answers)
+
+
+def compiled(name: str, folder: Path) -> tuple[ModelSpec, Path]:
+    (folder / "model.pkl").write_bytes(pickle.dumps(MODELS[name]))
+    spec = inspect(folder / "model.pkl")
+    compile_file(spec, folder / "model.compiled")
+    return spec, folder / "model.compiled"
+
+
+def plan(path: Path, change: Callable[[Any], None]) -> Any:
+    """Return the methods of a compiled model that was changed."""
+    with path.open("rb") as stream:
+        model = read(stream)
+    change(model.root)
+    return compile_model(model.root, Context("array", list("abcd"), model.release)).batch
+
+
+def one_bit_of_a_coefficient(model: Any) -> None:
+    classifier = model.steps[1][1]
+    coefficients = np.array(classifier.coef_)
+    coefficients.view(np.uint64)[1, 2] ^= 1 << 20  # of the 52 bits behind the point
+    classifier.coef_ = coefficients
+
+
+def swapped_children(model: Any) -> None:
+    nodes = np.array(model.tree_.nodes)
+    nodes["left_child"][0], nodes["right_child"][0] = (
+        nodes["right_child"][0],
+        nodes["left_child"][0],
+    )
+    model.tree_.nodes = nodes
+
+
+def next_threshold(model: Any) -> None:
+    nodes = np.array(model.tree_.nodes)
+    nodes["threshold"][0] = np.nextafter(np.float32(nodes["threshold"][0]), np.float32(np.inf))
+    model.tree_.nodes = nodes
+
+
+def nothing(_: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("linear", nothing),
+        ("linear", one_bit_of_a_coefficient),
+        ("tree", nothing),
+        ("tree", swapped_children),
+        ("tree", next_threshold),
+    ],
+)
+def test_planted_fault_is_found(name: str, change: Callable[[Any], None], tmp_path: Path) -> None:
+    spec, path = compiled(name, tmp_path)
+    rows = make_rows(spec, Reference(tuple(map(tuple, ROWS[:8].tolist()))), path)
+    methods = plan(path, change)
+    expected = answered(rows, MODELS[name].predict, MODELS[name].predict_proba)
+    actual = answered(rows, methods["predict"], methods["predict_proba"])
+    if change is nothing:
+        result = compare(rows, expected, actual)
+        assert (result.rows, result.refused, result.largest_ulp) == (len(rows), 0, 0.0)
+    else:
+        with pytest.raises(SmokeFailedError, match="not equal to the model"):
+            compare(rows, expected, actual)
+
+
+def test_rows_are_thousands_and_around_every_threshold(tmp_path: Path) -> None:
+    spec, path = compiled("tree", tmp_path)
+    rows = make_rows(spec, Reference(tuple(map(tuple, ROWS[:8].tolist()))), path)
+    assert len(rows) > 2000
+    nodes = MODELS["tree"].tree_
+    for feature, threshold in zip(nodes.feature, nodes.threshold, strict=True):
+        if feature >= 0:
+            above = float(np.nextafter(np.float32(threshold), np.float32(np.inf)))
+            assert {threshold, above} <= {row[feature] for row in rows}
+    assert make_rows(spec, Reference(tuple(map(tuple, ROWS[:8].tolist()))), path) == rows
+
+
+ONE = ((1.0,), (2.0,))
+
+
+def response(errors: Sequence[str | None], predictions: Sequence[Any]) -> Response:
+    answers = Answers(tuple(predictions))
+    return Response(tuple(errors), answers, answers)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "reason"),
+    [
+        (response([None, None], [1, 2]), response([None, None], [1, 3]), "3 instead of 2"),
+        (response([None, None], ["a", "b"]), response([None, None], ["a", "c"]), "'c' instead"),
+        (response([None, "no"], [1]), response([None, None], [1, 2]), "accepts a row"),
+        (response([None, None], [1, 2]), response([None, "no"], [1]), "refuses a row"),
+        (
+            response([None, None], [1.0, 2.0]),
+            response([None, None], [1.0, 2.0 * (1 + 2 * BOUND * ULP)]),
+            "ulp away",
+        ),
+    ],
+)
+def test_difference_is_reported_with_its_row(
+    expected: Response, actual: Response, reason: str
+) -> None:
+    with pytest.raises(SmokeFailedError, match=reason) as caught:
+        compare(ONE, expected, actual)
+    assert "The row is [2.0]" in caught.value.message
+
+
+def test_last_bits_may_differ_within_the_bound() -> None:
+    result = compare(
+        ONE,
+        response([None, None], [1.0, 2.0]),
+        response([None, None], [1.0 + 2 * ULP, 2.0]),
+    )
+    assert (result.rows, result.largest_ulp, result.bound_ulp) == (2, pytest.approx(2.0), BOUND)
