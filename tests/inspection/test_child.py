@@ -245,4 +245,5 @@ def test_the_limit_of_memory_grows_with_the_file_and_ends() -> None:
 
 def test_an_answer_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "RESPONSE_BYTES", 100)
-    assert worker._response([str(SAMPLES / "iris/model.joblib")], {}) == worker.OUT_OF_MEMORY
+    request = {"paths": [str(SAMPLES / "iris/model.joblib")], "options": {}}
+    assert worker._response(request, []) == worker.OUT_OF_MEMORY
