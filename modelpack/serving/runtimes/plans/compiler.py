@@ -9,6 +9,7 @@ import numpy as np
 
 from ..estimator import Chain
 from .parameters import unknown_parameter
+from .records import is_record
 
 Part = Dict[str, Callable[[Any], Any]]
 """Method of the estimator -> function that returns the same bits without its overhead.
@@ -27,6 +28,9 @@ WIDENED = tuple(
 )
 """Modules whose classes combine float64 rows with fitted arrays by numpy, which widens float32 to
 float64 first, in a plan as in the estimator."""
+
+
+_LACKS = "lacks what its plan needs"
 
 
 class UnplannedError(Exception):
@@ -110,7 +114,8 @@ class Compiler:
         try:
             return compiler(estimator, self)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            raise UnplannedError(f"{kind.__name__} lacks what its plan needs") from error
+            lacks = "of this kind has no compiled form" if is_record(estimator) else _LACKS
+            raise UnplannedError(f"{kind.__name__} {lacks}") from error
 
 
 def _require_known(estimator: Any) -> None:
