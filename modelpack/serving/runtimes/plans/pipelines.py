@@ -86,7 +86,8 @@ def for_columns(estimator: Any, part: Part) -> Part:
     first = estimator
     while type(first).__name__ in FIRST:
         first = FIRST[type(first).__name__](first)
-    if type(first).__name__ in COLUMNWISE:
+    has_encoder = getattr(first, "_preprocessor", None) is not None  # boosting with categories
+    if type(first).__name__ in COLUMNWISE or has_encoder:
         return part
     return {name: _after([matrix], method) for name, method in part.items()}
 

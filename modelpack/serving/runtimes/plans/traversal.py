@@ -224,7 +224,8 @@ class _ByLevel:
         nodes = np.repeat(np.arange(self._count), count)
         for _ in range(self._depth):
             indices = self._feature.take(nodes)
-            indices += start
+            if count > 1:
+                indices += start
             values = flat.take(indices)
             is_right = values > self._threshold.take(nodes)
             if has_missing:

@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import plan_trees
 import pytest
-from plan_checks import falls_back, random_rows
+from plan_checks import compare, falls_back, random_rows
 from plan_trees import check_record, plain_record, plan_of_record
 from record_data import to_data
 from sklearn.datasets import load_iris, make_classification, make_regression
@@ -267,6 +268,27 @@ def test_categories_of_histograms(leaves, count):
     )
     tested = np.vstack([with_nan(rows), rows[:, ::-1], np.round(random_rows(WIDTH, 2000))])
     check_record(model, tested, SCORED)
+
+
+def test_categories_in_a_frame():
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "size": generator.normal(size=FITTED_ROWS),
+            "city": generator.choice(["Ulm", "Bonn", "Kiel"], FITTED_ROWS),
+            "rooms": generator.integers(0, 9, FITTED_ROWS),
+        }
+    )
+    classes = (frame["size"] > 0).astype(int) + (frame["city"] == "Ulm")
+    model = HistGradientBoostingClassifier(max_iter=9, categorical_features=["city", "rooms"])
+    model.fit(frame, classes)
+    frame.loc[::7, "size"] = np.nan
+    frame.loc[::5, "city"] = "Rome"
+    frame.loc[::9, "rooms"] = 99
+    block = [frame[name].to_numpy(object if name == "city" else None) for name in frame]
+    plan = plan_of_record(plain_record(model), "frame")
+    for method in SCORED:
+        compare(plan.batch[method](block), getattr(model, method)(frame), method)
 
 
 @titled(
