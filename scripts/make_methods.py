@@ -29,6 +29,12 @@ NO_STATE = {
     "sklearn.impute._iterative:_ImputerTriplet": "a tuple, which takes no state",
     "sklearn.impute:_ImputerTriplet": "a tuple, which takes no state",
 }
+STORED = {
+    f"sklearn.ensemble.bagging:{name}": {"estimators_samples_"}
+    for name in ("BaggingClassifier", "BaggingRegressor")
+}
+"""Names that are properties since scikit-learn 0.18, the first release that is read here."""
+
 COMPILED = {
     "numpy.core.multiarray:ndarray": "an array takes its state as a tuple",
     "numpy.ma.core:ndarray": "an array takes its state as a tuple",
@@ -51,6 +57,7 @@ def unions() -> tuple[dict[str, Union], list[str]]:
         union = libraries.union(*key.split(":")) if {"new", "call"} & {*entry["roles"]} else None
         if union is not None:
             found[key] = union
+            union.rare |= STORED.get(key, set())
         elif "new" in entry["roles"] and key not in NO_STATE:
             problems.append(f"{key} was not found in any release")
     return found, [*problems, *_problems(found)]

@@ -85,7 +85,8 @@ def test_files_of_old_releases(file):
 def test_there_is_a_file_of_each_kind():
     kinds = {file.partition("-")[0] for file in FILES}
     assert {
-        "bare", "booster", "boosting", "callbacks", "dart", "dpgmm", "ellipticenvelope",
+        "baggingclassifier", "bare", "booster", "boosting", "callbacks", "dart", "dpgmm",
+        "ellipticenvelope",
         "featureagglomeration", "frame", "gaussianprocess", "gblinear", "gbtree", "gmm",
         "gridsearchcv", "lda", "onehotencoder", "randomizedpca",
         "importances", "kmeans", "labels", "lr", "memory", "metrics", "ngboost", "nowhere",
@@ -510,6 +511,23 @@ def test_an_old_layout_does_not_hide_an_unknown_function(tmp_path):
     path.write_bytes(data[:-1] + pickled(call("numexpr:evaluate", text("1")))[2:-1] + b"\x86.")
     with pytest.raises(ModelRefusedError):
         require_servable(inspect(path))
+
+
+EARLIER = {"baggingclassifier": "classifier", "ellipticenvelope": "outlier_detector"}
+
+
+@pytest.mark.parametrize("kind", EARLIER)
+def test_estimators_of_scikit_learn_0_17_are_described(kind):
+    spec = inspect(DATA / f"{kind}-sklearn-0.17.1.pkl")
+    require_servable(spec)
+    assert (spec.task, spec.safety.findings) == (EARLIER[kind], ())
+
+
+def test_a_moved_ellipse_needs_the_number_of_its_features(tmp_path):
+    data = (DATA / "ellipticenvelope-sklearn-0.17.1.pkl").read_bytes()
+    newer = data.replace(b".outlier_detection\n", b"._elliptic_envelope\n")
+    assert codes(tmp_path, data) == set()
+    assert "broken-invariant" in codes(tmp_path, newer)
 
 
 def test_the_number_of_features_is_needed_since_it_is_compared(tmp_path):

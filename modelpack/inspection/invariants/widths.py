@@ -47,6 +47,10 @@ FITTED: dict[str, str] = {
 """Class whose compiled code relies on the width of a row -> an attribute of a fitted object."""
 
 
+_REMOVED = {"sklearn.covariance.outlier_detection:EllipticEnvelope": Version("0.19")}
+"""Class of a module that no release with evidence has -> the last release that has it."""
+
+
 def are_recorded(objects: Iterable[ObjectNode]) -> bool:
     """Return whether the newest release in the file saves `n_features_in_`; True without one."""
     releases = {_version(node) for node in objects if class_key(node).startswith("sklearn.")} - {
@@ -70,7 +74,7 @@ def require_recorded(node: ObjectNode) -> None:
 def _last_release(key: str) -> Version:
     """Return the last release that has a class in this module; later ones cannot import it."""
     releases = re.findall(r"\d+\.\d+", seen(key))
-    return Version(releases[-1]) if releases else _SINCE
+    return Version(releases[-1]) if releases else _REMOVED.get(key, _SINCE)
 
 
 def _version(node: ObjectNode) -> str | None:

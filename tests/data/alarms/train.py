@@ -8,6 +8,7 @@ vectors   3.6  scikit-learn==0.19.2
 classes   2.7  scikit-learn==0.17.1 numpy==1.11.3 (kmeans, tree.old), scikit-learn==0.19.2
                numpy==1.14.6 (ufunc of Python 2); 3.6 scikit-learn==0.18.2 numpy==1.12.1 (boosting),
                scikit-learn==0.19.2 numpy==1.14.6 (pooling, neighbours.old)
+earlier   2.7  scikit-learn==0.17.1 numpy==1.11.3
 removed   3.6  scikit-learn==0.18.2 numpy==1.12.1
 frame     3.8  pandas==1.3.5 scikit-learn==1.0.2
 reconstruct, importances  3.7  numpy==1.16.0 scikit-learn==0.20.4 lightgbm==2.1.2
@@ -85,6 +86,16 @@ def classes():
         save(type(model).__name__.lower(), sklearn, model.fit(X, X[:, 1]))
     for function in (np.log1p, np.sqrt):
         save("ufunc", np, FunctionTransformer(function, validate=False).fit(X))
+
+
+def earlier():
+    import sklearn
+    from sklearn.covariance import EllipticEnvelope
+    from sklearn.ensemble import BaggingClassifier
+    from sklearn.naive_bayes import GaussianNB
+
+    for model in (BaggingClassifier(GaussianNB(), 3), EllipticEnvelope()):
+        save(type(model).__name__.lower(), sklearn, model.fit(X, Y))
 
 
 def removed():
