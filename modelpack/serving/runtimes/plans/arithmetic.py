@@ -18,14 +18,15 @@ over so many columns depend on whether a row is the only one."""
 
 
 def finite(values: np.ndarray) -> np.ndarray:
-    """Return `values` if they are finite and not extremely large.
+    """Return `values` if they are finite.
 
     Sums and products of NaN or infinity are not finite, and the estimator rejects such input.
 
     Raises:
-        FallbackRequiredError: A value is NaN, infinite or larger than about 1e150.
+        FallbackRequiredError: A value is NaN or infinite.
     """
-    if not np.vdot(values, values) < math.inf:  # the cheapest sum that preserves NaN and infinity
+    # The cheapest sum that preserves NaN and infinity. It overflows from 1e154 on.
+    if not np.vdot(values, values) < math.inf and not np.isfinite(values).all():
         raise FallbackRequiredError
     return values
 
@@ -78,7 +79,8 @@ def expit(scores: np.ndarray) -> np.ndarray:
 
     The exponential of numpy has other last bits.
     """
-    return np.asarray(_EXPIT(scores), np.float64)
+    with np.errstate(over="ignore"):  # `math.exp` sets the flag that numpy checks
+        return np.asarray(_EXPIT(scores), np.float64)
 
 
 def _expit_of_number(score: float) -> float:
@@ -129,14 +131,18 @@ def both_classes_in_c(positive: np.ndarray) -> np.ndarray:
     return pair
 
 
-def normalized(values: np.ndarray) -> np.ndarray:
+def normalized(values: np.ndarray, is_uniform: bool = False) -> np.ndarray:
     """Divide each row of (n_rows, n_classes) by its sum, in place.
+
+    With `is_uniform`, rows of zeros become equal probabilities.
 
     Raises:
         FallbackRequiredError: A sum is zero. The result then depends on the release.
     """
     sums = values.sum(axis=1)
     if not sums.all():
-        raise FallbackRequiredError
+        if not is_uniform:
+            raise FallbackRequiredError
+        values[sums == 0], sums[sums == 0] = 1.0, values.shape[1]
     values /= sums.reshape((-1, 1))
     return values

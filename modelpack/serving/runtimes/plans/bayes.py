@@ -10,12 +10,13 @@ import numpy as np
 from ...data.columns import FallbackRequiredError
 from .arithmetic import contiguous, finite, product
 from .compiler import Compiler, Compilers, Part, UnplannedError
+from .records import is_record
 from .sparse import is_sparse
 
 Function = Callable[[Any], Any]
 
 LARGE = 1 << 20
-"""Maximum size of an array; the estimator needs less memory, as it computes class by class."""
+"""Size of an array from which rows are computed class by class, which needs less memory."""
 
 
 def gaussian(model: Any, compiler: Compiler) -> Part:
@@ -27,7 +28,7 @@ def gaussian(model: Any, compiler: Compiler) -> Part:
     by_class = list(zip(priors, constants, means, variances))
 
     def by_column(block: np.ndarray) -> np.ndarray:
-        """Add up columns one after the other, as the estimator does for a frame."""
+        """Compute class by class, as the estimator does. The memory order decides the sums."""
         values = [
             prior + (constant - 0.5 * ((block - mean) ** 2 / variance).sum(axis=1))
             for prior, constant, mean, variance in by_class
@@ -36,15 +37,13 @@ def gaussian(model: Any, compiler: Compiler) -> Part:
 
     def joint(block: Any) -> np.ndarray:
         rows = contiguous(block)
-        if not is_row_by_row and rows is not block and block.flags.f_contiguous:
+        if not is_row_by_row and (rows is not block or len(rows) * means.size > LARGE):
             return by_column(block)
-        if len(rows) * means.size > LARGE or not (is_row_by_row or rows is block):
-            raise FallbackRequiredError
         squares = (rows[:, np.newaxis] - means) ** 2 / variances
         sums = finite(priors + (constants - 0.5 * squares.sum(axis=2)))
         return sums if is_row_by_row else np.asfortranarray(sums)  # as the estimator's batches
 
-    return classifier(model, joint)
+    return classifier(model, compiler, joint)
 
 
 def multinomial(model: Any, compiler: Compiler) -> Part:
@@ -53,14 +52,13 @@ def multinomial(model: Any, compiler: Compiler) -> Part:
         model.class_log_prior_,
         product(compiler, 0, 22),
     )
-    return classifier(model, lambda block: finite(dot(block, weights) + priors))
+    return classifier(model, compiler, lambda block: finite(dot(block, weights) + priors))
 
 
 def complement(model: Any, compiler: Compiler) -> Part:
-    if len(model.classes_) == 1:
-        raise UnplannedError("the model has a single class")
     weights, dot = model.feature_log_prob_.T, product(compiler, 0, 22)
-    return classifier(model, lambda block: finite(dot(block, weights)))
+    priors = model.class_log_prior_ if len(model.classes_) == 1 else 0
+    return classifier(model, compiler, lambda block: finite(dot(block, weights) + priors))
 
 
 def bernoulli(model: Any, compiler: Compiler) -> Part:
@@ -68,23 +66,24 @@ def bernoulli(model: Any, compiler: Compiler) -> Part:
     weights, dot = (model.feature_log_prob_ - absent).T, product(compiler, 0, 22)
     constants = model.class_log_prior_ + absent.sum(axis=1)
     binary = binarized(model.binarize)
-    return classifier(model, lambda block: finite(dot(binary(block), weights) + constants))
+    return classifier(
+        model, compiler, lambda block: finite(dot(binary(block), weights) + constants)
+    )
 
 
 def binarized(threshold: float | None) -> Function:
     """Return a function that replaces values above the threshold by 1, others by 0.
 
-    Raises:
-        UnplannedError: The threshold is negative, so the zeros of a sparse matrix would become 1.
+    The estimator rejects sparse rows if the threshold is negative, so zeros would become 1.
     """
     if threshold is None:
         return lambda block: block
-    if threshold < 0:
-        raise UnplannedError("the threshold is negative")
 
     def binary(block: Any) -> Any:
         if not is_sparse(block):
             return (finite(block) > threshold).astype(np.float64)
+        if threshold < 0:
+            raise FallbackRequiredError
         ones = block.copy()
         ones.data = (finite(block.data) > threshold).astype(np.float64)
         return ones
@@ -92,9 +91,9 @@ def binarized(threshold: float | None) -> Function:
     return binary
 
 
-def classifier(model: Any, joint: Function) -> Part:
+def classifier(model: Any, compiler: Compiler, joint: Function) -> Part:
     """Build the part of a classifier; `joint` computes log likelihoods (n_rows, n_classes)."""
-    classes, total = model.classes_, log_sum_exp()
+    classes, total = model.classes_, log_sum_exp(model, compiler)
 
     def predict(block: Any) -> np.ndarray:
         return np.asarray(classes[joint(block).argmax(axis=1)])
@@ -106,12 +105,16 @@ def classifier(model: Any, joint: Function) -> Part:
     return {"predict": predict, "predict_proba": predict_proba}
 
 
-def log_sum_exp() -> Function:
+def log_sum_exp(model: Any, compiler: Compiler) -> Function:
     """Return the logarithm of a sum of exponentials as the installed scipy computes it.
+
+    For a record, whose scipy is not known, it is the one that appeared with its scikit-learn.
 
     Raises:
         UnplannedError: It equals neither of the two known algorithms.
     """
+    if is_record(model):
+        return log_sum_exp_without_largest if compiler.since(1, 6) else log_sum_exp_of_all
     module: Any = sys.modules["sklearn.naive_bayes"]
     theirs = getattr(module, "_logsumexp", None) or module.logsumexp
     probes = np.random.RandomState(0).normal(size=(300, 5)) * 20

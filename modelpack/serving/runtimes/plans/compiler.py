@@ -166,6 +166,31 @@ def nameless(model: Any) -> Any:
     return copied
 
 
+def classes_of(model: Any) -> np.ndarray:
+    """Return `classes_`, which is a property of some estimators, and no attribute of a record.
+
+    Raises:
+        AttributeError: The model has no classes.
+    """
+    if not is_record(model) or "classes_" in vars(model):
+        return np.asarray(model.classes_)
+    owners = (getattr(model, name, None) for name in CLASS_OWNERS)
+    owner = next((each for each in owners if each is not None), None)
+    if owner is None:
+        owner = model.steps[-1][1]
+    return classes_of(owner)
+
+
+CLASS_OWNERS = (
+    "_label_binarizer",
+    "label_binarizer_",
+    "best_estimator_",
+    "estimator_",
+    "estimator",
+)
+"""Attributes whose object contains the classes of an estimator."""
+
+
 def identity(value: Any) -> Any:
     """Return `value`. It replaces a method whose result is known."""
     return value

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, Callable
 
 import numpy as np
@@ -11,13 +10,15 @@ from ...data.columns import FallbackRequiredError
 from .arithmetic import (
     both_classes,
     both_classes_in_c,
+    expit_of,
     finite,
     normalized,
     product,
     sigmoid,
     softmax,
 )
-from .compiler import Compiler, Compilers, Part, UnplannedError
+from .compiler import Compiler, Compilers, Part, UnplannedError, classes_of, identity
+from .records import is_record
 
 Function = Callable[[Any], Any]
 
@@ -46,7 +47,7 @@ def classifier(model: Any, compiler: Compiler) -> Part:
     if binarizer is not None and binarizer.y_type_.startswith("multilabel"):
         raise UnplannedError("the model predicts several labels per row")
     decide = decision(model, compiler)
-    return {"predict": labels(decide, model.classes_), "decision_function": decide}
+    return {"predict": labels(decide, classes_of(model)), "decision_function": decide}
 
 
 def logistic_regression(model: Any, compiler: Compiler) -> Part:
@@ -141,12 +142,12 @@ def labels(decide: Function, classes: np.ndarray) -> Function:
 
 
 def one_versus_rest(model: Any, decide: Function, compiler: Compiler) -> Function:
-    power = sigmoid(compiler, model)
-    pair = both_classes_in_c if compiler.since(1, 9) else both_classes
+    power, is_uniform = sigmoid(compiler, model), compiler.since(1, 9)
+    pair = both_classes_in_c if is_uniform else both_classes
 
     def proba(block: Any) -> np.ndarray:
         values = power(decide(block))
-        return np.asarray(pair(values) if values.ndim == 1 else normalized(values))
+        return np.asarray(pair(values) if values.ndim == 1 else normalized(values, is_uniform))
 
     return proba
 
@@ -168,7 +169,9 @@ def multinomial(decide: Function) -> Function:
 def modified_huber(decide: Function) -> Function:
     def proba(block: Any) -> np.ndarray:
         values = (np.minimum(np.maximum(decide(block), -1), 1) + 1.0) / 2.0
-        return both_classes_in_c(values) if values.ndim == 1 else normalized(values)
+        if values.ndim == 1:
+            return both_classes_in_c(values)
+        return normalized(values, is_uniform=True)
 
     return proba
 
@@ -231,14 +234,40 @@ def mlp_regressor(model: Any, compiler: Compiler) -> Part:
     return {"predict": outputs}
 
 
+def activation(name: str, model: Any) -> Function:
+    """Return an activation function, which changes an array in place."""
+    if name == "logistic":
+        logistic = expit_of(model)
+
+        def in_place(values: np.ndarray) -> None:
+            values[...] = logistic(values)
+
+        return in_place
+    return ACTIVATIONS[name]
+
+
+def _softmax(values: np.ndarray) -> None:
+    values[...] = softmax(values)
+
+
+ACTIVATIONS: dict[str, Function] = {
+    "exp": lambda values: np.exp(values, out=values),
+    "identity": identity,
+    "relu": lambda values: np.maximum(values, 0, out=values),
+    "softmax": _softmax,
+    "tanh": lambda values: np.tanh(values, out=values),
+}
+
+
 def forward(model: Any, compiler: Compiler) -> Function:
     """Return a function that computes the last layer."""
-    functions = sys.modules["sklearn.neural_network._base"].ACTIVATIONS
-    hidden, output = functions[model.activation], functions[model.out_activation_]
+    hidden = activation(model.activation, model)
+    output = activation(model.out_activation_, model)
     first, *others = list(zip(model.coefs_, model.intercepts_))
     is_narrow = any(len(intercepts) == 1 for intercepts in model.intercepts_[:-1])
     needs_single_rows = compiler.row_by_row and (is_narrow or model.out_activation_ == "exp")
     dot = product(compiler, 0, 22)
+    refuses_rows = needs_single_rows and not is_record(model)
 
     def layer(values: Any, weights: np.ndarray, intercepts: np.ndarray) -> np.ndarray:
         sums = dot(values, weights)
@@ -246,7 +275,7 @@ def forward(model: Any, compiler: Compiler) -> Function:
         return np.asarray(sums)
 
     def outputs(block: Any) -> np.ndarray:
-        if needs_single_rows and block.shape[0] > 1:
+        if refuses_rows and block.shape[0] > 1:
             raise FallbackRequiredError  # functions in place differ in numpy for a single number
         values = finite(layer(block, *first))  # functions of sums hide infinity
         for weights, intercepts in others:

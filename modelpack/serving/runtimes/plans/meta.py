@@ -8,8 +8,9 @@ import numpy as np
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import expit_of, finite, normalized
-from .compiler import Compiler, Compilers, Part, UnplannedError
-from .pipelines import SEARCHES
+from .compiler import Compiler, Compilers, Part, UnplannedError, classes_of
+from .pipelines import SEARCHES, is_text_step
+from .records import is_record
 
 Function = Callable[[Any], Any]
 
@@ -52,7 +53,7 @@ def _calibrated(member: Any, classes: np.ndarray, compiler: Compiler) -> Functio
         raise UnplannedError("the calibration has no plan")
     inner = getattr(member, "estimator", None) or member.base_estimator  # until 1.1
     calibrators = getattr(member, "calibrators", None) or member.calibrators_  # until 0.23
-    if not np.array_equal(inner.classes_, classes):
+    if not np.array_equal(classes_of(inner), classes):
         raise UnplannedError("a calibrated classifier has fewer classes")
     if len(calibrators) != (1 if len(classes) == 2 else len(classes)):
         raise UnplannedError("the numbers of calibrators and classes differ")
@@ -62,7 +63,7 @@ def _calibrated(member: Any, classes: np.ndarray, compiler: Compiler) -> Functio
     def proba(block: Any) -> np.ndarray:
         calibrated = values(scores(block))
         if len(classes) > 2:
-            return np.asarray(np.minimum(normalized(calibrated), 1.0))
+            return np.asarray(np.minimum(normalized(calibrated, is_uniform=True), 1.0))
         pair = np.empty((len(calibrated), 2))
         np.subtract(1.0, calibrated[:, 0], out=pair[:, 0])
         pair[:, 1] = calibrated[:, 0]
@@ -74,15 +75,22 @@ def _calibrated(member: Any, classes: np.ndarray, compiler: Compiler) -> Functio
 def _calibrator_input(inner: Any, compiler: Compiler) -> Function:
     """Return a function that computes the scores for the calibrators, (n_rows, n_calibrators)."""
     part = _part(inner, compiler)
-    if hasattr(inner, "decision_function"):
+    if has_decision(inner, part):
         if getattr(inner, "decision_function_shape", "ovr") != "ovr":
             raise UnplannedError("a calibrated classifier decides between pairs of classes")
         decide = part["decision_function"]
         return lambda block: _columns(decide(block))
     proba = part["predict_proba"]
-    if len(inner.classes_) == 2:
+    if len(classes_of(inner)) == 2:
         return lambda block: proba(block)[:, 1:]
     return proba
+
+
+def has_decision(estimator: Any, part: Part) -> bool:
+    """Return whether an estimator has a decision function; `part` is its part of the plan."""
+    if is_record(estimator):
+        return "decision_function" in part
+    return hasattr(estimator, "decision_function")
 
 
 def _columns(values: np.ndarray) -> np.ndarray:
@@ -108,21 +116,37 @@ def _before_21(scores: np.ndarray) -> np.ndarray:
 
 def _isotonic(calibrator: Any) -> Function:
     """Interpolate as scipy's `interp1d` does, which calls `np.interp` for arrays of float64."""
-    line, low, high = calibrator.f_, calibrator.X_min_, calibrator.X_max_
-    known = (line.x, line.y)
+    known = _knots(calibrator)
+    low, high = calibrator.X_min_, calibrator.X_max_
     if calibrator.out_of_bounds != "clip" or any(each.dtype != np.float64 for each in known):
         raise UnplannedError("the calibration has no plan")
     return lambda scores: np.interp(np.minimum(np.maximum(scores, low), high), *known)
 
 
+def _knots(calibrator: Any) -> tuple[np.ndarray, np.ndarray]:
+    if hasattr(calibrator, "X_thresholds_"):  # since 0.24
+        return calibrator.X_thresholds_, calibrator.y_thresholds_
+    return calibrator._necessary_X_, calibrator._necessary_y_
+
+
 def soft_voting(model: Any, compiler: Compiler) -> Part:
     probas = [_part(each, compiler)["predict_proba"] for each in model.estimators_]
-    weights = model._weights_not_none
+    weights = _weights(model)
 
     def predict_proba(block: Any) -> np.ndarray:
         return _average(np.asarray([proba(block) for proba in probas]), 0, weights)
 
     return _classifier(predict_proba, model.le_.classes_)
+
+
+def _weights(model: Any) -> Any:
+    """Return the weights of the estimators of a voting model that are not left out."""
+    if model.weights is None:
+        return None
+    pairs = zip(model.estimators, model.weights)
+    return [
+        weight for (_, each), weight in pairs if each is not None and not is_text_step(each, "drop")
+    ]
 
 
 def _average(values: np.ndarray, axis: int, weights: Any) -> np.ndarray:
@@ -135,7 +159,7 @@ def voting(model: Any, compiler: Compiler) -> Part:
     if model.voting == "soft":
         return soft_voting(model, compiler)
     predictions = [_part(each, compiler)["predict"] for each in model.estimators_]
-    classes, weights = model.le_.classes_, model._weights_not_none
+    classes, weights = model.le_.classes_, _weights(model)
     shares = [1] * len(predictions) if weights is None else weights
 
     def predict(block: Any) -> np.ndarray:
@@ -149,7 +173,7 @@ def voting(model: Any, compiler: Compiler) -> Part:
 
 def voting_regressor(model: Any, compiler: Compiler) -> Part:
     predictions = [_part(each, compiler)["predict"] for each in model.estimators_]
-    weights, stack = model._weights_not_none, _column_stacker(compiler)
+    weights, stack = _weights(model), _column_stacker(compiler)
 
     def predict(block: Any) -> np.ndarray:
         return _average(stack([each(block) for each in predictions]), 1, weights)
@@ -215,9 +239,10 @@ def one_versus_rest(model: Any, compiler: Compiler) -> Part:
         raise UnplannedError("the model predicts several labels per row")
     estimators = model.estimators_
     parts = [_part(each, compiler) for each in estimators]
-    classes, stack = model.classes_, _column_stacker(compiler)
+    classes, stack = classes_of(model), _column_stacker(compiler)
     is_decided = "decision_function" in parts[0]
-    if any(hasattr(each, "decision_function") != is_decided for each in estimators):
+    prefers_first = compiler.since(1, 7)
+    if any(has_decision(*pair) != is_decided for pair in zip(estimators, parts)):
         raise UnplannedError("the classifiers of the classes have different methods")
     decides = [_score(part, is_decided) for part in parts]
 
@@ -225,9 +250,9 @@ def one_versus_rest(model: Any, compiler: Compiler) -> Part:
         if len(decides) == 1:
             return np.asarray(classes[(decides[0](block) > (0 if is_decided else 0.5)).astype(int)])
         scores = np.column_stack([decide(block) for decide in decides])
-        if (np.count_nonzero(scores == scores.max(axis=1, keepdims=True))) > len(scores):
-            raise FallbackRequiredError  # the choice between equal scores depends on the release
-        return np.asarray(classes[scores.argmax(axis=1)])
+        if prefers_first:
+            return np.asarray(classes[scores.argmax(axis=1)])
+        return np.asarray(classes[len(classes) - 1 - scores[:, ::-1].argmax(axis=1)])
 
     def predict_proba(block: Any) -> np.ndarray:
         probabilities = stack([part["predict_proba"](block)[:, 1] for part in parts])
@@ -297,7 +322,7 @@ def bagging_classifier(model: Any, compiler: Compiler) -> Part:
 
 
 def _bagged(model: Any, compiler: Compiler, name: str) -> list[Function]:
-    if model.n_jobs not in (None, 1):
+    if model.n_jobs not in (None, 1) and not is_record(model):
         raise UnplannedError("the number of partial sums depends on the processors")
     if model.n_estimators != len(model.estimators_):
         raise UnplannedError("`n_estimators` differs from the number of estimators")

@@ -10,6 +10,7 @@ import numpy as np
 from ...data.columns import FallbackRequiredError
 from .blocks import doubles, matrix, selection, sparse_stacked, stacked
 from .compiler import Compiler, Compilers, Part, UnplannedError
+from .records import is_record
 
 Step = Callable[[Any], Any]
 
@@ -113,7 +114,8 @@ def _after(transforms: Sequence[Step], method: Step) -> Step:
 def column_transformer(model: Any, compiler: Compiler) -> Part:
     branches = [
         branch
-        for name, step, key in model.transformers_
+        for name, step, chosen in model.transformers_
+        for key in [chosen.data if is_record(chosen) else chosen]  # a list of 1.5 and 1.6
         if not is_text_step(step, "drop") and not _is_empty(key)
         for branch in [_column_branch(model, step, key, _weight(model, name), compiler)]
     ]

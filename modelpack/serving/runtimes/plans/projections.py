@@ -9,12 +9,13 @@ import numpy as np
 from ...data.columns import FallbackRequiredError
 from .arithmetic import contiguous, finite, product
 from .compiler import Compiler, Compilers, Part, UnplannedError
+from .records import is_record
 
 
 def principal_components(model: Any, compiler: Compiler) -> Part:
     """Project rows, then shift them; until scikit-learn 1.4 in the opposite order."""
     components, dot = model.components_.T, product(compiler, 1, 5)
-    is_first_projected = hasattr(model, "_transform")
+    is_first_projected = compiler.since(1, 5)
     before = None if is_first_projected else model.mean_
     after = np.reshape(model.mean_, (1, -1)) @ components if is_first_projected else None
     scale = np.sqrt(model.explained_variance_) if model.whiten else None
@@ -45,7 +46,7 @@ def k_means(model: Any, compiler: Compiler) -> Part:
     """Find the nearest centre.
 
     The estimator computes distances in blocks and threads, so their last bits are unknown. If these
-    decide which centre is the nearest, the estimator predicts.
+    decide which centre is the nearest, the estimator predicts; the plan of a record returns either.
     """
     centres = model.cluster_centers_
     if centres.dtype != np.float64:
@@ -59,7 +60,7 @@ def k_means(model: Any, compiler: Compiler) -> Part:
         rows = contiguous(block)
         distances = finite(squares - 2 * np.matmul(rows, across))
         nearest = distances.argmin(axis=1)
-        if len(squares) > 1:
+        if len(squares) > 1 and not is_record(model):
             two = np.partition(distances, 1, axis=1)
             lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows)) + reach
             if not (two[:, 1] - two[:, 0] > margin * lengths * lengths).all():
@@ -68,7 +69,7 @@ def k_means(model: Any, compiler: Compiler) -> Part:
 
     def transform(block: Any) -> np.ndarray:
         rows = contiguous(block)
-        if not (is_ordered or rows is block):
+        if not (is_ordered or rows is block or is_record(model)):
             raise FallbackRequiredError
         distances = -2 * dot(rows, across)
         distances += np.einsum("ij,ij->i", rows, rows)[:, np.newaxis]

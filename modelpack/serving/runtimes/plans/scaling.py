@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from functools import partial
+from itertools import combinations, combinations_with_replacement
+from typing import Any, Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -10,8 +12,10 @@ from ...data.columns import FallbackRequiredError
 from .arithmetic import finite
 from .blocks import bounded, matrix, no_infinity
 from .compiler import Compiler, Compilers, Part, UnplannedError
+from .distributions import bending, normal_quantile
 from .encoding import indicators
 from .records import is_record
+from .selection import support
 from .sparse import csr_maker, maker_like, row_numbers, row_sums
 
 Transform = Callable[[Any], Any]
@@ -121,17 +125,22 @@ def normalizer(model: Any, compiler: Compiler) -> Part:
     norms: Transform = {
         "l1": lambda rows: np.abs(rows).sum(axis=1),
         "l2": lambda rows: np.sqrt(np.einsum("ij,ij->i", rows, rows)),
+        "max": lambda rows: (np.abs(rows) if compiler.since(1, 0) else rows).max(axis=1),
     }[model.norm]
+    is_tolerant = compiler.since(1, 0)
 
-    normalize = row_norm(model.norm, model)
+    normalize = None if model.norm == "max" else row_norm(model.norm, model)
 
     def transform(block: Any) -> Any:
         if not isinstance(block, np.ndarray):
+            if normalize is None:
+                raise FallbackRequiredError
             return normalize(with_data(block, finite(block.data).copy()))
         block = arrange(finite(block))
         lengths = norms(block)
         if (lengths < TINY).any():
-            raise FallbackRequiredError
+            is_zero = lengths < 10 * np.finfo(np.float64).eps if is_tolerant else lengths == 0
+            lengths[is_zero] = 1.0
         return block / lengths[:, np.newaxis]
 
     return {"transform": transform}
@@ -152,7 +161,7 @@ def binarizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
 
 def power_transformer(model: Any, compiler: Compiler) -> Part:
     is_boxcox = model.method == "box-cox"
-    bend = _bending(model)
+    bend = _bending(model, compiler)
     lambdas = model.lambdas_
     order: Any = "F" if compiler.row_by_row else "K"
     after = standard_scaler(model._scaler, compiler)["transform"] if model.standardize else None
@@ -169,8 +178,10 @@ def power_transformer(model: Any, compiler: Compiler) -> Part:
     return {"transform": transform}
 
 
-def _bending(model: Any) -> Callable[[np.ndarray, float], np.ndarray]:
+def _bending(model: Any, compiler: Compiler) -> Callable[[np.ndarray, float], np.ndarray]:
     """Return the function of a column and its lambda."""
+    if is_record(model):
+        return bending(model.method, by_logarithm=compiler.since(1, 7))
     from scipy import special, stats  # type: ignore[import-untyped]  # noqa: PLC0415
 
     if model.method == "box-cox":
@@ -181,7 +192,8 @@ def _bending(model: Any) -> Callable[[np.ndarray, float], np.ndarray]:
 
 
 def quantile_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    transform_column, quantiles = model._transform_col, model.quantiles_
+    quantiles = model.quantiles_
+    transform_column = partial(to_quantile, model) if is_record(model) else model._transform_col
 
     def transform(block: np.ndarray) -> np.ndarray:
         moved: np.ndarray = no_infinity(matrix(block)).copy(order="K")
@@ -192,14 +204,38 @@ def quantile_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG00
     return {"transform": transform}
 
 
+BOUNDS_THRESHOLD = 1e-7
+"""Distance from the ends of a distribution within which values count as the ends."""
+
+
+def to_quantile(model: Any, column: np.ndarray, quantiles: np.ndarray, _: bool) -> np.ndarray:
+    """Map a column to a uniform or normal distribution, in place, as `_transform_col` does."""
+    is_normal = model.output_distribution == "normal"
+    low, high = quantiles[0], quantiles[-1]
+    margin = BOUNDS_THRESHOLD if is_normal else 0.0
+    references, known = model.references_, ~np.isnan(column)
+    with np.errstate(invalid="ignore"):
+        is_low = column - margin < low if is_normal else column == low
+        is_high = column + margin > high if is_normal else column == high
+    values = column[known]
+    upwards = np.interp(values, quantiles, references)
+    column[known] = 0.5 * (upwards - np.interp(-values, -quantiles[::-1], -references[::-1]))
+    column[is_high], column[is_low] = 1, 0
+    if not is_normal:
+        return column
+    end = BOUNDS_THRESHOLD - np.spacing(1)
+    low, high = normal_quantile(np.array([end, 1 - end]))
+    return np.asarray(np.clip(normal_quantile(column), low, high))
+
+
 def polynomial_features(model: Any, compiler: Compiler) -> Part:
     """Compute each product from one of a lower degree and its leftmost column."""
-    terms = [tuple(np.repeat(np.arange(len(powers)), powers).tolist()) for powers in model.powers_]
+    terms = list(_terms(model))
     index_of = {term: index for index, term in enumerate(terms)}
     width = len(terms)
     order: Any = getattr(model, "order", "C")
-    if not compiler.since(*NESTED_PRODUCTS) and max(map(len, terms)) > 2:
-        raise UnplannedError("PolynomialFeatures multiplies in the order of an old version")
+    if not compiler.since(*NESTED_PRODUCTS):
+        return {"transform": _term_by_term(terms)}
     singles = [(index_of[term], term[0]) for term in terms if len(term) == 1]
     products = []
     for degree in range(2, max(map(len, terms)) + 1):
@@ -225,9 +261,37 @@ def polynomial_features(model: Any, compiler: Compiler) -> Part:
     return {"transform": transform}
 
 
+def _terms(model: Any) -> Iterator[tuple[int, ...]]:
+    """Yield the columns of each product, in the order of the result."""
+    lowest = getattr(model, "_min_degree", 0)  # since 1.0
+    highest = getattr(model, "_max_degree", model.degree)
+    count = getattr(model, "n_features_in_", None)
+    if count is None:
+        count = model.n_input_features_  # until 0.23
+    choose = combinations if model.interaction_only else combinations_with_replacement
+    if model.include_bias:
+        yield ()
+    for degree in range(max(1, lowest), highest + 1):
+        yield from choose(range(count), degree)
+
+
+def _term_by_term(terms: Sequence[tuple[int, ...]]) -> Transform:
+    """Return the transform of old releases, which compute each product from all its factors."""
+
+    def transform(block: np.ndarray) -> np.ndarray:
+        rows = finite(matrix(block))
+        result = np.empty((len(rows), len(terms)))
+        for index, term in enumerate(terms):
+            result[:, index] = rows[:, list(term)].prod(1)
+        return result
+
+    return transform
+
+
 def k_bins(model: Any, compiler: Compiler) -> Part:
-    if not compiler.since(*SORTED_BINS) or getattr(model, "dtype", None) not in (None, np.float64):
-        raise UnplannedError("KBinsDiscretizer has a dtype or a version without a plan")
+    if getattr(model, "dtype", None) not in (None, np.float64):
+        raise UnplannedError("KBinsDiscretizer has a dtype without a plan")
+    has_tolerance = not compiler.since(*SORTED_BINS)
     edges = [each[1:-1] for each in model.bin_edges_]
     counts = model.n_bins_.tolist()
     offsets = np.cumsum([0, *counts[:-1]])
@@ -238,7 +302,10 @@ def k_bins(model: Any, compiler: Compiler) -> Part:
         finite(matrix(block))
         bins = np.empty_like(block)
         for index, inner in enumerate(edges):
-            bins[:, index] = np.searchsorted(inner, block[:, index], side="right")
+            values = block[:, index]
+            if has_tolerance:
+                values = values + (1e-8 + 1e-5 * np.abs(values))
+            bins[:, index] = np.searchsorted(inner, values, side="right")
         if model.encode == "ordinal":
             return bins
         return encode((bins.astype(int) + offsets).tolist())
@@ -277,7 +344,7 @@ def function_transformer(model: Any, compiler: Compiler) -> Part:
 
 
 def selector(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
-    mask = np.asarray(model.get_support())
+    mask = support(model)
     if not mask.any():
         raise UnplannedError("a selector selects no column")
     new_index = np.cumsum(mask, dtype=np.int32) - np.int32(1)

@@ -41,9 +41,9 @@ def tfidf_vectorizer(model: Any, compiler: Compiler) -> Part:
     return {"transform": lambda texts: weigh(collect(texts))}
 
 
-def tfidf_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def tfidf_transformer(model: Any, compiler: Compiler) -> Part:
     weigh = weights(model)
-    is_reversed = model.use_idf and reverses_entries(model, len(model.idf_))
+    is_reversed = model.use_idf and reverses_entries(model, compiler)
 
     def transform(block: Any) -> Any:
         if isinstance(block, np.ndarray):
@@ -55,7 +55,7 @@ def tfidf_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
 
 def weights(model: Any) -> Callable[[Any], Any]:
     """Return the transform of a TfidfTransformer, which keeps the order of entries."""
-    idf = model.idf_ if model.use_idf else None
+    idf = inverse_frequencies(model) if model.use_idf else None
     normalize = row_norm(model.norm, model)
 
     def weigh(block: Any) -> Any:
@@ -67,13 +67,23 @@ def weights(model: Any) -> Callable[[Any], Any]:
     return weigh
 
 
-def reverses_entries(model: Any, width: int) -> bool:
+def inverse_frequencies(model: Any) -> np.ndarray:
+    """Return the weights of the terms, until 1.3 the diagonal of a sparse matrix."""
+    if is_record(model) and "idf_" not in vars(model):
+        return np.ravel(model._idf_diag.data)
+    return np.asarray(model.idf_)
+
+
+def reverses_entries(model: Any, compiler: Compiler) -> bool:
     """Return whether the transformer reverses the entries of a row.
 
     Releases that multiply by a sparse matrix of weights do, because scipy does.
     """
+    width = len(inverse_frequencies(model))
     if width < 2:
         return False
+    if is_record(model):
+        return not compiler.since(1, 4)
     make = csr_maker(width, model)
     row = make(np.ones(2), np.array([0, 1], np.int32), np.array([0, 2], np.int32))
     return bool(model.transform(row).indices[0] == 1)
