@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from plan_checks import compare, compile_plan, random_rows
+from plan_records import to_record
 
 from modelpack.serving.runtimes.plans import Plan
-from tests.support.plan_checks import compare, compile_plan, random_rows
-from tests.support.plan_records import to_record
 
 SINGLE_ROWS = 20
 COUNT = 2000

@@ -22,12 +22,12 @@ def normal_quantile(shares: np.ndarray) -> np.ndarray:
 
     quantile: Callable[[float], float] = NormalDist().inv_cdf
 
-    def of_number(share: float) -> float:
+    def quantile_or_limit(share: float) -> float:
         if 0 < share < 1:
             return quantile(share)
         return {0.0: -math.inf, 1.0: math.inf}.get(share, math.nan)
 
-    return np.array([of_number(share) for share in shares.tolist()], np.float64)
+    return np.array([quantile_or_limit(share) for share in shares.tolist()], np.float64)
 
 
 def bending(method: str, by_logarithm: bool) -> Bend:
@@ -45,7 +45,7 @@ def bending(method: str, by_logarithm: bool) -> Bend:
 def box_cox(column: np.ndarray, power: float) -> np.ndarray:
     """Compute with the functions of the C library, as scipy does."""
 
-    def of_number(value: float) -> float:
+    def bend_number(value: float) -> float:
         if value != value or value == math.inf:  # noqa: PLR0124 - NaN
             return value
         if abs(power) < 1e-19:
@@ -59,7 +59,7 @@ def box_cox(column: np.ndarray, power: float) -> np.ndarray:
             largest = math.inf
         return math.copysign(1.0, power) * largest - 1 / power
 
-    return np.array([of_number(value) for value in column.tolist()], np.float64)
+    return np.array([bend_number(value) for value in column.tolist()], np.float64)
 
 
 def yeo_johnson(column: np.ndarray, power: float) -> np.ndarray:

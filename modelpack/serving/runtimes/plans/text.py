@@ -10,6 +10,7 @@ import numpy as np
 
 from ...data.columns import FallbackRequiredError
 from . import hashes
+from .analyzers import record_analyzer
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .records import is_record
 from .scaling import row_norm, with_data
@@ -30,7 +31,11 @@ def count_vectorizer(model: Any, compiler: Compiler) -> Part:
         raise UnplannedError(f"{type(model).__name__} counts by {np.dtype(model.dtype)}")
     compiler.gives_codes |= np.dtype(model.dtype) != np.float64
     width = len(model.vocabulary_)
-    return {"transform": _collected(model, _counter(model, analyzer(model)), width, model.dtype)}
+    return {
+        "transform": _collected(
+            model, _counter(model, analyzer(model, compiler)), width, model.dtype
+        )
+    }
 
 
 def tfidf_vectorizer(model: Any, compiler: Compiler) -> Part:
@@ -96,14 +101,14 @@ def reverse_entries(block: Any) -> Any:
     return maker_like(block, block.shape[1])(block.data[order], block.indices[order], block.indptr)
 
 
-def hashing_vectorizer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def hashing_vectorizer(model: Any, compiler: Compiler) -> Part:
     if np.dtype(model.dtype) != np.float64 or getattr(model, "non_negative", False):
         raise UnplannedError("HashingVectorizer has a setting without a plan")
     is_whole = isinstance(model.n_features, (int, np.integer))
     if not is_whole or not 0 < model.n_features < 2**31:  # the compiled code divides by it
         raise UnplannedError("HashingVectorizer has an invalid number of columns")
     analyze, width, signed, binary = (
-        analyzer(model),
+        analyzer(model, compiler),
         model.n_features,
         model.alternate_sign,
         model.binary,
@@ -141,7 +146,7 @@ def _hash(token: str, hash_bytes: Callable[[bytes], int]) -> int:
     return number
 
 
-def analyzer(model: Any) -> Callable[[str], Iterable[str]]:
+def analyzer(model: Any, compiler: Compiler) -> Callable[[str], Iterable[str]]:
     """Return the function that splits a text into terms.
 
     Raises:
@@ -149,6 +154,8 @@ def analyzer(model: Any) -> Callable[[str], Iterable[str]]:
     """
     if model.input != "content" or any(callable(getattr(model, name)) for name in USER_FUNCTIONS):
         raise UnplannedError(f"{type(model).__name__} reads files, or calls user code")
+    if is_record(model):
+        return record_analyzer(model, compiler)
     analyze: Callable[[str], Iterable[str]] = model.build_analyzer()
     return analyze
 

@@ -8,6 +8,8 @@ from plan_checks import check, check_sparse, compare, compile_plan, falls_back, 
 from sklearn.datasets import make_classification
 from sklearn.naive_bayes import BernoulliNB, ComplementNB, GaussianNB, MultinomialNB
 
+from modelpack.serving.runtimes.plans import bayes
+
 PROBABLE = ("predict", "predict_proba")
 
 
@@ -32,8 +34,10 @@ def test_gaussian_of_rows_in_fortran_order(labelled):
 
 
 def test_gaussian_of_too_many_rows(labelled):
-    plan = compile_plan(GaussianNB().fit(*labelled))
-    assert falls_back(plan.batch["predict"], np.zeros((100_000, 12)))
+    model = GaussianNB().fit(*labelled)
+    rows = random_rows(12, bayes.LARGE // 20)
+    for method in ("predict", "predict_proba"):
+        compare(compile_plan(model).batch[method](rows), getattr(model, method)(rows), method)
 
 
 @pytest.mark.parametrize("kind", [MultinomialNB, ComplementNB])
