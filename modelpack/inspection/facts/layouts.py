@@ -95,6 +95,10 @@ _IMPLIED = [
         ("scipy", r"scipy\.sparse\._", ">=1.8"),
         ("scipy", r"scipy\.sparse\.(bsr|coo|csc|csr|dia|dok|lil):", "<1.8"),
         ("scikit-learn", r"sklearn\.externals\.joblib", "<0.21"),
+        ("scikit-learn", r"sklearn\.(grid_search|lda|mixture\.(dpgmm|gmm)|qda):", "<0.20"),
+        ("scikit-learn", r"sklearn\.covariance\.outlier_detection:", "<0.20"),
+        ("scikit-learn", r"sklearn\.decomposition\.pca:RandomizedPCA", "<0.20"),
+        ("scikit-learn", r"sklearn\.gaussian_process\.gaussian_process:", "<0.20"),
     )
 ]
 """Distribution, a pattern of names in the file, and the versions that write such a name."""
