@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 
+from .arithmetic import row_by_row
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .records import is_record
-from .traversal import tree_of
+from .traversal import Traversal, tree_of
 from .trees import (
     MAX_COPIED,
     all_finite,
@@ -21,6 +22,8 @@ from .trees import (
 
 
 def isolation_forest(model: Any, compiler: Compiler) -> Part:
+    if is_record(model) and not compiler.since(0, 21):
+        return _part(model, _decision_of_0_20(model, compiler), compiler)
     width, read = width_of(model), _reader(model, compiler)
     trees = [_lengths(tree, used, width, model) for tree, used in _drawn(model, width)]
     add, offset = traverse([[tree] for tree in trees]), model.offset_
@@ -35,6 +38,10 @@ def isolation_forest(model: Any, compiler: Compiler) -> Part:
         scores = 2 ** (-lengths.ravel() / usual)
         return np.asarray(-scores - offset)
 
+    return _part(model, decide, compiler)
+
+
+def _part(model: Any, decide: Callable[[Any], np.ndarray], compiler: Compiler) -> Part:
     threshold = _threshold(model, compiler)
 
     def predict(block: Any) -> np.ndarray:
@@ -43,14 +50,30 @@ def isolation_forest(model: Any, compiler: Compiler) -> Part:
     return {"predict": predict, "decision_function": decide}
 
 
-def _reader(model: Any, compiler: Compiler) -> Any:
+def _decision_of_0_20(model: Any, compiler: Compiler) -> Callable[[Any], np.ndarray]:
+    """Return the decision function of scikit-learn 0.20, which computes means of all lengths."""
+    width = width_of(model)
+    drawn = [_lengths(tree, used, width, model, is_old=True) for tree, used in _drawn(model, width)]
+    trees = [each.tree_ for each in drawn]
+    traversal = Traversal([tree.splits for tree in trees], np.float32)
+    table = traversal.at_leaves([tree.value[:, 0, 0] for tree in trees])
+    usual, offset = _average_of_0_20(np.array([model.max_samples_])), model.offset_
+
+    def decide(rows: np.ndarray) -> np.ndarray:
+        # The order of the lengths in memory decides in which order numpy adds them up.
+        lengths = table.take(traversal.leaves(rows)).T
+        return np.asarray(-(2 ** (-lengths.mean(axis=1) / usual)) - offset)
+
+    decide_all = row_by_row(decide) if compiler.row_by_row else decide
+    return lambda block: decide_all(all_finite(float32_rows(block, width)))
+
+
+def _reader(model: Any, compiler: Compiler) -> Callable[[Any], np.ndarray]:
     """Return a function that converts a block to the rows that the trees get.
 
     scikit-learn accepts any number since 1.6. The compiled code here does not.
     """
     width = width_of(model)
-    if is_record(model) and not compiler.since(0, 21):
-        raise UnplannedError("scikit-learn before 0.21 adds up the lengths of paths in other ways")
     if is_record(model) and compiler.since(1, 6):
         return lambda block: float32_rows(block, width)
     return lambda block: all_finite(float32_rows(block, width))
@@ -78,7 +101,7 @@ def _drawn(model: Any, width: int) -> list[tuple[Any, np.ndarray]]:
     ]
 
 
-def _lengths(tree: Any, used: np.ndarray, width: int, model: Any) -> Any:
+def _lengths(tree: Any, used: np.ndarray, width: int, model: Any, is_old: bool = False) -> Any:
     """Return a copy of a tree whose values are the lengths of paths.
 
     A leaf with several rows of the training adds the average length of a tree of so many rows.
@@ -87,7 +110,10 @@ def _lengths(tree: Any, used: np.ndarray, width: int, model: Any) -> Any:
     is_inner = nodes["left_child"] >= 0
     nodes["feature"][is_inner] = used[nodes["feature"][is_inner]]
     steps = _steps(nodes)
-    lengths = steps + _average_length(tree.n_node_samples, model) - 1.0
+    if is_old:
+        lengths = steps - 1 + _average_of_0_20(tree.n_node_samples)
+    else:
+        lengths = steps + _average_length(tree.n_node_samples, model) - 1.0
     return build_tree(width, nodes, int(steps.max()) - 1, lengths, is_record(model))
 
 
@@ -116,10 +142,19 @@ def _average_path_length(counts: np.ndarray) -> np.ndarray:
     """Compute the average length of an unsuccessful search in a binary tree of so many rows."""
     lengths = np.zeros(counts.shape)
     lengths[counts == 2] = 1.0
-    is_large = counts > 2
-    large = counts[is_large]
-    lengths[is_large] = 2.0 * (np.log(large - 1.0) + np.euler_gamma) - 2.0 * (large - 1.0) / large
+    lengths[counts > 2] = _harmonic(counts[counts > 2])
     return lengths
+
+
+def _average_of_0_20(counts: np.ndarray) -> np.ndarray:
+    lengths = np.ones(counts.shape)
+    lengths[counts > 1] = _harmonic(counts[counts > 1])
+    return lengths
+
+
+def _harmonic(counts: np.ndarray) -> np.ndarray:
+    logarithms = np.log(counts - 1.0) + np.euler_gamma
+    return np.asarray(2.0 * logarithms - 2.0 * (counts - 1.0) / counts)
 
 
 COMPILERS: Compilers = {"IsolationForest": isolation_forest}

@@ -369,7 +369,7 @@ def test_broken_nodes(model, node, field, value):
     tree.nodes[field][inner] = value
     with pytest.raises(ValueError, match=r"^a |^the "):
         traversal.tree_of(getattr(record, "estimators_", [record])[0])
-    with pytest.raises(UnplannedError, match="lacks what its plan needs"):
+    with pytest.raises(UnplannedError, match="has no compiled form"):
         plan_of_record(record)
 
 
@@ -386,7 +386,7 @@ def test_broken_nodes(model, node, field, value):
 def test_broken_arrays(name, value):
     record = plain_record(DecisionTreeClassifier(max_leaf_nodes=3).fit(*labelled(2)))
     setattr(record.tree_, name, value)
-    with pytest.raises(UnplannedError, match="lacks what its plan needs"):
+    with pytest.raises(UnplannedError, match="has no compiled form"):
         plan_of_record(record)
 
 
@@ -394,7 +394,7 @@ def test_broken_histograms():
     record = plain_record(HistGradientBoostingRegressor(max_iter=2).fit(*measured()))
     nodes = record._predictors[0][0].nodes = record._predictors[0][0].nodes.copy()
     nodes["right"][0] = nodes["left"][0]
-    with pytest.raises(UnplannedError, match="lacks what its plan needs"):
+    with pytest.raises(UnplannedError, match="has no compiled form"):
         plan_of_record(record)
 
 
