@@ -52,8 +52,9 @@ def setup(
     with run_registry_with_passwords(tmp_path_factory.mktemp("locked")) as locked:
         setup = Setup(registry, locked, folder)
         yield setup
-    names = [NAME, SHORT, *(f"{host}/team/hints:1" for host in (registry, locked))]
-    subprocess.run(["docker", "rmi", *names], check=False, capture_output=True)
+    listing = ["docker", "images", "--quiet", NAME]
+    image = subprocess.run(listing, check=True, capture_output=True, text=True).stdout.strip()
+    docker("rmi", "--force", image)  # with its names in the registries
 
 
 def load_image(folder: Path) -> None:
