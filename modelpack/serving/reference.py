@@ -111,6 +111,10 @@ class ReferenceModel:
             return getattr(self.model, method)(reference_rows.codes(self.facts.inputs, rows))
         if isinstance(self.runner, XGBoostRuntime):
             return self.runner.call_matrix(method, reference_rows.codes(self.facts.inputs, rows))
+        if self.facts.layout in ("text", "dicts"):
+            column = np.empty(len(rows), object)
+            column[:] = self._arranged(rows)
+            return self.runner.call(method, [column])
         columns = zip(self.facts.inputs, zip(*rows))  # of a library that takes no rows as they are
         return self.runner.call(method, [build(field, values) for field, values in columns])
 

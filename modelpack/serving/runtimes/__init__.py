@@ -55,6 +55,7 @@ def select_plan(
     The attribute `reason` of the result explains the choice. `decode` converts rows from JSON.
     """
     if isinstance(runtime, CompiledRuntime):
+        runtime.measure(manifest, decode)
         return runtime
     if type(runtime) is not EstimatorRuntime:
         runtime.reason = "the library of the model predicts"

@@ -159,7 +159,7 @@ def accept_plan(
             _compare_all(plan, runtime, planned, methods, groups)
         more = list(trials.acceptable(trials.coverage_groups(manifest), decode))
         covered, left = _cover(plan, runtime, planned, methods, more)
-        planned.quick_rows = min(_quick_rows(planned, method, groups) for method in methods)
+        planned.quick_rows = min(quick_rows(planned, method, groups) for method in methods)
     planned.reason = f"same bits as the estimator on {sum(map(count, groups)) + covered} rows"
     if left:
         planned.reason += f"; {left} more were not tried within {PATIENCE_SECONDS:g} s"
@@ -211,7 +211,7 @@ def _compare_all(
         compare(plan, runtime, planned.block, method, groups)
 
 
-def _quick_rows(planned: PlannedRuntime, method: str, groups: Sequence[Rows]) -> int:
+def quick_rows(planned: PlannedRuntime, method: str, groups: Sequence[Rows]) -> int:
     """Return the rows that the plan predicts in QUICK_SECONDS, measured with the largest group."""
     for rows in sorted(groups, key=count, reverse=True):
         try:
