@@ -15,7 +15,6 @@ from typing import Any
 from modelpack.errors import ModelRefusedError
 from modelpack.types import Member, Recording
 
-from . import limits
 from .facts.estimators import attributes
 from .nodes import DictNode, Global, Node, ObjectNode, class_key, constructed_class, is_constructed
 from .parser import parse_file
@@ -50,7 +49,6 @@ def record_files(paths: Sequence[str], members: Sequence[Member]) -> Recording:
         ModelRefusedError: A file was changed after its inspection, so a member is missing.
         Unrecordable: A member is not an estimator of scikit-learn.
     """
-    limits.KEPT_BYTES = limits.KEPT_TOTAL = limits.STREAM_BYTES
     recorder = _Recorder()
     roots: dict[int, Node] = {}
     for member in members:
@@ -200,7 +198,7 @@ def _is_recordable(node: ObjectNode) -> bool:
         return True
     cls = constructed_class(node)
     is_instance = is_constructed(node) and isinstance(cls, Global)
-    return is_instance and (key.startswith("sklearn.") or key in _OTHERS)
+    return is_instance and (key.startswith(("sklearn.", "scipy.sparse.")) or key in _OTHERS)
 
 
 def _type_name(node: Node) -> str:

@@ -60,6 +60,7 @@ def _response(request: dict[str, Any], contents: list[bytes]) -> str:
 
 def _recording(request: dict[str, Any], contents: list[bytes]) -> str:
     members = [from_json(Member, member) for member in request["members"]]
+    limits.KEPT_BYTES = limits.KEPT_TOTAL = limits.STREAM_BYTES  # arrays are kept as a whole
     recording = record_files(request["paths"], members)
     contents += [b"\n", *recording.contents]
     return json.dumps({"recording": [recording.records, recording.members, recording.arrays]})

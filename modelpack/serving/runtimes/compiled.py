@@ -39,7 +39,7 @@ FUNCTIONS = {
     f"numpy.{name}": getattr(np, name)
     for name in ("log", "log1p", "log2", "log10", "sqrt", "cbrt", "exp", "expm1")
 }
-_CLASS = re.compile(r"(sklearn|scipy\.interpolate)(\.\w+)*:\w+", re.ASCII)
+_CLASS = re.compile(r"(sklearn|scipy\.interpolate|scipy\.sparse)(\.\w+)*:\w+", re.ASCII)
 _SCALAR = re.compile(r"\|b1|\|[iu]1|<[iufU]\d{1,9}|>[iufU]\d{1,9}|\|S\d{1,9}|\|V\d{1,9}", re.ASCII)
 _MAGIC = b"\x93NUMPY\x02\x00"
 _NAN = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}

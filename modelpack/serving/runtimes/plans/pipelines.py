@@ -119,7 +119,8 @@ def column_transformer(model: Any, compiler: Compiler) -> Part:
         if not is_text_step(step, "drop") and not _is_empty(key)
         for branch in [_column_branch(model, step, key, _weight(model, name), compiler)]
     ]
-    return {"transform": side_by_side(model, branches, lambda _: model.sparse_output_)}
+    is_sparse_output = model.sparse_output_
+    return {"transform": side_by_side(model, branches, lambda _: is_sparse_output)}
 
 
 def feature_union(model: Any, compiler: Compiler) -> Part:

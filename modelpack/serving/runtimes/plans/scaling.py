@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import combinations, combinations_with_replacement
 from typing import Any, Callable, Iterator, Sequence
 
@@ -193,7 +192,7 @@ def _bending(model: Any, compiler: Compiler) -> Callable[[np.ndarray, float], np
 
 def quantile_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
     quantiles = model.quantiles_
-    transform_column = partial(to_quantile, model) if is_record(model) else model._transform_col
+    transform_column = quantile_mapper(model) if is_record(model) else model._transform_col
 
     def transform(block: np.ndarray) -> np.ndarray:
         moved: np.ndarray = no_infinity(matrix(block)).copy(order="K")
@@ -208,24 +207,30 @@ BOUNDS_THRESHOLD = 1e-7
 """Distance from the ends of a distribution within which values count as the ends."""
 
 
-def to_quantile(model: Any, column: np.ndarray, quantiles: np.ndarray, _: bool) -> np.ndarray:
-    """Map a column to a uniform or normal distribution, in place, as `_transform_col` does."""
-    is_normal = model.output_distribution == "normal"
-    low, high = quantiles[0], quantiles[-1]
+def quantile_mapper(model: Any) -> Callable[[np.ndarray, np.ndarray, bool], np.ndarray]:
+    """Return a function that maps a column to a uniform or normal distribution, in place.
+
+    It equals `_transform_col`.
+    """
+    is_normal, references = model.output_distribution == "normal", model.references_
     margin = BOUNDS_THRESHOLD if is_normal else 0.0
-    references, known = model.references_, ~np.isnan(column)
-    with np.errstate(invalid="ignore"):
-        is_low = column - margin < low if is_normal else column == low
-        is_high = column + margin > high if is_normal else column == high
-    values = column[known]
-    upwards = np.interp(values, quantiles, references)
-    column[known] = 0.5 * (upwards - np.interp(-values, -quantiles[::-1], -references[::-1]))
-    column[is_high], column[is_low] = 1, 0
-    if not is_normal:
-        return column
     end = BOUNDS_THRESHOLD - np.spacing(1)
-    low, high = normal_quantile(np.array([end, 1 - end]))
-    return np.asarray(np.clip(normal_quantile(column), low, high))
+    lowest, highest = normal_quantile(np.array([end, 1 - end]))
+
+    def to_quantile(column: np.ndarray, quantiles: np.ndarray, _: bool) -> np.ndarray:
+        low, high, known = quantiles[0], quantiles[-1], ~np.isnan(column)
+        with np.errstate(invalid="ignore"):
+            is_low = column - margin < low if is_normal else column == low
+            is_high = column + margin > high if is_normal else column == high
+        values = column[known]
+        upwards = np.interp(values, quantiles, references)
+        column[known] = 0.5 * (upwards - np.interp(-values, -quantiles[::-1], -references[::-1]))
+        column[is_high], column[is_low] = 1, 0
+        if not is_normal:
+            return column
+        return np.asarray(np.clip(normal_quantile(column), lowest, highest))
+
+    return to_quantile
 
 
 def polynomial_features(model: Any, compiler: Compiler) -> Part:

@@ -61,10 +61,10 @@ def tfidf_transformer(model: Any, compiler: Compiler) -> Part:
 def weights(model: Any) -> Callable[[Any], Any]:
     """Return the transform of a TfidfTransformer, which keeps the order of entries."""
     idf = inverse_frequencies(model) if model.use_idf else None
-    normalize = row_norm(model.norm, model)
+    normalize, is_sublinear = row_norm(model.norm, model), model.sublinear_tf
 
     def weigh(block: Any) -> Any:
-        data = np.log(block.data) + 1 if model.sublinear_tf else block.data.copy()
+        data = np.log(block.data) + 1 if is_sublinear else block.data.copy()
         if idf is not None:
             data = data * idf[block.indices]
         return normalize(with_data(block, data))
