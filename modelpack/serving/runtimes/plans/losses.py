@@ -1,7 +1,9 @@
 """The losses of boosting without scikit-learn: initial values, probabilities and classes.
 
 Initial values of scikit-learn since 1.4 are logits by scipy, whose releases have two formulas. So
-they may differ in the last bits from those of an estimator with an older scipy than 1.17.
+they may differ by 3.4e-16 from those of an estimator with an older scipy than 1.17. Other values
+have the same bits with the same numpy. With numpy 2.4 instead of 1.16 to 1.23, probabilities differ
+by at most 5 ulp of 1.
 """
 
 from __future__ import annotations
