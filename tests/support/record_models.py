@@ -58,6 +58,7 @@ def cases() -> Iterator[Case]:
         for model in transformers():
             is_normal = getattr(model, "output_distribution", "") == "normal"
             yield Case(model.fit(rows, two), tested, ulps=8 if is_normal else 0)
+        yield from support_vector_machines(rows, numbers, two, three)
         yield Case(scaling.PowerTransformer("box-cox").fit(np.abs(rows) + 0.1), counts + 0.01)
 
 
@@ -121,6 +122,23 @@ def classifiers() -> list[Any]:
         dummy.DummyClassifier(),
         RandomizedSearchCV(scaled, {"logisticregression__C": [1, 2]}, n_iter=2),
     ]
+
+
+def support_vector_machines(
+    rows: np.ndarray, numbers: np.ndarray, two: np.ndarray, three: np.ndarray
+) -> Iterator[Case]:
+    tested = random_rows(WIDTH, COUNT)
+    for kernel in ("linear", "poly", "rbf", "sigmoid"):
+        for model, target in (
+            (svm.SVC(kernel=kernel, probability=True, random_state=0), two),
+            (svm.SVC(kernel=kernel, probability=True, random_state=0), three),
+            (svm.SVC(kernel=kernel, coef0=0.3, break_ties=True), three),
+            (svm.NuSVC(kernel=kernel, nu=0.1, decision_function_shape="ovo"), three),
+            (svm.SVR(kernel=kernel, coef0=0.5), numbers),
+            (svm.NuSVR(kernel=kernel), numbers),
+            (svm.OneClassSVM(kernel=kernel), None),
+        ):
+            yield Case(model.fit(rows, target), tested)
 
 
 def counting() -> list[Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from frame_models import frame_cases
 from plan_checks import random_rows
 from plan_records import to_record
 from record_checks import as_array, check_record, largest_difference, record_plan, same
@@ -38,7 +39,7 @@ def test_numeric_estimators():
         check_record(model, rows, planned=(), ulps=ulps)
         check_record(model, np.asfortranarray(rows), planned=(), ulps=ulps)
         checked.add(type(model).__name__)
-    assert len(checked) > 55
+    assert len(checked) > 60
 
 
 def test_texts_and_dicts():
@@ -48,6 +49,21 @@ def test_texts_and_dicts():
             same(plan.batch[method](rows), getattr(model, method)(rows), method)
             for row in rows[:10]:
                 same(plan.row_by_row[method]([row]), getattr(model, method)([row]), method)
+
+
+def columns_of_frame(frame: Any) -> list[np.ndarray]:
+    return [frame[name].to_numpy() for name in frame]
+
+
+def test_frames():
+    for model, rows, _ in frame_cases():
+        plan = record_plan(model, list(rows), "frame")
+        for method in plan.batch:
+            same(plan.batch[method](columns_of_frame(rows)), getattr(model, method)(rows), method)
+            for n in range(5):
+                row = rows[n : n + 1]
+                got = plan.row_by_row[method](columns_of_frame(row))
+                same(got, getattr(model, method)(row), method)
 
 
 def test_entries_of_sparse_rows_have_the_order_of_scipy():
@@ -84,8 +100,8 @@ import numpy as np
 from modelpack.serving.runtimes.plans import Context, compile_model
 np.seterr(all="ignore")
 results = []
-for record, layout, release, rows, methods in pickle.load(open({cases!r}, "rb")):
-    plan = compile_model(record, Context(layout, (), release))
+for record, layout, names, release, rows, methods in pickle.load(open({cases!r}, "rb")):
+    plan = compile_model(record, Context(layout, names, release))
     got = [plan.batch[method](rows) for method in methods]
     results.append([each.toarray() if hasattr(each, "toarray") else each for each in got])
 assert not any(name.partition(".")[0] in ("joblib", "pandas") for name in sys.modules)
@@ -96,11 +112,14 @@ pickle.dump(results, open({results!r}, "wb"))
 def test_plans_of_records_need_no_library(tmp_path):
     numeric = [(case, "array") for case in cases()]
     textual = [(case, "text") for case in (*text_cases(), *dict_cases())]
+    framed = [(case, "frame") for case in frame_cases()]
     saved, expected = [], []
-    for (model, rows, ulps), layout in [*numeric, *textual]:
-        methods = [each for each in METHODS if each in record_plan(model, layout=layout).batch]
+    for (model, rows, ulps), layout in [*numeric, *textual, *framed]:
+        names = list(rows) if layout == "frame" else []
+        methods = [each for each in METHODS if each in record_plan(model, names, layout).batch]
         methods = [each for each in methods if hasattr(model, each)]
-        saved.append((to_record(model), layout, installed_release(), rows, methods))
+        block = columns_of_frame(rows) if layout == "frame" else rows
+        saved.append((to_record(model), layout, names, installed_release(), block, methods))
         expected.append((model, rows, methods, ulps))
     buffer = io.BytesIO()
     Plain(buffer).dump(saved)
