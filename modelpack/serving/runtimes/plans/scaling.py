@@ -190,9 +190,10 @@ def _bending(model: Any, compiler: Compiler) -> Callable[[np.ndarray, float], np
     return bend
 
 
-def quantile_transformer(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def quantile_transformer(model: Any, compiler: Compiler) -> Part:
     quantiles = model.quantiles_
-    transform_column = quantile_mapper(model) if is_record(model) else model._transform_col
+    record = is_record(model)
+    transform_column = quantile_mapper(model, compiler) if record else model._transform_col
 
     def transform(block: np.ndarray) -> np.ndarray:
         moved: np.ndarray = no_infinity(matrix(block)).copy(order="K")
@@ -207,28 +208,35 @@ BOUNDS_THRESHOLD = 1e-7
 """Distance from the ends of a distribution within which values count as the ends."""
 
 
-def quantile_mapper(model: Any) -> Callable[[np.ndarray, np.ndarray, bool], np.ndarray]:
+UNCLIPPED_SHARES = (0, 21)
+"""First version whose uniform distribution reaches from 0 to 1."""
+
+
+def quantile_mapper(
+    model: Any, compiler: Compiler
+) -> Callable[[np.ndarray, np.ndarray, bool], np.ndarray]:
     """Return a function that maps a column to a uniform or normal distribution, in place.
 
     It equals `_transform_col`.
     """
     is_normal, references = model.output_distribution == "normal", model.references_
-    margin = BOUNDS_THRESHOLD if is_normal else 0.0
+    clips = is_normal or not compiler.since(*UNCLIPPED_SHARES)
     end = BOUNDS_THRESHOLD - np.spacing(1)
-    lowest, highest = normal_quantile(np.array([end, 1 - end]))
+    spread: Transform = normal_quantile if is_normal else np.asarray
+    lowest, highest = spread(np.array([end, 1 - end]))
 
     def to_quantile(column: np.ndarray, quantiles: np.ndarray, _: bool) -> np.ndarray:
         low, high, known = quantiles[0], quantiles[-1], ~np.isnan(column)
         with np.errstate(invalid="ignore"):
-            is_low = column - margin < low if is_normal else column == low
-            is_high = column + margin > high if is_normal else column == high
+            is_low = column - BOUNDS_THRESHOLD < low if clips else column == low
+            is_high = column + BOUNDS_THRESHOLD > high if clips else column == high
         values = column[known]
         upwards = np.interp(values, quantiles, references)
         column[known] = 0.5 * (upwards - np.interp(-values, -quantiles[::-1], -references[::-1]))
         column[is_high], column[is_low] = 1, 0
-        if not is_normal:
+        if not clips:
             return column
-        return np.asarray(np.clip(normal_quantile(column), lowest, highest))
+        return np.asarray(np.clip(spread(column), lowest, highest))
 
     return to_quantile
 
