@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ import numpy as np
 from modelpack.errors import SmokeFailedError
 from modelpack.parity import Response
 from modelpack.parity.compare import relative_difference
-from modelpack.serving.runtimes.compiled import read_arrays
+from modelpack.serving.runtimes.compiled import read_arrays, read_records
 from modelpack.types import Answers, Field, ModelSpec, Proof, Reference, Scalar
 
 ROWS = 2_000
 MAX_VALUES = 200_000
 """In all rows, so that a model with many inputs is proved in a minute."""
+MAX_WORDS = 30
+"""In a text."""
 BOUND = 64
 """Largest accepted difference of two floats, in units in the last place (ulp) of the larger one, or
 of 1. Another release of numpy, or another BLAS, adds up in another order."""
@@ -43,9 +46,11 @@ def make_rows(spec: ModelSpec, reference: Reference, compiled: Path) -> tuple[Ro
     """
     fields = spec.signature.inputs
     known = tuple(reference.rows)
-    if not known or not fields or spec.signature.layout in {"text", "dicts"}:
+    if not known or not fields:
         return known
     generator = random.Random(0)  # noqa: S311 - not for secrets
+    if spec.signature.layout == "text":
+        return tuple(dict.fromkeys((*known, *_texts(_vocabulary(compiled), generator))))
     count = min(ROWS, max(100, MAX_VALUES // len(fields)))
     thresholds = _thresholds(compiled, len(fields))
     columns = [
@@ -53,6 +58,23 @@ def make_rows(spec: ModelSpec, reference: Reference, compiled: Path) -> tuple[Ro
         for index, field in enumerate(fields)
     ]
     return tuple(dict.fromkeys((*known, *zip(*columns, strict=True))))
+
+
+def _vocabulary(compiled: Path) -> list[str]:
+    """Return the terms of all vocabularies in a compiled model."""
+    with compiled.open("rb") as stream:
+        records = read_records(stream)
+    found = (each["attributes"].get("vocabulary_") for each in records)
+    pairs = chain.from_iterable(each["dict"] for each in found if isinstance(each, dict))
+    return sorted({term for term, _ in pairs if isinstance(term, str)})
+
+
+def _texts(terms: Sequence[str], generator: random.Random) -> Iterator[Row]:
+    """Yield texts of known and unknown words, some repeated, in upper case, or empty."""
+    words = [*terms, *_UNKNOWN.split()]
+    for _ in range(ROWS // 2):
+        text = " ".join(generator.choice(words) for _ in range(generator.randrange(MAX_WORDS)))
+        yield (generator.choice((text, text, text.upper(), f"{text}, {text}!")),)
 
 
 def _column(

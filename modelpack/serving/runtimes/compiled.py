@@ -87,6 +87,12 @@ def read_arrays(stream: BinaryIO) -> list[np.ndarray]:
     return _read(stream)[1]
 
 
+def read_records(stream: BinaryIO) -> Sequence[Mapping[str, Any]]:
+    """Return the records of a compiled model that `read` accepts, as in its document."""
+    records: Sequence[Mapping[str, Any]] = _read(stream)[0]["records"]
+    return records
+
+
 def _read(stream: BinaryIO) -> tuple[Mapping[str, Any], list[np.ndarray]]:
     with zipfile.ZipFile(stream) as archive:
         document = json.loads(_member(archive, DOCUMENT, MAX_DOCUMENT_BYTES))
