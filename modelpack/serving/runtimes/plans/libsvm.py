@@ -10,7 +10,7 @@ See "LIBSVM: a library for support vector machines" by Chang and Lin.
 from __future__ import annotations
 
 import math
-from typing import Any, Callable
+from typing import Any, Callable, Tuple
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from .compiler import Compiler
 
 Function = Callable[[Any], Any]
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Sigmoids = Tuple[np.ndarray, np.ndarray]
+"""Slopes and shifts of the sigmoid of each pair of classes."""
 
 BLOCK = 1 << 20
 """Numbers of an array of differences; more rows are computed in several steps."""
@@ -131,9 +133,9 @@ def most_votes(pairs: np.ndarray, n_classes: int) -> np.ndarray:
     return np.asarray(votes.argmax(axis=1))
 
 
-def probabilities(pairs: np.ndarray, model: Any, n_classes: int) -> np.ndarray:
+def probabilities(pairs: np.ndarray, sigmoids: Sigmoids, n_classes: int) -> np.ndarray:
     """Convert the decisions of pairs to the probabilities of the classes."""
-    slopes, shifts = fitted(model, "probA"), fitted(model, "probB")
+    slopes, shifts = sigmoids
     wins = np.zeros((n_classes, n_classes, len(pairs)))
     pair = 0
     for one in range(n_classes):

@@ -54,7 +54,8 @@ def probabilities(model: Any, compiler: Compiler) -> Function:
         proba: Function = model._dense_predict_proba
         return proba
     decide, n_classes = libsvm.decision(model, compiler), len(model.classes_)
-    return lambda rows: libsvm.probabilities(decide(rows), model, n_classes)
+    sigmoids = libsvm.fitted(model, "probA"), libsvm.fitted(model, "probB")
+    return lambda rows: libsvm.probabilities(decide(rows), sigmoids, n_classes)
 
 
 def outlier_detector(model: Any, compiler: Compiler) -> Part:
