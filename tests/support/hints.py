@@ -14,6 +14,7 @@ from tempfile import TemporaryFile
 from typing import NoReturn
 
 from modelpack import cli
+from modelpack.cli import output
 
 OWN = """\
 import numpy as np
@@ -53,6 +54,7 @@ def _become_modelpack(arguments: list[str], stdout: int, stderr: int) -> NoRetur
         os.dup2(stdout, 1)
         os.dup2(stderr, 2)
         sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
+        output.out.file, output.err.file = sys.stdout, sys.stderr
         sys.argv = ["modelpack", *arguments]
         cli.run()
     except SystemExit as end:

@@ -18,7 +18,8 @@ def normal_quantile(shares: np.ndarray) -> np.ndarray:
 
     They differ from those of scipy, which uses another approximation, by at most 8 ulp.
     """
-    from statistics import NormalDist  # noqa: PLC0415 - absent in Python 3.7, which has no records
+    # Python 3.7 does not have it, and no records.
+    from statistics import NormalDist  # novermin  # noqa: PLC0415
 
     quantile: Callable[[float], float] = NormalDist().inv_cdf
 
