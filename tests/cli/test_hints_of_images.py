@@ -194,7 +194,7 @@ def test_hints_lead_to_success(new_user, name):
 
 def test_hint_about_an_unsigned_image_leads_to_a_signed_one(new_user):
     setup, _ = new_user
-    reference = f"{setup.host}/team/unsigned:1"
+    reference = f"{setup.host}/team/without-signature:1"
     push(reference)()
     code, hint = run(f"verify {reference} --no-smoke --key cosign.pub")
     assert (code, hint.partition("who can sign it: ")[2]) == (
