@@ -80,11 +80,13 @@ def compiled_content(spec: ModelSpec, recording: Recording) -> bytes:
         _require_known_parameters(spec, each)
     whole = _write(recording, release, spec.labels)
     tracker = _Tracker()
-    model = read(io.BytesIO(whole), tracker.make)
     names = [field.name for field in spec.signature.inputs]
     context = Context(spec.signature.layout, names, release)
     try:
+        model = read(io.BytesIO(whole), tracker.make)
         plan = compile_model(model.root, context)
+    except (ValueError, MemoryError) as error:  # of a file that no library wrote
+        raise _unsupported(spec, f"its attributes are invalid ({type(error).__name__})") from error
     except UnplannedError as error:
         missing = tracker.omitted(recording)
         reason = f"{missing} has no compiled form" if missing else str(error)

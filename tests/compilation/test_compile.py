@@ -14,6 +14,7 @@ import pytest
 import skops.io
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import DBSCAN
+from sklearn.impute import MissingIndicator
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
@@ -123,6 +124,14 @@ def test_parameter_of_a_later_release_is_refused(tmp_path: Path) -> None:
     model = LinearRegression().fit(ROWS, NUMBERS)
     model.squared = True
     with pytest.raises(ModelNotSupportedError, match="unknown parameter squared"):
+        compiled(model, tmp_path)
+
+
+def test_absurd_attribute_is_no_bug_of_modelpack(tmp_path: Path) -> None:
+    model = make_pipeline(MissingIndicator(), LinearRegression())
+    model.fit(np.where(ROWS > 2, np.nan, ROWS), NUMBERS)
+    model[0]._n_features = 2**45
+    with pytest.raises(ModelNotSupportedError, match="cannot be compiled"):
         compiled(model, tmp_path)
 
 
