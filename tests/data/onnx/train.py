@@ -1,4 +1,4 @@
-"""Made the files beside it: trees behind transformers, by skl2onnx 1.20 and scikit-learn 1.6."""
+"""Trains trees behind transformers, with skl2onnx 1.20 and scikit-learn 1.6."""
 
 import warnings
 from pathlib import Path

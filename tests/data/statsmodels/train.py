@@ -1,4 +1,4 @@
-"""Made the files beside it, by statsmodels 0.9.0 (Python 3.7, pandas 0.25), 0.12.2 (3.8, pandas
+"""Trains these models with statsmodels 0.9.0 (Python 3.7, pandas 0.25), 0.12.2 (3.8, pandas
 1.2), 0.13.5 (3.11, pandas 1.5) and 0.14.4 (3.11, pandas 2.2). Those with a protocol in their name
 are of `train.py 1`.
 """
