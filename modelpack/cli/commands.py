@@ -117,7 +117,7 @@ def bundle_command(
     from modelpack.pipeline.compiled import prepare
 
     run = _pipeline(quiet, verbose, **given)
-    with prepare(run, models) as (run, model, code, _):
+    with prepare(run, models) as (run, model, code):
         bundle = run.render(model, code, output)
     if as_json:
         cli_output.print_value(bundle)

@@ -64,7 +64,7 @@ def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
                 hint="Run: modelpack serve BUNDLE",
             )
         return _serve(run, manifest.read(paths[0]), port)
-    with prepare(run, paths) as (run, model, code, _):  # noqa: PLR1704 - the run of what follows
+    with prepare(run, paths) as (run, model, code):  # noqa: PLR1704 - the run of what follows
         if manifest.example(model) is None:
             run.observer.notice(
                 "No prediction is tested before the service listens, because the model file does"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelpack import processes
-from modelpack.types import Code, ModelSpec, Reference
+from modelpack.types import Code, ModelSpec
 
 from .stages import Pipeline
 
@@ -20,21 +20,20 @@ UNPROVED = (
 @contextmanager
 def prepare(
     run: Pipeline, paths: Sequence[str | Path]
-) -> Iterator[tuple[Pipeline, ModelSpec, Code, Reference]]:
+) -> Iterator[tuple[Pipeline, ModelSpec, Code]]:
     """Inspect a model, and compile it if the options say so.
 
     Yields:
-        The pipeline for what follows, the model, the author's code that its image needs, and the
-        rows of the smoke test.
+        The pipeline for what follows, the model, and the author's code that its image needs.
     """
     inspected, code = run.inspect(paths)
-    model, rows = run.reference(inspected, paths)
+    model, _ = run.reference(inspected, paths)
     if not run.options.compiled:
-        yield run, model, code, rows
+        yield run, model, code
         return
     with compile_temporarily(run, model) as compiled:
         run.observer.notice(UNPROVED)
-        yield for_compiled(run), compiled, Code(), rows
+        yield for_compiled(run), compiled, Code()
 
 
 @contextmanager

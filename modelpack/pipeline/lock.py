@@ -29,7 +29,7 @@ def lock(
     """
     if download and run.options.offline:
         raise UsageError("A wheelhouse cannot be downloaded offline.", hint="Leave out --offline.")
-    with prepare(run, paths) as (run, model, _, _):  # noqa: PLR1704 - the run of what follows
+    with prepare(run, paths) as (run, model, _):  # noqa: PLR1704 - the run of what follows
         resolved = download_wheelhouse(run, model, download) if download else run.resolve(model)[0]
     if output:
         _write(output, resolved.lock)

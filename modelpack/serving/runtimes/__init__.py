@@ -6,15 +6,14 @@ import logging
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, BinaryIO, Callable, Collection
+from typing import Any, BinaryIO, Callable, Collection, cast
 
 from ..data.columns import Rows
 from ..errors import StartupError
 from ..manifest import Manifest
-from . import catboost, compiled, lightgbm, onnx, xgboost
+from . import catboost, lightgbm, onnx, xgboost
 from .catboost import CatBoostRuntime
-from .compiled import CompiledRuntime
-from .estimator import EstimatorRuntime
+from .estimator import CompiledModel, EstimatorRuntime
 from .lightgbm import LightGBMRuntime
 from .native_chain import NativeChain, NativeChainRuntime
 from .onnx import OnnxRuntime
@@ -23,14 +22,13 @@ from .xgboost import XGBoostRuntime
 log = logging.getLogger("modelpack.serving")
 
 RUNTIMES: tuple[type[EstimatorRuntime], ...] = (
-    CompiledRuntime,
     LightGBMRuntime,
     XGBoostRuntime,
     CatBoostRuntime,
     OnnxRuntime,
     EstimatorRuntime,
 )
-"""The runtime of a model that is not a native model behind transformers."""
+"""The runtime of a model that is neither compiled nor a native model behind transformers."""
 
 
 def select_runtime(model: Any, manifest: Manifest) -> EstimatorRuntime:
@@ -41,6 +39,10 @@ def select_runtime(model: Any, manifest: Manifest) -> EstimatorRuntime:
     """
     if isinstance(model, NativeChain):
         return NativeChainRuntime(model, manifest, select_runtime)
+    if isinstance(model, CompiledModel):
+        from .compiled import CompiledRuntime  # noqa: PLC0415 - imports all plans
+
+        return CompiledRuntime(model, manifest)
     for runtime in RUNTIMES:
         if runtime.supports(model, manifest):
             return runtime(model, manifest)
@@ -54,8 +56,8 @@ def select_plan(
 
     The attribute `reason` of the result explains the choice. `decode` converts rows from JSON.
     """
-    if isinstance(runtime, CompiledRuntime):
-        runtime.measure(manifest, decode)
+    if isinstance(runtime.model, CompiledModel):
+        cast("Any", runtime).measure(manifest, decode)
         return runtime
     if type(runtime) is not EstimatorRuntime:
         runtime.reason = "the library of the model predicts"
@@ -80,20 +82,23 @@ def select_plan(
     return runtime
 
 
-def _unpickle(loader: str, stream: BinaryIO, names: Collection[str]) -> Any:
-    """Call a loader of `pickle.py`, which images of compiled models do not contain."""
-    return getattr(import_module(f"{__name__}.pickle"), loader)(stream, names)
+def _load(module: str, loader: str, stream: BinaryIO, names: Collection[str]) -> Any:
+    """Call a loader whose module is imported only for its format.
+
+    `compiled.py` imports all plans, and images of compiled models do not contain `pickle.py`.
+    """
+    return getattr(import_module(f"{__name__}.{module}"), loader)(stream, names)
 
 
 LOADERS: dict[str, Callable[[BinaryIO, Collection[str]], Any]] = {
-    "pickle": partial(_unpickle, "load_pickle"),
-    "joblib": partial(_unpickle, "load_joblib"),
-    "skops": partial(_unpickle, "load_skops"),
+    "pickle": partial(_load, "pickle", "load_pickle"),
+    "joblib": partial(_load, "pickle", "load_joblib"),
+    "skops": partial(_load, "pickle", "load_skops"),
     "lightgbm": lightgbm.load,
     "xgboost": xgboost.load,
     "catboost": catboost.load,
     "onnx": onnx.load,
-    "compiled": compiled.load,
+    "compiled": partial(_load, "compiled", "load"),
 }
 """Format -> function of the decompressed stream and the "module:name" that the file may look up.
 

@@ -21,12 +21,14 @@ from ..data.columns import Rows
 from ..data.frames import MatrixBuilder
 from ..manifest import Manifest
 from . import trials
-from .estimator import Chain, EstimatorRuntime
+from .estimator import Chain, CompiledModel, EstimatorRuntime, to_list
 from .plans import Context, compile_model
 from .plans.compiler import Part
 from .plans.inputs import has_short_integers
 from .plans.records import make_record
 from .plans.runtime import PlannedRuntime, quick_rows
+from .plans.scaling import FUNCTIONS
+from .wrappers import decode
 
 SCHEMA = 1
 DOCUMENT = "model.json"
@@ -35,31 +37,13 @@ MAX_DOCUMENT_BYTES = 1 << 30
 MAX_DEPTH = 100
 """Levels of nested values in an attribute."""
 
-FUNCTIONS = {
-    f"numpy.{name}": getattr(np, name)
-    for name in ("log", "log1p", "log2", "log10", "sqrt", "cbrt", "exp", "expm1")
-}
+_FUNCTIONS = {f"numpy.{function.__name__}": function for function in FUNCTIONS}
 _CLASS = re.compile(r"(sklearn|scipy\.interpolate|scipy\.sparse)(\.\w+)*:\w+", re.ASCII)
 _SCALAR = re.compile(r"\|b1|\|[iu]1|<[iufU]\d{1,9}|>[iufU]\d{1,9}|\|S\d{1,9}|\|V\d{1,9}", re.ASCII)
 _MAGIC = b"\x93NUMPY\x02\x00"
 _NAN = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 Make = Callable[[str, str, Mapping[str, Any]], Any]
-
-
-class CompiledModel:
-    """A compiled model.
-
-    Attributes:
-        root: The record that predicts, or a `Chain` of records.
-        release: Major and minor version of the scikit-learn that the model belongs to.
-        labels: The labels of the predictions 0, 1, ..., or None.
-    """
-
-    def __init__(self, root: Any, release: tuple[int, int], labels: Any = None) -> None:
-        self.root = root
-        self.release = release
-        self.labels = labels
 
 
 def load(stream: BinaryIO, names: Collection[str]) -> CompiledModel:  # noqa: ARG001 - as all loaders
@@ -220,7 +204,7 @@ class _Values:
         "record": lambda self, number: self._earlier(self.records, number),
         "float": lambda _, text: _NAN[text],
         "dtype": lambda _, text: np.dtype(object) if text == "|O" else dtype_of(text),
-        "function": lambda _, name: FUNCTIONS[name],
+        "function": lambda _, name: _FUNCTIONS[name],
         "slice": lambda self, parts: slice(*map(self.value, parts)),
     }
 
@@ -232,19 +216,13 @@ class _RejectingRuntime(EstimatorRuntime):
         self.model = model
         self.classes = manifest.classes
         builder = MatrixBuilder(manifest.inputs, manifest.named, ())
-        self.arrange = builder.build if manifest.layout == "array" else _to_list
+        self.arrange = builder.build if manifest.layout == "array" else to_list
 
     def call(self, method: str, rows: Rows) -> Any:  # noqa: ARG002 - as all runtimes
         raise ValueError(
             "the model rejects a value: one that is missing, infinite, extremely large, or of an"
             " unknown category"
         )
-
-
-def _to_list(rows: Rows) -> list[Any]:
-    """Return a list of texts or dicts."""
-    values: list[Any] = rows[0].tolist()
-    return values
 
 
 class CompiledRuntime(PlannedRuntime):
@@ -261,13 +239,9 @@ class CompiledRuntime(PlannedRuntime):
         self.reason = "the model is compiled"
         self._labels = model.labels
 
-    @staticmethod
-    def supports(model: Any, manifest: Manifest) -> bool:  # noqa: ARG004 - as all runtimes
-        return isinstance(model, CompiledModel)
-
-    def measure(self, manifest: Manifest, decode: trials.Decode) -> None:
-        """Measure how many rows take no noticeable time. `decode` converts rows from JSON."""
-        groups = trials.decoded_groups(self.model, manifest, decode)
+    def measure(self, manifest: Manifest, decode_rows: trials.Decode) -> None:
+        """Measure how many rows take no noticeable time. `decode_rows` converts them from JSON."""
+        groups = trials.decoded_groups(self.model, manifest, decode_rows)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             self.quick_rows = min(quick_rows(self, name, groups) for name in self._plan.batch)
@@ -279,4 +253,4 @@ class CompiledRuntime(PlannedRuntime):
         result = super()._planned(part, method, rows)
         if self._labels is None or method != "predict":
             return result
-        return self._labels.take(np.asarray(result).astype(np.intp))
+        return decode(result, self._labels)

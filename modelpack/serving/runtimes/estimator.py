@@ -87,7 +87,7 @@ def _arrangement(model: Any, manifest: Manifest) -> Callable[[Rows], Any]:
         return FrameBuilder(manifest.inputs, closed=closed).build
     if manifest.layout == "array":
         return MatrixBuilder(manifest.inputs, manifest.named, categorical_inputs(model)).build
-    return _to_list
+    return to_list
 
 
 def categorical_inputs(model: Any) -> Sequence[int]:
@@ -101,7 +101,7 @@ def categorical_inputs(model: Any) -> Sequence[int]:
     return positions
 
 
-def _to_list(rows: Rows) -> list[Any]:
+def to_list(rows: Rows) -> list[Any]:
     """Return a list of texts or dicts."""
     values: list[Any] = rows[0].tolist()
     return values
@@ -158,6 +158,21 @@ class Chain:
             return method(rows)
 
         return call
+
+
+class CompiledModel:
+    """A compiled model.
+
+    Attributes:
+        root: The record that predicts, or a `Chain` of records.
+        release: Major and minor version of the scikit-learn that the model belongs to.
+        labels: The labels of the predictions 0, 1, ..., or None.
+    """
+
+    def __init__(self, root: Any, release: tuple[int, int], labels: Any = None) -> None:
+        self.root = root
+        self.release = release
+        self.labels = labels
 
 
 class ModelExitError(Exception):
