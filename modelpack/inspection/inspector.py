@@ -16,6 +16,8 @@ from .companions import Labels, companions, find_labels, input_codes, labelled, 
 from .composition import Composition, compose
 from .facts import estimators as facts_estimators
 from .facts import layouts, libraries
+from .facts.arrow_columns import CODE as ARROW_TYPE
+from .facts.arrow_columns import unread_type
 from .facts.compilable import not_compilable
 from .facts.contents import describe_contents, describe_name
 from .facts.estimators import EstimatorNode, as_node
@@ -143,8 +145,9 @@ def _findings(files: list[ParsedFile], composition: Composition) -> list[Finding
     explained = next_to(objects) if root else _explainer(files)
     if explained and is_refused and only_explains(findings, objects):
         return [Finding(EXPLAINER, explained)]
-    if reason := unloadable(findings, objects):
-        return [Finding(SKOPS_PANDAS, reason)]
+    for code, why in ((SKOPS_PANDAS, unloadable), (ARROW_TYPE, unread_type)):
+        if reason := why(findings, objects):
+            return [Finding(code, reason)]
     if root is not None and are_of_unserved(findings, objects):
         if reason := unserved(root):
             return [Finding(UNSERVED, reason)]

@@ -31,13 +31,6 @@ from .verdicts import UNKNOWN
 MATRICES = {"numpy:matrix", "numpy.matrixlib.defmatrix:matrix"}
 """The class that numpy has deprecated and that all releases of scikit-learn refuse as input."""
 
-NESTED = {
-    f"pyarrow.lib:{name}"
-    for name in ("decimal256", "dictionary", "large_list", "list_", "map_", "run_end_encoded",
-                 "sparse_union", "struct")
-}  # fmt: skip
-"""Types of Arrow whose arrays contain arrays, or that pandas hardly supports."""
-
 PATHS = {
     f"{module}:{name}"
     for module in ("pathlib", "pathlib._local")
@@ -92,9 +85,6 @@ def names(trace: Trace, trust: Collection[str]) -> Iterator[Finding]:
         elif kind == "banned":
             message = f"loading the file would reach {name.dotted}, which no saved model needs"
             yield _at(name, "banned-global", message)
-        elif name.key in NESTED:
-            message = f"it contains a column of the Arrow type {name.name.strip('_')}"
-            yield _at(name, "arrow-type", f"{message}, which modelpack does not read")
         elif kind == "unknown" and name.key not in trust:
             message = f"loading the file would run {name.dotted}, which modelpack does not know"
             yield _at(name, UNKNOWN, message)

@@ -66,8 +66,8 @@ _HINTS = {
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
 _UNSUPPORTED = {
-    "dill-session", "empty-file", "explainer", "lz4-missing", "only-a-name", "skops-pandas",
-    "takes-sequences", "unserved-model", "unsupported-format",
+    "arrow-type", "dill-session", "empty-file", "explainer", "lz4-missing", "only-a-name",
+    "skops-pandas", "takes-sequences", "unserved-model", "unsupported-format",
 }  # fmt: skip
 _HARMFUL = {
     "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",
@@ -81,7 +81,7 @@ _UNREADABLE = {
     "broken-frame", "changed", "empty-file", "external-data", "lz4-missing", "malformed",
     "too-large", "truncated",
 }  # fmt: skip
-_EXPLAINED = {"arrow-type", "byte-code", "formula", "numpy-matrix"}
+_EXPLAINED = {"byte-code", "formula", "numpy-matrix"}
 """Codes of honest models that never pass. Other findings of these files are consequences."""
 
 _BY_VALUE = {"cloudpickle", "dill", "__main__"}

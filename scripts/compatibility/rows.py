@@ -53,7 +53,6 @@ HOUSE = {
     "GarageArea": 548,
 }  # fmt: skip
 NO_MODEL = (4,)
-REFUSED = (3,)
 
 
 def trust(*names: str) -> tuple[str, ...]:
@@ -90,7 +89,7 @@ ROWS = (
     Row("kserve-svc-pkl-0.20.3", ("model.pkl",), (IRIS,)),
     Row("kserve-mixedtype-1.3.0", ("model.joblib",), (Request([HOUSE], [12.202832815138274]),)),
     *(
-        Row("kserve-empty-files", (file,), codes=REFUSED, words="0 bytes")
+        Row("kserve-empty-files", (file,), codes=NO_MODEL, words="0 bytes")
         for file in ("model.joblib", "model.pkl")
     ),
     Row(

@@ -1,12 +1,17 @@
 """Sparse columns, intervals and columns of Arrow that an estimator keeps, of each release."""
 
+import pickle
 import struct
 from pathlib import Path
 
 import opcodes as op
+import pandas as pd
+import pyarrow as pa
 import pytest
+from sklearn.naive_bayes import GaussianNB
+from zoo import X, Y
 
-from modelpack.errors import ModelRefusedError
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.inspection import require_servable
 from modelpack.inspection.inspector import inspect
 from modelpack.inspection.parser import parse_file
@@ -191,13 +196,34 @@ def test_number_of_buffers_is_that_of_the_type(tmp_path, kind, number):
     assert "bad-arguments" in findings(tmp_path, body)
 
 
-@pytest.mark.parametrize("kind", ["dictionary", "list_", "struct"])
-def test_nested_types_of_arrow_are_refused_with_a_way_out(tmp_path, kind):
-    nested = op.call(f"pyarrow.lib:{kind}", alias("int64"))
-    (tmp_path / "m").write_bytes(op.pickled(column(_pa_array=values(nested))))
-    with pytest.raises(ModelRefusedError, match="a column of the Arrow type") as raised:
+UNREAD = {
+    "binary": pa.binary(2),
+    "decimal64": pa.decimal64(10, 2),
+    "dictionary": pa.dictionary(pa.int32(), pa.string()),
+    "list": pa.list_(pa.int64()),
+    "map": pa.map_(pa.string(), pa.int64()),
+    "string_view": pa.string_view(),
+    "struct": pa.struct([("a", pa.int64())]),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_columns_of_other_types_of_arrow_are_not_supported(tmp_path, name):
+    model = GaussianNB().fit(X, Y)
+    model.frame = pd.DataFrame({"a": pd.array([None], dtype=pd.ArrowDtype(UNREAD[name]))})
+    (tmp_path / "m").write_bytes(pickle.dumps(model))
+    with pytest.raises(ModelNotSupportedError, match=f"a column of the Arrow type {name},") as e:
         require_servable(inspect(tmp_path / "m"))
-    assert raised.value.hint.startswith("Convert the column before training")
+    assert e.value.hint.startswith("Convert the column before training")
+
+
+def test_what_could_run_next_to_such_a_column_is_dangerous(tmp_path):
+    nested = op.call("pyarrow.lib:list_", alias("int64"))
+    body = op.many(column(_pa_array=values(nested)), op.call("posix:system", op.text("id")))
+    (tmp_path / "m").write_bytes(op.pickled(body))
+    with pytest.raises(ModelRefusedError, match=r"posix\.system") as raised:
+        require_servable(inspect(tmp_path / "m"))
+    assert "do not load this file" in raised.value.hint
 
 
 def frame(body, rows):

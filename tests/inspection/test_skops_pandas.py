@@ -8,6 +8,7 @@ from pathlib import Path
 
 import opcodes as op
 import pandas as pd
+import pyarrow as pa
 import pytest
 import skops.io
 from sklearn.naive_bayes import GaussianNB
@@ -67,19 +68,73 @@ def test_the_reason_is_that_of_skops(tmp_path):
         require_servable(inspect(tmp_path / "m.skops"))
 
 
-VALUES = {"Categorical": pd.Categorical(["a"]), "Timestamp": pd.Timestamp("2020-01-01")}
+VALUES = {
+    "pandas.Categorical": pd.Categorical(["a"]),
+    "pandas.Timestamp": pd.Timestamp("2020-01-01"),
+    "pandas.Timedelta": pd.Timedelta("1D"),
+    "pandas.api.typing.NAType": pd.NA,
+    "pandas.arrays.IntervalArray": pd.arrays.IntervalArray.from_breaks([0, 1]),
+}
+CRASHING = {
+    "pandas.ArrowDtype": pd.ArrowDtype(pa.int64()),
+    "pandas.arrays.ArrowExtensionArray": pd.array([1], dtype=pd.ArrowDtype(pa.int64())),
+    "pandas.arrays.ArrowStringArray": pd.array(["a"], dtype=pd.StringDtype("pyarrow")),
+    "pandas.arrays.StringArray": pd.array(["a"], dtype=pd.StringDtype("python")),
+    "pandas.arrays.DatetimeArray": pd.array(["2020-01-01"], dtype="M8[ns]"),
+    "pandas.arrays.PeriodArray": pd.array(["2020-01"], dtype="period[M]"),
+    "pyarrow.lib.Int64Array": pa.array([1]),
+}
+"""Values that end the process when skops has loaded them, or while it loads them."""
 
 
 @pytest.mark.parametrize("kind", VALUES)
-def test_values_that_skops_cannot_load_are_named(tmp_path, kind):
-    model = GaussianNB().fit(X, Y)
-    model.value = VALUES[kind]
-    skops.io.dump(model, tmp_path / "m.skops")
+def test_values_that_skops_cannot_restore_are_named(tmp_path, kind):
+    save(VALUES[kind], tmp_path / "m.skops")
     names = skops.io.get_untrusted_types(file=tmp_path / "m.skops")
-    with pytest.raises((AttributeError, TypeError)):
+    with pytest.raises((AttributeError, TypeError, ValueError)):
         repr(skops.io.load(tmp_path / "m.skops", trusted=names).value)
-    with pytest.raises(ModelNotSupportedError, match=rf"object of pandas \(pandas\.{kind}\)"):
-        require_servable(inspect(tmp_path / "m.skops"))
+    assert_named(tmp_path / "m.skops", kind)
+
+
+@pytest.mark.parametrize("kind", CRASHING)
+def test_values_that_end_the_process_are_named(tmp_path, kind):
+    save(CRASHING[kind], tmp_path / "m.skops")
+    assert_named(tmp_path / "m.skops", kind)
+
+
+def save(value, path):
+    model = GaussianNB().fit(X, Y)
+    model.value = value
+    skops.io.dump(model, path)
+
+
+def assert_named(path, kind):
+    library = kind.partition(".")[0]
+    with pytest.raises(ModelNotSupportedError) as raised:
+        require_servable(inspect(path))
+    assert f"skops saved an object of {library} ({kind}), which skops cannot" in str(raised.value)
+    assert raised.value.hint.startswith("Save the model again with joblib.dump")
+
+
+OLD_FORMS = {
+    "pandas._libs.sparse:IntIndex": "pandas.core.arrays.sparse.array:SparseArray",
+    "pandas._libs.tslibs.offsets:Week": "pandas.core.dtypes.dtypes:PeriodDtype",
+    "datetime:date": "sklearn.preprocessing._data:StandardScaler",
+}
+"""Values of skops before 0.16, which has no attributes of them, and what contains them."""
+
+
+@pytest.mark.parametrize("key", OLD_FORMS)
+def test_values_of_older_releases_of_skops_are_named(tmp_path, key):
+    holder = object_state(OLD_FORMS[key], value=object_state(key))
+    (tmp_path / "m.skops").write_bytes(skops_file(object_state(op.SCALER, held=holder)))
+    assert_named(tmp_path / "m.skops", key.replace(":", "."))
+
+
+@pytest.mark.parametrize("value", [pd.Period("2020-01"), pd.array([1, None], dtype="Int64")])
+def test_values_that_skops_restores_are_accepted(tmp_path, value):
+    save(value, tmp_path / "m.skops")
+    assert inspect(tmp_path / "m.skops").safety.verdict == "pass"
 
 
 @pytest.mark.parametrize("harm", HARMFUL.values(), ids=HARMFUL)
