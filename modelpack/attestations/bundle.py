@@ -20,7 +20,7 @@ from modelpack.attestations.documents import (
     relabelled,
     sha256,
     unlabelled,
-    without_parity,
+    without_claim,
 )
 from modelpack.errors import UsageError
 from modelpack.types import BaseImage, Bundle
@@ -67,7 +67,7 @@ def refresh_documents(bundle: Bundle) -> tuple[str, ...]:
         names = _edited_names(bundle, statement)
         if names:
             edited = _edited_contents(bundle, statement, names)
-            write(directory, edited, without_parity(_dockerfile(directory)))
+            write(directory, edited, without_claim(_dockerfile(directory)))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{directory / PROVENANCE} is not a valid provenance: {error}.",

@@ -14,7 +14,8 @@ from urllib.parse import quote
 from packaging.utils import canonicalize_name
 
 from modelpack.oci.reference import ImageReference
-from modelpack.types import BaseImage, Code, Environment, ModelSpec, Parity
+from modelpack.parity.claims import NO_CLAIM, Claim
+from modelpack.types import BaseImage, Code, Environment, ModelSpec
 
 SBOM = "sbom.cdx.json"
 PROVENANCE = "provenance.json"
@@ -26,7 +27,10 @@ DOCKERFILE = "Dockerfile"
 _LABELS = re.compile(
     rf'^LABEL {SBOM_LABEL}="[0-9a-f]{{64}}" {PROVENANCE_LABEL}="[0-9a-f]{{64}}"\n', re.MULTILINE
 )
-_PARITY = re.compile(r"^(ENV MODELPACK_PARITY=|LABEL dev\.modelpack\.parity=).*\n", re.MULTILINE)
+_CLAIM = re.compile(
+    r"^(ENV MODELPACK_(PARITY|PROOF)=|LABEL dev\.modelpack\.(parity=|compiled\.rows=)).*\n",
+    re.MULTILINE,
+)
 _FILES = (".dockerignore", DOCKERFILE, "app.py", "gunicorn.conf.py", "modelpack.json")
 _LOCKS = ("requirements.lock", "build-requirements.lock")
 _DIRECTORIES = ("code", "model")
@@ -46,7 +50,7 @@ class BundleContents:
     environment: Environment
     base: BaseImage
     code: Code = field(default_factory=Code)
-    parity: Parity | None = None
+    claim: Claim = NO_CLAIM
     edited: tuple[str, ...] = ()
 
 
@@ -78,9 +82,9 @@ def relabelled(dockerfile: str, sbom: str, provenance: str) -> str:
     return _LABELS.sub(lambda _: labels(sbom, provenance), dockerfile)
 
 
-def without_parity(dockerfile: str) -> str:
-    """Return the Dockerfile without the lines that claim parity."""
-    return _PARITY.sub("", dockerfile)
+def without_claim(dockerfile: str) -> str:
+    """Return the Dockerfile without the lines that claim parity or a proof."""
+    return _CLAIM.sub("", dockerfile)
 
 
 def digests(directory: Path, model: ModelSpec) -> dict[str, dict[str, str]]:

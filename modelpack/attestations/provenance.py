@@ -13,14 +13,15 @@ from typing import Any
 
 from modelpack._version import __version__
 from modelpack.attestations.documents import BundleContents, image_purl
-from modelpack.parity.claims import UNTESTED
-from modelpack.types import BaseImage, ModelSpec, Parity
+from modelpack.parity.claims import NO_CLAIM, UNTESTED, Claim
+from modelpack.types import BaseImage, ModelSpec, Parity, Proof
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://modelpack.dev/build/v1"
 BUILDER = "https://modelpack.dev/modelpack"
 PARITY = "https://modelpack.dev/parity/v1"
+PROOF = "https://modelpack.dev/proof/v1"
 
 Digests = Mapping[str, Mapping[str, str]]
 
@@ -62,7 +63,7 @@ def create_predicate(contents: BundleContents, files: Digests) -> dict[str, Any]
         "runDetails": {
             "builder": {"id": BUILDER, "version": {"modelpack": __version__}},
             "metadata": {},  # no times; `cosign attest` would add it
-            **({"byproducts": [_parity(contents.parity)]} if contents.parity else {}),
+            **_byproducts(contents.claim),
         },
     }
 
@@ -88,19 +89,26 @@ def base_id(predicate: Mapping[str, Any]) -> str | None:
     return next((str(note["imageId"]) for note in notes if "imageId" in note), None)
 
 
-def recorded_parity(statement: Mapping[str, Any]) -> Parity | None:
-    """Return the parity claim of a statement; None if it has no valid one."""
+def recorded_claim(statement: Mapping[str, Any]) -> Claim:
+    """Return the claim of a statement, which is empty if it has no valid one."""
     try:
-        details = statement["predicate"]["runDetails"]
-        for product in details.get("byproducts", ()):
-            if product["uri"] == PARITY:
-                claim = product["annotations"]
-                source, rows = str(claim["reference"]), int(claim["rows"])
-                passed = source != UNTESTED.source
-                return Parity(source, rows, (), float(claim["tolerance"]), None, passed=passed)
+        products = statement["predicate"]["runDetails"].get("byproducts", ())
+        found = {product["uri"]: product["annotations"] for product in products}
+        parity, proof = found.get(PARITY), found.get(PROOF)
+        return Claim(parity and _read_parity(parity), proof and _read_proof(proof))
     except (LookupError, TypeError, ValueError, AttributeError):
-        pass
-    return None
+        return NO_CLAIM
+
+
+def _read_parity(claim: Mapping[str, Any]) -> Parity:
+    source, rows = str(claim["reference"]), int(claim["rows"])
+    passed = source != UNTESTED.source
+    return Parity(source, rows, (), float(claim["tolerance"]), None, passed=passed)
+
+
+def _read_proof(claim: Mapping[str, Any]) -> Proof:
+    ulp, bound = float(claim["largestUlp"]), float(claim["boundUlp"])
+    return Proof(int(claim["rows"]), int(claim["refused"]), ulp, bound)
 
 
 def _parameters(contents: BundleContents) -> dict[str, Any]:
@@ -149,6 +157,15 @@ def _resource(name: str, digest: Mapping[str, str]) -> dict[str, Any]:
     return {"name": name, "digest": dict(digest)}
 
 
-def _parity(parity: Parity) -> dict[str, Any]:
-    claim = {"reference": parity.source, "rows": parity.rows, "tolerance": parity.tolerance}
-    return {"name": "parity", "uri": PARITY, "annotations": claim}
+def _byproducts(claim: Claim) -> dict[str, Any]:
+    products = []
+    if claim.parity:
+        parity = claim.parity
+        facts = {"reference": parity.source, "rows": parity.rows, "tolerance": parity.tolerance}
+        products.append({"name": "parity", "uri": PARITY, "annotations": facts})
+    if claim.proof:
+        proof = claim.proof
+        ulp = {"largestUlp": proof.largest_ulp, "boundUlp": proof.bound_ulp}
+        facts = {"rows": proof.rows, "refused": proof.refused, **ulp}
+        products.append({"name": "proof", "uri": PROOF, "annotations": facts})
+    return {"byproducts": products} if products else {}

@@ -26,6 +26,7 @@ from modelpack.bundle.manifest import (
 from modelpack.bundle.templates import TEMPLATES, render_template
 from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.parity import claims
+from modelpack.parity.claims import NO_CLAIM, Claim
 from modelpack.platforms import MACHINES, wheel_platform_tags
 from modelpack.types import (
     BaseImage,
@@ -35,7 +36,6 @@ from modelpack.types import (
     Environment,
     ModelFile,
     ModelSpec,
-    Parity,
 )
 
 MODEL_FILES = {
@@ -68,11 +68,11 @@ def render(  # noqa: PLR0913 - the values of the flow
     directory: str | Path,
     code: Code = _NO_CODE,
     *,
-    parity: Parity | None = None,
+    claim: Claim = NO_CLAIM,
 ) -> Bundle:
     """Write the bundle of a model to `directory`, which may contain an older bundle.
 
-    The same input gives the same bytes. `parity` is the claim that the image makes.
+    The same input gives the same bytes. `claim` is what the image says of its tests.
 
     Raises:
         UsageError: `directory` contains other files, or cannot be written.
@@ -83,7 +83,7 @@ def render(  # noqa: PLR0913 - the values of the flow
     _check_replaceable(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        contents = BundleContents(bundle.model, environment, base, code, parity)
+        contents = BundleContents(bundle.model, environment, base, code, claim)
         with files.atomic_directory(target, replace=True) as folder:
             _write_bundle(folder, spec.files, contents)
     except OSError as error:
@@ -121,8 +121,10 @@ def _texts(contents: BundleContents) -> dict[str, str]:
         "locales": LOCALES,
         "base": contents.base,
         "code": code,
-        "parity": claims.parity_labels(contents.parity),
-        "parity_in_words": claims.parity_text(contents.parity),
+        "parity": claims.parity_labels(contents.claim.parity),
+        "parity_in_words": claims.parity_text(contents.claim.parity),
+        "proof": claims.proof_labels(contents.claim.proof),
+        "proof_in_words": claims.proof_text(contents.claim.proof),
         "slim_base": contents.base.slim,
         "version": __version__,
         "epoch": MTIME,

@@ -31,7 +31,20 @@ def _model_summary(old: ModelSpec, new: ModelSpec, changes: tuple[Change, ...]) 
         return f"{_short(new.estimator)} with different steps"
     if "code" in differing and "sha256" not in differing:
         return f"the same {_short(new.estimator)} with different user code"
-    return f"{_short(new.estimator)} with the same steps, saved again"
+    how = _compilation(old, new) or "with the same steps, saved again"
+    return f"{_short(new.estimator)} {how}"
+
+
+def _compilation(old: ModelSpec, new: ModelSpec) -> str:
+    """Return how images of the same file differ if one of them contains it compiled."""
+    before, after = (
+        [file.sha256 for file in model.compiled_from or model.files] for model in (old, new)
+    )
+    if before != after or not (old.compiled_from or new.compiled_from):
+        return ""
+    if old.compiled_from and new.compiled_from:
+        return "of the same file, compiled again"
+    return f"of the same file, {'compiled' if new.compiled_from else 'not compiled'}"
 
 
 def _short(estimator: str | None) -> str:

@@ -13,7 +13,7 @@ from modelpack import engines, processes
 from modelpack.bundle import manifest
 from modelpack.engines import IndexStore
 from modelpack.errors import ModelpackError, NoEngineError, UsageError
-from modelpack.parity.claims import expected_claim
+from modelpack.parity.claims import Claim, expected_claim
 from modelpack.types import (
     Bundle,
     Code,
@@ -28,7 +28,7 @@ from modelpack.types import (
 
 from .compiled import compile_temporarily, for_compiled
 from .options import Observer, Options
-from .proof import Expected, prove, query_original
+from .proof import Expected, prove, prove_here, query_original
 from .stages import Pipeline
 
 
@@ -58,7 +58,11 @@ def package(
             source = Source(model, Code(), expected.reference, expected)
         directory = stack.enter_context(bundle_directory(_bundle_output(run, model)))
         builds: list[PlatformBuild] = []
-        for each, folder in platform_runs(run, directory):
+        runs = platform_runs(run, directory)
+        proof = None
+        if source.expected and all(each.is_static_check for each, _ in runs):
+            proof = prove_here(run, model, source.expected)
+        for each, folder in runs:
             builds.append(stack.enter_context(build_for_platform(each, source, folder)))
             if not builds[-1].accepted:
                 break
@@ -74,7 +78,7 @@ def package(
         code=code,
         platforms=tuple(each.result() for each in builds) if len(builds) > 1 else (),
         engine=run.engine.name,
-        proof=builds[0].proof,
+        proof=proof or builds[0].proof,
     )
 
 
@@ -175,13 +179,16 @@ def platform_runs(run: Pipeline, directory: Path) -> list[tuple[Pipeline, Path]]
 @contextmanager
 def build_for_platform(run: Pipeline, source: Source, directory: Path) -> Iterator[PlatformBuild]:
     """Yield the build of one platform. Images that were not tagged are removed afterwards."""
-    claims = run.options.smoke and not run.is_static_check and run.engine.images
-    claim = expected_claim(source.rows) if claims else None
+    is_run = not run.is_static_check and run.engine.images
+    claim = Claim(
+        expected_claim(source.rows) if is_run and run.options.smoke else None,
+        source.expected.proof() if is_run and source.expected else None,
+    )
     bundle = run.render(source.model, source.code, directory, claim)
     images: list[Image] = []
     try:
         build = _build_and_test(run, bundle, source, images)
-        if run.correct_claim(claim, build.report) and build.image and build.accepted:
+        if run.correct_claim(claim, build.report, build.proof) and build.image and build.accepted:
             rebuilt = run.build_image(bundle) or build.image
             images.append(rebuilt)
             build = replace(build, image=rebuilt)
@@ -189,7 +196,7 @@ def build_for_platform(run: Pipeline, source: Source, directory: Path) -> Iterat
     except BaseException:
         if run.options.output:  # The bundle is kept, and must not claim what was not tested.
             with suppress(ModelpackError):
-                run.correct_claim(claim, None)
+                run.correct_claim(claim, None, None)
         raise
     finally:
         for image in images:

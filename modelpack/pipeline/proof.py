@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelpack import parity, processes
-from modelpack.errors import SmokeFailedError
+from modelpack.errors import SmokeFailedError, UsageError
 from modelpack.parity import Response, parse_response
-from modelpack.types import Code, ModelSpec, Proof, Reference
+from modelpack.parity.claims import proof_text
+from modelpack.types import Bundle, Code, ModelSpec, Proof, Reference
 
 from .options import Observer
 from .stages import Pipeline
@@ -30,6 +33,12 @@ class Expected:
     response: Response
     reference: Reference
 
+    def proof(self) -> Proof:
+        """Return the proof of a compiled model that answers with the same bits."""
+        from modelpack.compilation import proof  # noqa: PLC0415 - imports numpy
+
+        return proof.compare(self.rows.rows, self.response, self.response)
+
 
 def query_original(
     run: Pipeline, model: ModelSpec, code: Code, rows: Reference, compiled: ModelSpec
@@ -49,22 +58,37 @@ def query_original(
             " contain what a row looks like.",
             hint="Give real rows: --example FILE",
         )
-    options = replace(run.options, output=None, base_image=None, slim_base=False, tag=None)
-    original = Pipeline(options, _Steps(run.observer))
-    original.engine = run.engine
-    with run.stage("original") as summary, processes.temporary_directory() as folder:
-        bundle = original.render(model, code, Path(folder) / "bundle")
-        with original.temporary_image(bundle) as target:
-            known = original.complete(target, rows)
-            if known.problem:
-                problem = f"The compiled model cannot be compared with the model: {known.problem}."
-                raise SmokeFailedError(problem, hint=_HINT)
-            every = Reference(proof.make_rows(model, known, Path(compiled.file.path)))
-            response = _response(original, target, every)
+    with run.stage("original") as summary, _image_for_this_machine(run, model, code) as image:
+        original, bundle, target = image
+        known = original.complete(target, rows)
+        if known.problem:
+            problem = f"The compiled model cannot be compared with the model: {known.problem}."
+            raise SmokeFailedError(problem, hint=_HINT)
+        every = Reference(proof.make_rows(model, known, Path(compiled.file.path)))
+        response = _response(original, target, every)
         library = " ".join(filter(None, (model.framework, model.framework_version)))
         python = bundle.environment.python
         summary.append(f"{library} on Python {python} answers {len(every.rows):,} rows")
     return Expected(every, response, known)
+
+
+@contextmanager
+def _image_for_this_machine(
+    run: Pipeline, model: ModelSpec, code: Code
+) -> Iterator[tuple[Pipeline, Bundle, str]]:
+    """Build a model, and yield what the engine runs: a temporary image, or the bundle."""
+    options = replace(run.options, output=None, slim_base=False, tag=None, platform=None)
+    local = Pipeline(options, _Steps(run.observer))
+    local.engine = run.engine
+    try:
+        local.find_base(model)
+    except UsageError:  # It has another Python, or is for another platform.
+        local.options = replace(options, base_image=None)
+    with processes.temporary_directory() as folder:
+        bundle = local.render(model, code, Path(folder) / "bundle")
+        local.options = replace(local.options, base_image=None)  # The Dockerfile names it now.
+        with local.temporary_image(bundle) as target:
+            yield local, bundle, target
 
 
 class _Steps(Observer):
@@ -73,6 +97,19 @@ class _Steps(Observer):
     def __init__(self, observer: Observer) -> None:
         self.step = observer.step  # type: ignore[method-assign]
         self.notice = observer.notice  # type: ignore[method-assign]
+
+
+def prove_here(run: Pipeline, compiled: ModelSpec, expected: Expected) -> Proof:
+    """Prove a compiled model in a temporary image for this machine, as those for others do not run.
+
+    Raises:
+        SmokeFailedError: They differ.
+    """
+    with run.stage("proof") as summary, _image_for_this_machine(run, compiled, Code()) as image:
+        local, _, target = image
+        _, proof = prove(local, target, expected)
+        summary.append(f"{proof_text(proof)}, on {local.platform}")
+    return proof
 
 
 def prove(run: Pipeline, target: str, expected: Expected) -> tuple[Reference, Proof]:
@@ -90,8 +127,7 @@ def prove(run: Pipeline, target: str, expected: Expected) -> tuple[Reference, Pr
     with run.stage("proof") as summary:
         actual = _response(run, target, expected.rows)
         result = proof.compare(expected.rows.rows, expected.response, actual)
-        equal = "the same bits" if not result.largest_ulp else f"within {result.largest_ulp:g} ulp"
-        summary.append(f"{equal} on {result.rows:,} rows")
+        summary.append(proof_text(result))
         if result.refused:
             summary.append(f"and {result.refused:,} that both refuse")
     known = expected.reference

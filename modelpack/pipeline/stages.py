@@ -19,6 +19,7 @@ from modelpack.errors import SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_categories, require_servable, with_trusted
 from modelpack.oci.reference import ImageReference
 from modelpack.parity import claims
+from modelpack.parity.claims import Claim
 from modelpack.smoke import smoke, static
 from modelpack.types import (
     BaseImage,
@@ -30,6 +31,7 @@ from modelpack.types import (
     IndexSettings,
     ModelSpec,
     Parity,
+    Proof,
     Reference,
     Ruling,
     SmokeReport,
@@ -140,7 +142,7 @@ class Pipeline:
 
     def resolve(self, model: ModelSpec) -> tuple[Environment, BaseImage]:
         with self.stage("environment") as summary:
-            base = self._base(model)
+            base = self.find_base(model)
             resolved = environment.resolve(
                 model,
                 base.python,
@@ -157,7 +159,8 @@ class Pipeline:
             )
         return resolved, base
 
-    def _base(self, model: ModelSpec) -> BaseImage:
+    def find_base(self, model: ModelSpec) -> BaseImage:
+        """Return the base image of the options, or one with a Python that the model needs."""
         version, offline = self.options.python, self.options.offline
         if version is not None:
             environment.require_python(version)
@@ -189,14 +192,14 @@ class Pipeline:
         builder.override_base_image(location, locked.python, locked.platform)
 
     def render(
-        self, model: ModelSpec, code: Code, directory: Path, claim: Parity | None = None
+        self, model: ModelSpec, code: Code, directory: Path, claim: Claim = claims.NO_CLAIM
     ) -> Bundle:
-        """Resolve the environment and render the bundle, which contains the parity claim."""
+        """Resolve the environment and render the bundle, which contains the claim."""
         resolved, base = self.resolve(model)
         with self.stage("bundle") as summary:
             base = replace(base, slim=self.options.slim_base)
             self._render = partial(bundles.render, model, resolved, base, directory, code)
-            bundle = self._render(parity=claim)
+            bundle = self._render(claim=claim)
             summary.append(f"on {base.reference}")
         return bundle
 
@@ -296,15 +299,18 @@ class Pipeline:
         if self.engine.images:
             self.engine.images.remove_untagged(image)
 
-    def correct_claim(self, claim: Parity | None, report: SmokeReport | None) -> bool:
-        """Render the bundle again, and return True, if the smoke test did not confirm its claim.
+    def correct_claim(
+        self, claim: Claim, report: SmokeReport | None, proof: Proof | None = None
+    ) -> bool:
+        """Render the bundle again, and return True, if the tests did not confirm its claim.
 
-        The test failed, or the model refused some of the generated rows.
+        The test failed, or the model refused some of the generated rows, or a compiled model does
+        not have all bits of the model.
         """
-        confirmed = self._parity(report)
-        if claim is None or claims.is_same_claim(claim, confirmed):
+        confirmed = Claim(self._parity(report) if claim.parity else None, proof)
+        if claims.is_same_claim(claim, confirmed):
             return False
-        self._render(parity=confirmed)
+        self._render(claim=confirmed)
         return True
 
     def _parity(self, report: SmokeReport | None) -> Parity | None:

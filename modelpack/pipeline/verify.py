@@ -10,7 +10,7 @@ from typing import Any
 
 from modelpack.attestations import keys
 from modelpack.attestations.checks import run_checks
-from modelpack.attestations.provenance import recorded_parity
+from modelpack.attestations.provenance import recorded_claim
 from modelpack.attestations.subject import Subject, Verdict
 from modelpack.errors import UsageError, VerificationError
 from modelpack.oci.reference import ImageReference
@@ -100,7 +100,7 @@ def verify(run: Pipeline, target: Target, key: Path | None = None) -> Verificati
         if is_on_disk:
             run.observer.notice(_RUN_IT)
             return outcome
-        return _run_smoke_test(run, outcome, recorded_parity(subject.provenance))
+        return _run_smoke_test(run, outcome, recorded_claim(subject.provenance).parity)
 
 
 def require_verified(outcome: Verification) -> None:

@@ -23,6 +23,7 @@ from modelpack.bundle import render
 from modelpack.errors import SmokeFailedError, VerificationError
 from modelpack.oci import Image
 from modelpack.oci.image import Blob
+from modelpack.parity.claims import Claim
 from modelpack.pipeline.verify import Verification, require_verified
 from modelpack.types import Bundle, Check, SmokeReport
 
@@ -34,7 +35,7 @@ REPOSITORY = "registry.example/team/iris"
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("made")
     spec = spec_for(folder, serving_models.iris())
-    return render.render(spec, ENVIRONMENT, BASE, folder / "b", user_code(), parity=PARITY)
+    return render.render(spec, ENVIRONMENT, BASE, folder / "b", user_code(), claim=Claim(PARITY))
 
 
 @pytest.fixture(autouse=True)
@@ -150,9 +151,13 @@ def test_contradicting_label_is_reported(rendered: Bundle, label: str, check: st
         assert list(failures(Subject(replace(image, config=config)))) == [check]
 
 
-def test_parity_text_that_claims_more_is_reported(rendered: Bundle) -> None:
+def test_claim_without_provenance_is_reported(rendered: Bundle) -> None:
     image = build_image(rendered.directory)
-    config = {"config": {**image.config["config"], "Env": ["MODELPACK_PARITY=better"]}}
+    for claim in ("MODELPACK_PARITY=better", "MODELPACK_PROOF=the same bits"):
+        config = {"config": {**image.config["config"], "Env": [claim]}}
+        assert list(failures(Subject(replace(image, config=config)))) == ["labels"]
+    labels = {**image.config["config"]["Labels"], "dev.modelpack.compiled.ulp": "0"}
+    config = {"config": {**image.config["config"], "Labels": labels}}
     assert list(failures(Subject(replace(image, config=config)))) == ["labels"]
 
 

@@ -25,6 +25,7 @@ from modelpack.attestations.documents import image_purl, labels, pypi_purl, tree
 from modelpack.attestations.provenance import dependencies
 from modelpack.bundle import manifest, render
 from modelpack.errors import UsageError
+from modelpack.parity.claims import Claim
 from modelpack.types import BaseImage, Bundle, Code
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -33,7 +34,9 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 @pytest.fixture
 def rendered(tmp_path: Path) -> Bundle:
     spec = spec_for(tmp_path, serving_models.iris())
-    return render.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", user_code(), parity=PARITY)
+    return render.render(
+        spec, ENVIRONMENT, BASE, tmp_path / "bundle", user_code(), claim=Claim(PARITY)
+    )
 
 
 def read(rendered: Bundle, name: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from serving_models import BASE, ENVIRONMENT
 from modelpack.bundle import manifest as bundle_manifest
 from modelpack.bundle import render, templates
 from modelpack.errors import ModelRefusedError, UsageError
+from modelpack.parity.claims import Claim
 from modelpack.types import Code, ModelSpec
 
 FILES = [name for _, name in templates.TEMPLATES] + ["modelpack.json", "requirements.lock"]
@@ -47,7 +48,7 @@ def test_bundles_equal_the_golden_files(tmp_path, name):
     spec = spec_for(tmp_path, makers[name]()) if name in makers else hostile_spec(tmp_path)
     parity = PARITY if name == "mixed" else None
     rendered = render.render(
-        spec, ENVIRONMENT, BASE, tmp_path / "bundle", code, parity=parity
+        spec, ENVIRONMENT, BASE, tmp_path / "bundle", code, claim=Claim(parity)
     ).directory
     if os.environ.get("MODELPACK_UPDATE_GOLDEN") and not os.environ.get("CI"):
         (GOLDEN / name).mkdir(parents=True, exist_ok=True)

@@ -185,6 +185,27 @@ def test_file_path_is_not_a_model_difference() -> None:
     assert model.compare_models(side(), elsewhere).verdict == "same"
 
 
+def test_compiled_model_is_compared_with_its_source_file() -> None:
+    numbers = replace(SPEC.file, path="model.compiled", sha256="ab" * 32)
+    compiled = model_side(file=numbers, compiled_from=(SPEC.file,))
+    other = replace(SPEC.file, sha256="cd" * 32)
+    pairs = {
+        "SVC of the same file, compiled": (side(), compiled),
+        "SVC of the same file, not compiled": (compiled, side()),
+        "SVC of the same file, compiled again": (
+            compiled,
+            model_side(file=other, compiled_from=(SPEC.file,)),
+        ),
+        "SVC with the same steps, saved again": (
+            side(),
+            model_side(file=numbers, compiled_from=(other,)),
+        ),
+    }
+    assert {text: model.compare_models(*pair).summary for text, pair in pairs.items()} == {
+        text: text for text in pairs
+    }
+
+
 def test_steps_are_compared_by_path_and_order() -> None:
     inner = Estimator("prepare", "a.Union", steps=(Estimator("scale", "a.Scaler", columns=("a",)),))
     old = model_side(steps=(inner, Estimator("fit", "a.Fit")))

@@ -9,9 +9,11 @@ from dataclasses import replace
 import pytest
 
 from modelpack.parity import claims
-from modelpack.types import Answers, Parity, Reference
+from modelpack.parity.claims import Claim
+from modelpack.types import Answers, Parity, Proof, Reference
 
 CLAIM = Parity("record", 17, (), 0.0, 0.0, passed=True)
+PROOF = Proof(2008, 3, 0.0, 64.0)
 
 
 @pytest.mark.parametrize(
@@ -51,12 +53,30 @@ def test_labels_name_the_source_and_the_rows() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("ulp", "text"),
+    [
+        (0.0, "the same bits as the model itself (2,008 rows)"),
+        (1.5, "within 1.5 ulp of the model itself (2,008 rows, at most 64 ulp are accepted)"),
+    ],
+)
+def test_proof_has_labels_and_a_text(ulp: float, text: str) -> None:
+    proof = replace(PROOF, largest_ulp=ulp)
+    assert claims.proof_text(proof) == text
+    assert claims.proof_labels(proof) == {
+        "dev.modelpack.compiled.rows": "2008",
+        "dev.modelpack.compiled.ulp": f"{ulp:g}",
+        "dev.modelpack.compiled.bound": "64",
+    }
+
+
 def test_claim_is_the_same_if_the_labels_are() -> None:
     measured = replace(CLAIM, routes=("one",), largest_difference=None)
-    assert claims.is_same_claim(CLAIM, measured)
-    assert claims.is_same_claim(None, None)
+    assert claims.is_same_claim(Claim(CLAIM), Claim(measured))
+    assert claims.is_same_claim(Claim(), Claim())
+    assert not claims.is_same_claim(Claim(CLAIM, PROOF), Claim(CLAIM, replace(PROOF, rows=2007)))
     others = (None, claims.UNTESTED, replace(CLAIM, rows=16), replace(CLAIM, tolerance=0.1))
-    assert not any(claims.is_same_claim(CLAIM, other) for other in others)
+    assert not any(claims.is_same_claim(Claim(CLAIM), Claim(other)) for other in others)
 
 
 def test_expected_claim_is_that_of_the_reference() -> None:

@@ -24,7 +24,7 @@ import modelpack
 from modelpack.engines import sandbox
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
-from modelpack.parity.claims import expected_claim
+from modelpack.parity.claims import Claim, expected_claim
 from modelpack.pipeline import package as pipeline_package
 from modelpack.pipeline.options import Options
 from modelpack.pipeline.stages import Pipeline
@@ -181,7 +181,7 @@ def test_bundle_is_rendered_again_if_its_claim_is_not_met(
     assert claimed is not None
     joblib.dump(serving_models.iris().model, tmp_path / "model")
     model = serving_models.build_spec(tmp_path / "model", serving_models.iris())
-    bundle = run.render(model, Code(), tmp_path / "bundle", claimed)
+    bundle = run.render(model, Code(), tmp_path / "bundle", Claim(claimed))
     dockerfile = (bundle.directory / "Dockerfile").read_text()
     assert "bit for bit what the model says without the service (2 rows)" in dockerfile
     assert 'dev.modelpack.parity.rows="2"' in dockerfile
@@ -189,7 +189,7 @@ def test_bundle_is_rendered_again_if_its_claim_is_not_met(
     report = SmokeReport("a", "docker", (Check("a", bool(passed), 0, ""),), parity=found)
     image = run.build(bundle)
     assert image is not None
-    assert run.correct_claim(claimed, report) == bool(again)
+    assert run.correct_claim(Claim(claimed), report) == bool(again)
     image = run.build_image(bundle) if again else image
     named = pipeline_package.tag_result(run, [pipeline_package.PlatformBuild(bundle, image, None)])
     assert named is not None

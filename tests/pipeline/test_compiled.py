@@ -49,10 +49,21 @@ def test_compiled_image_answers_as_documented_without_the_library(
         assert json.loads(answer) == json.loads((IRIS.parent / "response.json").read_text())
         for name in LIBRARIES:
             assert started.exec_run(["python", "-c", f"import {name}"]).exit_code == 1
+        page = json.loads(curl("-H", "Accept: application/json", f"{url}/"))
         found = started.exec_run(["python", "-c", SEARCH]).output.decode().split()
         labels = started.labels
     client.close()
     assert [name for name in found if not {"numpy", "jinja2"} & {*name.split("/")}] == []
+    proof = packaged["proof"]
+    assert isinstance(proof, dict)
+    assert {
+        name: labels[f"dev.modelpack.compiled.{name}"] for name in ("rows", "ulp", "bound")
+    } == {
+        "rows": str(proof["rows"]),
+        "ulp": f"{proof['largest_ulp']:g}",
+        "bound": "64",
+    }
+    assert page["service"]["proof"] == f"the same bits as the model itself ({proof['rows']:,} rows)"
     assert labels["dev.modelpack.compiled.from"] == packaged["model"]["compiled_from"][0]["sha256"]  # type: ignore[index]
 
 

@@ -140,3 +140,14 @@ def test_failure_on_one_platform_prevents_the_tag(packaged, bases):
     assert "libz.so.1" in done.stderr
     assert done.stdout == ""
     assert "has no image" in modelpack("scan", name).stderr
+
+
+def test_compiled_model_for_another_platform_is_proved_on_this_machine(home, bases):
+    options = ["--json", "-t", "modelpack-test/several:compiled", "--platform=linux/arm64"]
+    done = modelpack("package", MODEL, "--compiled", "--base-image", f"{bases}/whole", *options)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["environment"]["platform"] == "linux/arm64"
+    assert result["proof"]["rows"] > 2000
+    assert "the model itself (2,008 rows), on linux/amd64" in done.stderr
+    assert result["smoke"]["engine"] == "reading"

@@ -181,11 +181,11 @@ def test_labels_and_provenance_of_an_untested_image_record_it(tmp_path: Path) ->
         serving_models.ENVIRONMENT,
         serving_models.BASE,
         tmp_path / "bundle",
-        parity=claimed,
+        claim=claims.Claim(claimed),
     )
     dockerfile = (bundle.directory / "Dockerfile").read_text()
     assert 'LABEL dev.modelpack.parity="untested"\n' in dockerfile
     assert 'ENV MODELPACK_PARITY="untested: no prediction was tested' in dockerfile
     assert "parity.rows" not in dockerfile
     statement = json.loads((bundle.directory / "provenance.json").read_text())
-    assert provenance.recorded_parity(statement) == claims.UNTESTED
+    assert provenance.recorded_claim(statement) == claims.Claim(claims.UNTESTED)

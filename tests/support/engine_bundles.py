@@ -92,4 +92,6 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
         locales=LOCALES,
         parity={},
         parity_in_words="",
+        proof={},
+        proof_in_words="",
     )

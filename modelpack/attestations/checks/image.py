@@ -16,7 +16,7 @@ from modelpack.attestations.provenance import (
     PREDICATE,
     STATEMENT,
     dependencies,
-    recorded_parity,
+    recorded_claim,
 )
 from modelpack.attestations.subject import (
     APP,
@@ -86,18 +86,21 @@ def check_labels(subject: Subject) -> Verdict:
                 f" {actual['sha256'] if actual else 'missing'}.",
                 hint=REBUILD_HINT,
             )
-    _require_parity(subject)
+    _require_claim(subject)
     return Verdict("labels", "holds", f"match the digests of {SBOM} and {PROVENANCE}")
 
 
-def _require_parity(subject: Subject) -> None:
-    """Require the parity claim of the provenance in the labels and on the page."""
-    claimed = recorded_parity(subject.provenance)
-    labels = {name: text for name, text in subject.labels.items() if name.startswith(claims.LABEL)}
-    text = subject.variables.get("MODELPACK_PARITY", "")
-    if labels != claims.parity_labels(claimed) or text != claims.parity_text(claimed):
+def _require_claim(subject: Subject) -> None:
+    """Require the claim of the provenance in the labels and on the page."""
+    claimed = recorded_claim(subject.provenance)
+    labels = {name: text for name, text in subject.labels.items() if claims.is_label(name)}
+    variables = subject.variables
+    texts = (variables.get("MODELPACK_PARITY", ""), variables.get("MODELPACK_PROOF", ""))
+    expected = (claims.parity_text(claimed.parity), claims.proof_text(claimed.proof))
+    if (labels, texts) != (claims.labels(claimed), expected):
         raise VerificationError(
-            "The image claims a parity that its provenance does not contain.", hint=REBUILD_HINT
+            "The image claims a parity or a proof that its provenance does not contain.",
+            hint=REBUILD_HINT,
         )
 
 

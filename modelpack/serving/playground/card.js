@@ -24,7 +24,7 @@ function showCard(summary, signature) {
   byId("digest").textContent = model.sha256.slice(0, 16).replace(/(.{4})(?=.)/g, "$1 ");
   byId("copy-digest").onclick = (event) => copy(model.sha256, event.currentTarget);
   byId("facts").replaceChildren(...facts(summary, signature).map(fact));
-  byId("checks").replaceChildren(...checks(service).map(check));
+  byId("checks").replaceChildren(...checks(service, model.format).map(check));
   showVersions(summary);
   byId("routes").replaceChildren(...summary.routes.map(route));
   byId("packed").textContent = `Packaged by modelpack ${summary.modelpack}.`;
@@ -65,11 +65,12 @@ const GIVES = { regressor: "a number", transformer: "a vector", clusterer: "a cl
 
 const fact = ([name, value, whole]) => el("div", {}, el("dt", {}, name), el("dd", { title: whole }, bdi(value)));
 
-function checks({ ready, parity }) {
+function checks({ ready, parity, proof }, format) {
   const known = [[true, "The model file is the one that was packaged: its digest was checked at the start"]];
   known.push([ready, ready ? "The model is loaded and ready" : "The model does not answer its own example"]);
   const untested = parity?.startsWith("untested");
   known.push(parity ? [untested ? null : true, `Parity: ${parity}`] : [null, "Parity: no comparison with the author's model is recorded here"]);
+  if (format === "compiled") known.push(proof ? [true, `Compiled: ${proof}`] : [null, "Compiled: no comparison with the model itself is recorded here"]);
   return known;
 }
 

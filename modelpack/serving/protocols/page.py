@@ -45,7 +45,11 @@ def _summary(service: Service) -> dict[str, Any]:
             "versions": _versions(service),
             "warnings": facts.environment.get("warnings", []),
         },
-        "service": {"ready": service.ready, "parity": os.environ.get("MODELPACK_PARITY") or None},
+        "service": {
+            "ready": service.ready,
+            "parity": os.environ.get("MODELPACK_PARITY") or None,
+            "proof": os.environ.get("MODELPACK_PROOF") or None,
+        },
         "modelpack": facts.modelpack,
         "openapi": "/openapi.json",
         "routes": _routes(),

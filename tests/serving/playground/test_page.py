@@ -118,5 +118,6 @@ def test_the_facts(client, monkeypatch):
     assert facts["service"] == {
         "ready": True,
         "parity": "bit for bit what was expected of it (3 rows)",
+        "proof": None,
     }
     assert facts["example"] == {"instances": [[5.0] * 4]}
