@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import serving_models
 from sklearn.datasets import load_iris
-from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -43,11 +43,14 @@ def client() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a model, its record, rows and the predictions for them."""
+    """A directory with a model, its record, rows and the predictions for them.
+
+    The model calls no BLAS, whose kernel OPENBLAS_CORETYPE may select here, and not in a container.
+    """
     folder = tmp_path_factory.mktemp("trained")
     iris = load_iris(as_frame=True)
     species = iris.target_names[iris.target]
-    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(iris.data, species)
+    model = make_pipeline(StandardScaler(), GaussianNB()).fit(iris.data, species)
     joblib.dump(model, folder / "model.joblib")
     modelpack.record(model, iris.data[::9], folder / "model.joblib")
     iris.data[::9].to_csv(folder / "rows.csv", index=False)
