@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .nodes import Forest
+from .nodes import Forest, rounded_down
+from .ranks import Ranks
 
-BITS = 53
-"""Number of bits of a mask, all of which float64 represents. Its exponent is the highest bit."""
-ALL_BITS = (1 << BITS) - 1
+BITS = {np.uint8: 8, np.uint16: 16, np.uint32: 32, np.int64: 53}
+"""Number of bits of a mask by its dtype. float64 represents all of them, and its exponent is the
+highest one. Shorter masks take less time."""
+MAX_BITS = max(BITS.values())
 EXPONENT_BIAS = 1023
 FRACTION_BITS = 52
 
@@ -37,6 +39,7 @@ class Group(NamedTuple):
     Attributes:
         first: The number of the first leaf of each tree.
         tree: The index of the tree of each inner node.
+        threshold: Largest value that goes to the left child, in the dtype of the rows.
         mask: The bits that remain after a comparison that fails.
     """
 
@@ -48,32 +51,43 @@ class Group(NamedTuple):
     mask: np.ndarray
 
 
-def grouped(forest: Forest) -> list[Group] | None:
-    """Return the trees in groups, or None if one has too many leaves or all have only one."""
+def grouped(forest: Forest, dtype: Any) -> list[Group] | None:
+    """Return the trees in groups, or None if one has too many leaves or all have only one.
+
+    `dtype` is that of the rows.
+    """
     first = forest.first[forest.roots]
-    if np.diff(np.append(first, len(forest.leaf_nodes))).max() > BITS or forest.is_leaf.all():
+    counts = np.diff(np.append(first, len(forest.leaf_nodes)))
+    if counts.max() > MAX_BITS or forest.is_leaf.all():
         return None
     inner = np.flatnonzero(~forest.is_leaf)
     tree = np.searchsorted(forest.roots, inner, side="right") - 1
     start = forest.first[inner] - first[tree]
     end = forest.first[forest.right[inner]] - first[tree]
-    one = np.ones(len(inner), np.int64)
-    mask = ALL_BITS & ~(((one << (end - start)) - 1) << (BITS - end))
     groups = []
     for number in range(0, len(first), GROUP):
         chosen = slice(*np.searchsorted(tree, [number, number + GROUP]))
         nodes = inner[chosen]
+        most = counts[number : number + GROUP].max()
         groups.append(
             Group(
                 first[number : number + GROUP],
                 tree[chosen] - number,
                 forest.feature[nodes],
-                forest.threshold[nodes],
+                rounded_down(forest.threshold[nodes], dtype),
                 forest.is_missing_left[nodes],
-                mask[chosen],
+                _masks(start[chosen], end[chosen], most),
             )
         )
     return groups
+
+
+def _masks(start: np.ndarray, end: np.ndarray, most: int) -> np.ndarray:
+    """Return masks without the leaves from `start` to `end`, of trees of `most` leaves."""
+    dtype, bits = next(each for each in BITS.items() if most <= each[1])
+    one = np.ones(len(start), np.int64)
+    mask = ((1 << bits) - 1) & ~(((one << (end - start)) - 1) << (bits - end))
+    return np.asarray(mask.astype(dtype))
 
 
 class Masks:
@@ -86,23 +100,42 @@ class Masks:
     def __init__(self, group: Group) -> None:
         self._features = np.unique(group.feature).tolist() or [0]
         self.width = len(self._features)
-        self._sorted, self._starts, tables, start = [], [], [], 0
-        for feature in self._features:
-            thresholds, table = _table(group, np.flatnonzero(group.feature == feature))
-            self._sorted.append(thresholds)
-            self._starts.append(start)
-            tables.append(table)
-            start += len(table)
+        self._bits = BITS[group.mask.dtype.type]
+        thresholds, tables = zip(
+            *(self._lines_of(group, np.flatnonzero(group.feature == f)) for f in self._features)
+        )
         self._table = np.concatenate(tables)
-        self._listed = [thresholds.tolist() for thresholds in self._sorted]
+        self._starts = np.cumsum([0, *map(len, tables)])[:-1, np.newaxis]
+        self._missing = self._starts + np.array([[len(each) + 1] for each in thresholds])
+        self._ranks = Ranks(thresholds, group.threshold.dtype)
+        listed = [each.tolist() for each in thresholds]
+        self._places = list(zip(self._features, self._starts.ravel().tolist(), listed))
         # The exponent of a mask is that of its highest bit, which is that of its leftmost leaf.
-        self._last = group.first + FRACTION_BITS + EXPONENT_BIAS
+        self._last = group.first + self._bits - 1 + EXPONENT_BIAS
+
+    def _lines_of(self, group: Group, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sorted thresholds of one feature, and its part of the table.
+
+        It has a line for each number of thresholds below a value, then one for missing values.
+        """
+        thresholds, ranks = np.unique(group.threshold[chosen], return_inverse=True)
+        table = np.full(
+            (len(thresholds) + 2, len(group.first)), (1 << self._bits) - 1, group.mask.dtype
+        )
+        tree, mask = group.tree[chosen], group.mask[chosen]
+        np.bitwise_and.at(table, (ranks + 1, tree), mask)
+        # numpy would compute with a wider dtype otherwise.
+        np.bitwise_and.accumulate(table[:-1], axis=0, dtype=table.dtype, out=table[:-1])
+        is_right = ~group.is_missing_left[chosen]
+        table[-1] = (1 << self._bits) - 1
+        np.bitwise_and.at(table[-1], tree[is_right], mask[is_right])
+        return thresholds, table
 
     @staticmethod
     def table_bytes(group: Group) -> int:
         """Return an upper bound of the size of the table of a group."""
         lines = len(group.mask) + 2 * len(np.unique(group.feature))
-        return 8 * lines * len(group.first)
+        return group.mask.itemsize * lines * len(group.first)
 
     def leaves(self, rows: np.ndarray) -> np.ndarray:
         """Return the number of the leaf of each tree and row."""
@@ -113,13 +146,15 @@ class Masks:
         return self._many(rows)
 
     def _few(self, rows: list[list[float]]) -> np.ndarray:
-        places = list(zip(self._features, self._starts, self._listed))
         lines = [
-            [start + bisect_left(thresholds, row[feature]) for feature, start, thresholds in places]
+            [
+                start + bisect_left(thresholds, row[feature])
+                for feature, start, thresholds in self._places
+            ]
             for row in rows
         ]
         masks = np.bitwise_and.reduce(self._table.take(lines, axis=0), axis=1)
-        return np.ascontiguousarray(self._leftmost(masks.astype(np.float64)).T)
+        return np.ascontiguousarray(self._leftmost(masks).T)
 
     def _many(self, rows: np.ndarray) -> np.ndarray:
         lines = self._lines(rows)
@@ -132,36 +167,20 @@ class Masks:
             for line in chosen[1:]:
                 self._table.take(line, axis=0, out=others, mode="clip")  # without a buffer
                 masks &= others
-            result[:, first : first + step] = self._leftmost(masks.astype(np.float64)).T
+            result[:, first : first + step] = self._leftmost(masks).T
         return result
 
     def _lines(self, rows: np.ndarray) -> np.ndarray:
         """Return the line of the table for each feature and row."""
-        lines = np.empty((self.width, len(rows)), np.intp)
-        for line, feature, thresholds in zip(lines, self._features, self._sorted):
-            values = rows[:, feature].astype(np.float64)
-            line[:] = thresholds.searchsorted(values)
-            line[np.isnan(values)] = len(thresholds) + 1
-        lines += np.array(self._starts)[:, np.newaxis]
+        columns = rows.T.take(self._features, axis=0)
+        lines = self._ranks.rank(columns)
+        lines += self._starts
+        is_missing = np.isnan(columns)
+        if is_missing.any():
+            np.copyto(lines, self._missing, where=is_missing)
         return lines
 
     def _leftmost(self, masks: np.ndarray) -> np.ndarray:
-        exponents = masks.view(np.int64)
+        exponents = masks.astype(np.float64).view(np.int64)
         exponents >>= FRACTION_BITS
         return np.asarray(np.subtract(self._last, exponents, out=exponents))
-
-
-def _table(group: Group, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sorted thresholds of one feature, and its part of the table.
-
-    It has a line for each number of thresholds below a value, then one for missing values.
-    """
-    thresholds, ranks = np.unique(group.threshold[chosen], return_inverse=True)
-    table = np.full((len(thresholds) + 2, len(group.first)), ALL_BITS, np.int64)
-    tree, mask = group.tree[chosen], group.mask[chosen]
-    np.bitwise_and.at(table, (ranks + 1, tree), mask)
-    np.bitwise_and.accumulate(table[:-1], axis=0, out=table[:-1])
-    is_right = ~group.is_missing_left[chosen]
-    table[-1] = ALL_BITS
-    np.bitwise_and.at(table[-1], tree[is_right], mask[is_right])
-    return thresholds, table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 import numpy as np
 
@@ -60,6 +60,7 @@ class Forest:
         first: The lowest number of the leaves below each node.
         roots: The root of each tree.
         leaf_nodes: The node of each leaf.
+        mean_depth: Mean number of comparisons before a leaf.
     """
 
     def __init__(self, trees: Sequence[Splits]) -> None:
@@ -76,6 +77,8 @@ class Forest:
         leaves = np.flatnonzero(self.is_leaf)
         self.leaf_nodes = np.empty(len(leaves), np.intp)
         self.leaf_nodes[self.first[leaves]] = leaves
+        counts = [np.count_nonzero(self.is_leaf[level]) for level in self.levels]
+        self.mean_depth = float(np.average(np.arange(len(counts)), weights=counts))
 
     def _by_level(self) -> list[np.ndarray]:
         levels = [self.roots]
@@ -96,3 +99,12 @@ class Forest:
             first[self.left[inner]] = first[inner]
             first[self.right[inner]] = first[inner] + counts[self.left[inner]]
         return first
+
+
+def rounded_down(thresholds: np.ndarray, dtype: Any) -> np.ndarray:
+    """Convert thresholds to the dtype of the rows, which compare with them as before."""
+    with np.errstate(over="ignore"):
+        rounded = thresholds.astype(dtype)
+    is_above = rounded > thresholds
+    rounded[is_above] = np.nextafter(rounded[is_above], np.array(-np.inf, dtype))
+    return np.asarray(rounded)

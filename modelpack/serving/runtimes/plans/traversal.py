@@ -13,16 +13,24 @@ from typing import Any, Callable, Sequence
 import numpy as np
 
 from .masks import FEW_ROWS, Masks, grouped
-from .nodes import LEAF, Forest, Splits
+from .nodes import LEAF, Forest, Splits, rounded_down
 from .records import is_record
 
 MAX_TABLES = 64 << 20
 """Bytes of the tables of an ensemble. Trees with larger tables are traversed level by level."""
 
-FEATURES_PER_LEVEL = 6
-"""Number of look-ups in tables that take as long for many rows as a step of the traversal."""
-CHUNK = 1 << 14
+MASKS_PER_LEVEL = 18
+"""Number of masks that are combined in the time of a step to the next level of a tree."""
+MASKS_PER_RANK = 45
+"""Number of masks that are combined in the time of the search for the rank of a value."""
+CHUNK = 1 << 15
 """Number of pairs of a tree and a row in one step, whose arrays fit in the cache of a processor."""
+LEVELS = 4
+"""Number of levels after which pairs at a leaf are left out."""
+FEW_PAIRS = 1 << 10
+"""Number of pairs that take as long as the search for those at a leaf."""
+MOST = 0.75
+"""Share of pairs that are not at a leaf, up to which the others are left out."""
 MAX_PAIRS = 1 << 20
 """Number of pairs whose leaves are in memory together."""
 
@@ -140,19 +148,21 @@ class Traversal:
             dtype: The dtype of the rows, float32 or float64.
         """
         forest = Forest(trees)
-        self._count, self._depth = len(trees), len(forest.levels) - 1
+        self._count = len(trees)
         self.leaf_nodes = forest.leaf_nodes
         self._by_level = _ByLevel(forest, dtype)
         self._masks: list[Masks] = []
-        groups = grouped(forest)
+        groups = grouped(forest, dtype)
         if groups is not None and sum(map(Masks.table_bytes, groups)) <= MAX_TABLES:
             self._masks = [Masks(group) for group in groups]
-        self._width = max((masks.width for masks in self._masks), default=0)
+        width = max((masks.width for masks in self._masks), default=0)
+        trees_per_table = self._count / max(1, len(self._masks))
+        by_masks = width * (trees_per_table + MASKS_PER_RANK)
+        self._is_wide = by_masks > forest.mean_depth * trees_per_table * MASKS_PER_LEVEL
 
     def leaves(self, rows: np.ndarray) -> np.ndarray:
         """Return the number of the leaf of each tree and row, (n_trees, n_rows) in C order."""
-        is_wide = self._width > FEATURES_PER_LEVEL * self._depth and len(rows) > FEW_ROWS
-        if not self._masks or is_wide:
+        if not self._masks or (self._is_wide and len(rows) > FEW_ROWS):
             return self._by_level.leaves(rows)
         if len(self._masks) == 1:
             return self._masks[0].leaves(rows)
@@ -203,8 +213,9 @@ class _ByLevel:
         self._left = np.where(is_leaf, np.arange(len(order)), position[forest.left[order]])
         self._feature = np.where(is_leaf, 0, forest.feature[order])
         thresholds = np.where(is_leaf, np.inf, forest.threshold[order])
-        self._threshold = _rounded_down(thresholds, dtype)
+        self._threshold = rounded_down(thresholds, dtype)
         self._is_missing_right = ~(is_leaf | forest.is_missing_left[order])
+        self._is_inner = ~is_leaf
         self._leaf = forest.first[order]
 
     def leaves(self, rows: np.ndarray) -> np.ndarray:
@@ -221,8 +232,16 @@ class _ByLevel:
     def _descend(self, rows: np.ndarray, has_missing: bool) -> np.ndarray:
         count, width = rows.shape
         flat, start = rows.ravel(), np.tile(np.arange(count) * width, self._count)
-        nodes = np.repeat(np.arange(self._count), count)
-        for _ in range(self._depth):
+        ends = nodes = np.repeat(np.arange(self._count), count)
+        pairs: Any = slice(None)
+        for level in range(self._depth):
+            if level and level % LEVELS == 0 and len(nodes) > FEW_PAIRS:
+                is_inner = self._is_inner.take(nodes)
+                if np.count_nonzero(is_inner) < MOST * len(nodes):
+                    ends[pairs] = nodes
+                    kept = np.flatnonzero(is_inner)
+                    pairs = kept if isinstance(pairs, slice) else pairs[kept]
+                    nodes, start = nodes[kept], start[kept]
             indices = self._feature.take(nodes)
             if count > 1:
                 indices += start
@@ -232,13 +251,5 @@ class _ByLevel:
                 is_right |= np.isnan(values) & self._is_missing_right.take(nodes)
             nodes = self._left.take(nodes)
             nodes += is_right
-        return np.asarray(self._leaf.take(nodes))
-
-
-def _rounded_down(thresholds: np.ndarray, dtype: Any) -> np.ndarray:
-    """Convert thresholds to the dtype of the rows, which compare with them as before."""
-    with np.errstate(over="ignore"):
-        rounded = thresholds.astype(dtype)
-    is_above = rounded > thresholds
-    rounded[is_above] = np.nextafter(rounded[is_above], np.array(-np.inf, dtype))
-    return np.asarray(rounded)
+        ends[pairs] = nodes
+        return np.asarray(self._leaf.take(ends))
