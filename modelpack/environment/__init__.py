@@ -5,7 +5,7 @@ from modelpack.platforms import require_platform
 from . import wheelhouse
 from .index import index_settings, redacted, unsupported_settings
 from .python_versions import candidate_pythons, require_python
-from .resolver import SERVING, require_index, resolve
+from .resolver import SERVING, require_index, resolve, service_requirements
 
 __all__ = [
     "SERVING",
@@ -16,6 +16,7 @@ __all__ = [
     "require_platform",
     "require_python",
     "resolve",
+    "service_requirements",
     "unsupported_settings",
     "wheelhouse",
 ]

@@ -25,6 +25,7 @@ from .requirements import (
     add_serving_stack,
     canonical,
     collect_requirements,
+    from_user,
     pinned_version,
 )
 from .uv import (
@@ -272,6 +273,22 @@ TRACING_STACK = (
     "googleapis-common-protos", "idna", "protobuf", "requests", "urllib3", "wrapt",
 )  # fmt: skip
 """The tracing stack, if the user requires a distribution of it: always current, too."""
+
+_OF_SERVICE = {*SERVING_STACK, "pyarrow"}
+
+
+def service_requirements(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the user's requirements that the service uses, and not the model.
+
+    These are the serving stack, media types and tracing.
+    """
+    names = [canonical(requirement) for requirement in from_user(lines)]
+    return tuple(
+        line
+        for name, line in zip(names, lines, strict=True)
+        if name in _OF_SERVICE or name.startswith(TRACING)
+    )
+
 
 PKG_RESOURCES = "setuptools<81"
 UNDECLARED = {"xgboost": (SpecifierSet(">=1.4,<1.7"), Requirement(PKG_RESOURCES))}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from modelpack import processes
+from modelpack import environment, processes
 from modelpack.types import Code, ModelSpec
 
 from .stages import Pipeline
@@ -54,4 +54,5 @@ def compile_temporarily(run: Pipeline, model: ModelSpec) -> Iterator[ModelSpec]:
 
 def for_compiled(run: Pipeline) -> Pipeline:
     """Return the pipeline of the compiled model, which needs no requirement of its library."""
-    return run.with_options(replace(run.options, python=None, requirements=()))
+    requirements = environment.service_requirements(run.options.requirements)
+    return run.with_options(replace(run.options, python=None, requirements=requirements))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from modelpack.environment import service_requirements
 from modelpack.environment.requirements import (
     add_serving_stack,
     collect_requirements,
@@ -67,3 +68,9 @@ def test_the_users_requirements_take_the_place_of_those_of_the_same_name(make_sp
         "orjson",
         "prometheus-client",
     ]
+
+
+def test_requirements_of_the_service_apply_to_compiled_models_too():
+    kept = ["PyArrow>=17", "opentelemetry-exporter-otlp-proto-http", "orjson==3.10.0"]
+    lines = ["numpy<2", kept[0], "scikit-learn==1.5.2", *kept[1:], "simplejson<=3.20.2"]
+    assert service_requirements(lines) == tuple(kept)
