@@ -169,17 +169,22 @@ def _vocabularies(model: Any) -> Iterable[Any]:
 
 
 def _members(part: Any) -> Iterator[Any]:
-    """Yield the estimators in the attributes of an estimator or a chain."""
+    """Yield the estimators in the attributes of an estimator, a chain or a compiled model."""
     state = getattr(part, "__dict__", {})
-    for value in state.values() if hasattr(part, "get_params") or "members" in state else ():
+    for value in state.values() if _is_estimator(part) or {"members", "root"} & {*state} else ():
         yield from _estimators(value)
+
+
+def _is_estimator(value: Any) -> bool:
+    """Return whether a value is an estimator, or a record of a compiled model."""
+    return hasattr(value, "get_params") or hasattr(value, "_get_param_names")
 
 
 def _estimators(value: Any) -> list[Any]:
     """Return the estimators in a parameter or attribute."""
     if isinstance(value, (list, tuple)):
         return [part for each in value for part in _estimators(each)] if len(value) < 1000 else []
-    return [value] if hasattr(value, "get_params") else []
+    return [value] if _is_estimator(value) else []
 
 
 def is_same(one: Any, other: Any) -> bool:

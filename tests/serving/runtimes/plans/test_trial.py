@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from plan_records import to_record
 from plan_trials import manifest, replace_functions, try_plan
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import make_classification
@@ -21,6 +22,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from modelpack.serving.data.columns import FallbackRequiredError
 from modelpack.serving.manifest import Field
 from modelpack.serving.runtimes import trials
+from modelpack.serving.runtimes.estimator import CompiledModel
 from modelpack.serving.runtimes.plans import Plan, UnplannedError, compile_model, runtime
 from modelpack.serving.runtimes.plans.runtime import PlannedRuntime
 
@@ -178,6 +180,8 @@ def test_texts_are_of_the_vocabulary(monkeypatch):
     facts = manifest("text", [Field("text", "string")])  # no example is known
     terms = trials.vocabulary_terms(model)
     assert terms == sorted(model.vocabulary_)
+    compiled = CompiledModel(to_record(make_pipeline(model, MinMaxScaler())), (1, 9))
+    assert trials.vocabulary_terms(compiled) == terms
     groups = trials.sample_groups(facts, terms)
     assert set(" ".join(text for [text] in groups[1]).split()) == set(terms)
     assert isinstance(try_plan(model, "text", [Field("text", "string")]), PlannedRuntime)
