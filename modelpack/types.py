@@ -177,6 +177,9 @@ class HeldCallable:
     role: str
 
 
+NO_COMPILED_FORM = "only models of scikit-learn, LightGBM and XGBoost have a compiled form"
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """All known facts about a model.
@@ -250,7 +253,7 @@ class ModelSpec:
     notices: tuple[str, ...] = ()
     callable_positions: tuple[HeldCallable, ...] = ()
     own_states: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    not_compilable: str = "only estimators of scikit-learn have a compiled form"
+    not_compilable: str = NO_COMPILED_FORM
     compiled_from: tuple[ModelFile, ...] = ()
 
     @property

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from modelpack.serving.runtimes.compiled import read_arrays, read_records
 from modelpack.types import Answers, Field, ModelSpec, Proof, Reference, Scalar
 
 ROWS = 2_000
+MANY_ROWS = 6_000
+"""For trees with many thresholds."""
 MAX_VALUES = 200_000
 """In all rows, so that a model with many inputs is proved in a minute."""
 MAX_WORDS = 30
@@ -29,7 +32,7 @@ ULP = 2.0**-52
 _UNKNOWN = "never met"
 _THRESHOLDS = ("threshold", "num_threshold")
 _FEATURES = ("feature", "feature_idx")
-_EXTREMES = (0.0, -0.0, 5e-324, 1e-12, -1e-12, 1e12, -1e12, 3.4e38, -3.5e38)
+_EXTREMES = (0.0, -0.0, 5e-324, 1e-36, -1e-36, 1e-12, -1e-12, 1e12, -1e12, 3.4e38, -3.5e38)
 
 Row = tuple[Scalar, ...]
 
@@ -51,8 +54,9 @@ def make_rows(spec: ModelSpec, reference: Reference, compiled: Path) -> tuple[Ro
     generator = random.Random(0)  # noqa: S311 - not for secrets
     if spec.signature.layout == "text":
         return tuple(dict.fromkeys((*known, *_texts(_vocabulary(compiled), generator))))
-    count = min(ROWS, max(100, MAX_VALUES // len(fields)))
     thresholds = _thresholds(compiled, len(fields))
+    longest = max(map(len, thresholds.values()), default=0)
+    count = min(max(ROWS, min(2 * longest, MANY_ROWS)), max(100, MAX_VALUES // len(fields)))
     columns = [
         _column(field, [row[index] for row in known], thresholds.get(index, []), count, generator)
         for index, field in enumerate(fields)
@@ -87,10 +91,11 @@ def _column(
     """Return `count` values of one input, in a random order."""
     draw = _drawing(field, known, generator)
     values = [draw() for _ in range(count)]
-    special: list[Scalar] = [*(field.categories or ()), *thresholds][: count // 2]
+    special: list[Scalar] = [*(field.categories or ())][: count // 2]
     if isinstance(known[0], str) and not field.categories:
         special = [*dict.fromkeys(known)][: count // 2]
     if _is_number(field, known):
+        special += generator.sample(thresholds, min(len(thresholds), count // 2))
         special += [value for value in _EXTREMES if field.type == "number"]
     special += [None] * (count // 20) if field.nullable else []
     if isinstance(known[0], str):
@@ -131,35 +136,58 @@ def _drawing(
 
 
 def _thresholds(compiled: Path, width: int) -> dict[int, list[float]]:
-    """Return values at and next to the thresholds of trees, by the number of the feature.
+    """Return values at and next to the thresholds of trees, and the codes in sets of categories.
 
-    Trees behind other steps have thresholds of other values, which do no harm here.
+    The keys are the numbers of the features. Trees behind other steps have thresholds of other
+    values, which do no harm here.
     """
-    found: dict[int, set[float]] = {}
     with compiled.open("rb") as stream:
         arrays = read_arrays(stream)
+    with compiled.open("rb") as stream:
+        records = read_records(stream)
+    found: dict[int, set[float]] = {}
     for nodes in arrays:
         names = nodes.dtype.names or ()
         value = next((name for name in _THRESHOLDS if name in names), None)
         feature = next((name for name in _FEATURES if name in names), None)
         if value is None or feature is None:
             continue
-        for number, threshold in zip(nodes[feature].tolist(), nodes[value].tolist(), strict=True):
-            if 0 <= number < width and math.isfinite(threshold):
-                found.setdefault(number, set()).add(threshold)
-    return {
-        number: [
-            near
-            for threshold in sorted(values)[:ROWS]
-            for near in (threshold, _next(threshold, math.inf), _next(threshold, -math.inf))
-        ]
-        for number, values in found.items()
-    }
+        if "set" in names:
+            nodes = nodes[nodes["set"] < 0]  # noqa: PLW2901 - without sets of categories
+        # Trees of scikit-learn round their input to 32 bits.
+        is_short = value == "threshold" and ("set" not in names or nodes[value].itemsize == 4)
+        number = np.float32 if is_short else np.float64
+        pairs = zip(nodes[feature].tolist(), nodes[value].tolist(), strict=True)
+        for index, threshold in set(pairs):
+            if 0 <= index < width and math.isfinite(threshold):
+                found.setdefault(index, set()).update(_around(threshold, number))
+    for index, codes in _codes(records, arrays):
+        if 0 <= index < width:
+            found.setdefault(index, set()).update(codes)
+    return {number: sorted(values) for number, values in found.items()}
 
 
-def _next(value: float, towards: float) -> float:
-    """Return the next float of 32 bits, to which trees round their input."""
-    return float(np.nextafter(np.float32(value), np.float32(towards)))
+def _around(threshold: float, number: type[np.floating[Any]]) -> Iterator[float]:
+    """Yield a threshold, and the next numbers of a type above and below it."""
+    yield threshold
+    for limit in (math.inf, -math.inf):
+        yield float(np.nextafter(number(threshold), number(limit)))
+
+
+def _codes(
+    records: Sequence[Mapping[str, Any]], arrays: Sequence[np.ndarray]
+) -> Iterator[tuple[int, list[int]]]:
+    """Yield the number of a feature of a booster, the categories in a set, and the next one."""
+    for record in records:
+        if "set_starts" not in record["attributes"]:
+            continue
+        nodes, starts, categories = (
+            arrays[record["attributes"][name]["array"]]
+            for name in ("nodes", "set_starts", "categories")
+        )
+        for node in nodes[nodes["set"] >= 0]:
+            codes = categories[slice(*starts[node["set"] : node["set"] + 2])].tolist()
+            yield int(node["feature"]), [*codes, max(codes, default=0) + 1]
 
 
 def compare(rows: Sequence[Row], expected: Response, actual: Response) -> Proof:

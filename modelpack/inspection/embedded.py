@@ -92,13 +92,22 @@ def _check_xgboost(data: bytes) -> None:
     if data.startswith(b"{"):
         formats_xgboost.check_saved(data)
         return
-    if data.startswith(_OFFSET):
-        start = len(_OFFSET) + _LENGTH.size
-        require(len(data) >= start, "the XGBoost model ends too early")
-        (size,) = _LENGTH.unpack(data[len(_OFFSET) : start])
-        require(0 < size < len(data) - start, "the XGBoost model ends too early")
-        data = data[start : start + size]
-    xgboost_binary.read(data)
+    xgboost_binary.read(xgboost_content(data))
+
+
+def xgboost_content(data: bytes) -> bytes:
+    """Return the model in `handle`, without the configuration that follows a binary one.
+
+    Raises:
+        InvariantError: The data ends too early.
+    """
+    if not data.startswith(_OFFSET):
+        return data
+    start = len(_OFFSET) + _LENGTH.size
+    require(len(data) >= start, "the XGBoost model ends too early")
+    (size,) = _LENGTH.unpack(data[len(_OFFSET) : start])
+    require(0 < size < len(data) - start, "the XGBoost model ends too early")
+    return data[start : start + size]
 
 
 def _check_catboost(data: bytes) -> None:

@@ -107,6 +107,7 @@ class NativeMember:
             globals=tuple(sorted({*whole.globals, *own.globals})),
             reasons={**own.reasons, **whole.reasons},
             locales=own.locales,
+            not_compilable=own.not_compilable or (whole.not_compilable if whole.estimator else ""),
         )
 
 

@@ -28,7 +28,7 @@ from . import (
 )
 from .allowlist import standing
 from .formats.model import NativeModel
-from .nodes import Malformed, Node
+from .nodes import Malformed, Node, require
 from .pickle.interpreter import run
 from .pickle.machine import Trace
 from .pickle.ndarrays import EXTERNAL
@@ -108,6 +108,19 @@ def parse_file(path: Path, trust: Collection[str]) -> ParsedFile:
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     return parsed
+
+
+def native_content(parsed: ParsedFile) -> bytes:
+    """Return the bytes of the native model in a file that was read, without compression.
+
+    Raises:
+        Malformed: The file was changed.
+    """
+    with _open(parsed.path) as file:
+        digest = stream.HashingFile(file)
+        content = b"".join(stream.chunks(parsed.container, digest.read(stream.CHUNK), digest))
+        require(digest.finish() == parsed.sha256, "the file was changed while it was read")
+        return content
 
 
 def _open(path: Path) -> BinaryIO:

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from modelpack.errors import ModelRefusedError
 from modelpack.types import Member, Recording
 
+from . import booster_records
 from .facts.estimators import attributes
+from .formats.trees import Table, Unrecordable
 from .nodes import DictNode, Global, Node, ObjectNode, class_key, constructed_class, is_constructed
-from .parser import parse_file
+from .parser import ParsedFile, parse_file
 from .pickle.dtypes import Dtype
 from .pickle.ndarrays import Array, dict_get, scalar, view
 
 _TREE = "sklearn.tree._tree:Tree"
 _TREE_ARGUMENTS = ("n_features", "n_classes", "n_outputs")
 _OTHERS = {"scipy.interpolate.interpolate:interp1d", "scipy.interpolate._interpolate:interp1d"}
+_RECORDED = ("sklearn.", "scipy.sparse.", *booster_records.CLASSES)
 _FUNCTION = re.compile(r"numpy:(log|log1p|log2|log10|sqrt|cbrt|exp|expm1)")
 _SCALAR_TYPES = {
     **{f"numpy:{kind}{8 * size}": f"<{kind[0]}{size}" for kind in ("int", "uint", "float")
@@ -32,10 +35,6 @@ _SCALAR_TYPES = {
     "numpy:object_": "|O", "builtins:object": "|O",
 }  # fmt: skip
 _MAX_INTEGER_BITS = 63
-
-
-class Unrecordable(Exception):  # noqa: N818 - a fact about the model, not an error of modelpack
-    """A value that has no form in a compiled model. The text names its type."""
 
 
 def record_files(paths: Sequence[str], members: Sequence[Member]) -> Recording:
@@ -47,15 +46,19 @@ def record_files(paths: Sequence[str], members: Sequence[Member]) -> Recording:
 
     Raises:
         ModelRefusedError: A file was changed after its inspection, so a member is missing.
-        Unrecordable: A member is not an estimator of scikit-learn.
+        Unrecordable: A member is not an estimator of scikit-learn, LightGBM or XGBoost.
     """
     recorder = _Recorder()
-    roots: dict[int, Node] = {}
+    files: dict[int, ParsedFile] = {}
     for member in members:
-        if member.file not in roots:
-            roots[member.file] = parse_file(Path(paths[member.file]), ()).root
-        node = _part(roots[member.file], member.path)
-        recorder.recording.members.append(recorder.estimator(node))
+        if member.file not in files:
+            files[member.file] = parse_file(Path(paths[member.file]), ())
+        file = files[member.file]
+        if file.native is not None:
+            number = recorder.add(*booster_records.native(file))
+        else:
+            number = recorder.estimator(_part(file.root, member.path))
+        recorder.recording.members.append(number)
     return recorder.recording
 
 
@@ -90,26 +93,21 @@ class _Recorder:
             raise Unrecordable("an object that contains itself")
         if id(node) not in self._numbers:
             self._open.add(id(node))
-            recorded, omitted = self._attributes(node)
-            record = {"class": class_key(node), "attributes": recorded, "omitted": omitted}
+            self._numbers[id(node)] = self.add(class_key(node), _attributes(node))
             self._open.discard(id(node))
-            self._numbers[id(node)] = len(self.recording.records)
             self._kept.append(node)
-            self.recording.records.append(record)
         return self._numbers[id(node)]
 
-    def _attributes(self, node: ObjectNode) -> tuple[dict[str, Any], dict[str, str]]:
-        """Return the attributes that have a form, and the types of the others."""
-        found = attributes(node)
-        if class_key(node) == _TREE:
-            found = {**dict(zip(_TREE_ARGUMENTS, node.args, strict=False)), **found}
+    def add(self, cls: str, attributes_: Mapping[str, Node]) -> int:
+        """Add a record with the attributes that have a form, and return its number."""
         recorded, omitted = {}, {}
-        for name, value in found.items():
+        for name, value in attributes_.items():
             try:
                 recorded[name] = self._value(value)
             except Unrecordable as error:
                 omitted[name] = str(error)
-        return recorded, omitted
+        self.recording.records.append({"class": cls, "attributes": recorded, "omitted": omitted})
+        return len(self.recording.records) - 1
 
     def _value(self, node: Node) -> Any:
         for accepts, convert in self._forms:
@@ -161,15 +159,20 @@ class _Recorder:
         size = array.size * array.dtype.itemsize
         if array.data is None or len(array.data) != size or array.dtype.kind not in "biufSUV":
             raise Unrecordable("an array")
+        return self._numbers_of(_descr(array.dtype), array.fortran, array.shape, array.data)
+
+    def _table(self, table: Table) -> Any:
+        return self._numbers_of(table.descr, False, (table.count,), table.content)
+
+    def _numbers_of(
+        self, descr: Any, is_fortran: bool, shape: Sequence[int], content: bytes
+    ) -> dict[str, int]:
         number = len(self.recording.arrays)
         header = {
-            "descr": _descr(array.dtype),
-            "fortran": array.fortran,
-            "shape": list(array.shape),
-            "size": size,
-        }
+            "descr": descr, "fortran": is_fortran, "shape": list(shape), "size": len(content),
+        }  # fmt: skip
         self.recording.arrays.append(header)
-        self.recording.contents.append(array.data)
+        self.recording.contents.append(content)
         return {"array": number}
 
     _forms: tuple[tuple[Callable[[Node], bool], Callable[[_Recorder, Any], Any]], ...] = (
@@ -182,6 +185,7 @@ class _Recorder:
         (lambda node: isinstance(node, list), _list),
         (lambda node: isinstance(node, tuple), _tuple),
         (lambda node: isinstance(node, DictNode), _dict),
+        (lambda node: isinstance(node, Table), _table),
         (lambda node: isinstance(node, Global), _global),
         (lambda node: isinstance(node, ObjectNode) and isinstance(node.dtype, Dtype), _dtype),
         (lambda node: isinstance(node, ObjectNode) and node.cls.name == "scalar", _scalar),
@@ -192,13 +196,22 @@ class _Recorder:
     )
 
 
+def _attributes(node: ObjectNode) -> dict[str, Any]:
+    if booster_records.is_booster(node):
+        return booster_records.pickled(node)
+    found = attributes(node)
+    if class_key(node) == _TREE:
+        found = {**dict(zip(_TREE_ARGUMENTS, node.args, strict=False)), **found}
+    return found
+
+
 def _is_recordable(node: ObjectNode) -> bool:
     key = class_key(node)
     if key == _TREE:
         return True
     cls = constructed_class(node)
     is_instance = is_constructed(node) and isinstance(cls, Global)
-    return is_instance and (key.startswith(("sklearn.", "scipy.sparse.")) or key in _OTHERS)
+    return is_instance and (key.startswith(_RECORDED) or key in _OTHERS)
 
 
 def _type_name(node: Node) -> str:

@@ -13,8 +13,9 @@ from modelpack.errors import ModelpackError
 from modelpack.types import Member, from_json, to_json
 
 from . import limits
+from .formats.trees import Unrecordable
 from .inspector import inspect
-from .recording import Unrecordable, record_files
+from .recording import record_files
 
 OUT_OF_MEMORY = '{"limit": "memory"}'
 
@@ -60,7 +61,8 @@ def _response(request: dict[str, Any], contents: list[bytes]) -> str:
 
 def _recording(request: dict[str, Any], contents: list[bytes]) -> str:
     members = [from_json(Member, member) for member in request["members"]]
-    limits.KEPT_BYTES = limits.KEPT_TOTAL = limits.STREAM_BYTES  # arrays are kept as a whole
+    # Arrays and boosters are kept as a whole.
+    limits.KEPT_BYTES = limits.KEPT_TOTAL = limits.MODEL_BYTES = limits.STREAM_BYTES
     recording = record_files(request["paths"], members)
     contents += [b"\n", *recording.contents]
     return json.dumps({"recording": [recording.records, recording.members, recording.arrays]})

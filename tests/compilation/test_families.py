@@ -18,7 +18,8 @@ from text_models import text_cases
 from modelpack.compilation.compile import compiled_content
 from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection import inspector, limits
-from modelpack.inspection.recording import Unrecordable, record_files
+from modelpack.inspection.formats.trees import Unrecordable
+from modelpack.inspection.recording import record_files
 from modelpack.serving.runtimes.compiled import read
 from modelpack.serving.runtimes.plans import Context, compile_model
 from modelpack.types import Member

@@ -34,7 +34,8 @@ _MAGIC = b"binf"
 _PARAMETERS = struct.Struct("<4xIi")  # of LearnerModelParam: num_feature and num_class
 
 _INDICATOR, _CATEGORY = "i", "c"
-_HANDLES = ("_handle", "handle", "__model")
+HANDLES = ("_handle", "handle", "__model")
+"""Attributes of Boosters with the model that their library saved."""
 _MAX_LIST_LENGTH = 1_000_000
 _INTERVAL = re.compile(r"\[([-+.e\d]{1,32}):([-+.e\d]{1,32})\]")
 _MAX_LABELS_LENGTH = 64_000
@@ -103,13 +104,13 @@ def booster(part: EstimatorNode) -> Booster | None:
     if reader is None:
         return None
     found = attributes(part.get("_Booster")) or part.attributes
-    data = next(filter(None, (_saved(found.get(name)) for name in _HANDLES)), None)
+    data = next(filter(None, (saved(found.get(name)) for name in HANDLES)), None)
     facts = reader(data) if data else None
     if facts is not None and part.top == "xgboost" and facts.names is None:
         facts = replace(facts, names=_listed_names(found.get("feature_names"), facts.width))
     if facts is None or part.top != "lightgbm" or not found.get("pandas_categorical"):
         return facts
-    return _with_categories(facts, found["pandas_categorical"])
+    return with_categories(facts, found["pandas_categorical"])
 
 
 def _listed_names(node: Node, width: int | None) -> tuple[str, ...] | None:
@@ -121,7 +122,8 @@ def _listed_names(node: Node, width: int | None) -> tuple[str, ...] | None:
     return found if len(found) == width and found != generated else None
 
 
-def _with_categories(facts: Booster, node: Node) -> Booster:
+def with_categories(facts: Booster, node: Node) -> Booster:
+    """Add the categories in `pandas_categorical`, an attribute of a Booster of LightGBM."""
     lists = lightgbm_lists(node)
     positions = lightgbm_columns(lists, facts.infos) if lists is not None else None
     if lists is None or positions is None:
@@ -129,7 +131,8 @@ def _with_categories(facts: Booster, node: Node) -> Booster:
     return replace(facts, categories=dict(zip(positions, lists, strict=True)))
 
 
-def _saved(node: Node) -> bytes | None:
+def saved(node: Node) -> bytes | None:
+    """Return the model in an attribute of a Booster."""
     return node.encode("utf-8", "replace") if isinstance(node, str) else raw(node)
 
 

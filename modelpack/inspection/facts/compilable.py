@@ -6,6 +6,8 @@ them would import numpy. `package --compiled` also checks the settings of each e
 
 from __future__ import annotations
 
+from modelpack.types import NO_COMPILED_FORM
+
 from .estimators import EstimatorNode, every
 
 _NAMES = """
@@ -32,16 +34,23 @@ SequentialFeatureSelector SimpleImputer StackingClassifier StackingRegressor Sta
 TargetEncoder TfidfTransformer TfidfVectorizer TheilSenRegressor TransformedTargetRegressor
 TruncatedSVD TweedieRegressor VarianceThreshold VotingClassifier VotingRegressor
 """
-_CLASSES = frozenset(_NAMES.split())
+_BOOSTERS = """
+Booster LGBMClassifier LGBMRanker LGBMRegressor XGBClassifier XGBRFClassifier XGBRFRegressor
+XGBRanker XGBRegressor
+"""
+_CLASSES = frozenset((_NAMES + _BOOSTERS).split())
+
+LIBRARIES = ("lightgbm", "xgboost")
+"""Libraries of boosters, whose files and estimators have a compiled form."""
 
 
 def not_compilable(root: EstimatorNode | None) -> str:
     """Return why a model has no compiled form: the first part without one; "" if all have one."""
     if root is None:
-        return "only estimators of scikit-learn have a compiled form"
+        return NO_COMPILED_FORM
     other = next((part for part in every(root) if not _has_form(part)), None)
     return f"{other.cls.dotted} has no compiled form" if other else ""
 
 
 def _has_form(part: EstimatorNode) -> bool:
-    return part.is_sklearn and part.name in _CLASSES
+    return (part.is_sklearn or part.top in LIBRARIES) and part.name in _CLASSES

@@ -120,6 +120,11 @@ def _categories(data: bytes, infos: Sequence[str]) -> tuple[dict[int, tuple[Scal
     return (dict(zip(indices, values, strict=True)) if values else {}), ""
 
 
+def categories(data: bytes) -> dict[int, tuple[Scalar, ...]]:
+    """Return column -> its values in the DataFrame, as far as the text records them."""
+    return _categories(data, facts_of(data).infos)[0]
+
+
 def _pandas(data: bytes) -> list[tuple[Scalar, ...]]:
     """Return the categories of each categorical column of the DataFrame."""
     start = data.rfind(_CATEGORICAL)

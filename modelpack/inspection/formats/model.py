@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from modelpack.types import Finding, ModelFile, ModelSpec, Safety, Signature, Task
+from modelpack.types import NO_COMPILED_FORM, Finding, ModelFile, ModelSpec, Safety, Signature, Task
 
 from ..facts import libraries
 from ..facts.columns import Column
+from ..facts.compilable import LIBRARIES
 from ..facts.signature import MAX_INPUTS
 from ..nodes import require
 from ..verdicts import verdict
@@ -102,6 +103,7 @@ def spec(model: NativeModel, files: Sequence[ModelFile], findings: Sequence[Find
             "numpy": "rows are numpy arrays",
         },
         locales=model.locales,
+        not_compilable="" if model.framework in LIBRARIES else NO_COMPILED_FORM,
     )
 
 

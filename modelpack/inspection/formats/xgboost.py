@@ -47,6 +47,18 @@ class Learner:
         kinds: Kind of each feature: q, float, int, i (indicator), c (categorical).
         known: Index of a feature of kind c -> its values in the DataFrame.
         wrapper: What saved it: "classifier", "regressor", "ranker", or "" for a Booster.
+        best_round: Index of the best boosting round, if early stopping recorded one.
+        best_trees: Number of trees for each output up to this round, as releases until 1.7 write.
+        booster: "gbtree", "dart" or "gblinear".
+        base_scores: What the sums start with, before the link of the objective; one number, or one
+            for each output.
+        base_is_margin: The base score is behind the link already.
+        tree_outputs: Index of the output that each tree adds to.
+        tree_weights: Factor of each tree of DART.
+        weights: The weights of a linear model, one for each feature and output, then the biases.
+        round_starts: Index of the first tree of each boosting round, and the end; may be empty.
+        parallel_trees: Number of trees for each output in a round.
+        trees: The trees, if they are to be kept.
     """
 
     description: str
@@ -60,7 +72,18 @@ class Learner:
     version: str | None = None
     problem: Finding | None = None
     wrapper: str = ""
+    best_round: int | None = None
+    best_trees: int | None = None
     splits: SplitValues = field(default_factory=SplitValues)
+    booster: str = "gbtree"
+    base_scores: Sequence[float] = ()
+    base_is_margin: bool = False
+    tree_outputs: Sequence[int] = ()
+    tree_weights: Sequence[float] = ()
+    weights: Sequence[float] = ()
+    round_starts: Sequence[int] = ()
+    parallel_trees: int = 1
+    trees: list[Tree] | None = None
 
     @property
     def predicts_labels(self) -> bool:
@@ -127,6 +150,7 @@ def _describe(column: Column, index: int, learner: Learner) -> None:
 _DESCRIPTIONS = {"json": "an XGBoost model (JSON)", "ubjson": "an XGBoost model (UBJSON)"}
 _MAX_ATTRIBUTE_LENGTH = 10_000_000
 _INTEGER_TYPECODES = {"b", "B", "h", "i", "q"}
+_SMALL_NUMBER = re.compile(r"[0-9]{1,9}")
 Document = dict[str, Any]
 
 
@@ -152,6 +176,17 @@ def check_saved(data: bytes) -> None:
         _learner(kind, model)
         if "Config" in document:
             _check_configuration(document["Config"]["learner"], model["learner"])
+
+
+def read_learner(data: bytes) -> Learner:
+    """Read a file, or the document of a Booster in a pickle, and keep its trees.
+
+    Raises:
+        Malformed: As for `read`.
+    """
+    with _document_errors():
+        kind, document = _parse(data)
+        return _learner(kind, document.get("Model", document), trees=[])
 
 
 @contextmanager
@@ -193,9 +228,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> Document:
     return members
 
 
-def _learner(kind: str, document: Document) -> Learner:
+def _learner(kind: str, document: Document, trees: list[Tree] | None = None) -> Learner:
     members = document["learner"]
-    parameters = members["learner_model_param"]
+    parameters, attributes = members["learner_model_param"], members.get("attributes") or {}
     learner = Learner(
         description=_DESCRIPTIONS[kind],
         width=_count(parameters["num_feature"]),
@@ -205,8 +240,11 @@ def _learner(kind: str, document: Document) -> Learner:
         names=_strings(members.get("feature_names")),
         kinds=_strings(members.get("feature_types")),
         version=_version(document.get("version")),
-        wrapper=_wrapper(members.get("attributes") or {}),
+        wrapper=_wrapper(attributes),
+        base_scores=_base_scores(parameters["base_score"]),
+        trees=trees,
     )
+    read_best(attributes, learner)
     _read_booster(members["gradient_booster"], learner)
     return learner
 
@@ -230,9 +268,10 @@ def _wrapper(attributes: Document) -> str:
 
 
 def _read_booster(booster: Document, learner: Learner) -> None:
-    name = require_booster(booster["name"])
+    name = learner.booster = require_booster(booster["name"])
     if name == "gblinear":
-        check_weights(len(booster["model"]["weights"]), learner)
+        learner.weights = _numbers(booster["model"]["weights"])
+        check_weights(len(learner.weights), learner)
         return
     model = (booster["gbtree"] if name == "dart" else booster)["model"]
     trees = model["trees"]
@@ -240,9 +279,13 @@ def _read_booster(booster: Document, learner: Learner) -> None:
     fits = _count(model["gbtree_model_param"]["num_trees"]) == len(trees)
     require(fits, "the XGBoost model has a wrong number of trees", CODE)
     if name == "dart":
-        check_tree_weights(len(booster["weight_drop"]), len(trees))
-    check_groups(_integers(model["tree_info"]), len(trees), learner)
-    check_rounds(_integers(model.get("iteration_indptr", ())), len(trees))
+        learner.tree_weights = _numbers(booster["weight_drop"])
+        check_tree_weights(len(learner.tree_weights), len(trees))
+    learner.tree_outputs = _integers(model["tree_info"])
+    check_groups(learner.tree_outputs, len(trees), learner)
+    learner.round_starts = _integers(model.get("iteration_indptr", ()))
+    check_rounds(learner.round_starts, len(trees))
+    learner.parallel_trees = _count(model["gbtree_model_param"].get("num_parallel_tree", "1"))
     for index, tree in enumerate(trees):
         _read_tree(index, tree, learner)
     learner.known = xgboost_values(model.get("cats") or {})
@@ -273,6 +316,20 @@ def _tree(tree: Document) -> Tree:
         kinds=_integers(tree.get("split_type", ())),
         sets=list(zip(nodes, starts, sizes, strict=True)),
         categories=_integers(tree.get("categories", ())),
+        missing_left=tree.get("default_left", ()),
+    )
+
+
+def _base_scores(text: Any) -> list[float]:
+    """Return the numbers of "5E-1" or, since XGBoost 3.1, of "[5E-1,2E-1]"."""
+    return [float(part) for part in str(text).strip("[]").split(",")]
+
+
+def read_best(attributes: Document, learner: Learner) -> None:
+    """Set the numbers in the attributes that early stopping writes."""
+    learner.best_round, learner.best_trees = (
+        int(text) if isinstance(text, str) and _SMALL_NUMBER.fullmatch(text) else None
+        for text in map(attributes.get, ("best_iteration", "best_ntree_limit"))
     )
 
 
@@ -321,6 +378,7 @@ class Tree:
         left: Index of a child, -1 in a leaf. So is `right`.
         kinds: 0: the node compares with a threshold; 1: it looks up a set of categories.
         sets: Node, and start and size of its set in `categories`.
+        missing_left: Whether a missing value goes to the left child.
     """
 
     parents: Sequence[int]
@@ -331,15 +389,18 @@ class Tree:
     kinds: Sequence[int] = ()
     sets: Sequence[tuple[int, int, int]] = ()
     categories: Sequence[int] = ()
+    missing_left: Sequence[int] = ()
 
 
 def add_tree(tree: Tree, learner: Learner) -> None:
-    """Check a tree and record its thresholds.
+    """Check a tree, record its thresholds, and keep it if trees are kept.
 
     Raises:
         Malformed: The tree has a cycle, or an index outside the tree or the row.
     """
     check_tree(tree, learner.width)
+    if learner.trees is not None:
+        learner.trees.append(tree)
     if not learner.splits.is_full:
         kinds = tree.kinds or [0] * len(tree.left)
         nodes = zip(tree.left, tree.features, tree.thresholds, kinds, strict=True)

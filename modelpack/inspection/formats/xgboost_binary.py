@@ -39,8 +39,21 @@ def read(data: bytes) -> NativeModel:
     Raises:
         Malformed: The file is truncated, or XGBoost would read outside its arrays.
     """
+    return xgboost.native_model(_learner(data))
+
+
+def read_learner(data: bytes) -> xgboost.Learner:
+    """Read a binary file, and keep its trees.
+
+    Raises:
+        Malformed: As for `read`.
+    """
+    return _learner(data, trees=[])
+
+
+def _learner(data: bytes, trees: list[Tree] | None = None) -> xgboost.Learner:
     cursor = _Cursor(data, len(MAGIC) if data.startswith(MAGIC) else 0)
-    _, width, groups, attributes, metrics, major, minor, targets, _ = cursor.take(_LEARNER)
+    base_score, width, groups, attributes, metrics, major, minor, targets, _ = cursor.take(_LEARNER)
     objective, booster = cursor.text(), cursor.text()
     learner = xgboost.Learner(
         description="an XGBoost model in the binary format of releases before 3.1",
@@ -49,10 +62,13 @@ def read(data: bytes) -> NativeModel:
         targets=targets,
         objective=objective,
         version=_specifier(major, minor),
+        base_scores=[base_score],
+        base_is_margin=not major and not objective.startswith("multi:"),
+        trees=trees,
     )
     _read_booster(cursor, booster, learner)
-    for _ in range(2 * cursor.length() if attributes else 0):
-        cursor.text()
+    pairs = [(cursor.text(), cursor.text()) for _ in range(cursor.length() if attributes else 0)]
+    xgboost.read_best(dict(pairs), learner)
     if objective == _POISSON and not major:
         cursor.text()
         learner.version = "<1"
@@ -60,7 +76,7 @@ def read(data: bytes) -> NativeModel:
     for _ in range(cursor.length() if metrics and cursor.left else 0):
         cursor.text()
     require(cursor.left == 0, "bytes follow the end of the XGBoost model", "trailing-data")
-    return xgboost.native_model(learner)
+    return learner
 
 
 def _specifier(major: int, minor: int) -> str:
@@ -73,19 +89,23 @@ def _specifier(major: int, minor: int) -> str:
 
 
 def _read_booster(cursor: _Cursor, name: str, learner: xgboost.Learner) -> None:
-    if xgboost.require_booster(name) == "gblinear":
+    learner.booster = xgboost.require_booster(name)
+    if name == "gblinear":
         cursor.take(_LINEAR)
-        xgboost.check_weights(cursor.skip_floats(), learner)
+        learner.weights = cursor.floats()
+        xgboost.check_weights(len(learner.weights), learner)
         return
-    count, *_, leaf_size = cursor.take(_TREES)
+    count, parallel, *_, leaf_size = cursor.take(_TREES)
+    learner.parallel_trees = max(parallel, 1)  # the number of roots in older releases, always 1
     require(0 <= count <= cursor.left // _TREE.size, "the file ends before its trees", "truncated")
     require(leaf_size in (0, 1), "XGBoost never wrote trees with several outputs to such files")
     for _ in range(count):
         _read_tree(cursor, learner)
-    outputs = struct.unpack(f"<{count}i", cursor.bytes(4 * count))
-    xgboost.check_groups(outputs, count, learner)
+    learner.tree_outputs = struct.unpack(f"<{count}i", cursor.bytes(4 * count))
+    xgboost.check_groups(learner.tree_outputs, count, learner)
     if name == "dart":
-        xgboost.check_tree_weights(cursor.skip_floats(), count)
+        learner.tree_weights = cursor.floats()
+        xgboost.check_tree_weights(len(learner.tree_weights), count)
 
 
 def _read_tree(cursor: _Cursor, learner: xgboost.Learner) -> None:
@@ -97,8 +117,10 @@ def _read_tree(cursor: _Cursor, learner: xgboost.Learner) -> None:
     nodes = list(_NODE.iter_unpack(cursor.bytes(_NODE.size * count)))
     cursor.skip(_STATISTICS * count)
     parents, left, right, indices, thresholds = zip(*nodes, strict=True)
-    features = [index & 0x7FFFFFFF for index in indices]  # the high bit: side of missing values
-    xgboost.add_tree(Tree(parents, left, right, features, thresholds), learner)
+    features = [index & 0x7FFFFFFF for index in indices]
+    is_left = [index >> 31 for index in indices]
+    tree = Tree(parents, left, right, features, thresholds, missing_left=is_left)
+    xgboost.add_tree(tree, learner)
 
 
 class _Cursor:
@@ -121,11 +143,9 @@ class _Cursor:
     def skip(self, count: int) -> None:
         self.bytes(count)
 
-    def skip_floats(self) -> int:
-        """Skip a vector of floats and return its length."""
+    def floats(self) -> tuple[float, ...]:
         count = self.length(4)
-        self.skip(4 * count)
-        return count
+        return struct.unpack(f"<{count}f", self.bytes(4 * count))
 
     def length(self, size: int = 1) -> int:
         """Read the number of the next items, of at least `size` bytes each."""

@@ -38,7 +38,9 @@ MAX_DEPTH = 100
 """Levels of nested values in an attribute."""
 
 _FUNCTIONS = {f"numpy.{function.__name__}": function for function in FUNCTIONS}
-_CLASS = re.compile(r"(sklearn|scipy\.interpolate|scipy\.sparse)(\.\w+)*:\w+", re.ASCII)
+_CLASS = re.compile(
+    r"(sklearn|scipy\.interpolate|scipy\.sparse|lightgbm|xgboost)(\.\w+)*:\w+", re.ASCII
+)
 _SCALAR = re.compile(r"\|b1|\|[iu]1|<[iufU]\d{1,9}|>[iufU]\d{1,9}|\|S\d{1,9}|\|V\d{1,9}", re.ASCII)
 _MAGIC = b"\x93NUMPY\x02\x00"
 _NAN = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import (
     bayes,
+    boosters,
     encoding,
     ensembles,
     histograms,
@@ -34,6 +35,7 @@ __all__ = ["Context", "Plan", "UnplannedError", "compile_model"]
 
 FAMILIES = (
     bayes,
+    boosters,
     encoding,
     ensembles,
     histograms,

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..estimator import Chain
 from .parameters import unknown_parameter
-from .records import is_record
+from .records import is_record, is_record_of_booster
 
 Part = Dict[str, Callable[[Any], Any]]
 """Method of the estimator -> function that returns the same bits without its overhead.
@@ -106,10 +106,11 @@ class Compiler:
         """
         kind = type(estimator)
         compiler = self._compilers.get(kind.__name__)
-        known = kind is Chain or str(kind.__module__).startswith("sklearn.")
+        is_sklearn = str(kind.__module__).startswith("sklearn.")
+        known = kind is Chain or is_sklearn or is_record_of_booster(estimator)
         if compiler is None or not known:
             raise UnplannedError(f"{kind.__name__} has no plan")
-        if kind is not Chain:
+        if is_sklearn:
             _require_known(estimator)
         try:
             return compiler(estimator, self)

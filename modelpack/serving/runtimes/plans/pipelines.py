@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterable, Sequence
 import numpy as np
 
 from ...data.columns import FallbackRequiredError
+from . import boosters
 from .blocks import doubles, matrix, selection, sparse_stacked, stacked
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .records import is_record
@@ -20,6 +21,7 @@ COLUMNWISE = {"ColumnTransformer", "FeatureUnion", "OneHotEncoder", "OrdinalEnco
     "SimpleImputer",
     "MissingIndicator",
     "FunctionTransformer",
+    *boosters.COMPILERS,
 }
 """Classes that get a list of columns; others get a matrix."""
 TEXTUAL = {"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}

@@ -34,6 +34,11 @@ def _class(module: str, name: str) -> type[Record]:
     return type(name, (Record,), {"__module__": module})
 
 
+def is_record_of_booster(model: Any) -> bool:
+    """Return whether a model is a record of LightGBM or XGBoost."""
+    return is_record(model) and type(model).__module__.startswith(("lightgbm.", "xgboost."))
+
+
 def is_record(model: Any) -> bool:
     """Return whether a model is a record, and its library may not be installed."""
     return isinstance(model, Record)
