@@ -175,6 +175,8 @@ def classes_of(model: Any) -> np.ndarray:
     """
     if not is_record(model) or "classes_" in vars(model):
         return np.asarray(model.classes_)
+    if is_record_of_booster(model) and not hasattr(model, "_le"):
+        return np.arange(model.n_classes_)
     owners = (getattr(model, name, None) for name in CLASS_OWNERS)
     owner = next((each for each in owners if each is not None), None)
     if owner is None:
@@ -183,6 +185,7 @@ def classes_of(model: Any) -> np.ndarray:
 
 
 CLASS_OWNERS = (
+    "_le",
     "_label_binarizer",
     "label_binarizer_",
     "best_estimator_",

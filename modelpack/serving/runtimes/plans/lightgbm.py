@@ -19,6 +19,10 @@ IDENTITIES = {
 LOGARITHMIC = {"poisson", "gamma", "tweedie"}
 
 
+SINCE_4_7 = "_fitted_with_feature_names"
+"""An attribute of estimators since LightGBM 4.7, whose classifiers have a decision function."""
+
+
 def booster(model: Any, _compiler: Compiler) -> Part:
     return {"predict": _predict(model)}
 
@@ -36,22 +40,29 @@ def classifier(model: Any, _compiler: Compiler) -> Part:
     def choose(block: Any) -> np.ndarray:
         return np.asarray(classes[np.argmax(proba(block), axis=1)])
 
-    return {"predict": choose, "predict_proba": proba}
+    part: Part = {"predict": choose, "predict_proba": proba}
+    if hasattr(model, SINCE_4_7):
+        part["decision_function"] = _predict(model._Booster, is_raw=True)
+    return part
 
 
 def regressor(model: Any, _compiler: Compiler) -> Part:
     return {"predict": _predict(model._Booster)}
 
 
-def _predict(model: Any) -> Callable[[Any], np.ndarray]:
-    """Return the prediction of a Booster: (n_rows,), or (n_rows, n_outputs) for several."""
+def _predict(model: Any, is_raw: bool = False) -> Callable[[Any], np.ndarray]:
+    """Return the prediction of a Booster: (n_rows,), or (n_rows, n_outputs) for several.
+
+    With `is_raw`, the function of the objective is not applied.
+    """
     columns, best = int(model.trees_per_round), int(model.best_iteration)
     if columns <= 0:
         raise ValueError("a model has no output")
     trees = BoostedTrees(model, columns * best if best > 0 else None)
     rounds = len(trees.splits) // columns
     rows_of, sum_up = reader(model, np.nan, 0.0), trees.sums(np.zeros(columns))
-    is_average, link = bool(model.is_average), _link(str(model.objective), columns)
+    link = _unchanged if is_raw else _link(str(model.objective), columns)
+    is_average = bool(model.is_average)
 
     def predict(block: Any) -> np.ndarray:
         rows = rows_of(block)
