@@ -12,12 +12,14 @@ from . import adaboost, isolation
 from .compiler import Compiler, Compilers, Part, UnplannedError, after, copy_with, identity
 from .losses import boosting_part, initial_sums
 from .records import is_record
-from .traversal import MAX_PAIRS, Traversal, tree_of
+from .traversal import MAX_PAIRS, Traversal, splits_of, tree_of
 from .trees import (
     MAX_COPIED,
     accepts_nan,
     all_finite,
     build_tree,
+    by_count,
+    by_stages,
     class_probabilities,
     float32_rows,
     has_one_output,
@@ -126,39 +128,60 @@ def _added(
 def _votes_of_record(trees: list[Any], tables: list[np.ndarray]) -> Sums:
     """Return a function that traverses all trees in one call, by numpy."""
     traversal = Traversal([tree.splits for tree in trees], np.float32)
-    table = traversal.at_leaves(tables)
-    step = max(1, MAX_PAIRS // len(trees))
-
-    def votes(rows: np.ndarray) -> np.ndarray:
-        parts = [rows[first : first + step] for first in range(0, len(rows), step)]
-        return np.concatenate([_row_sums(table, traversal.leaves(part)) for part in parts])
-
-    return votes
+    return _sums(traversal, tables, traversal.leaves)
 
 
 def _votes(trees: list[Any], tables: list[np.ndarray]) -> Sums | None:
     """Return a function that traverses all trees in one call; None if they are too large to copy.
 
-    The values of the copies are numbers of leaves. `tables` are the probabilities of each tree.
+    `tables` are the probabilities of each tree.
     """
     nodes = [nodes_of(tree) for tree in trees]
     if sum(each.nbytes + table.nbytes for each, table in zip(nodes, tables)) > MAX_COPIED:
         return None
-    leaves = [each["left_child"] < 0 for each in nodes]
-    table = np.concatenate([table[is_leaf] for table, is_leaf in zip(tables, leaves)])
-    first, numbered = 0, []
-    for tree, each, is_leaf in zip(trees, nodes, leaves):
-        numbers = first + np.cumsum(is_leaf) - 1
-        numbered.append(build_tree(tree.n_features, each, tree.max_depth, numbers))
-        first = numbers[-1] + 1
-    add = traverse([numbered])
+    traversal = Traversal([splits_of(tree) for tree in trees], np.float32)
+    compiled = _compiled_leaves(trees, nodes, traversal)
+    return _sums(traversal, tables, by_count(compiled, traversal.leaves, traversal))
 
-    def votes(rows: np.ndarray) -> np.ndarray:
-        numbers = np.zeros((len(rows), len(trees)))
-        add(rows, numbers)
-        return _row_sums(table, numbers.T.astype(np.intp, order="C"))
 
-    return votes
+def _compiled_leaves(
+    trees: list[Any], nodes: list[np.ndarray], traversal: Traversal
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function like `traversal.leaves` that calls scikit-learn.
+
+    It traverses copies of the trees whose values are the numbers of their leaves.
+    """
+    numbers = np.zeros(sum(map(len, nodes)))
+    numbers[traversal.leaf_nodes] = np.arange(len(traversal.leaf_nodes))
+    values = np.split(numbers, np.cumsum([len(each) for each in nodes])[:-1])
+    copies = [
+        build_tree(tree.n_features, own, tree.max_depth, value)
+        for tree, own, value in zip(trees, nodes, values)
+    ]
+    add = by_stages(np.array([copies], object))
+
+    def leaves(rows: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(rows), len(copies)))
+        add(rows, found)
+        return np.asarray(found.T.astype(np.intp, order="C"))
+
+    return leaves
+
+
+def _sums(
+    traversal: Traversal,
+    tables: list[np.ndarray],
+    leaves: Callable[[np.ndarray], np.ndarray],
+) -> Sums:
+    """Return a function that adds up the rows of `tables` at the `leaves` of each tree."""
+    table = traversal.at_leaves(tables)
+    step = max(1, MAX_PAIRS // len(tables))
+
+    def add_up(rows: np.ndarray) -> np.ndarray:
+        parts = [rows[first : first + step] for first in range(0, len(rows), step)]
+        return np.concatenate([_row_sums(table, leaves(part)) for part in parts])
+
+    return add_up
 
 
 def _row_sums(table: np.ndarray, indices: np.ndarray) -> np.ndarray:

@@ -120,6 +120,18 @@ def tree_of(estimator: Any) -> Any:
     return Tree(tree.n_features, tree.nodes, tree.values) if is_record(tree) else tree
 
 
+def splits_of(tree: Any) -> Splits:
+    """Return the splits of a fitted tree.
+
+    Raises:
+        ValueError: The nodes are not a tree.
+    """
+    if isinstance(tree, Tree):
+        return tree.splits
+    nodes = np.asarray(tree.__getstate__()["nodes"])
+    return Tree(tree.n_features, nodes, np.asarray(tree.value)).splits
+
+
 _FIELDS = ("left_child", "right_child", "feature", "threshold", "n_node_samples")
 
 
@@ -138,6 +150,8 @@ class Traversal:
 
     Attributes:
         leaf_nodes: The index of the node of each leaf, in all nodes of the trees one after another.
+        comparisons: Mean number of comparisons for a row.
+        quick_rows: Number of rows up to which compiled code would not take less time.
     """
 
     def __init__(self, trees: Sequence[Splits], dtype: Any) -> None:
@@ -155,6 +169,8 @@ class Traversal:
         groups = grouped(forest, dtype)
         if groups is not None and sum(map(Masks.table_bytes, groups)) <= MAX_TABLES:
             self._masks = [Masks(group) for group in groups]
+        self.comparisons = self._count * forest.mean_depth
+        self.quick_rows = FEW_ROWS if self._masks else 0
         width = max((masks.width for masks in self._masks), default=0)
         trees_per_table = self._count / max(1, len(self._masks))
         by_masks = width * (trees_per_table + MASKS_PER_RANK)

@@ -12,7 +12,7 @@ from .blocks import BEYOND_EXACT, dense
 from .compiler import Compiler, Compilers, Part, UnplannedError, copy_with, nameless
 from .records import is_record
 from .sparse import is_sparse
-from .traversal import Traversal, Tree, Walk, tree_of
+from .traversal import Traversal, Tree, Walk, splits_of, tree_of
 
 Function = Callable[[Any], np.ndarray]
 
@@ -161,11 +161,14 @@ MAX_DENSE = 1 << 22
 """Values of a sparse matrix that may be converted to a dense one."""
 
 
+FEW_COMPARISONS = 1 << 14
+"""Number of comparisons up to which compiled code of scikit-learn takes less time than numpy."""
+
+
 def traverse(trees: Any, scale: float = 1.0) -> Walk:
     """Return a function that traverses all trees in one call.
 
-    It uses the compiled code of gradient boosting, which takes a tenth of the time of one call per
-    tree. It gets finite float32 rows; records also accept missing values.
+    It gets finite float32 rows; that of records also accepts missing values.
 
     Args:
         trees: Objects with a `tree_` of one output, (n, n_columns). Each is added to its column.
@@ -176,10 +179,23 @@ def traverse(trees: Any, scale: float = 1.0) -> Walk:
     """
     estimators, scale = np.asarray(trees, object), float(scale)
     fitted = [tree_of(each) for each in estimators.ravel()]
-    if isinstance(fitted[0], Tree):
-        values = [tree.value[:, 0, 0] for tree in fitted]
-        traversal = Traversal([tree.splits for tree in fitted], np.float32)
-        return traversal.walk(values, estimators.shape[1], scale)
+    is_of_record = isinstance(fitted[0], Tree)
+    if not is_of_record and sum(nodes_of(tree).nbytes for tree in fitted) > MAX_COPIED:
+        return by_stages(estimators, scale)
+    traversal = Traversal([splits_of(tree) for tree in fitted], np.float32)
+    values = [np.asarray(tree.value)[:, 0, 0] for tree in fitted]
+    walk = traversal.walk(values, estimators.shape[1], scale)
+    return walk if is_of_record else by_count(by_stages(estimators, scale), walk, traversal)
+
+
+def by_stages(estimators: np.ndarray, scale: float = 1.0) -> Walk:
+    """Return a function that adds up trees by the compiled code of gradient boosting.
+
+    It takes a tenth of the time of one call per tree.
+
+    Raises:
+        UnplannedError: This release of scikit-learn lacks the code.
+    """
     try:
         from sklearn.ensemble._gradient_boosting import predict_stages  # noqa: PLC0415
     except ImportError as error:
@@ -189,6 +205,20 @@ def traverse(trees: Any, scale: float = 1.0) -> Walk:
         predict_stages(estimators, rows, scale, sums)
 
     return add
+
+
+def by_count(
+    compiled: Callable[..., Any], by_numpy: Callable[..., Any], traversal: Traversal
+) -> Callable[..., Any]:
+    """Return a function that calls the faster of two functions for the number of rows."""
+
+    def call(rows: np.ndarray, *others: Any) -> Any:
+        is_quick = len(rows) <= traversal.quick_rows
+        if is_quick or len(rows) * traversal.comparisons > FEW_COMPARISONS:
+            return by_numpy(rows, *others)
+        return compiled(rows, *others)
+
+    return call
 
 
 def nodes_of(tree: Any) -> np.ndarray:

@@ -204,6 +204,16 @@ def test_infinite_values_of_histograms():
     check(model, rows, SCORED)
 
 
+def test_categories_of_histograms():
+    rows, classes = make_classification(300, WIDTH, random_state=0)
+    rows[:, 2], rows[:, 5] = np.arange(300) % 5, np.arange(300) % 40
+    model = HistGradientBoostingClassifier(
+        max_iter=9, categorical_features=[2, 5], min_samples_leaf=2
+    ).fit(rows, (classes + rows[:, 5]) % 3)
+    assert any(tree.nodes["is_categorical"].any() for tree in np.ravel(model._predictors))
+    check(model, with_nan(np.vstack([rows, np.round(random_rows(WIDTH, 700))])), SCORED)
+
+
 def test_forests_too_large_to_be_copied(monkeypatch, labelled):
     monkeypatch.setattr(ensembles, "MAX_COPIED", 0)
     rows, classes, weights = labelled
@@ -225,7 +235,6 @@ def test_estimators_without_a_plan():
         (RandomForestClassifier(3), np.column_stack([classes, classes])),
         (DecisionTreeRegressor(), rows),
         (GradientBoostingClassifier(init=DummyClassifier(), n_estimators=3), classes),
-        (HistGradientBoostingClassifier(categorical_features=[0], max_iter=3), classes),
     ):
         with pytest.raises(UnplannedError):
             compile_plan(model.fit(whole, target))
