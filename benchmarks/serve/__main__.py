@@ -33,10 +33,10 @@ from benchmarks.serve import machine, plot, report, wrk
 from benchmarks.serve.models import MODELS, NUMERIC, train
 from benchmarks.serve.results import Failure, Measurement, Results
 from benchmarks.serve.rounds import Plan, measured
-from benchmarks.serve.servers import LIMITS, OURS, competing, contender, packaged
+from benchmarks.serve.servers import COMPILED, LIMITS, OURS, competing, contender, packaged
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
-SERVERS = (OURS, *NUMERIC, *LIMITS)
+SERVERS = (OURS, COMPILED, *NUMERIC, *LIMITS)
 
 
 def names(known: Iterable[str]) -> Callable[[str], list[str]]:

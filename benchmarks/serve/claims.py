@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from benchmarks.serve.models import BULK, CROWD, LONE, NUMERIC, Load
 from benchmarks.serve.results import Results, Spread, Value, p99, rate, ratios
-from benchmarks.serve.servers import BARE, OURS
+from benchmarks.serve.servers import BARE, COMPILED, OURS
 
 FASTAPI = ("fastapi", "fastapi-async")
 PEERS = tuple(NUMERIC)
+TREES = ("hgb", "forest")
 FREE = 0.95  # what differs by less than noise costs nothing
 
 
@@ -20,6 +21,7 @@ class Claim:
 
     Attributes:
         against_model: The model of the others, if it is another one.
+        server: The service: that of the model itself, or that of the compiled model.
     """
 
     model: str
@@ -28,6 +30,7 @@ class Claim:
     against: tuple[str, ...] = PEERS
     value: Value = rate
     against_model: str | None = None
+    server: str = OURS
 
 
 CLAIMS = (
@@ -39,7 +42,13 @@ CLAIMS = (
     *(Claim(model, CROWD, 1, value=p99) for model in ("iris", "hgb", "forest")),
     *(Claim("forest", load, FREE, (OURS,), against_model="forest_alone") for load in (LONE, CROWD)),
     *(Claim("iris", load, 0.5, (BARE,)) for load in (LONE, CROWD)),
-    *(Claim(model, BULK, 1) for model in ("iris", "hgb", "forest")),
+    Claim("iris", BULK, 1),
+    *(Claim(model, BULK, 3, server=server) for model in TREES for server in (OURS, COMPILED)),
+    *(
+        Claim(model, load, FREE, (OURS,), server=COMPILED)
+        for model in TREES
+        for load in (LONE, CROWD)
+    ),
     *(Claim(model, load, 2, FASTAPI) for model in ("text", "mixed") for load in (LONE, CROWD)),
 )
 
@@ -65,9 +74,9 @@ def verdicts(results: Results) -> Iterator[Verdict]:
         against = results.best(claim.against, model, claim.load, claim.value)
         if against is None:
             continue
-        ours = results.values(claim.model, OURS, claim.load, claim.value)
+        ours = results.values(claim.model, claim.server, claim.load, claim.value)
         theirs = results.values(model, against, claim.load, claim.value)
         ratio = ratios(ours, theirs) if claim.value is rate else ratios(theirs, ours)
         if ratio:
-            errors = results.errors(claim.model, OURS, claim.load)
+            errors = results.errors(claim.model, claim.server, claim.load)
             yield Verdict(claim, against, ratio, errors)

@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.peers.table import PYTHON
 from benchmarks.serve import wrk
 from benchmarks.serve.models import NUMERIC
-from benchmarks.serve.servers import OURS
+from benchmarks.serve.servers import COMPILED, OURS, compiled_bundle
 from modelpack import __version__
 
 LOCKS = Path(__file__).parents[1] / "peers"
@@ -32,9 +32,15 @@ def facts() -> dict[str, str]:
 
 def versions(bundle: Path) -> dict[str, str]:
     """Return the versions of the service with its Python, and of each peer from its lock."""
-    python = json.loads((bundle / "modelpack.json").read_bytes())["environment"]["python"]
+    bundles = {OURS: bundle, COMPILED: compiled_bundle(bundle)}
+    ours = {name: _service(each) for name, each in bundles.items() if each.exists()}
     peers = {name: f"{_pinned(peer.name)}, Python {PYTHON}" for name, peer in NUMERIC.items()}
-    return {OURS: f"{__version__}, Python {python}", **peers}
+    return {**ours, **peers}
+
+
+def _service(bundle: Path) -> str:
+    python = json.loads((bundle / "modelpack.json").read_bytes())["environment"]["python"]
+    return f"{__version__}, Python {python}"
 
 
 def _pinned(name: str) -> str:

@@ -106,7 +106,8 @@ def sentence(verdict: Verdict) -> str:
         against = "the same, saved with n_jobs=1"
     elif claim.against == PEERS:
         against = f"the best peer, {against}"
-    return f"{claim.model}, {LOADS[claim.load]}: {quantity} against {against}"
+    model = claim.model if claim.server == OURS else f"{claim.model} --compiled"
+    return f"{model}, {LOADS[claim.load]}: {quantity} against {against}"
 
 
 def times(ratio: Spread | None) -> str:

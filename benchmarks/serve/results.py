@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.serve.models import Load
-from benchmarks.serve.servers import LIMITS, OURS
+from benchmarks.serve.servers import COMPILED, LIMITS, OURS
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Results:
         return [name for name in order if name in names]
 
     def peers(self, model: str) -> list[str]:
-        return [name for name in self.servers(model) if name not in {OURS, *LIMITS}]
+        return [name for name in self.servers(model) if name not in {OURS, COMPILED, *LIMITS}]
 
     def values(self, model: str, server: str, load: Load, value: Value) -> dict[int, float]:
         """By round."""

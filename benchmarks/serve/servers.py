@@ -25,6 +25,7 @@ from modelpack.engines.local.engine import LocalRunner, venv_path
 from modelpack.serving.settings import THREAD_VARIABLES
 
 OURS = "modelpack"
+COMPILED = "modelpack --compiled"
 BARE = "bare WSGI"
 DIRECT = "predict alone"
 LIMITS = (BARE, DIRECT)
@@ -87,7 +88,7 @@ class Answering:
 
 def competing(model: Model) -> tuple[str, ...]:
     """The names of all that are measured with a model; the service first, the limits last."""
-    return (OURS, *model.peers, *(LIMITS if model.limits else ()))
+    return (OURS, COMPILED, *model.peers, *(LIMITS if model.limits else ()))
 
 
 def contender(name: str, material: Material, bundle: Path) -> Contender:
@@ -95,6 +96,9 @@ def contender(name: str, material: Material, bundle: Path) -> Contender:
     model = material.model
     if name == OURS:
         return Contender(name, partial(_service, material, bundle), model.loads, model.curve)
+    if name == COMPILED:
+        start = partial(_compiled_service, material, compiled_bundle(bundle))
+        return Contender(name, start, model.loads)
     if name == BARE:
         single = tuple(load for load in model.loads if load.rows == 1)
         return Contender(name, partial(_bare, material, bundle), single)
@@ -103,8 +107,13 @@ def contender(name: str, material: Material, bundle: Path) -> Contender:
     return Contender(name, partial(_peer, material, model.peers[name]), model.loads, model.curve)
 
 
-def packaged(material: Material, bundle: Path) -> Path:
-    modelpack.package(material.file, engine="process", output=bundle, smoke=False)
+def compiled_bundle(bundle: Path) -> Path:
+    """Return the folder of the same model as a compiled one. It may not exist."""
+    return bundle.with_name("compiled")
+
+
+def packaged(material: Material, bundle: Path, **options: bool) -> Path:
+    modelpack.package(material.file, engine="process", output=bundle, smoke=False, **options)
     return bundle
 
 
@@ -115,6 +124,15 @@ def _service(material: Material, bundle: Path) -> Iterator[Running]:
         until_answered(f"{process.url}/readyz", process.is_running)
         server = Answering(f"{process.url}/predict", process.pid, material, instances)
         _check(server, predictions_of_instances)
+        yield server
+
+
+@contextmanager
+def _compiled_service(material: Material, bundle: Path) -> Iterator[Running]:
+    """The same of the compiled model, which is packaged before its first turn."""
+    if not bundle.exists():
+        packaged(material, bundle, compiled=True)
+    with _service(material, bundle) as server:
         yield server
 
 
