@@ -26,7 +26,8 @@ def check_record(
     """Check that the plan of the record of `model` computes as the estimator.
 
     Args:
-        rows: What the estimator gets; None for random rows of its width.
+        rows: What the estimator gets; None for random rows of its width. Arrays are also tried with
+            their columns one after the other.
         planned: Methods that the plan has.
         ulps: The largest allowed difference of floats.
     """
@@ -39,7 +40,8 @@ def check_record(
             if not hasattr(model, method):
                 continue
             estimate = getattr(model, method)
-            same(plan.batch[method](rows), estimate(rows), method, ulps)
+            for each in (rows, np.asfortranarray(rows)) if is_array else (rows,):
+                same(plan.batch[method](each), estimate(each), method, ulps)
             for n in range(SINGLE_ROWS):
                 row = rows[n : n + 1].copy(order="C") if is_array else rows[n : n + 1]
                 same(plan.row_by_row[method](row), estimate(row), method, ulps)

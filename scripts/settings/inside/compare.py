@@ -43,17 +43,14 @@ def compare(case, tally):
         function = getattr(case.model, method, None)
         if function is None:
             continue
+        alone = {}
         for number, (rows, block) in enumerate(case.groups):
             where = f"{method}, group {number}"
             count = _count(rows)
-            tally.add(
-                _plan_answers(plan.batch, method, block),
-                _library_answers(function, rows),
-                count,
-                where,
-            )
+            answers = _library_answers(function, rows)
+            tally.add(_plan_answers(plan.batch, method, block), answers, count, where)
             single_rows = min(SINGLE_ROWS, count)
-            singles = [_library_answers(function, _part(rows, n)) for n in range(single_rows)]
+            singles = [answers] if count == 1 else _alone(function, rows, single_rows, alone)
             got = _plan_answers(plan.row_by_row, method, _first(block, single_rows))
             if any(each is REFUSED for each in singles):
                 tally.add(got, REFUSED, single_rows, where + " alone")
@@ -83,6 +80,17 @@ def _plan_answers(part, method, block):
         return DOUBTED
     except Exception:  # a plan's runner takes each for a doubt
         return DOUBTED
+
+
+def _alone(method, rows, count, known):
+    """Return the answers to each of the first rows; `known` has those of rows of earlier groups."""
+    singles = []
+    for part in (_part(rows, n) for n in range(count)):
+        key = (part.dtype.str, part.tobytes()) if isinstance(part, np.ndarray) else len(known)
+        if key not in known:
+            known[key] = _library_answers(method, part)
+        singles.append(known[key])
+    return singles
 
 
 def _library_answers(method, rows):
