@@ -19,7 +19,7 @@ import lightgbm
 import numpy as np
 import pytest
 import xgboost
-from hints import OWN, run
+from hints import OWN, run, run_script
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
@@ -77,7 +77,7 @@ def save_own(module: str, script: str) -> None:
         + "model = make_pipeline(Half(), LogisticRegression()).fit([[1.0], [4.0]], [0, 1])\n"
         "pickle.dump(model, open('model.pkl', 'wb'))\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run_script(code)
 
 
 def save_script() -> None:

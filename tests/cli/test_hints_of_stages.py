@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,7 +16,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from hints import OWN, Case, follow
+from hints import OWN, Case, follow, run_script
 from sklearn.linear_model import LogisticRegression
 
 import modelpack
@@ -50,7 +48,7 @@ def save_script(script: str = "train.py", imported: str = "") -> None:
 @cache
 def trained(imported: str) -> bytes:
     start = f"from {imported} import Half\n" if imported else OWN
-    subprocess.run([sys.executable, "-c", start + TRAINING], check=True)
+    run_script(start + TRAINING)
     return Path("model.joblib").read_bytes()
 
 

@@ -1,4 +1,4 @@
-"""Run commands of modelpack and follow their hints, and a class of the author for models."""
+"""Run commands of modelpack and follow their hints; train models with a class of the author."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from tempfile import TemporaryFile
+from types import ModuleType
 from typing import NoReturn
 
 from modelpack import cli
@@ -65,6 +66,23 @@ def _become_modelpack(arguments: list[str], stdout: int, stderr: int) -> NoRetur
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 1)
+
+
+def run_script(code: str) -> None:
+    """Run Python code as `python -c` does, in a fork of this process as `run` does."""
+    pid = os.fork()
+    if not pid:
+        status = 1
+        try:
+            main = sys.modules["__main__"] = ModuleType("__main__")
+            sys.path.insert(0, "")
+            exec(code, vars(main))
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 @dataclass(frozen=True)
