@@ -32,6 +32,10 @@ from modelpack.types import Reference, RunningService
 
 MODEL = Path(__file__).parents[2] / "sample_models" / "iris" / "model.joblib"
 STAGES = ("inspect", "environment", "bundle", "build")
+KILLS = [
+    *((stage, number) for stage in STAGES for number in (signal.SIGINT, signal.SIGKILL)),
+    ("build", signal.SIGTERM),  # it has the handler of SIGINT
+]
 
 
 def smoke_containers() -> list[str]:
@@ -60,8 +64,7 @@ def packaging(tmp: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.engine
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("stage", "number"), KILLS)
 def test_kill_after_any_stage_leaves_nothing(
     stage: str, number: signal.Signals, tmp_path: Path
 ) -> None:

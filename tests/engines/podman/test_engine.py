@@ -81,8 +81,6 @@ def test_a_model_becomes_an_image_that_passes_every_check(
     assert {check["name"]: check["detail"] for check in result["smoke"]["checks"]}[
         "health"
     ] == "healthy"
-    smoke = [sys.executable, "-m", "modelpack", "smoke", name, "--engine=podman", "-q"]
-    assert subprocess.run(smoke, capture_output=True, check=False).returncode == 0
     predict = [sys.executable, "-m", "modelpack", "predict", name, "--engine=podman", "-q"]
     rows = b"5.1,3.5,1.4,0.2\n"
     predicted = subprocess.run(predict, input=rows, capture_output=True, check=False)

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from typing import Any
 
 import category_encoders
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,7 +41,8 @@ def test_estimators_in_objects_that_are_no_estimators() -> None:
     inner = [helper.estimator for helper in model.calibrated_classifiers_]
     for part in inner:
         part.n_jobs = 6
-    expected = copy.deepcopy(model).predict_proba(X)
+    with joblib.parallel_config("threading"):  # the same six parts as in processes
+        expected = copy.deepcopy(model).predict_proba(X)
     use_one_thread([model])
     assert [part.n_jobs for part in inner] == [1, 1]
     assert model.predict_proba(X).tobytes() == expected.tobytes()
