@@ -106,4 +106,4 @@ def encoding_without_dtype(function):
 def test_planted_faults_are_noticed(fault, generated, monkeypatch):
     names, plant = FAULTS[fault]
     plant(monkeypatch)
-    assert generated(names, count=12)["differences"]
+    assert any(generated(names, count=count)["differences"] for count in (3, 12))
