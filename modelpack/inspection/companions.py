@@ -1,7 +1,7 @@
 """Column names and class labels that a file contains next to its estimators.
 
-Example: {"model": ..., "columns": [...], "label_encoder": ...}. Such values are used only if they
-fit the model in exactly one way.
+Examples: {"model": ..., "columns": [...], "label_encoder": ...}, (model, [...]). Such values are
+used only if they fit the model in exactly one way.
 """
 
 from __future__ import annotations
@@ -40,14 +40,24 @@ _ENCODER_WORDS = _TARGET_WORDS | {"le", "encoder", "enc", "transformer"}
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _MAX_LABELS = 100_000
+_MAX_POSITIONS = 16
 
 
 @dataclass(frozen=True)
 class Companion:
-    """A value of a collection, and its key."""
+    """A value of a collection, and its key.
+
+    Attributes:
+        is_position: The key is a position in a list or tuple, which does not describe the value.
+    """
 
     key: str
     value: Node
+    is_position: bool = False
+
+    def has_key(self, keys: set[str]) -> bool:
+        """Return whether the key is one of these, or does not exclude any."""
+        return self.is_position or _plain(self.key) in keys
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,11 @@ def named(signature: Signature, values: Iterable[Companion]) -> tuple[Signature,
     width = len(signature.inputs)
     if signature.named or signature.layout not in {"array", "frame"} or not width:
         return signature, ""
-    lists = {c.key: names for c in values if (names := _names(c)) and len(names) == width}
+    lists = {
+        c.key: names
+        for c in _telling(values, signature)
+        if (names := _names(c)) and len(names) == width
+    }
     if len(set(lists.values())) != 1:
         return signature, ""
     key, names = next(iter(lists.items()))
@@ -74,8 +88,14 @@ def named(signature: Signature, values: Iterable[Companion]) -> tuple[Signature,
     return replace(signature, inputs=tuple(replace(f, name=n) for f, n in pairs), named=True), key
 
 
+def _telling(values: Iterable[Companion], signature: Signature) -> Iterator[Companion]:
+    """Yield the values that are either of inputs or of classes, if their number or key tells."""
+    is_told_apart = len(signature.inputs) != len(signature.classes or ())
+    return (each for each in values if is_told_apart or not each.is_position)
+
+
 def _names(companion: Companion) -> tuple[str, ...] | None:
-    if _plain(companion.key) not in _NAME_KEYS:
+    if not companion.has_key(_NAME_KEYS):
         return None
     values = _to_list(companion.value)
     if not 0 < len(values) <= MAX_INPUTS or not all(isinstance(v, str) and v for v in values):
@@ -121,7 +141,11 @@ def find_labels(
     if not selected:
         fitting = [each for each in fitting if not _is_for_input(each.key, names or set())]
     certain = [each for each in fitting if selected or _is_for_target(each.key, names is not None)]
-    mapped = [Labels(c.key, labels) for c in values if len(labels := _mapped(c)) == count]
+    mapped = [
+        Labels(c.key, labels)
+        for c in _telling(values, signature)
+        if len(labels := _mapped(c)) == count
+    ]
     for group in (certain, mapped):
         if len({each.values for each in group}) == 1:
             return group[0], ""
@@ -173,8 +197,13 @@ def _is_for_target(key: str, knows_inputs: bool) -> bool:
     """
     last = _last(key)
     if last != key:
-        return bool(_TARGET_WORDS.intersection(_split_words(last))) and not _other_words(last)
+        return is_for_target(last) and not _other_words(last)
     return knows_inputs or not _other_words(key)
+
+
+def is_for_target(key: str) -> bool:
+    """Return whether a word in the last part of a key names the target, as in "scaler_y"."""
+    return bool(_TARGET_WORDS.intersection(_split_words(_last(key))))
 
 
 def _last(key: str) -> str:
@@ -191,7 +220,7 @@ def _other_words(key: str) -> list[str]:
 
 def _mapped(companion: Companion) -> tuple[Scalar, ...]:
     """Return the labels in a list of strings, or in a dict between strings and 0, 1, ..."""
-    if _plain(companion.key) not in _LABEL_KEYS:
+    if not companion.has_key(_LABEL_KEYS):
         return ()
     node = companion.value
     if not isinstance(node, DictNode):
@@ -226,7 +255,11 @@ def _plain(text: str) -> str:
 
 
 def companions(root: Node, depth: int = 2) -> Iterator[Companion]:
-    """Yield the values of a dict, and of the dicts in it, with their keys."""
+    """Yield the values of a collection, and of the dicts in it, with their keys."""
+    if isinstance(root, list | tuple):
+        for index, value in enumerate(root[:_MAX_POSITIONS]):
+            yield Companion(str(index), value, is_position=True)
+            yield from companions(value, depth - 1) if isinstance(value, DictNode) else ()
     if not isinstance(root, DictNode):
         return
     for key, value in zip(root.keys, root.values, strict=True):

@@ -31,21 +31,22 @@ Y = np.array([0, 1] * 6)
 TEXTS = ["red green", "cash offer"] * 6
 SCALER = StandardScaler().fit(X)
 MODEL = LogisticRegression().fit(SCALER.transform(X), Y)
+OLD = LogisticRegression().fit(X, Y)
 MAX_COMMANDS = 3
 SERVED, UNSUPPORTED = 0, 4
 
 
 def save_scaler_and_model() -> None:
-    joblib.dump({"model": MODEL, "scaler": SCALER}, "parts.pkl")
+    joblib.dump({"model": MODEL, "scaler": SCALER, "old": OLD}, "parts.pkl")
 
 
 def save_model_and_encoders() -> None:
-    value = {"scalers": {"a b": SCALER}, "clf": MODEL, "le": LabelEncoder().fit(["n", "y"])}
-    joblib.dump(value, "parts.pkl")
+    encoder = LabelEncoder().fit(["n", "y"])
+    joblib.dump({"scalers": {"a b": SCALER}, "clf": MODEL, "old": OLD, "le": encoder}, "parts.pkl")
 
 
 def save_two_models() -> None:
-    joblib.dump({"2025": MODEL, "2026": MODEL}, "parts.pkl")
+    joblib.dump({"2025": MODEL, "2026": OLD}, "parts.pkl")
 
 
 def save_native() -> None:

@@ -43,11 +43,17 @@ if (path.parent / "vectorizer.joblib").exists():
     rows = joblib.load(path.parent / "vectorizer.joblib").transform(rows)
 if isinstance(model, tuple):
     rows, model = model[0].transform(rows), model[1]
+labels = None
+if isinstance(model, dict):
+    rows, labels, model = model["scaler"].transform(rows), model["label_encoder"], model["model"]
 names = getattr(model, "feature_names_in_", None)
 if names is not None:
     import pandas
     rows = pandas.DataFrame(rows, columns=names)
-print(json.dumps({"predictions": model.predict(rows).tolist()}))
+predictions = model.predict(rows)
+if labels is not None:
+    predictions = labels.inverse_transform(predictions)
+print(json.dumps({"predictions": predictions.tolist()}))
 """
 
 

@@ -52,7 +52,8 @@ def refusal(spec):
 
 
 def test_hint_selects_the_whole_pipeline_in_order(model, scaler, encoder, tmp_path):
-    spec = inspected({"model": model, "scaler": scaler, "le": encoder}, tmp_path)
+    old = LogisticRegression().fit(X, encoder.transform(TEXTS))
+    spec = inspected({"old": old, "model": model, "scaler": scaler, "le": encoder}, tmp_path)
     assert spec.suggestion == ("scaler", "model")
     assert refusal(spec).hint.endswith("--select scaler --select model")
 
@@ -92,6 +93,22 @@ def test_list_that_does_not_fit_names_nothing(model, companions, tmp_path):
     signature = inspected({"model": model, **companions}, tmp_path).signature
     assert [field.name for field in signature.inputs] == ["x0", "x1"]
     assert not signature.named
+
+
+def test_list_in_a_tuple_names_the_inputs_or_the_classes(model, scaler, encoder, tmp_path):
+    spec = inspected((model, scaler, encoder, COLUMNS), tmp_path)
+    assert [field.name for field in spec.signature.inputs] == ["x0", "x1"], "it may be the classes"
+    wide = LogisticRegression().fit(np.c_[X, X[:, 0]], encoder.transform(TEXTS))
+    names = [*COLUMNS, "age2"]
+    for saved in [
+        (wide, names, ["no", "yes"]),
+        [wide, {"columns": names, "classes": ["no", "yes"]}],
+    ]:
+        spec = inspected(saved, tmp_path)
+        assert [field.name for field in spec.signature.inputs] == names
+        assert spec.labels == ("no", "yes")
+    assert inspected((wide, pd.Index(names)), tmp_path).signature.named
+    assert inspected((wide, names, [*names[1:], "z"]), tmp_path).signature.named is False
 
 
 def test_names_that_the_model_recorded_are_its_own(tmp_path):
@@ -230,7 +247,7 @@ def test_single_encoder_is_not_a_model(encoder, tmp_path):
 @pytest.fixture
 def bundle(model, scaler, encoder, tmp_path):
     saved = {"scaler": scaler, "model": model, "label_encoder": encoder, "columns": COLUMNS}
-    spec = inspected(saved, tmp_path, select=["scaler", "model"])
+    spec = inspected(saved, tmp_path)
     return spec, render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
 
 

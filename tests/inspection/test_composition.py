@@ -9,10 +9,22 @@ import pytest
 from opcodes import SYSTEM, pickled
 from saving import save_and_inspect
 from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.naive_bayes import GaussianNB
-from sklearn.preprocessing import LabelEncoder, OneHotEncoder, StandardScaler
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import (
+    LabelEncoder,
+    MinMaxScaler,
+    MultiLabelBinarizer,
+    OneHotEncoder,
+    RobustScaler,
+    StandardScaler,
+    TargetEncoder,
+)
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
 from modelpack.inspection import require_servable
@@ -43,6 +55,11 @@ def scaler():
 @pytest.fixture(scope="module")
 def model(scaler):
     return GaussianNB().fit(scaler.transform(X), Y)
+
+
+@pytest.fixture(scope="module")
+def other(scaler):
+    return LogisticRegression().fit(scaler.transform(X), Y)
 
 
 @pytest.fixture
@@ -167,8 +184,8 @@ def test_select(tmp_path, model, key, path, task):
     assert spec.task == task
 
 
-def test_one_of_several_files_that_holds_several(tmp_path, scaler, model):
-    joblib.dump({"a": model, "b": model}, tmp_path / "both")
+def test_one_of_several_files_that_holds_several(tmp_path, scaler, model, other):
+    joblib.dump({"a": model, "b": other}, tmp_path / "both")
     joblib.dump(scaler, tmp_path / "scaler")
     with pytest.raises(ModelNotSupportedError, match="2 estimators") as error:
         require_servable(inspect(tmp_path / "scaler", tmp_path / "both"))
@@ -177,7 +194,6 @@ def test_one_of_several_files_that_holds_several(tmp_path, scaler, model):
 
 def test_select_several_for_a_pipeline(tmp_path, scaler, model):
     joblib.dump({"model": model, "scaler": scaler}, tmp_path / "m")
-    assert [f.code for f in inspect(tmp_path / "m").safety.findings] == ["several-models"]
     spec = inspect(tmp_path / "m", select=["scaler", "model"])
     require_servable(spec)
     assert spec.members == (Member(0, ("scaler",)), Member(0, ("model",)))
@@ -210,8 +226,11 @@ def test_frames_go_through_the_first(tmp_path):
     assert [field.name for field in spec.signature.inputs] == ["city", "size"]
 
 
-def test_hostile_names_in_a_collection_are_escaped(tmp_path, model):
-    spec = save_and_inspect({"\x1b[2Ja'; rm -rf": model, "b": model}, tmp_path / "m", 5)
+def test_hostile_names_in_a_collection_are_escaped(tmp_path, scaler, model, other):
+    key = "\x1b[2Ja'; rm -rf"
+    (notice,) = save_and_inspect({key: model, "s": scaler}, tmp_path / "m", 5).notices
+    assert "\x1b" not in notice
+    spec = save_and_inspect({key: model, "b": other}, tmp_path / "m", 5)
     with pytest.raises(ModelNotSupportedError) as error:
         require_servable(spec)
     assert "\x1b" not in error.value.hint
@@ -222,7 +241,127 @@ def test_an_estimator_behind_very_many_values(tmp_path, model):
     assert spec.members == (Member(0, (100_000,)),)
 
 
-def test_collections_that_hold_themselves_end(tmp_path, model):
-    loop = {"a": model, "b": model}
+def test_collections_that_hold_themselves_end(tmp_path, model, other):
+    loop = {"a": model, "b": other}
     loop["loop"] = loop
     assert set(save_and_inspect(loop, tmp_path / "m", 5).choices) >= {"a", "b", "loop.a"}
+
+
+NOISE = np.random.default_rng(3).normal([40.0, 3.0, 900.0], [9.0, 1.0, 80.0], (60, 3))
+ANSWERS = np.where(NOISE[:, 0] + NOISE[:, 1] > 43, "yes", "no")
+FRAME = pd.DataFrame(NOISE, columns=["age", "rooms", "price"])
+
+
+@pytest.fixture(scope="module")
+def chain():
+    """Three transformers with the same width or less, and the model that they were fitted for."""
+    imputer = SimpleImputer().fit(FRAME)
+    scaler = StandardScaler().fit(imputer.transform(FRAME))
+    pca = PCA(2).fit(scaler.transform(NOISE))
+    model = GaussianNB().fit(pca.transform(scaler.transform(NOISE)), ANSWERS)
+    return {"model": model, "scaler": scaler, "pca": pca, "imputer": imputer}
+
+
+def understood(value, path):
+    spec = save_and_inspect(value, path, None)
+    require_servable(spec)
+    return [".".join(map(str, member.path)) for member in spec.members], spec.notices
+
+
+def asked(value, path):
+    spec = save_and_inspect(value, path, None)
+    with pytest.raises(ModelNotSupportedError) as error:
+        require_servable(spec)
+    return error.value.message, spec.suggestion
+
+
+@pytest.mark.parametrize("kind", [tuple, list, dict])
+def test_only_order_needs_no_option(tmp_path, scaler, model, kind):
+    value = {"model": model, "scaler": scaler, "params": {"C": 1.0}, "data": FRAME}
+    value = value if kind is dict else kind(value.values())
+    keys = ["scaler", "model"] if kind is dict else ["1", "0"]
+    members, notices = understood(value, tmp_path / "m")
+    assert members == keys
+    assert notices == (
+        f"Rows pass through {keys[0]} (StandardScaler), then {keys[1]} (GaussianNB): no other "
+        "order fits. To choose other estimators, give --select.",
+    )
+    assert understood({"all": value}, tmp_path / "m")[0] == [f"all.{key}" for key in keys]
+
+
+def test_names_of_columns_tell_the_first_of_several_orders(tmp_path, chain):
+    assert understood(chain, tmp_path / "m")[0] == ["imputer", "scaler", "pca", "model"]
+    unnamed = SimpleImputer().fit(NOISE)
+    message, suggestion = asked({**chain, "imputer": unnamed}, tmp_path / "m")
+    assert message.endswith("pca (PCA), imputer (SimpleImputer).")
+    assert suggestion == ("scaler", "imputer", "pca", "model")
+
+
+def test_parts_and_copies_of_a_model_are_left_out(tmp_path, scaler, model):
+    whole = Pipeline([("s", scaler), ("m", model)])
+    members, (notice,) = understood({"m": model, "s": scaler, "whole": whole}, tmp_path / "m")
+    assert members == ["whole"]
+    assert notice == "The other estimators in the file are parts or copies of whole (Pipeline)."
+    copies = {"model": model, "scaler": scaler, "best": model}
+    assert understood(copies, tmp_path / "m")[0] == ["scaler", "model"]
+
+
+def test_transformer_of_the_target_is_not_of_the_rows(tmp_path, scaler, model):
+    target = StandardScaler().fit(X[:, :1])
+    narrow = LinearRegression().fit(X[:, :1], X[:, 1])
+    for key in ("scaler_y", "y_scaler", "targetScaler"):
+        message, suggestion = asked({"model": narrow, key: target}, tmp_path / "m")
+        assert f"the key of {key} (StandardScaler) says that it transforms the target" in message
+        assert suggestion == ("model",)
+    value = {"model": model, "scaler_x": scaler, "scaler_y": target}
+    assert asked(value, tmp_path / "m")[1] == ("scaler_x", "model")
+    encoder = TargetEncoder().fit(X[:, :1], Y)
+    model = LogisticRegression().fit(encoder.transform(X[:, :1]), Y)
+    assert understood({"m": model, "target_encoder": encoder}, tmp_path / "m")[0] == [
+        "target_encoder",
+        "m",
+    ]
+
+
+@pytest.mark.parametrize("kind", [StandardScaler, RobustScaler, MinMaxScaler])
+@pytest.mark.parametrize("scales", [True, False])
+def test_model_of_other_values_does_not_follow_a_scaler(tmp_path, kind, scales):
+    scaler = kind().fit(NOISE)
+    rows = scaler.transform(NOISE) if scales else NOISE
+    forest = RandomForestClassifier(20, random_state=0).fit(rows, np.roll(ANSWERS, 9))
+    value = {"forest": forest, "scaler": scaler}
+    if scales:
+        assert understood(value, tmp_path / "m")[0] == ["scaler", "forest"]
+    else:
+        message, suggestion = asked(value, tmp_path / "m")
+        assert message.endswith(
+            "; RandomForestClassifier was trained on values of 'x0' that "
+            f"{kind.__name__} does not return."
+        )
+        assert suggestion == ("forest",)
+
+
+def test_other_order_of_columns_is_a_misfit(tmp_path):
+    scaler = StandardScaler().fit(FRAME)
+    scaled = pd.DataFrame(scaler.transform(FRAME), columns=list(FRAME))
+    value = {"model": GaussianNB().fit(scaled, ANSWERS), "scaler": scaler}
+    assert understood(value, tmp_path / "m")[0] == ["scaler", "model"]
+    value["model"] = GaussianNB().fit(scaled[["price", "age", "rooms"]], ANSWERS)
+    assert "on the same columns in different orders" in asked(value, tmp_path / "m")[0]
+    spec = inspect(tmp_path / "m", select=["scaler", "model"])
+    with pytest.raises(ModelNotSupportedError, match="in different orders"):
+        require_servable(spec)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"old": GaussianNB().fit(X, Y)},
+        {"partial": StandardScaler().fit(X[:, :1])},
+        {"mlb": MultiLabelBinarizer().fit([["a"], ["b"]])},
+        {str(index): StandardScaler().fit(X) for index in range(5)},
+        {str(index): StandardScaler().fit(X) for index in range(40)},
+    ],
+)
+def test_more_than_one_reading_needs_the_option(tmp_path, scaler, model, others):
+    assert "estimators: model (GaussianNB)" in asked({"model": model, **others}, tmp_path / "m")[0]

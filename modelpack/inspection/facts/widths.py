@@ -111,6 +111,12 @@ def features_out(part: EstimatorNode) -> int:
     return known if known is not None and 0 <= known < _MAX_WIDTH else -1
 
 
+def keeps_columns(part: EstimatorNode) -> bool:
+    """Return whether each value that a transformer returns is that of the input at its place."""
+    is_imputer = part.name.endswith("Imputer") and features_out(part) == features_in(part)
+    return is_imputer or (part.kind not in _COUNTS and part.name.endswith(_SAME))
+
+
 def _recorded(part: EstimatorNode) -> int | None:
     known = part.number("_n_features_out", "n_features_out_", "n_output_features_", "n_components_")
     if known is not None:
