@@ -78,7 +78,7 @@ def named(signature: Signature, values: Iterable[Companion]) -> tuple[Signature,
         return signature, ""
     lists = {
         c.key: names
-        for c in _telling(values, signature)
+        for c in _usable(values, signature)
         if (names := _names(c)) and len(names) == width
     }
     if len(set(lists.values())) != 1:
@@ -88,10 +88,10 @@ def named(signature: Signature, values: Iterable[Companion]) -> tuple[Signature,
     return replace(signature, inputs=tuple(replace(f, name=n) for f, n in pairs), named=True), key
 
 
-def _telling(values: Iterable[Companion], signature: Signature) -> Iterator[Companion]:
-    """Yield the values that are either of inputs or of classes, if their number or key tells."""
-    is_told_apart = len(signature.inputs) != len(signature.classes or ())
-    return (each for each in values if is_told_apart or not each.is_position)
+def _usable(values: Iterable[Companion], signature: Signature) -> Iterator[Companion]:
+    """Yield the values that are either of inputs or of classes, if their number or key shows it."""
+    is_distinct = len(signature.inputs) != len(signature.classes or ())
+    return (each for each in values if is_distinct or not each.is_position)
 
 
 def _names(companion: Companion) -> tuple[str, ...] | None:
@@ -143,7 +143,7 @@ def find_labels(
     certain = [each for each in fitting if selected or _is_for_target(each.key, names is not None)]
     mapped = [
         Labels(c.key, labels)
-        for c in _telling(values, signature)
+        for c in _usable(values, signature)
         if len(labels := _mapped(c)) == count
     ]
     for group in (certain, mapped):

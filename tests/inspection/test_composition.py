@@ -268,7 +268,7 @@ def understood(value, path):
     return [".".join(map(str, member.path)) for member in spec.members], spec.notices
 
 
-def asked(value, path):
+def rejected(value, path):
     spec = save_and_inspect(value, path, None)
     with pytest.raises(ModelNotSupportedError) as error:
         require_servable(spec)
@@ -289,10 +289,10 @@ def test_only_order_needs_no_option(tmp_path, scaler, model, kind):
     assert understood({"all": value}, tmp_path / "m")[0] == [f"all.{key}" for key in keys]
 
 
-def test_names_of_columns_tell_the_first_of_several_orders(tmp_path, chain):
+def test_names_of_columns_decide_between_several_orders(tmp_path, chain):
     assert understood(chain, tmp_path / "m")[0] == ["imputer", "scaler", "pca", "model"]
     unnamed = SimpleImputer().fit(NOISE)
-    message, suggestion = asked({**chain, "imputer": unnamed}, tmp_path / "m")
+    message, suggestion = rejected({**chain, "imputer": unnamed}, tmp_path / "m")
     assert message.endswith("pca (PCA), imputer (SimpleImputer).")
     assert suggestion == ("scaler", "imputer", "pca", "model")
 
@@ -310,11 +310,11 @@ def test_transformer_of_the_target_is_not_of_the_rows(tmp_path, scaler, model):
     target = StandardScaler().fit(X[:, :1])
     narrow = LinearRegression().fit(X[:, :1], X[:, 1])
     for key in ("scaler_y", "y_scaler", "targetScaler"):
-        message, suggestion = asked({"model": narrow, key: target}, tmp_path / "m")
+        message, suggestion = rejected({"model": narrow, key: target}, tmp_path / "m")
         assert f"the key of {key} (StandardScaler) says that it transforms the target" in message
         assert suggestion == ("model",)
     value = {"model": model, "scaler_x": scaler, "scaler_y": target}
-    assert asked(value, tmp_path / "m")[1] == ("scaler_x", "model")
+    assert rejected(value, tmp_path / "m")[1] == ("scaler_x", "model")
     encoder = TargetEncoder().fit(X[:, :1], Y)
     model = LogisticRegression().fit(encoder.transform(X[:, :1]), Y)
     assert understood({"m": model, "target_encoder": encoder}, tmp_path / "m")[0] == [
@@ -333,7 +333,7 @@ def test_model_of_other_values_does_not_follow_a_scaler(tmp_path, kind, scales):
     if scales:
         assert understood(value, tmp_path / "m")[0] == ["scaler", "forest"]
     else:
-        message, suggestion = asked(value, tmp_path / "m")
+        message, suggestion = rejected(value, tmp_path / "m")
         assert message.endswith(
             "; RandomForestClassifier was trained on values of 'x0' that "
             f"{kind.__name__} does not return."
@@ -347,7 +347,7 @@ def test_other_order_of_columns_is_a_misfit(tmp_path):
     value = {"model": GaussianNB().fit(scaled, ANSWERS), "scaler": scaler}
     assert understood(value, tmp_path / "m")[0] == ["scaler", "model"]
     value["model"] = GaussianNB().fit(scaled[["price", "age", "rooms"]], ANSWERS)
-    assert "on the same columns in different orders" in asked(value, tmp_path / "m")[0]
+    assert "on the same columns in different orders" in rejected(value, tmp_path / "m")[0]
     spec = inspect(tmp_path / "m", select=["scaler", "model"])
     with pytest.raises(ModelNotSupportedError, match="in different orders"):
         require_servable(spec)
@@ -364,4 +364,6 @@ def test_other_order_of_columns_is_a_misfit(tmp_path):
     ],
 )
 def test_more_than_one_reading_needs_the_option(tmp_path, scaler, model, others):
-    assert "estimators: model (GaussianNB)" in asked({"model": model, **others}, tmp_path / "m")[0]
+    assert (
+        "estimators: model (GaussianNB)" in rejected({"model": model, **others}, tmp_path / "m")[0]
+    )
