@@ -36,8 +36,8 @@ def make_job(fast_path, body: bytes, path="/predict", **more: str) -> Job | None
     return None if plain is None else Job(None, raw, body, plain)
 
 
-def handle_jobs(fast_path, *jobs: Job) -> list[bytes]:
-    fast_path.handle(jobs, draining=False)()
+def handle_jobs(fast_path, *jobs: Job, only_fast: bool = False) -> list[bytes]:
+    fast_path.handle(jobs, draining=False, only_fast=only_fast)()
     return [job.response for job in jobs]
 
 

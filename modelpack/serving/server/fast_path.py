@@ -34,6 +34,8 @@ MAX_BODY_BYTES = 1 << 18
 TURN = 4
 """How many times the number of fast rows is predicted before other connections have their turn."""
 
+GUESSED_BYTES = 4096
+"""Bytes at the start of a body that show how long its rows are."""
 TEXT_BYTES = 256
 """Bytes of text that take as long to predict as a row of numbers."""
 
@@ -88,16 +90,18 @@ class FastPath:
         """Whether the model predicts a few rows faster than a thread could be woken for them."""
         return self.service.runner.quick_rows > 0
 
-    def handle(self, jobs: Sequence[Any], *, draining: bool) -> Callable[[], None]:
+    def handle(
+        self, jobs: Sequence[Any], *, draining: bool, only_fast: bool = False
+    ) -> Callable[[], None]:
         """Fill in the responses of jobs whose heads matched.
 
-        Jobs that stay without a response go to Flask. If the model is fast, so do jobs with more
-        rows than it predicts fast.
+        Jobs that stay without a response are doubtful, and go to Flask. With `only_fast`, jobs with
+        more rows than the model predicts fast stay without a response, too.
 
         Returns:
             A function that counts and logs the requests, to be called after the responses are sent.
         """
-        accepted = list(self._accepted(jobs))
+        accepted = list(self._accepted(jobs, only_fast=only_fast))
         metrics.IN_FLIGHT.inc(len(accepted))
         batch = DynamicBatch(self.service, [request for _, request in accepted])
         batch.run()
@@ -114,11 +118,15 @@ class FastPath:
 
         return record
 
-    def _accepted(self, jobs: Sequence[Any]) -> Iterator[tuple[Any, InferenceRequest]]:
+    def _accepted(
+        self, jobs: Sequence[Any], *, only_fast: bool
+    ) -> Iterator[tuple[Any, InferenceRequest]]:
         """Yield the jobs that can be answered without Flask, with their parsed bodies."""
         fast_rows = self.service.runner.quick_rows
-        most, left = (fast_rows, TURN * fast_rows) if fast_rows else (math.inf, math.inf)
+        most, left = (fast_rows, TURN * fast_rows) if only_fast else (math.inf, math.inf)
         for job in jobs:
+            if _guess_rows(job.body) > most:
+                continue  # the thread parses it
             request = _parse_body(job)
             if request is None:
                 continue
@@ -152,6 +160,16 @@ def _parse_body(job: Any) -> InferenceRequest | None:
     except Exception:  # Flask describes the error
         return None
     return request
+
+
+def _guess_rows(body: bytes) -> float:
+    """Guess the number of rows of a body from its first bytes. A wrong guess costs only time.
+
+    One list or object is around the rows.
+    """
+    first = body[:GUESSED_BYTES]
+    brackets = max(first.count(b"["), first.count(b"{")) - 1
+    return brackets * len(body) / max(1, len(first))
 
 
 def _change_of_app(app: Flask, routes: dict[str, Route]) -> str | None:

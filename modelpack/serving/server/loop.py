@@ -156,7 +156,7 @@ class Loop(ConnectionPool):
         jobs, self._fast_jobs = [job for job in self._fast_jobs if not job.given_up], []
         record = None
         if self._fast_path is not None and self._fast_path.is_fast:
-            record = self._fast_path.handle(jobs, draining=self.closing)
+            record = self._fast_path.handle(jobs, draining=self.closing, only_fast=True)
         for job in jobs:
             if job.response:
                 self._send(job)
@@ -180,9 +180,10 @@ class Loop(ConnectionPool):
 
     def _handle(self, jobs: list[Job]) -> None:
         """Fill in the responses of jobs. Runs in the prediction thread if the model is called."""
-        if self._fast_path is not None and jobs[0].fast and not self._fast_path.is_fast:
+        fast_jobs = [job for job in jobs if job.fast]
+        if self._fast_path is not None and fast_jobs:
             try:
-                self._fast_path.handle(jobs, draining=self.closing)()
+                self._fast_path.handle(fast_jobs, draining=self.closing)()
             except BaseException:  # nothing may end this thread; Flask handles the jobs instead
                 log.exception("unexpected error")
         for job in jobs:

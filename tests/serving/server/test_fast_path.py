@@ -234,17 +234,36 @@ def test_a_bad_request_is_left_to_flask_and_others_are_answered(app, fast, name)
 def test_large_requests_are_left_to_the_thread(fast, service, monkeypatch):
     monkeypatch.setattr(service.runner, "quick_rows", 10)
     few, many = instances(*[ROW] * 10), instances(*[ROW] * 11)
-    assert handle_jobs(fast, make_job(fast, many)) == [b""]
-    answers = handle_jobs(fast, *(make_job(fast, few) for _ in range(6)))
+    job = make_job(fast, many)
+    assert handle_jobs(fast, job, only_fast=True) == [b""]
+    assert handle_jobs(fast, job)[0].startswith(b"HTTP/1.1 200")
+    jobs = [make_job(fast, few) for _ in range(6)]
+    answers = handle_jobs(fast, *jobs, only_fast=True)
     assert [bool(answer) for answer in answers] == [True] * 4 + [False] * 2
+
+
+def test_large_bodies_are_parsed_by_the_thread_only(fast, service, monkeypatch):
+    monkeypatch.setattr(service.runner, "quick_rows", 100)
+    job, parsed = make_job(fast, instances(*[ROW] * 1000)), []
+    kind = job.fast.kind
+
+    def parse(body):
+        parsed.append(body)
+        return kind.parse(body)
+
+    job.fast = job.fast._replace(kind=kind._replace(parse=parse))
+    assert handle_jobs(fast, job, only_fast=True) == [b""]
+    assert not parsed
+    assert handle_jobs(fast, job)[0].startswith(b"HTTP/1.1 200")
+    assert parsed == [job.body]
 
 
 def test_long_texts_are_left_to_the_thread(tmp_path, monkeypatch):
     service = load_service(serving_models.texts(), tmp_path)
     fast = fast_path.FastPath.for_app(create_application(service, monkeypatch))
     monkeypatch.setattr(service.runner, "quick_rows", 10)
-    assert handle_jobs(fast, make_job(fast, instances(["good " * 400])))[0]
-    assert handle_jobs(fast, make_job(fast, instances(["good " * 600]))) == [b""]
+    assert handle_jobs(fast, make_job(fast, instances(["good " * 400])), only_fast=True)[0]
+    assert handle_jobs(fast, make_job(fast, instances(["good " * 600])), only_fast=True) == [b""]
 
 
 def test_token_is_required(service, monkeypatch):
