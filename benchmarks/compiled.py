@@ -2,32 +2,40 @@
 
     python -m benchmarks.compiled [--rounds N] [--seconds N] [--json | --markdown] [MODEL...]
 
-MODEL is a folder of sample_models (default: all that are pickles). Each is packaged twice with
-Docker. In each of N rounds (5) both images are started in turn, and queried by wrk: single rows by
-1 and by 64 connections, and 1,000 rows a request. All figures are medians: the time from `docker
-run` to the first status 200 of /readyz in seconds, the memory of a worker (PSS) in MB, requests and
-rows a second. "ulp" is the largest difference that the proof found.
+MODEL is a folder of sample_models, or FOLDER/FILE of ../shared/models (default: all sample models,
+and all published ones of scikit-learn, LightGBM and XGBoost). Each is packaged twice with Docker.
+In each of N rounds (5) both images are started in turn, and queried by wrk: single rows by 1 and by
+64 connections, and 1,000 rows a request. All figures are medians: the time from `docker run` to the
+first status 200 of /readyz in seconds, the memory of a worker (PSS) in MB, requests and rows a
+second. "ulp" is the largest difference that the proof found. A model that is not compiled is listed
+with the reason.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import modelpack
 from benchmarks import tables
 from benchmarks.serve import wrk
-from benchmarks.startup import SAMPLES, Container, model, output, send
+from benchmarks.startup import SAMPLES, Container, output, send
 from modelpack.errors import ModelpackError
+from modelpack.types import Field, ModelSpec
 
+PUBLISHED = SAMPLES.parents[1] / "shared" / "models"
+LIBRARIES = ("scikit-learn", "lightgbm", "xgboost")
 KINDS = ("plain", "compiled")
+SINGLE = 64
 MANY = 1_000
 LOOK_SECONDS = 0.002
 FIGURES = ("ready", "memory", "1 connection", "64 connections", "rows")
@@ -47,15 +55,83 @@ print(max(pss(pid) for pid in pids if pid != os.getpid()))
 """
 
 
+@dataclass(frozen=True)
+class Model:
+    """The files of a model, and rows that it predicts."""
+
+    name: str
+    files: tuple[Path, ...]
+    known: tuple[Any, ...]
+
+    @property
+    def tag(self) -> str:
+        return "".join(char if char.isalnum() else "-" for char in self.name.lower()).strip("-")
+
+    def rows(self, count: int) -> list[Any]:
+        """Return different rows: the known ones in turn, with other fractions.
+
+        A processor learns the comparisons of repeated rows, and only of compiled code.
+        """
+        generator = random.Random(0)
+        repeated = (self.known * count)[:count]
+        return [varied(row, generator) for row in repeated]
+
+
+def varied(value: Any, generator: random.Random) -> Any:
+    if isinstance(value, list):
+        return [varied(each, generator) for each in value]
+    if isinstance(value, dict):
+        return {name: varied(each, generator) for name, each in value.items()}
+    return round(value * generator.uniform(0.5, 1.5), 4) if isinstance(value, float) else value
+
+
+def sample(folder: Path) -> Model:
+    """Return a sample model."""
+    files = (*sorted(folder.glob("vectorizer.*")), *sorted(folder.glob("model.*"))[:1])
+    rows = json.loads((folder / "request.json").read_text())["instances"]
+    return Model(folder.name, files, tuple(rows))
+
+
+def published() -> Iterator[Model]:
+    """Yield the models of other authors, if this machine has them."""
+    for manifest in sorted(PUBLISHED.glob("*/manifest.json")):
+        folder, facts = manifest.parent, json.loads(manifest.read_text())
+        names = [folder.parent / each["path"] for each in facts.get("files", ())]
+        files = [path for path in names if path.is_file() and path.stat().st_size]
+        first = [path for path in files if path.stem == "vectorizer"]
+        groups = [(*first, path) for path in files if path not in first]
+        inputs = [each.get("input") for each in facts.get("expected", ())]
+        rows = next((each for each in inputs if isinstance(each, list)), [])
+        for group in groups:
+            spec = inspected(group)
+            if spec is not None and spec.framework in LIBRARIES:
+                known = rows or [[typical(field) for field in spec.signature.inputs]]
+                yield Model(f"{folder.name}/{group[-1].name}", group, tuple(known))
+
+
+def inspected(files: Sequence[Path]) -> ModelSpec | None:
+    try:
+        return modelpack.inspect(*files)
+    except ModelpackError:
+        return None
+
+
+def typical(field: Field) -> Any:
+    """Return a value of an input."""
+    if field.example is not None or field.categories:
+        return field.example if field.example is not None else (field.categories or ())[0]
+    bounds = (field.minimum, field.maximum)
+    return sum(each for each in bounds if each is not None) / 2 + 0.5
+
+
 class Image:
     """A packaged model."""
 
-    def __init__(self, name: str, kind: str, scratch: Path) -> None:
-        self.tag = f"modelpack-benchmark/{kind}-{name}:1"
-        files = [*sorted((SAMPLES / name).glob("vectorizer.*")), model(name)]
+    def __init__(self, model: Model, kind: str, scratch: Path) -> None:
+        self.tag = f"modelpack-benchmark/{kind}-{model.tag}:1"
         result = modelpack.package(
-            *files, engine="docker", tag=self.tag, output=scratch / f"{kind}-{name}",
-            compiled=kind == "compiled", example=example(name, scratch),
+            *model.files, engine="docker", tag=self.tag, output=scratch / f"{kind}-{model.tag}",
+            compiled=kind == "compiled", example=example(model, scratch),
         )  # fmt: skip
         assert result.image is not None
         self.megabytes = result.image.size_bytes / 1e6
@@ -74,13 +150,12 @@ class Image:
         output(["docker", "rmi", "--force", self.tag])
 
 
-def example(name: str, scratch: Path) -> Path | None:
-    """Return the rows of the sample's request, for models whose file lists no inputs."""
-    rows = json.loads((SAMPLES / name / "request.json").read_text())["instances"]
-    if not all(isinstance(row, str) for row in rows):
+def example(model: Model, scratch: Path) -> Path | None:
+    """Return the known rows of a model of texts, whose file lists no inputs."""
+    if not all(isinstance(row, str) for row in model.known):
         return None
-    path = scratch / f"{name}.json"
-    path.write_text(json.dumps([{"text": row} for row in rows]))
+    path = scratch / f"{model.tag}.json"
+    path.write_text(json.dumps([{"text": row} for row in model.known]))
     return path
 
 
@@ -98,21 +173,23 @@ def measure(image: Image, bodies: list[Path], seconds: int) -> dict[str, float]:
             ("rows", bodies[1], 1, MANY),
         ):
             answers = wrk.load(f"{url}/predict", body, connections, seconds)
-            assert not answers.refused + answers.broken, answers
+            if answers.refused + answers.broken:
+                raise RuntimeError(f"the service rejects rows: {answers}")
             found[figure] = answers.requests * rows / answers.seconds
         found["memory"] = int(output(["docker", "exec", name, "python", "-c", WORKERS])) / 1e3
         return found
 
 
-def compare(name: str, rounds: int, seconds: int, scratch: Path) -> dict[str, Any]:
+def compare(model: Model, rounds: int, seconds: int, scratch: Path) -> dict[str, Any]:
     """Return the proof and the median figures of both images of a model."""
-    images = {kind: Image(name, kind, scratch) for kind in KINDS}
-    bodies = [scratch / f"{name}-one", scratch / f"{name}-many"]
-    rows = json.loads((SAMPLES / name / "request.json").read_text())["instances"]
-    bodies[0].write_text("".join(json.dumps({"instances": [row]}) + "\n" for row in rows))
-    many = (rows * MANY)[:MANY]
+    images: dict[str, Image] = {}
+    bodies = [scratch / f"{model.tag}-one", scratch / f"{model.tag}-many"]
+    many = model.rows(MANY)
+    bodies[0].write_text("".join(json.dumps({"instances": [row]}) + "\n" for row in many[:SINGLE]))
     bodies[1].write_text(json.dumps({"instances": many}) + "\n")
     try:
+        for kind in reversed(KINDS):  # a model that is not compiled needs no other image
+            images[kind] = Image(model, kind, scratch)
         runs = [{kind: measure(images[kind], bodies, seconds) for kind in KINDS}
                 for _ in range(rounds)]  # fmt: skip
     finally:
@@ -147,23 +224,26 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true")
     given = parser.parse_args()
     wrk.require()
-    saved = [*SAMPLES.glob("*/model.joblib"), *SAMPLES.glob("*/model.pkl")]
-    names = given.models or sorted(path.parent.name for path in saved)
+    samples = [sample(path.parent) for path in sorted(SAMPLES.glob("*/request.json"))]
+    models = {each.name: each for each in (*samples, *published())}
+    unknown = set(given.models) - models.keys()
+    if unknown:
+        parser.error(f"{min(unknown)} is none of {', '.join(models)}")
     results: dict[str, dict[str, Any]] = {}
     refused: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        for name in dict.fromkeys(names):
+        for name in given.models or models:
             try:
-                results[name] = compare(name, given.rounds, given.seconds, Path(scratch))
-            except ModelpackError as error:
-                refused[name] = error.message
+                results[name] = compare(models[name], given.rounds, given.seconds, Path(scratch))
+            except (ModelpackError, RuntimeError) as error:
+                refused[name] = str(error).replace(f"{models[name].files[-1].parent}/", "")
     if given.json:
         print(json.dumps({"results": results, "refused": refused}, indent=2))
         return
     rows = [in_a_row(name, result) for name, result in results.items()]
     tables.show(HEADS, rows, markdown=given.markdown)
-    for name, message in refused.items():
-        print(f"{name}: {message}")
+    print()
+    tables.show(("not compiled", "reason"), refused.items(), markdown=given.markdown)
 
 
 if __name__ == "__main__":
