@@ -17,6 +17,7 @@ import argparse
 import json
 import random
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,7 @@ KINDS = ("plain", "compiled")
 SINGLE = 64
 MANY = 1_000
 LOOK_SECONDS = 0.002
+READY_SECONDS = 60
 FIGURES = ("ready", "memory", "1 connection", "64 connections", "rows")
 HEADS = ("model", "ulp", "image, MB", "ready, s", "worker, MB", "1 connection", "64 connections",
          "rows/s at 1,000")  # fmt: skip
@@ -164,6 +166,8 @@ def measure(image: Image, bodies: list[Path], seconds: int) -> dict[str, float]:
     started = time.perf_counter()
     with image.served() as (name, url):
         while send(url, "GET", "/readyz")[0] != 200:
+            if time.perf_counter() - started > READY_SECONDS:
+                raise RuntimeError("the service does not get ready")
             time.sleep(LOOK_SECONDS)
         ready = time.perf_counter() - started
         found = {"ready": ready}
@@ -233,6 +237,7 @@ def main() -> None:
     refused: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for name in given.models or models:
+            print(name, file=sys.stderr)
             try:
                 results[name] = compare(models[name], given.rounds, given.seconds, Path(scratch))
             except (ModelpackError, RuntimeError) as error:
