@@ -88,7 +88,7 @@ def compiled_plan(model: Any, folder: Path) -> dict[str, Find]:
     return compile_model(read.root, Context("array", (), read.release)).batch
 
 
-def trees_of(model: Any) -> list[Splits]:
+def splits(model: Any) -> list[Splits]:
     """Return the trees of a model."""
     if hasattr(model, "_predictors"):
         return [_histogram(tree.nodes) for several in model._predictors for tree in several]
@@ -207,7 +207,7 @@ def main() -> None:
             plan = compile_model(model, Context("array", (), installed_release())).batch
             calls = (getattr(model, method), plan[method], compiled_plan(model, folder)[method])
             whole.append([name, *(cells(call, rows, given.seconds) for call in calls)])
-            trees = trees_of(model)
+            trees = splits(model)
             dtype = np.float64 if hasattr(model, "_predictors") else np.float32
             exact = rows.astype(dtype).astype(np.float64)
             found = (by_numpy(trees, dtype), by_treelite(trees, rows.shape[1]), by_c(trees, folder))
