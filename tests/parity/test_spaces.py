@@ -116,22 +116,60 @@ def test_service_predicts_rows_with_the_names_of_training(
     assert (response.status, answer["predictions"]) == (200, model.predict(frame).tolist())
 
 
-@pytest.mark.parametrize("form", ["wrapper", "text"])
-def test_service_without_a_record_reports_the_stored_name(form: str, tmp_path: Path) -> None:
+def client_without_record(model: LGBMClassifier, form: str, folder: Path) -> Any:
     if form == "wrapper":
-        path = saved(fitted(), tmp_path)
+        path = saved(model, folder)
     else:
-        path = tmp_path / "model.txt"
-        fitted().booster_.save_model(path)
-    render(inspect(str(path)), ENVIRONMENT, BASE, tmp_path / "bundle")
-    client = create_app(Service.load(tmp_path / "bundle")).test_client()
-    csv = FRAME[["length (cm)"]].to_csv(index=False)
+        path = folder / "model.txt"
+        model.booster_.save_model(path)
+    render(inspect(str(path)), ENVIRONMENT, BASE, folder / "bundle")
+    return create_app(Service.load(folder / "bundle")).test_client()
+
+
+@pytest.mark.parametrize("form", ["wrapper", "text"])
+@pytest.mark.parametrize("frame", [FRAME, KINDS], ids=["numbers", "categories"])
+def test_service_without_a_record_takes_the_names_of_training(
+    frame: pd.DataFrame, form: str, tmp_path: Path
+) -> None:
+    client = client_without_record(fitted(frame), form, tmp_path)
+    shuffled = frame[frame.columns[::-1]]
+    records, csv = shuffled.to_dict("records"), shuffled.to_csv(index=False)
+    split = shuffled.to_dict("split")
+    tensors = [
+        {"name": name, "shape": [len(frame)], "data": list(column),
+         "datatype": "BYTES" if name == "the kind" else "FP64"}
+        for name, column in shuffled.items()
+    ]  # fmt: skip
+    stored = frame.rename(columns=lambda name: name.replace(" ", "_"))
+    expected = client.post("/predict", json={"instances": stored.to_dict("records")})
+    answers = [
+        client.post("/predict", json={"instances": records}),
+        client.post("/predict", json={"instances": [*stored.head(1).to_dict("records"), *records]}),
+        client.post("/predict", data=csv, content_type="text/csv"),
+        client.post("/v1/models/model:predict", json={"inputs": shuffled.to_dict("list")}),
+        client.post("/invocations", json={"dataframe_split": split}),
+        client.post("/v2/models/model/infer", json={"inputs": tensors}),
+    ]
+    assert [answer.status_code for answer in answers] == [200] * len(answers)
+    predictions = expected.json["predictions"]
+    found = [answer.json for answer in answers]
+    assert found[0] == found[2] == expected.json
+    assert found[1]["predictions"] == [predictions[0], *predictions]
+    assert (found[3]["predictions"], found[4]["predictions"]) == (predictions, predictions)
+    assert found[5]["outputs"][0]["data"] == np.ravel(predictions).tolist()
+
+
+def test_names_that_are_stored_alike_are_reported(tmp_path: Path) -> None:
+    client = client_without_record(fitted(), "text", tmp_path)
+    rows = FRAME.head(1).assign(**{"a b_c": 2.0})
+    both = FRAME.head(1).assign(**{"length_(cm)": 2.0})
+    csv = rows.to_csv(index=False)
     for answer in (
-        client.post("/predict", json={"instances": [{"length (cm)": 1}]}),
+        client.post("/predict", json={"instances": rows.to_dict("records")}),
         client.post("/predict", data=csv, content_type="text/csv"),
     ):
         assert answer.status_code == 422
-        assert (
-            '"length (cm)": expected "length_(cm)" (LightGBM replaced spaces in names by "_"),'
-            " got an unknown one"
-        ) in answer.json["detail"]
+        expected = 'expected "a_b_c" (LightGBM replaced spaces in names by "_"), got an unknown one'
+        assert expected in answer.json["detail"]
+    answer = client.post("/predict", json={"instances": both.to_dict("records")})
+    assert answer.headers["Modelpack-Ignored-Inputs"] == '"length (cm)"'

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import marshal
 import math
+from collections import Counter
 from contextlib import suppress
 from functools import lru_cache
 from itertools import chain, islice
@@ -99,7 +100,7 @@ class Decoder:
             Problem: 422, with the rows and columns of wrong values. See also `check_count`.
         """
         self.check_count(len(rows))
-        rows = self._resolve_positions(rows, ignored)
+        rows = self._with_stored_names(self._resolve_positions(rows, ignored))
         errors: list[dict[str, Any]] = []
         for index, row in enumerate(rows):
             rejected = self.rejected_names(row, ignored) if isinstance(row, dict) else ()
@@ -117,6 +118,28 @@ class Decoder:
 
     def _fields_to_check(self, row: Any) -> Sequence[Field]:  # noqa: ARG002 - used by DictDecoder
         return self.fields
+
+    def stored_names(self, names: Sequence[str]) -> Sequence[str]:
+        """Return the names of a row, or of columns, with "_" for the spaces of names of training.
+
+        LightGBM stores them so. A name stays unchanged if another one has the same stored name.
+        """
+        if not self.underscored or self.known.issuperset(names):
+            return names
+        stored = [name if name in self.known else name.replace(" ", "_") for name in names]
+        counts = Counter(stored)
+        pairs = zip(names, stored)
+        return [new if new in self.known and counts[new] == 1 else name for name, new in pairs]
+
+    def _with_stored_names(self, rows: list[Any]) -> list[Any]:
+        if not self.underscored:
+            return rows
+        return [
+            row
+            if not isinstance(row, dict) or self.known.issuperset(row)
+            else dict(zip(self.stored_names(list(row)), row.values()))
+            for row in rows
+        ]
 
     def rejected_names(self, names: Collection[str], ignored: Extras) -> Sequence[str]:
         """Return the names of a row, or of columns, that are rejected; add others to `ignored`.
@@ -206,6 +229,7 @@ class Decoder:
         if self._pick and set(map(len, rows)) == {len(self.names)}:
             with suppress(KeyError):  # an unknown name in place of a nullable input
                 return list(map(self._pick, rows))
+        rows = self._with_stored_names(rows)
         for names in dict.fromkeys(map(tuple, rows)):
             if not self.known.issuperset(names) and self.rejected_names(names, ignored):
                 raise FallbackRequiredError

@@ -74,6 +74,7 @@ def rows_from_columns(
     """
     length = len(columns[0]) if len(columns) else 0
     decoder.check_count(length)
+    names = None if names is None else decoder.stored_names(names)
     kept = input_positions(decoder, names, len(columns), ignored)
     if kept is not None:
         names, columns = select(names, kept), select(columns, kept)
@@ -102,6 +103,7 @@ def input_positions(
     Raises:
         Problem: 422, a column is unknown, missing or repeated.
     """
+    names = None if names is None else decoder.stored_names(names)
     if names is None or decoder.in_order(names):
         return _positions_in_order(decoder, names, width, ignored)
     if width == len(decoder.names) and decoder.known.issuperset(names) and len(set(names)) == width:

@@ -53,6 +53,7 @@ def read(
     if first is None:
         raise Problem(422, "The request contains no rows. Send at least one.")
     decoder = service.decoder(len(first))
+    first = list(decoder.stored_names(first))
     names = first if has_names(decoder.fields, first, parameters.get("header")) else None
     kept = tables.input_positions(decoder, names, len(first), ignored)
     table = _Table(names, len(first), kept)
@@ -95,7 +96,7 @@ def _lines(body: bytes) -> Lines:
         raise Problem(400, f"The body is not CSV: {error} in line {reader.line_num}.") from error
 
 
-def has_names(fields: Sequence[Field], first: list[str], header: str | None) -> bool:
+def has_names(fields: Sequence[Field], first: Sequence[str], header: str | None) -> bool:
     """Return whether the first line contains names. `header`: the parameter, if any.
 
     Raises:

@@ -99,7 +99,8 @@ def _check_width(row: int, cells: list[str], width: int) -> None:
 
 def _are_names(service: Service, cells: list[str], header: str | None) -> bool:
     try:
-        return media.has_names(service.decoder(len(cells)).fields, cells, header)
+        decoder = service.decoder(len(cells))
+        return media.has_names(decoder.fields, decoder.stored_names(cells), header)
     except Problem as problem:
         raise Problem(
             problem.status, problem.detail.replace(media.HEADER_HINT, HEADER_HINT)

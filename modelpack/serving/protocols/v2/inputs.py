@@ -84,13 +84,16 @@ def rows(service: Service, tensors: Sequence[Tensor], ignored: Extras = None) ->
     names = {field.name for field in fields}
     several = len(tensors) > 1
     if several and names:
-        kept = names.union(service.decoder(len(fields)).rejected_names(_names(tensors), ignored))
-        tensors = [tensor for tensor in tensors if tensor.name in kept]
+        decoder = service.decoder(len(fields))
+        stored = decoder.stored_names(_names(tensors))
+        kept = names.union(decoder.rejected_names(stored, ignored))
+        tensors = [tensor for tensor, name in zip(tensors, stored) if name in kept]
     for tensor in tensors:
         _check_shape(tensor, len(fields), several)
     if not all(tensor.count for tensor in tensors):
         raise Problem(422, "The request contains no rows. Send at least one.")
-    by_name = len(fields) > 1 and tensors[0].name in names and _is_column(tensors[0])
+    first = service.decoder(len(fields)).stored_names([tensors[0].name])[0]
+    by_name = len(fields) > 1 and first in names and _is_column(tensors[0])
     if len(tensors) == 1 and not by_name:
         return _matrix(service, tensors[0])
     return _table(service, tensors)
