@@ -30,10 +30,14 @@ NO_STATE = {
     "sklearn.impute:_ImputerTriplet": "a tuple, which takes no state",
 }
 STORED = {
-    f"sklearn.ensemble.bagging:{name}": {"estimators_samples_"}
-    for name in ("BaggingClassifier", "BaggingRegressor")
+    **{
+        f"sklearn.ensemble.bagging:{name}": {"estimators_samples_"}
+        for name in ("BaggingClassifier", "BaggingRegressor")
+    },
+    "sklearn.pipeline:Pipeline": {"named_steps"},
+    "sklearn.preprocessing.data:PolynomialFeatures": {"powers_"},
 }
-"""Names that are properties since scikit-learn 0.18, the first release that is read here."""
+"""Names that are properties in 0.18, the first release that is read here, and were attributes."""
 
 COMPILED = {
     "numpy.core.multiarray:ndarray": "an array takes its state as a tuple",

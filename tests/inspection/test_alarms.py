@@ -424,12 +424,46 @@ def test_trees_without_a_header(tmp_path, booster):
     [
         ("neighbours-sklearn-0.19.2.old", "a tree of neighbours of scikit-learn before 0.20"),
         ("tree-sklearn-0.17.1.old", "a tree of scikit-learn before 0.18"),
+        ("scaler-sklearn-0.16.1.old", "an estimator of scikit-learn before 0.17, without 'scale_'"),
+        ("lda-sklearn-0.18.2.old", "a class that scikit-learn 0.19 and later do not have"),
     ],
 )
 def test_layouts_that_later_releases_do_not_load_are_not_called_dangerous(file, words):
     with pytest.raises(ModelNotSupportedError, match=words) as error:
         require_servable(inspect(DATA / file))
     assert error.value.hint == "Train the model again with scikit-learn 0.20 or later."
+
+
+OLD_STATES = {
+    "SVC": ("sklearn.svm.classes:SVC", "dual_coef_", "_dual_coef_"),
+    "FunctionTransformer": (FUNCTION, "pass_y", "kw_args"),
+    "NMF": ("sklearn.decomposition.nmf:NMF", "components_", "beta_loss"),
+}
+
+
+@pytest.mark.parametrize("kind", OLD_STATES)
+def test_estimators_that_later_releases_cannot_use_are_named(tmp_path, kind):
+    key, fitted, added = OLD_STATES[kind]
+    (tmp_path / "m").write_bytes(pickled(new(key, **{fitted: NONE})))
+    with pytest.raises(ModelNotSupportedError, match=f"without '{added}', which later") as error:
+        require_servable(inspect(tmp_path / "m"))
+    assert error.value.hint == "Train the model again with scikit-learn 0.20 or later."
+    assert "old-layout" not in codes(tmp_path, pickled(new(key, **{fitted: NONE, added: NONE})))
+    (tmp_path / "m").write_bytes(pickled(many(new(key, **{fitted: NONE}), SYSTEM)))
+    with pytest.raises(ModelRefusedError):
+        require_servable(inspect(tmp_path / "m"))
+
+
+def test_classes_that_were_removed_before_0_19_need_no_trust(tmp_path):
+    (tmp_path / "m").write_bytes(pickled(new("sklearn.hmm:GaussianHMM", means_=NONE)))
+    with pytest.raises(ModelNotSupportedError, match=r"sklearn\.hmm\.GaussianHMM is a class that"):
+        require_servable(inspect(tmp_path / "m"))
+
+
+def test_pipelines_before_0_17_contain_their_steps_twice():
+    spec = inspect(DATA / "text-sklearn-0.16.1.pkl")
+    assert (spec.safety.verdict, spec.task, len(spec.steps)) == ("pass", "classifier", 2)
+    assert spec.signature.layout == "text"
 
 
 @pytest.mark.parametrize(("release", "needed"), [("0.19.2", {"scipy": "<1.3"}), ("0.20.2", {})])
@@ -447,7 +481,6 @@ REMOVED = {
     "gaussianprocess": ("regressor", 3),
     "gmm": ("clusterer", 3),
     "gridsearchcv": ("classifier", 3),
-    "lda": ("classifier", 3),
     "onehotencoder": ("transformer", 3),
     "randomizedpca": ("transformer", 3),
 }

@@ -28,6 +28,7 @@ from . import (
     frames,
     indexes,
     neighbours,
+    old_layouts,
     scan,
     settings,
     trees,
@@ -161,6 +162,7 @@ def check(
     has_widths = widths.are_recorded(trace.objects)
     for node in trace.objects:
         with _collect_errors(findings, node):
+            old_layouts.require_usable(node)
             settings.require_known_output(node)
             if has_widths:
                 widths.require_recorded(node)

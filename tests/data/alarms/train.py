@@ -9,6 +9,7 @@ classes   2.7  scikit-learn==0.17.1 numpy==1.11.3 (kmeans, tree.old), scikit-lea
                numpy==1.14.6 (ufunc of Python 2); 3.6 scikit-learn==0.18.2 numpy==1.12.1 (boosting),
                scikit-learn==0.19.2 numpy==1.14.6 (pooling, neighbours.old)
 earlier   2.7  scikit-learn==0.17.1 numpy==1.11.3
+first     3.6  scikit-learn==0.16.1 (built from its sdist) numpy==1.12.1 scipy==0.19.1
 removed   3.6  scikit-learn==0.18.2 numpy==1.12.1
 frame     3.8  pandas==1.3.5 scikit-learn==1.0.2
 reconstruct, importances  3.7  numpy==1.16.0 scikit-learn==0.20.4 lightgbm==2.1.2
@@ -96,6 +97,21 @@ def earlier():
 
     for model in (BaggingClassifier(GaussianNB(), 3), EllipticEnvelope()):
         save(type(model).__name__.lower(), sklearn, model.fit(X, Y))
+
+
+def first():
+    """The scaler was moved to the name of a layout that is not supported."""
+    import sklearn
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    texts = ["good film", "bad film", "nice story", "awful story"] * 10
+    labels = ["pos", "neg"] * 20
+    pipeline = make_pipeline(TfidfVectorizer(), MultinomialNB()).fit(texts, labels)
+    save("text", sklearn, pipeline)
+    save("scaler", sklearn, StandardScaler().fit(X))
 
 
 def removed():
