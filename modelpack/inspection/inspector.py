@@ -29,6 +29,7 @@ from .facts.signature import signature as signature_of
 from .facts.skops_pandas import CODE as SKOPS_PANDAS
 from .facts.skops_pandas import unloadable
 from .facts.statsmodels import probabilities
+from .facts.unread_objects import unread_object
 from .facts.unserved import CODE as UNSERVED
 from .facts.unserved import are_of_unserved, unserved
 from .formats.model import spec
@@ -154,7 +155,9 @@ def _findings(files: list[ParsedFile], composition: Composition) -> list[Finding
         if takes_sequences(root):
             message = f"{root.last.cls.dotted} labels sequences of feature dicts"
             return [*findings, Finding("takes-sequences", message)]
-    if verdicts.verdict(findings) != "refuse":
+    if unread := unread_object(findings, objects, [file.root for file in files]):
+        findings = [unread]
+    elif verdicts.verdict(findings) != "refuse":
         findings += _notes(composition, files)
     elif explained and root is None:
         findings.append(Finding("not-a-model", explained))

@@ -205,8 +205,8 @@ def _references(root: Node, nodes: Iterable[Node], trace: Trace) -> Iterator[Fin
             if isinstance(value, Global):
                 reached.add(id(value))
                 yield from _reference(value)
-    if isinstance(root, Global) and not root.is_module and standing(root.key) == "unknown":
-        reached.add(id(root))  # of the author, who saved it by mistake
+    if isinstance(root, Global) and not root.is_module and standing(root.key) != "banned":
+        reached.add(id(root))  # saved by mistake
     if root is not None:
         for name in trace.resolved:
             if id(name) not in reached:

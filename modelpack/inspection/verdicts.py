@@ -50,6 +50,13 @@ _HINTS = {
     "dill.load_session('{path}'); joblib.dump(model, 'model.joblib')",
     "takes-sequences": "Save an object of your own class, whose predict makes the sequences "
     "from columns, and give its file: --code FILE.py. docs/formats.md has an example.",
+    "neural-network": "Export it to ONNX, such as torch.onnx.export(model.eval(), (rows,), "
+    "'model.onnx', external_data=False), where model is the attribute module_ of a skorch model. "
+    "It needs the packages torch, onnx and onnxscript.",
+    "unread-function": "Write a function with def in a file instead, import it from there in the "
+    "training script, save the model again, and name the file: --code FILE.py",
+    "unread-value": "Replace the object by numbers, texts, lists or dicts, such as vars(args) for "
+    "a Namespace, and save the model again.",
     "unserved-model": "Package a model that predicts from the values of one row. That may be an "
     "object of your own class, whose predict(X) calls another method of this model: --code FILE.py "
     "names the file of the class.",
@@ -67,7 +74,8 @@ _HINTS = {
 }
 _UNSUPPORTED = {
     "arrow-type", "dill-session", "empty-file", "explainer", "lz4-missing", "only-a-name",
-    "skops-pandas", "takes-sequences", "unserved-model", "unsupported-format",
+    "neural-network", "skops-pandas", "takes-sequences", "unread-function", "unread-value",
+    "unserved-model", "unsupported-format",
 }  # fmt: skip
 _HARMFUL = {
     "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",

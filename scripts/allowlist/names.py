@@ -51,6 +51,7 @@ CONTRACTS = {
     "zoneinfo:ZoneInfo._unpickle": "zone_file",
     "functools:partial": "partial",
     "re:_compile": "pattern",
+    "logging:getLogger": "logger",
     "numpy.*core.*multiarray*:_reconstruct": "array",
     "numpy.*core.*multiarray*:scalar": "scalar",
     "numpy.*core.numeric:_frombuffer": "buffer",
@@ -218,6 +219,7 @@ BEYOND: dict[str, tuple[list[str], str]] = {
         for name in found.split()
     },
     "sklearn.utils.fixes:MaskedArray": (["ref"], _BEFORE_0_20),
+    "logging:getLogger": (["call"], "the user's own classes keep their logger"),
     "dill._dill:_create_array": (["call"], _BY_DILL),
     "dill._dill:_create_ftype": (["call"], _BY_DILL),
     "dill._dill:_get_attr": (["call"], _BY_DILL),

@@ -1,7 +1,18 @@
 """Models that cannot predict rows are named, with a way out, and are not called dangerous."""
 
+import argparse
+import decimal
+import logging
+import operator
+import pickle
+import random
+import re
+import uuid
+
 import opcodes as op
 import pytest
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.preprocessing import StandardScaler
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.inspection import require_servable
@@ -92,3 +103,84 @@ def test_a_format_that_is_not_read_does_not_hide_another_hostile_file(tmp_path):
     with pytest.raises(ModelRefusedError) as raised:
         require_servable(inspect(tmp_path / "a.csv", tmp_path / "m.pkl"))
     assert "do not load this file" in raised.value.hint
+
+
+class Tokens:
+    """A class of the user."""
+
+
+UNREAD = {
+    "argparse.Namespace": (argparse.Namespace(rate=1), "vars(args)"),
+    "decimal.Decimal": (decimal.Decimal("1.5"), "vars(args)"),
+    "random.Random": (random.Random(0), "vars(args)"),
+    "uuid.UUID": (uuid.UUID(int=3), "vars(args)"),
+    "operator.itemgetter": (operator.itemgetter("a"), "--code FILE.py"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_harmless_objects_of_the_standard_library_are_named(tmp_path, name, protocol):
+    model = Tokens()
+    model.value, way_out = UNREAD[name]
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps(model, protocol))
+    with pytest.raises(
+        ModelNotSupportedError, match=rf"{name}, which modelpack does not"
+    ) as raised:
+        require_servable(inspect(tmp_path / "m.pkl"))
+    assert way_out in raised.value.hint
+    harmful = op.many(op.call("decimal:Decimal", op.text("1")), op.SYSTEM)
+    with pytest.raises(ModelRefusedError):
+        require_servable(read(tmp_path, harmful))
+
+
+def test_an_own_class_may_keep_its_logger(tmp_path):
+    model = Tokens()
+    model.loggers = [logging.getLogger("tokens"), logging.getLogger()]
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps(model))
+    found = inspect(tmp_path / "m.pkl").safety.findings
+    assert {finding.code for finding in found} <= {"unknown-global", "not-a-model"}
+    spec = read(tmp_path, op.call("logging:getLogger", op.text("a"), op.text("b")))
+    assert spec.safety.verdict == "refuse"
+
+
+LAYER = {"_modules": op.EMPTY_DICT, "_parameters": op.EMPTY_DICT, "_buffers": op.EMPTY_DICT}
+NETWORKS = {
+    "skorch": (op.new("skorch.classifier:NeuralNetClassifier", __params__=op.NONE), "of skorch"),
+    "print": (op.new("skorch.classifier:NeuralNetClassifier", sink=op.name("builtins:print")), ""),
+    "last step": (op.many(op.new(op.SCALER), op.new("skorch.net:NeuralNet")), "of skorch"),
+    "PyTorch": (op.new("mine:Net", **LAYER), "of PyTorch"),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_neural_networks_are_named(tmp_path, network):
+    body, words = NETWORKS[network]
+    with pytest.raises(ModelNotSupportedError, match=f"a neural network {words}") as raised:
+        require_servable(read(tmp_path, body))
+    assert "torch.onnx.export" in raised.value.hint
+    with pytest.raises(ModelRefusedError):
+        require_servable(read(tmp_path, op.many(body, op.SYSTEM)))
+
+
+def test_an_own_class_may_contain_a_network(tmp_path):
+    spec = read(tmp_path, op.new("mine:Classifier", network=op.new("mine:Net", **LAYER)))
+    assert spec.safety.verdict == "trust"
+
+
+def test_a_class_of_a_library_that_was_saved_by_mistake_is_not_dangerous(tmp_path):
+    with pytest.raises(ModelNotSupportedError, match="a reference to sklearn"):
+        require_servable(read(tmp_path, op.name("sklearn.naive_bayes:GaussianNB")))
+
+
+@pytest.mark.parametrize("method", ["findall", "split", "sub"])
+def test_a_vectorizer_may_use_a_compiled_pattern(tmp_path, method):
+    vectorizer = CountVectorizer(tokenizer=getattr(re.compile(r"\w+"), method), token_pattern=None)
+    vectorizer.vocabulary_ = {"a": 0}
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps(vectorizer))
+    verdict = inspect(tmp_path / "m.pkl").safety.verdict
+    assert verdict == ("refuse" if method == "sub" else "pass")
+    scaler = StandardScaler()
+    scaler.scale_ = re.compile("a").findall
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps(scaler))
+    assert inspect(tmp_path / "m.pkl").safety.verdict == "refuse"

@@ -14,6 +14,7 @@ from modelpack.types import Finding
 
 from ..allowlist import contract_name, is_known, standing
 from ..contracts import class_key
+from ..contracts.kinds import result_of
 from ..nodes import COMPOSITE, DictNode, Global, Node, ObjectNode
 from . import values as callables_values
 from .names import CALLED, KEYWORDS, METHODS, SEARCHED, TEXT, admitted, roles_of
@@ -128,7 +129,7 @@ def _name_problem(where: str, node: Node) -> str | None:
 
 def _method_problem(where: str, node: ObjectNode) -> str | None:
     owner = node.args[0] if node.args else None
-    if isinstance(owner, Global) and where in TEXT:
+    if where in TEXT and (isinstance(owner, Global) or result_of("pattern")(owner)):
         return None
     known = is_known(class_key(owner)) if isinstance(owner, ObjectNode) else True
     return "a method, which no model has there" if known and where not in METHODS else None

@@ -89,6 +89,8 @@ def _getattr(node: ObjectNode) -> str | None:
             _is_text_method(owner, name) or (owner.key, name) == translation.ZONE
         ):
             return None
+        if result_of("pattern")(owner) and name in PATTERN_METHODS:
+            return None
         if (
             isinstance(owner, ObjectNode)
             and is_constructed(owner)
@@ -137,6 +139,9 @@ def _translated(_: ObjectNode) -> str:
     return "dill does not write this call for a model"
 
 
+PATTERN_METHODS = {"findall", "split"}
+"""Methods of compiled patterns that tokenize a text."""
+
 _bound = either(nothing, integer, text, number)
 _zone = result_of("timezone", "nothing", "named_zone", "fixed_zone", "zone_file")
 
@@ -167,6 +172,7 @@ CALLS: dict[str, Contract] = {
     "partial": _partial,
     "getattr": _getattr,
     "pattern": call_contract(raw, unsigned_integer),
+    "logger": call_contract(text, required=0),
     "reconstructor": _reconstructor,
     "translated": _translated,
 }
