@@ -6,9 +6,10 @@
 For each library and year of scripts/matrix/releases.py, the script creates an environment of that
 date. It trains a small model there, saves it in every way, and predicts five rows. Each file is
 inspected. One file for each way to load it is packaged with `--engine process`, and the predictions
-of its service must be those of the library to six digits. Without --only, docs/compatibility.md is
-updated. --resume keeps the results of a run that was stopped. Exit status 1 if a prediction
-differs, a package fails, or a file is refused for another reason than that it is not supported.
+of its service must be those of the library to six digits. docs/compatibility.md is updated, with
+--only the rows of the entries that ran. --resume keeps the results of a run that was stopped. Exit
+status 1 if a prediction differs, a package fails, or a file is refused for another reason than that
+it is not supported.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from matrix.releases import Entry, entries
-from matrix.results import Result, describe, read_results, summary
+from matrix.results import Result, describe, read_results, replace_rows, summary
 from matrix.training import NotTrainedError, train, way
 from matrix.verdicts import judge
 from result_lines import append
-from sections import replace_section
+from sections import read_section, replace_section
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs" / "compatibility.md"
@@ -40,10 +41,13 @@ def main() -> int:
     if not arguments.table:
         _run(chosen, results, done)
     shown = [results[entry.name] for entry in chosen if entry.name in results]
+    is_right = all(result.is_right for result in shown)
     if arguments.only is None:
         replace_section(DOCUMENT, "matrix", describe(shown))
+    elif is_right and (section := read_section(DOCUMENT, "matrix")):
+        replace_section(DOCUMENT, "matrix", replace_rows(section, shown))
     print(summary(shown))
-    return 0 if all(result.is_right for result in shown) else 1
+    return 0 if is_right else 1
 
 
 def _run(chosen: list[Entry], results: dict[str, Result], done: Path) -> None:

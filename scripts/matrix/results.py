@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ from .releases import Entry, entries
 from .verdicts import ACCEPTED, EQUAL, TRUST, UNSUPPORTED, Outcome
 
 _MAX_REASON = 160
+_ROW = re.compile(
+    r"\| (?P<library>\S+) \S+ \((?P<year>\d+)\) \| [\d.]+ \| (?P<files>\d+) "
+    r"\| (?P<accepted>\d+)(, (?P<trust>\d+) with `--trust`)? \| (?P<equal>\d+) of (?P<served>\d+)"
+)
+_MODELS = "libraries."
 
 
 @dataclass(frozen=True)
@@ -69,13 +75,51 @@ def summary(results: Sequence[Result]) -> str:
     libraries = len({result.library for result in trained})
     total = len(list(entries()))
     trust = states.count(TRUST)
-    with_trust = f" ({trust} of them once their names are trusted)" if trust else ""
+    counts = {
+        "files": len(states),
+        "accepted": states.count(ACCEPTED) + trust,
+        "trust": trust,
+        "refused": states.count(UNSUPPORTED),
+        "equal": served.count(EQUAL),
+        "served": len(served),
+    }
     return (
         f"{len(results)} of {total} entries were run; {len(trained)} of them install and train a"
-        f" model, of {libraries} libraries. {states.count(ACCEPTED) + trust} of {len(states)} files"
-        f" are accepted{with_trust}. Refused as not supported: {states.count(UNSUPPORTED)}."
-        f" {served.count(EQUAL)} of {len(served)} served files predict what the library predicted."
+        f" model, of {libraries} {_MODELS} {_sentences(counts)}"
     )
+
+
+def _sentences(counts: Mapping[str, int]) -> str:
+    trust = counts["trust"]
+    with_trust = f" ({trust} of them once their names are trusted)" if trust else ""
+    return (
+        f"{counts['accepted']} of {counts['files']} files are accepted{with_trust}. Refused as not"
+        f" supported: {counts['refused']}. {counts['equal']} of {counts['served']} served files"
+        " predict what the library predicted."
+    )
+
+
+def replace_rows(section: str, results: Sequence[Result]) -> str:
+    """Return the section of a document with new rows of these entries, and new counts.
+
+    Args:
+        section: What `describe` returned for all entries.
+        results: Results without a wrong outcome. Those without a model, or without a row, are
+            left out.
+    """
+    rows = {(r.library, r.name.rpartition(" ")[2]): _row(r) for r in results if not r.problem}
+    lines = section.splitlines()
+    counts = dict.fromkeys(("files", "accepted", "trust", "equal", "served"), 0)
+    for index, line in enumerate(lines):
+        if found := _ROW.match(line):
+            lines[index] = rows.get((found["library"], found["year"]), line)
+            found = _ROW.match(lines[index]) or found
+            counts = {name: count + int(found[name] or 0) for name, count in counts.items()}
+    if not counts["files"]:
+        return section
+    counts["refused"] = counts["files"] - counts["accepted"]
+    lines[0] = f"{lines[0].partition(_MODELS)[0]}{_MODELS} {_sentences(counts)}"
+    return "\n".join(lines)
 
 
 def table(results: Sequence[Result]) -> str:
@@ -85,8 +129,12 @@ def table(results: Sequence[Result]) -> str:
     ]
     for result in results:
         if not result.problem:
-            lines.append(f"| {' | '.join(_cells(result))} |")
+            lines.append(_row(result))
     return "\n".join(lines)
+
+
+def _row(result: Result) -> str:
+    return f"| {' | '.join(_cells(result))} |"
 
 
 def _cells(result: Result) -> list[str]:

@@ -274,6 +274,32 @@ def test_part_of_the_matrix_is_run_and_the_table_names_what_ran(
     assert "- pygam 2018: not installed: no release" in page
 
 
+def test_rows_of_what_ran_and_their_counts_are_replaced(
+    matrix: SimpleNamespace, run: Any, case: Any, package: Any
+) -> None:
+    package([6.0])
+    case.document["files"].remove("cloudpickle.pkl")
+    page = matrix.script.DOCUMENT
+    page.write_text(
+        "<!-- matrix -->\n65 of 65 entries were run; 61 train a model, of 2 libraries. Old.\n\n"
+        "| catboost 0.9 (2020) | 3.8 | 9 | 9, 9 with `--trust` | 3 of 3: skops | old |\n"
+        "| pygam 0.8.0 (2020) | 3.8 | 16 | 16, 15 with `--trust` | 4 of 4: dill |  |\n"
+        "<!-- /matrix -->\n"
+    )
+    code, text = run("--only", "catboost 2020")
+    lines = text.splitlines()
+    assert (code, lines[1]) == (
+        0,
+        "65 of 65 entries were run; 61 train a model, of 2 libraries. 18 of 19 files are accepted"
+        " (15 of them once their names are trusted). Refused as not supported: 1. 5 of 5 served"
+        " files predict what the library predicted.",
+    )
+    assert lines[3].startswith(
+        "| catboost 1.0 (2020) | 3.8 | 3 | 2 | 1 of 1: pickle 4 | dill: exit"
+    )
+    assert lines[4] == "| pygam 0.8.0 (2020) | 3.8 | 16 | 16, 15 with `--trust` | 4 of 4: dill |  |"
+
+
 def test_run_that_was_stopped_goes_on(run: Any, package: Any) -> None:
     packaged = package([6.0])
     for words in (["--only", "catboost 2020"], ["--only", "catboost", "--resume"]):
