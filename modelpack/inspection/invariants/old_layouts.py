@@ -28,7 +28,6 @@ _CHANGED = {
     "linear_model.coordinate_descent:MultiTaskElasticNet": ("coef_", "n_iter_", "0.16"),
     "linear_model.coordinate_descent:MultiTaskLasso": ("coef_", "n_iter_", "0.16"),
     "linear_model.logistic:LogisticRegression": ("_enc", "classes_", "0.16"),
-    "preprocessing._function_transformer:FunctionTransformer": ("pass_y", "kw_args", "0.18"),
     "preprocessing.data:PolynomialFeatures": ("powers_", "n_input_features_", "0.16"),
     "preprocessing.data:StandardScaler": ("std_", "scale_", "0.17"),
     "svm.classes:LinearSVC": ("_enc", "classes_", "0.16"),
