@@ -23,6 +23,7 @@ from modelpack.errors import NoEngineError
 from modelpack.types import BaseImage, IndexSettings
 
 ROOT = Path(__file__).parents[1]
+SERVING = ("serving", "parity", "compilation")  # half of the tests that need no engine, by time
 ENGINE_REQUIRED = "MODELPACK_TEST_ENGINE_REQUIRED"  # set by `make test`
 
 
@@ -54,7 +55,7 @@ def _part(path: Path) -> str:
     folders = path.relative_to(ROOT / "tests").parts[:-1]
     if "mark.engine" in path.read_text():
         return "podman" if folders == ("engines", "podman") else "docker"
-    return "serving" if folders[:1] == ("serving",) else "others"
+    return "serving" if folders[:1] and folders[0] in SERVING else "others"
 
 
 @pytest.fixture(scope="session")

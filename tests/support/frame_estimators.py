@@ -41,6 +41,8 @@ _PARTS = {
 _SETTINGS: dict[str, dict[str, Any]] = {
     "CCA": {"n_components": 1},
     "GaussianRandomProjection": {"n_components": 2},
+    "HistGradientBoostingClassifier": {"max_iter": 4},
+    "HistGradientBoostingRegressor": {"max_iter": 4},
     "OrthogonalMatchingPursuitCV": {"max_iter": 2},
     "PLSCanonical": {"n_components": 1},
     "PLSSVD": {"n_components": 1},
@@ -96,7 +98,7 @@ def _create_estimator(kind: str, name: str, cls: type) -> Any:
             settings[parameter] = kinds["classifier" if is_classifier else None]
     model = cls(**settings)
     known = model.get_params(deep=False)
-    fast = {"random_state": 0, "max_iter": 20, "n_estimators": 5, "n_init": 1}
+    fast = {"random_state": 0, "max_iter": 20, "n_estimators": 5, "n_init": 1, "cv": 2}
     settings_used = {
         key: value for key, value in fast.items() if key in known and key not in settings
     }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 
+import preloaded
 import pytest
 from code_specs import write
+from gunicorn_server import python_path
 
 from modelpack.bundle import manifest
 from modelpack.bundle import render as bundles
@@ -68,6 +72,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def load_in_a_process(folder: Path) -> tuple[str, str]:
+    """Return what LOAD prints to stdout and stderr."""
+    (folder / "load_model.py").write_text(LOAD)
+    environ = {"PYTHONPATH": python_path()}
+    with TemporaryFile() as output, TemporaryFile() as log:
+        arguments = ("load_model", folder, environ, (output, log), [str(folder)])
+        preloaded.run_module(*arguments).wait(60)
+        printed, problem = (os.pread(each.fileno(), 10_000, 0).decode() for each in (output, log))
+    return printed, problem
+
+
 @pytest.mark.parametrize("name", ["model.pkl", "model.joblib", "small.joblib", "model.skops"])
 def test_classes_of_a_script_are_found_in_every_format(
     name: str, folder: Path, tmp_path: Path
@@ -76,9 +91,8 @@ def test_classes_of_a_script_are_found_in_every_format(
     code = find_code(spec, CodeOptions(paths=(folder / "train.py",)))
     assert set(code.defined) == {"__main__:Model", "__main__:Part"}
     bundle = bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
-    command = [sys.executable, "-c", LOAD, bundle.path]
-    done = subprocess.run(command, cwd=bundle.path, capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["[8.0]", "[8.0]", *["modelpack_main"] * 2, "True"], done.stderr
+    printed, problem = load_in_a_process(bundle.directory)
+    assert printed.split() == ["[8.0]", "[8.0]", *["modelpack_main"] * 2, "True"], problem
     assert not list(tmp_path.rglob("ran"))
 
 
@@ -133,6 +147,5 @@ def test_a_script_that_does_not_load_is_named(folder: Path, tmp_path: Path) -> N
     code = find_code(spec, CodeOptions(paths=(folder / "train.py",)))
     bundle = bundles.render(spec, ENVIRONMENT, BASE, tmp_path / "bundle", code)
     (bundle.directory / "code" / "shop" / "prices.py").write_text("1 / 0\n")
-    command = [sys.executable, "-c", LOAD, bundle.path]
-    done = subprocess.run(command, cwd=bundle.path, capture_output=True, text=True, check=False)
-    assert "the script modelpack_main does not load: ZeroDivisionError" in done.stderr
+    _, problem = load_in_a_process(bundle.directory)
+    assert "the script modelpack_main does not load: ZeroDivisionError" in problem
