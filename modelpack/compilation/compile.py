@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
+import resource
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -23,6 +26,8 @@ from modelpack.types import Member, ModelFile, ModelSpec, Recording, Safety
 
 FORMAT = "compiled"
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
+MEMORY_BYTES = 1 << 30, 32
+"""Address space that the plan may add: minimum, and per byte of the file."""
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip archive can contain
 _KNOWN = {"estimator_params", *chain.from_iterable(PARAMETERS.values())}
 """Parameters of constructors, some of which base classes set in every class."""
@@ -83,17 +88,43 @@ def compiled_content(spec: ModelSpec, recording: Recording) -> bytes:
     names = [field.name for field in spec.signature.inputs]
     context = Context(spec.signature.layout, names, release)
     try:
-        model = read(io.BytesIO(whole), tracker.make)
-        plan = compile_model(model.root, context)
+        with _limited_memory(len(whole)):
+            model = read(io.BytesIO(whole), tracker.make)
+            plan = compile_model(model.root, context)
     except (ValueError, MemoryError) as error:  # of a file that no library wrote
         raise _unsupported(spec, f"its attributes are invalid ({type(error).__name__})") from error
     except UnplannedError as error:
         missing = tracker.omitted(recording)
         reason = f"{missing} has no compiled form" if missing else str(error)
         raise _unsupported(spec, reason) from error
-    if spec.method not in plan.batch:
-        raise _unsupported(spec, f"{spec.estimator} has no compiled {spec.method}")
+    methods = [spec.method, *(["predict_proba"] if spec.signature.probabilities else [])]
+    for method in methods:
+        if method not in plan.batch:
+            raise _unsupported(spec, f"{spec.estimator} has no compiled {method}")
     return _write(tracker.reduced(recording), release, spec.labels)
+
+
+@contextmanager
+def _limited_memory(size: int) -> Iterator[None]:
+    """Limit the address space of this process to what the plan of an honest model needs.
+
+    A small file can contain one large array and thousands of trees that refer to it.
+    """
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    except OSError:  # not Linux
+        yield
+        return
+    minimum, per_byte = MEMORY_BYTES
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = pages * resource.getpagesize() + max(minimum, per_byte * size)
+    if soft != resource.RLIM_INFINITY:
+        limit = min(limit, soft)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _unsupported(spec: ModelSpec, reason: str) -> ModelNotSupportedError:
@@ -121,8 +152,9 @@ def _require_known_parameters(spec: ModelSpec, each: Mapping[str, Any]) -> None:
     name = each["class"].rpartition(":")[2]
     if name not in PARAMETERS:
         return
-    public = {a for a in each["attributes"] if not a.startswith("_") and not a.endswith("_")}
-    unknown = public - _KNOWN
+    # An attribute without a form may be a function in place of a method.
+    names = {*each["attributes"], *each["omitted"]}
+    unknown = {a for a in names if not a.startswith("_") and not a.endswith("_")} - _KNOWN
     if unknown:
         raise _unsupported(spec, f"{name} has an unknown parameter {min(unknown)}")
 
@@ -226,6 +258,11 @@ def _renumbered(value: Any, records: Mapping[int, int], arrays: dict[int, int]) 
     return {key: _renumbered(each, records, arrays) for key, each in value.items()}
 
 
+def _label(label: Any) -> Any:
+    is_special = isinstance(label, float) and not math.isfinite(label)
+    return {"float": str(label)} if is_special else label
+
+
 def _write(recording: Recording, release: tuple[int, int], labels: Any) -> bytes:
     """Return the bytes of the file. The same recording gives the same bytes."""
     contents = [
@@ -244,7 +281,7 @@ def _write(recording: Recording, release: tuple[int, int], labels: Any) -> bytes
     document = {
         "schema": SCHEMA,
         "release": list(release),
-        "labels": None if labels is None else list(labels),
+        "labels": None if labels is None else list(map(_label, labels)),
         "members": recording.members,
         "records": [
             {"class": each["class"], "attributes": each["attributes"]} for each in recording.records

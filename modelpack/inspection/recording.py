@@ -6,8 +6,10 @@ specifies the forms of values.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,8 @@ _SCALAR_TYPES = {
     "numpy:object_": "|O", "builtins:object": "|O",
 }  # fmt: skip
 _MAX_INTEGER_BITS = 63
+_MAX_USES = 4
+"""Arrays of other forms that may share one value of the file, so that files do not grow."""
 
 
 def record_files(paths: Sequence[str], members: Sequence[Member]) -> Recording:
@@ -46,7 +50,8 @@ def record_files(paths: Sequence[str], members: Sequence[Member]) -> Recording:
 
     Raises:
         ModelRefusedError: A file was changed after its inspection, so a member is missing.
-        Unrecordable: A member is not an estimator of scikit-learn, LightGBM or XGBoost.
+        Unrecordable: A member is not an estimator of scikit-learn, LightGBM or XGBoost, or
+            contains itself.
     """
     recorder = _Recorder()
     files: dict[int, ParsedFile] = {}
@@ -57,7 +62,10 @@ def record_files(paths: Sequence[str], members: Sequence[Member]) -> Recording:
         if file.native is not None:
             number = recorder.add(*booster_records.native(file))
         else:
-            number = recorder.estimator(_part(file.root, member.path))
+            try:
+                number = recorder.estimator(_part(file.root, member.path))
+            except RecursionError as error:
+                raise Unrecordable("a value that contains itself") from error
         recorder.recording.members.append(number)
     return recorder.recording
 
@@ -80,6 +88,9 @@ class _Recorder:
         self._numbers: dict[int, int] = {}
         self._kept: list[Node] = []  # so that no identity is used again
         self._open: set[int] = set()
+        self._arrays: dict[tuple[str, bytes], int] = {}
+        self._uses: Counter[int] = Counter()
+        self._digests: dict[int, tuple[bytes, bytes]] = {}
 
     def estimator(self, node: Node) -> int:
         """Record an estimator, and return its number.
@@ -167,13 +178,24 @@ class _Recorder:
     def _numbers_of(
         self, descr: Any, is_fortran: bool, shape: Sequence[int], content: bytes
     ) -> dict[str, int]:
-        number = len(self.recording.arrays)
         header = {
             "descr": descr, "fortran": is_fortran, "shape": list(shape), "size": len(content),
         }  # fmt: skip
-        self.recording.arrays.append(header)
-        self.recording.contents.append(content)
-        return {"array": number}
+        key = repr(header), self._digest(content)
+        if key not in self._arrays:
+            self._uses[id(content)] += 1
+            if self._uses[id(content)] > _MAX_USES:
+                raise Unrecordable("an array whose values many arrays share")
+            self._arrays[key] = len(self.recording.arrays)
+            self.recording.arrays.append(header)
+            self.recording.contents.append(content)
+        return {"array": self._arrays[key]}
+
+    def _digest(self, content: bytes) -> bytes:
+        """Return the digest of a value, which is computed once. The value stays in memory."""
+        if id(content) not in self._digests:
+            self._digests[id(content)] = content, hashlib.sha256(content).digest()
+        return self._digests[id(content)][1]
 
     _forms: tuple[tuple[Callable[[Node], bool], Callable[[_Recorder, Any], Any]], ...] = (
         (lambda node: node is None or isinstance(node, bool | str), lambda _, node: node),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import resource
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,15 @@ import pytest
 import skops.io
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.cluster import DBSCAN
+from sklearn.ensemble import RandomForestRegressor, VotingRegressor
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import MissingIndicator
-from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MaxAbsScaler, StandardScaler
+from sklearn.preprocessing import LabelEncoder, MaxAbsScaler, PolynomialFeatures, StandardScaler
 
+from modelpack.compilation import compile as compile_module
 from modelpack.compilation.compile import compile_file
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.inspection import inspect
@@ -125,6 +132,104 @@ def test_parameter_of_a_later_release_is_refused(tmp_path: Path) -> None:
     model.squared = True
     with pytest.raises(ModelNotSupportedError, match="unknown parameter squared"):
         compiled(model, tmp_path)
+
+
+def test_parameter_without_a_form_is_refused_too(tmp_path: Path) -> None:
+    model = LinearRegression().fit(ROWS, NUMBERS)
+    model.later = np.sum
+    with pytest.raises(ModelNotSupportedError, match="unknown parameter later"):
+        compiled(model, tmp_path)
+
+
+def with_pattern(pattern: str) -> Any:
+    model = make_pipeline(CountVectorizer(), LogisticRegression()).fit(["a bad", "good"], [0, 1])
+    model[0].token_pattern = pattern
+    return model
+
+
+def with_coefficients(make: Callable[[], Any]) -> Any:
+    model = LinearRegression().fit(ROWS, NUMBERS)
+    model.coef_ = make()
+    return model
+
+
+def cycle() -> list[Any]:
+    values: list[Any] = []
+    values.append(values)
+    return values
+
+
+def polynomial() -> Any:
+    model = make_pipeline(PolynomialFeatures(2), LinearRegression()).fit(ROWS, NUMBERS)
+    model[0].n_features_in_ = 4_000_000
+    return model
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (partial(with_pattern, "("), "pattern is invalid"),
+        (partial(with_pattern, "(?:a{0,65000}b{0,65000}){0,65000}" * 2_000), "too long"),
+        (partial(with_coefficients, cycle), "contains itself"),
+        (polynomial, "too many columns"),
+        (
+            lambda: MultiOutputClassifier(LogisticRegression()).fit(ROWS, np.c_[LABELS, LABELS]),
+            "no compiled predict_proba",
+        ),
+    ],
+)
+def test_hostile_or_partial_model_is_refused(
+    make: Callable[[], Any], reason: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelNotSupportedError, match=reason):
+        compiled(make(), tmp_path, "m.pkl5")
+
+
+class SharingPickler(pickle.Pickler):
+    """Writes arrays of 64 numbers that share one value of the file."""
+
+    content = bytes(512)
+
+    def reducer_override(self, value: Any) -> Any:
+        if not isinstance(value, np.ndarray) or value.size != 64:
+            return NotImplemented
+        function, arguments, state = value.__reduce__()
+        return function, arguments, (*state[:-1], self.content)
+
+
+def test_value_that_arrays_of_many_forms_share_is_refused(tmp_path: Path) -> None:
+    model = with_coefficients(lambda: [np.zeros((size, 64 // size)) for size in (1, 2, 4, 8, 16)])
+    with (tmp_path / "model.pkl").open("wb") as stream:
+        SharingPickler(stream, 4).dump(model)
+    with pytest.raises(ModelNotSupportedError, match="many arrays share has no compiled form"):
+        compile_file(inspect(tmp_path / "model.pkl"), tmp_path / "model.compiled")
+
+
+def test_large_array_that_many_trees_share_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compile_module, "MEMORY_BYTES", (1 << 26, 1))
+    model = RandomForestRegressor(1).fit(ROWS, NUMBERS)
+    model.estimators_ *= 20_000
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    with pytest.raises(ModelNotSupportedError, match="MemoryError"):
+        compiled(model, tmp_path)
+    assert resource.getrlimit(resource.RLIMIT_AS) == limits
+
+
+def test_equal_arrays_are_written_once(tmp_path: Path) -> None:
+    model = VotingRegressor([("a", Ridge()), ("b", Ridge())]).fit(ROWS, NUMBERS)
+    coefficients = np.array([1.0, 2.0, 3.0, 4.0])
+    for each in model.estimators_:
+        each.coef_ = coefficients.copy()
+    assert len(document(compiled(model, tmp_path))["arrays"]) == 1
+
+
+def test_labels_that_are_not_finite_are_written(tmp_path: Path) -> None:
+    encoder = LabelEncoder().fit([0.0, 1.0, np.nan])
+    model = {"model": MODELS["classes"], "label_encoder": encoder}
+    with compiled(model, tmp_path).open("rb") as stream:
+        np.testing.assert_array_equal(read(stream).labels, [0.0, 1.0, np.nan])
 
 
 def test_absurd_attribute_is_no_bug_of_modelpack(tmp_path: Path) -> None:

@@ -13,20 +13,22 @@ Function = Callable[[str], str]
 Tokens = List[str]
 
 _SPACES = re.compile(r"\s\s+")
+MAX_PATTERN = 1_000
+"""Characters of a token pattern. Compiling a long one can take minutes."""
 
 
 def record_analyzer(model: Any, compiler: Compiler) -> Analyze:
     """Return the function that splits a text into terms, as `build_analyzer` of the estimator.
 
     Raises:
-        UnplannedError: The list of stop words is not in the record.
+        UnplannedError: The list of stop words is not in the record, or the pattern is invalid.
     """
     prepare = _preprocessor(model, compiler)
     shortest, longest = model.ngram_range
     if model.analyzer in ("char", "char_wb"):
         divide = {"char": characters, "char_wb": characters_of_words}[model.analyzer]
         return lambda text: divide(prepare(text), shortest, longest)
-    pattern = re.compile(model.token_pattern)
+    pattern = _pattern(model.token_pattern)
     if model.analyzer != "word" or pattern.groups > 1:
         raise UnplannedError(f"{type(model).__name__} has an invalid setting")
     find, stop_words = pattern.findall, _stop_words(model)
@@ -38,6 +40,15 @@ def record_analyzer(model: Any, compiler: Compiler) -> Analyze:
         return tokens if longest == 1 else sequences(tokens, shortest, longest)
 
     return split_words
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    if len(text) > MAX_PATTERN:
+        raise UnplannedError("a token pattern is too long")
+    try:
+        return re.compile(text)
+    except (re.error, RecursionError) as error:
+        raise UnplannedError("a token pattern is invalid") from error
 
 
 def _preprocessor(model: Any, compiler: Compiler) -> Function:

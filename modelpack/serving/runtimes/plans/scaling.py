@@ -23,6 +23,8 @@ SORTED_BINS = (1, 2)
 """First version of scikit-learn whose bins have no tolerance."""
 NESTED_PRODUCTS = (0, 22)
 """First version that computes products of three factors from those of two."""
+MAX_FACTORS = 1 << 22
+"""Factors of all products of PolynomialFeatures, which take 50 bytes each."""
 TINY = 1e-12
 """A norm below this may count as zero."""
 
@@ -275,17 +277,33 @@ def polynomial_features(model: Any, compiler: Compiler) -> Part:
 
 
 def _terms(model: Any) -> Iterator[tuple[int, ...]]:
-    """Yield the columns of each product, in the order of the result."""
+    """Yield the columns of each product, in the order of the result.
+
+    Raises:
+        UnplannedError: The products have more than MAX_FACTORS factors.
+    """
     lowest = getattr(model, "_min_degree", 0)  # since 1.0
     highest = getattr(model, "_max_degree", model.degree)
     count = getattr(model, "n_features_in_", None)
     if count is None:
         count = model.n_input_features_  # until 0.23
     choose = combinations if model.interaction_only else combinations_with_replacement
+    if model.interaction_only:
+        highest = min(highest, count)
+    _require_few_factors(count, highest, -1 if model.interaction_only else 1)
     if model.include_bias:
         yield ()
     for degree in range(max(1, lowest), highest + 1):
         yield from choose(range(count), degree)
+
+
+def _require_few_factors(count: int, highest: int, sign: int) -> None:
+    products, factors = 1, 0
+    for degree in range(1, highest + 1):
+        products = products * (count + sign * (degree - 1)) // degree
+        factors += products * degree
+        if factors > MAX_FACTORS:
+            raise UnplannedError("PolynomialFeatures has too many columns")
 
 
 def _term_by_term(terms: Sequence[tuple[int, ...]]) -> Transform:
