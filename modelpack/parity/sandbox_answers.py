@@ -17,6 +17,7 @@ from .rows import Row
 
 BODY_FORMATS = ("json", "csv", "arrow", "parquet")
 _MAX_LEVELS = 8  # of nested lists: outputs, rows, classes, and a reserve
+_NO_PREDICTION = "it does not have one prediction per row"
 _TOO_DEEP = "its lists are nested too deeply"
 
 
@@ -59,11 +60,14 @@ class Response:
         errors: An error or None for each row.
         together: The answers to the rows without an error, in one call.
         alone: The same for each row in its own call.
+        batched: The same for each row as if it were alone, in one call; only of compiled models,
+            whose services answer simultaneous requests like this.
     """
 
     errors: tuple[str | None, ...]
     together: Answers
     alone: Answers
+    batched: Answers | None = None
 
 
 def parse_response(reference: Reference, response: bytes) -> Response:
@@ -73,13 +77,17 @@ def parse_response(reference: Reference, response: bytes) -> Response:
         ValueError: The response is malformed.
     """
     try:
-        _, errors, together, alone = _parse(reference, _decode(response))
-        for answers in (together, alone):
+        document = _decode(response)
+        rows, errors, together, alone = _parse(reference, document)
+        batched = _answers(document["batched"]) if document.get("batched") else None
+        if batched is not None and len(batched.predictions or ()) != len(rows):
+            raise ValueError(_NO_PREDICTION)
+        for answers in filter(None, (together, alone, batched)):
             _require_shallow((answers.predictions, answers.probabilities))
     except (KeyError, TypeError) as error:
         raise ValueError(str(error)) from error
     texts = tuple(None if error is None else str(error) for error in errors)
-    return Response(texts, together, alone)
+    return Response(texts, together, alone, batched)
 
 
 def _decode(response: bytes) -> Any:
@@ -122,7 +130,7 @@ def _parse(reference: Reference, document: Any) -> tuple[list[Row], list[Any], A
     together, alone = (_answers(document[name]) for name in ("together", "alone"))
     rows = [row for row, error in zip(reference.rows, errors, strict=True) if error is None]
     if {len(together.predictions or ()), len(alone.predictions or ())} != {len(rows)}:
-        raise ValueError("it does not have one prediction per row")
+        raise ValueError(_NO_PREDICTION)
     return rows, errors, together, alone
 
 

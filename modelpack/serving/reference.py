@@ -2,9 +2,10 @@
 
 Standard input: {"rows": [[...], ...]}, in the order of the signature, and perhaps "bodies": true.
 Standard output: one JSON document, {"together": answers of all rows in one call, "alone": of each
-row in its own, "errors": what the model raised for a row, null where nothing, "bodies": [{"name":
-"csv", "content": base64, "predictions", "probabilities"}, ...], "without_bodies": why pandas could
-not write them}; answers are {"predictions": [...], "probabilities": [...] or null}. The rows do not
+row in its own, "errors": what the model raised for a row, null where nothing, "batched": answers of
+a compiled model to all rows in one call, each as if it were alone, "bodies": [{"name": "csv",
+"content": base64, "predictions", "probabilities"}, ...], "without_bodies": why pandas could not
+write them}; answers are {"predictions": [...], "probabilities": [...] or null}. The rows do not
 pass through the decoder of requests: pandas or numpy make of them what the author of the model has.
 `bodies` are the rows as pandas writes them, with the answers to what is written there.
 """
@@ -12,6 +13,7 @@ pass through the decoder of requests: pandas or numpy make of them what the auth
 from __future__ import annotations
 
 import base64
+import copy
 import os
 import sys
 from importlib.util import find_spec
@@ -42,6 +44,7 @@ class ReferenceModel:
         self.facts = manifest.read(folder)
         self.model = loading.load(folder, self.facts)
         self.runner = runtimes.select_runtime(self.model, self.facts)
+        self.call = self.runner.call
 
     def answers(self, groups: Sequence[Sequence[Row]]) -> dict[str, Any]:
         """Return the answers to rows in groups, one call for each."""
@@ -68,6 +71,14 @@ class ReferenceModel:
                 raise RuntimeError(f"{method} of {len(rows)} rows returned {count} for answers.")
             answers += found
         return answers
+
+    def batched(self, rows: Sequence[Row]) -> dict[str, Any] | None:
+        """Return the answers of a compiled model as to single rows of many requests."""
+        if self.runner.kind != "compiled":
+            return None
+        other = copy.copy(self)
+        other.call = self.runner.call_each
+        return other.answers([rows] if rows else [])
 
     def error(self, row: Row) -> str | None:
         """Return why the model refuses a row, None if it does not. A lack of memory is not the
@@ -114,9 +125,9 @@ class ReferenceModel:
         if self.facts.layout in ("text", "dicts"):
             column = np.empty(len(rows), object)
             column[:] = self._arranged(rows)
-            return self.runner.call(method, [column])
+            return self.call(method, [column])
         columns = zip(self.facts.inputs, zip(*rows))  # of a library that takes no rows as they are
-        return self.runner.call(method, [build(field, values) for field, values in columns])
+        return self.call(method, [build(field, values) for field, values in columns])
 
     def _arranged(self, rows: Sequence[Row]) -> Any:
         facts = self.facts
@@ -165,6 +176,7 @@ def main() -> None:
         "together": model.answers([good] if good else []),
         "alone": model.answers([[row] for row in good]),
         "errors": errors,
+        "batched": model.batched(good),
         **(model.bodies(good) if request.get("bodies") else {}),
     }
     with answer:

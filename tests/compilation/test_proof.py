@@ -5,11 +5,15 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -131,6 +135,32 @@ def test_rows_are_thousands_and_around_every_threshold(tmp_path: Path) -> None:
     assert make_rows(spec, Reference(tuple(map(tuple, ROWS[:8].tolist()))), path) == rows
 
 
+WORDS = ["a good one", "a bad one"] * 3
+COLUMN = pd.DataFrame({"text": WORDS, "number": range(6)})
+TEXT_MODELS = {
+    "vocabulary": make_pipeline(
+        ColumnTransformer([("t", CountVectorizer(), "text")], remainder="passthrough"),
+        LogisticRegression(),
+    ).fit(COLUMN, [0, 1] * 3),
+    "hashes": make_pipeline(HashingVectorizer(n_features=32), LogisticRegression()).fit(
+        WORDS, [0, 1] * 3
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TEXT_MODELS)
+def test_texts_have_words_of_the_vocabulary_and_of_other_scripts(name: str, tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(TEXT_MODELS[name]))
+    spec = inspect(tmp_path / "model.pkl")
+    compile_file(spec, tmp_path / "model.compiled")
+    known: Any = ("one", 1.0)[: len(spec.signature.inputs)]
+    rows = make_rows(spec, Reference((known,)), tmp_path / "model.compiled")
+    words = {word for row in rows for word in str(row[0]).split()}
+    assert {"one", "never", "日本語", "İzmir", "STRASSE"} <= words
+    assert ({"good", "bad"} <= words) == (name == "vocabulary")
+    assert len(rows) > ROWS_OF_A_PROOF // 3
+
+
 ONE = ((1.0,), (2.0,))
 
 
@@ -159,6 +189,21 @@ def test_difference_is_reported_with_its_row(
     with pytest.raises(SmokeFailedError, match=reason) as caught:
         compare(ONE, expected, actual)
     assert "The row is [2.0]" in caught.value.message
+
+
+def test_answers_to_simultaneous_requests_are_compared() -> None:
+    one = response([None, None], [1, 2])
+    other = replace(one, batched=Answers((1, 3)))
+    with pytest.raises(SmokeFailedError, match="3 instead of 2"):
+        compare(ONE, one, other)
+
+
+def test_probabilities_of_only_one_of_them_are_a_difference() -> None:
+    one = response([None, None], [1, 2])
+    other = replace(one, alone=Answers((1, 2), ({"a": 1.0}, {"a": 1.0})))
+    for pair in ((one, other), (other, one)):
+        with pytest.raises(SmokeFailedError, match="only one of them returns probabilities"):
+            compare(ONE, *pair)
 
 
 def test_last_bits_may_differ_within_the_bound() -> None:

@@ -99,6 +99,15 @@ def test_answers_are_returned_row_by_row() -> None:
     assert (parsed.errors, parsed.together.predictions) == ((None, "ValueError: no", None), (1, 3))
 
 
+def test_answers_to_simultaneous_requests_are_optional_and_validated() -> None:
+    batched = {"predictions": [1, 2, 3], "probabilities": None}
+    answer = response([None] * 3, [1, 2, 3], batched=batched)
+    assert parse_response(Reference(ROWS), answer).batched == Answers((1, 2, 3))
+    short = response([None] * 3, [1, 2, 3], batched={**batched, "predictions": [1, 2]})
+    with pytest.raises(ValueError, match="one prediction per row"):
+        parse_response(Reference(ROWS), short)
+
+
 @pytest.mark.parametrize(
     "predictions",
     ["[1, 2]", "1", "[NaN]", "[1e999]", f"[1{'0' * 30}]", "[" * 9 + "]" * 9, "[" * 10**5, "{"],

@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
 from modelpack.bundle.render import render
+from modelpack.compilation.compile import compile_file
 from modelpack.inspection import inspect
 from modelpack.parity import ReferenceSources, prepare
 from modelpack.serving.data import results
@@ -128,6 +129,18 @@ def test_names_that_occur_twice_have_no_bodies(tmp_path: Path) -> None:
     twice = manifest_for(FRAME[["x"]], "array").inputs * 2
     object.__setattr__(reference.facts, "inputs", twice)
     assert reference.bodies(rows) == {"bodies": []}
+
+
+def test_compiled_model_also_answers_as_to_simultaneous_requests(tmp_path: Path) -> None:
+    joblib.dump(StandardScaler().fit(FRAME[["x"]]), tmp_path / "m.joblib")
+    original, _ = prepare_reference(tmp_path / "m.joblib", tmp_path)
+    rows = [[1.0], [2.0]]
+    assert original.batched(rows) is None
+    spec = compile_file(inspect(tmp_path / "m.joblib"), tmp_path / "m.compiled")
+    reference = ReferenceModel(render(spec, ENVIRONMENT, BASE, tmp_path / "compiled").directory)
+    assert reference.batched(rows) == reference.answers([rows]) == original.answers([rows])
+    reference.runner.call_each = lambda _method, rows: rows[0][:, np.newaxis] * 0
+    assert reference.batched(rows) == {"predictions": [[0.0], [0.0]], "probabilities": None}
 
 
 @pytest.mark.parametrize("answer", [[1.0, 2.0], [], None, 3.0, "text"])
