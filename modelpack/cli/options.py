@@ -41,6 +41,21 @@ def _read_settings(
     return models
 
 
+def _read_models(
+    ctx: click.Context, param: click.Parameter, models: tuple[Path, ...]
+) -> tuple[Path, ...]:
+    """Read the settings next to the models, and unpack MLflow folders until the command ends."""
+    return tuple(_unpacked(ctx, model) for model in _read_settings(ctx, param, models))
+
+
+def _unpacked(ctx: click.Context, model: Path) -> Path:
+    if model.suffix.lower() != ".zip":
+        return model
+    from modelpack.pipeline.unpacked import has_description, unpacked
+
+    return ctx.with_resource(unpacked(model)) if has_description(model) else model
+
+
 def read_settings_of_target(ctx: click.Context, param: click.Parameter, target: str) -> str:
     """Read the settings next to a model file. Their `output` is a bundle, not predictions."""
     from modelpack.pipeline.targets import PREDICT, classify
@@ -60,7 +75,7 @@ MODEL = (
         nargs=-1,
         required=True,
         is_eager=True,
-        callback=_read_settings,
+        callback=_read_models,
     ),
 )
 TRUST = (

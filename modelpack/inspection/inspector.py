@@ -32,10 +32,13 @@ from .facts.statsmodels import probabilities
 from .facts.unread_objects import unread_object
 from .facts.unserved import CODE as UNSERVED
 from .facts.unserved import are_of_unserved, unserved
+from .formats import mlflow
+from .formats.mlflow import LoggedModel
 from .formats.model import spec
+from .logged import complete
 from .native_member import NativeMember
-from .nodes import Node
-from .parser import ParsedFile, parse_file
+from .nodes import Malformed, Node
+from .parser import ParsedFile, parse_description, parse_file
 from .pickle.machine import merge
 
 _MAX_SHOWN = 5
@@ -51,7 +54,7 @@ def inspect(
     A file that is damaged, hostile or not a model has findings in `safety`.
 
     Args:
-        path: The file of the model.
+        path: The file of the model, or the folder that MLflow saved it in.
         more: Further files of the model, in the order in which rows pass through them.
         trust: Unknown globals ("module:name") that the verdict accepts.
         select: Keys or positions of estimators in a file with several.
@@ -60,7 +63,27 @@ def inspect(
         UsageError: A file does not exist, is not a regular file or cannot be read, or `select`
             names an estimator that is not in the file.
     """
-    files = [parse_file(Path(p), trust) for p in (path, *more)]
+    files, described = [], list[LoggedModel]()
+    for each in map(Path, (path, *more)):
+        file, logged = _parse(each, trust)
+        files.append(file)
+        described += [logged] if logged else []
+    spec = _describe(files, select)
+    return complete(spec, described[0]) if described and not more else spec
+
+
+def _parse(path: Path, trust: Collection[str]) -> tuple[ParsedFile, LoggedModel | None]:
+    """Read a file, or the file that an MLflow folder describes, with its description."""
+    if not mlflow.is_folder(path):
+        return parse_file(path, trust), None
+    try:
+        logged = mlflow.read_folder(path)
+    except Malformed as problem:
+        return parse_description(path / mlflow.NAME, problem), None
+    return parse_file(logged.path, trust), logged
+
+
+def _describe(files: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
     natives = [index for index, file in enumerate(files) if file.native]
     if not natives:
         return _spec(files, select)

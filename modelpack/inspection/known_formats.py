@@ -64,6 +64,7 @@ class Format:
     reader: str | None = None
 
 
+MLFLOW = Format("mlflow", "the folder of an MLflow model")
 SKOPS = Format("skops", "a skops file")
 TORCH = Format("torch", "a PyTorch model", _TORCH)
 TORCH_WEIGHTS = Format(
@@ -175,7 +176,7 @@ MAGIC: tuple[tuple[str, Format], ...] = (
         "onnx.save(onnx.load('{path}', format='onnxtxt'), 'model.onnx')")),
     (r"[^\0]{0,2000}?^flavors:\r?$", Format(
         "mlmodel", "the description of an MLflow model",
-        "Give the file of the model in its folder, such as model.pkl or model.ubj.")),
+        "Give the folder that contains it and the file of the model.")),
     (r"outs:\r?\n- md5:", Format(
         "dvc", "a DVC pointer, not the model", "Fetch the model: dvc pull {file}")),
     (r"version https://git-lfs\.github\.com/spec", Format(

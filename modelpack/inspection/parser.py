@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -123,6 +125,16 @@ def native_content(parsed: ParsedFile) -> bytes:
         return content
 
 
+def parse_description(path: Path, problem: Malformed) -> ParsedFile:
+    """Return the file that describes a model in a folder, and why the model cannot be read."""
+    parsed = ParsedFile(path, findings=[policy.finding(problem)], other=known_formats.MLFLOW)
+    with suppress(OSError, UsageError), _open(path) as file:
+        data = file.read(limits.MIB)
+        parsed.size = os.fstat(file.fileno()).st_size
+        parsed.sha256 = hashlib.sha256(data).hexdigest() if len(data) == parsed.size else ""
+    return parsed
+
+
 def _open(path: Path) -> BinaryIO:
     if "\0" in str(path):
         raise _unreadable(path, "its name contains a zero byte")
@@ -134,7 +146,8 @@ def _open(path: Path) -> BinaryIO:
         kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
         raise UsageError(
             f"{clean(str(path))} is {kind}, but a model is a single file.",
-            hint="Give the path of the saved file, such as model.joblib or model.txt.",
+            hint="Give the path of the saved file, such as model.joblib or model.txt, or a folder "
+            "of MLflow with its MLmodel.",
         )
     return os.fdopen(descriptor, "rb", buffering=0)
 

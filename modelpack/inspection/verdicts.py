@@ -19,7 +19,7 @@ from .known_formats import format_hint
 UNKNOWN = "unknown-global"
 NOTES = {
     "not-a-model", "not-fitted", "no-prediction", "repeated-name", "several-models", "misfit",
-    "file-order", "takes-sequences",
+    "file-order", "mlflow-method", "takes-sequences",
 }  # fmt: skip
 """Codes of findings that describe the file. They do not change the verdict."""
 
@@ -70,13 +70,22 @@ _HINTS = {
     "lists the supported terms.",
     "old-layout": "Train the model again with scikit-learn 0.20 or later.",
     "lz4-missing": "Run: pip install 'modelpack[lz4]'",
+    "mlflow-flavour": "Log the model with one of these flavours, such as mlflow.sklearn, or "
+    "export it to ONNX and log it with mlflow.onnx.",
+    "mlflow-method": "Give the file in the folder itself, whose predictions are those of its "
+    "method predict, or log the model with pyfunc_predict_fn='predict'.",
+    "mlflow-python-model": "Give the file of the model that the code loads, or save an object of "
+    "your own class with joblib.dump(model, 'model.joblib') that has a method predict(X), and give "
+    "the file of the class: --code FILE.py. docs/code.md has an example.",
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
 _UNSUPPORTED = {
-    "arrow-type", "dill-session", "empty-file", "explainer", "lz4-missing", "only-a-name",
-    "neural-network", "skops-pandas", "takes-sequences", "unread-function", "unread-value",
+    "arrow-type", "dill-session", "empty-file", "explainer", "lz4-missing", "mlflow-flavour",
+    "mlflow-python-model", "neural-network", "only-a-name", "skops-pandas", "takes-sequences",
+    "unread-function", "unread-value",
     "unserved-model", "unsupported-format",
 }  # fmt: skip
+_UNREAD = ({"unsupported-format"}, {"mlflow-flavour"}, {"mlflow-python-model"})
 _HARMFUL = {
     "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",
     "banned-global", "broken-array", "broken-invariant", "computed-call", "decompression-bomb",
@@ -124,7 +133,7 @@ def is_harmful(code: str) -> bool:
 
 def is_unsupported(findings: Iterable[Finding]) -> bool:
     """Return whether the only finding is that modelpack does not read the format."""
-    return {finding.code for finding in findings} == {"unsupported-format"}
+    return {finding.code for finding in findings} in _UNREAD
 
 
 def with_trusted(spec: ModelSpec, code: Code) -> ModelSpec:
