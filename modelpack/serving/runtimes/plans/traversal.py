@@ -1,4 +1,4 @@
-"""Traversal of many decision trees at once by numpy, for models without scikit-learn.
+"""Traversal of many decision trees at once by numpy.
 
 Trees of few leaves are traversed by masks of bits. Larger ones are traversed level by level: one
 step in all trees for all rows, where leaves lead to themselves. docs/service-speed.md compares the
@@ -16,7 +16,7 @@ from .masks import FEW_ROWS, Masks, grouped
 from .nodes import LEAF, Forest, Splits, rounded_down
 from .records import is_record
 
-MAX_TABLES = 64 << 20
+MAX_TABLES = 32 << 20
 """Bytes of the tables of an ensemble. Trees with larger tables are traversed level by level."""
 
 MASKS_PER_LEVEL = 18
@@ -164,7 +164,6 @@ class Traversal:
         forest = Forest(trees)
         self._count = len(trees)
         self.leaf_nodes = forest.leaf_nodes
-        self._by_level = _ByLevel(forest, dtype)
         self._masks: list[Masks] = []
         groups = grouped(forest, dtype)
         if groups is not None and sum(map(Masks.table_bytes, groups)) <= MAX_TABLES:
@@ -174,11 +173,12 @@ class Traversal:
         width = max((masks.width for masks in self._masks), default=0)
         trees_per_table = self._count / max(1, len(self._masks))
         by_masks = width * (trees_per_table + MASKS_PER_RANK)
-        self._is_wide = by_masks > forest.mean_depth * trees_per_table * MASKS_PER_LEVEL
+        is_wide = by_masks > forest.mean_depth * trees_per_table * MASKS_PER_LEVEL
+        self._by_level = _ByLevel(forest, dtype) if is_wide or not self._masks else None
 
     def leaves(self, rows: np.ndarray) -> np.ndarray:
         """Return the number of the leaf of each tree and row, (n_trees, n_rows) in C order."""
-        if not self._masks or (self._is_wide and len(rows) > FEW_ROWS):
+        if self._by_level is not None and len(rows) > self.quick_rows:
             return self._by_level.leaves(rows)
         if len(self._masks) == 1:
             return self._masks[0].leaves(rows)
