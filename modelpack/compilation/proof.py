@@ -57,29 +57,42 @@ def make_rows(spec: ModelSpec, reference: Reference, compiled: Path) -> tuple[Ro
     if not known or not fields:
         return known
     generator = random.Random(0)  # noqa: S311 - not for secrets
-    terms = _terms(compiled)
+    with compiled.open("rb") as stream:
+        records = read_records(stream)
+    terms = _terms(records)
     if spec.signature.layout == "text":
         texts = _texts(terms or [], [row[0] for row in known], ROWS // 2, generator)
         return tuple(dict.fromkeys((*known, *((text,) for text in texts))))
-    thresholds = _thresholds(compiled, len(fields))
+    with compiled.open("rb") as stream:
+        thresholds = _thresholds(records, read_arrays(stream), len(fields))
+    unknown = [] if _confuses_unknown(records) else [_UNKNOWN] * 3
     longest = max(map(len, thresholds.values()), default=0)
     count = min(max(ROWS, min(2 * longest, MANY_ROWS)), max(100, MAX_VALUES // len(fields)))
     columns = []
     for index, field in enumerate(fields):
         values = [row[index] for row in known]
-        column = _column(field, values, thresholds.get(index, []), count, generator)
-        is_text = any(isinstance(value, str) for value in values) and not field.categories
-        if is_text and terms is not None and spec.signature.layout == "frame":
+        is_text = any(isinstance(value, str) for value in values)
+        others: Sequence[Scalar] = unknown if is_text else thresholds.get(index, [])
+        column = _column(field, values, others, count, generator)
+        is_free = is_text and not field.categories and spec.signature.layout == "frame"
+        if is_free and terms is not None:
             texts = _texts(terms, values, count // 2, generator)
             column[::2] = [*texts][: len(column[::2])]
         columns.append(column)
     return tuple(dict.fromkeys((*known, *zip(*columns, strict=True))))
 
 
-def _terms(compiled: Path) -> list[str] | None:
+def _confuses_unknown(records: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether XGBoost itself may take an unknown category for a known one.
+
+    The service rejects such rows, with and without --compiled.
+    """
+    boosters = (each["attributes"] for each in records if each["class"].startswith("xgboost.core:"))
+    return any(each.get("category_values", {}).get("dict") for each in boosters)
+
+
+def _terms(records: Sequence[Mapping[str, Any]]) -> list[str] | None:
     """Return the terms of all vocabularies in a compiled model, None if it reads no texts."""
-    with compiled.open("rb") as stream:
-        records = read_records(stream)
     if not any(each["class"].endswith("Vectorizer") for each in records):
         return None
     found = (each["attributes"].get("vocabulary_") for each in records)
@@ -105,11 +118,14 @@ def _texts(
 def _column(
     field: Field,
     known: Sequence[Scalar],
-    thresholds: Sequence[float],
+    others: Sequence[Scalar],
     count: int,
     generator: random.Random,
 ) -> list[Scalar]:
-    """Return `count` values of one input, in a random order."""
+    """Return `count` values of one input, in a random order.
+
+    `others` are thresholds of numbers, or texts.
+    """
     draw = _drawing(field, known, generator)
     values = [draw() for _ in range(count)]
     special: list[Scalar] = [*(field.categories or ())][: count // 2]
@@ -117,11 +133,11 @@ def _column(
     if is_text and not field.categories:
         special = [*dict.fromkeys(known)][: count // 4]
     if _is_number(field, known):
-        special += generator.sample(thresholds, min(len(thresholds), count // 2))
+        special += generator.sample(others, min(len(others), count // 2))
         special += [value for value in _EXTREMES if field.type == "number"]
     special += [None] * (count // 20) if field.nullable else []
     if is_text:
-        special += [_UNKNOWN] * 3
+        special += others
     for position, value in zip(generator.sample(range(count), len(special)), special, strict=True):
         values[position] = value
     return values
@@ -157,16 +173,14 @@ def _drawing(
     return draw
 
 
-def _thresholds(compiled: Path, width: int) -> dict[int, list[float]]:
+def _thresholds(
+    records: Sequence[Mapping[str, Any]], arrays: Sequence[np.ndarray], width: int
+) -> dict[int, list[float]]:
     """Return values at and next to the thresholds of trees, and the codes in sets of categories.
 
     The keys are the numbers of the features. Trees behind other steps have thresholds of other
     values, which do no harm here.
     """
-    with compiled.open("rb") as stream:
-        arrays = read_arrays(stream)
-    with compiled.open("rb") as stream:
-        records = read_records(stream)
     found: dict[int, set[float]] = {}
     for nodes in arrays:
         names = nodes.dtype.names or ()
