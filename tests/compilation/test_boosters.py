@@ -303,6 +303,14 @@ def test_categories_of_a_frame_are_encoded(tmp_path: Path) -> None:
     )
     with pytest.raises(FallbackRequiredError):  # the service rejects them
         compiled(other, tmp_path / "m.joblib").batch["predict"](unknown)
+    for name, library in (("xgboost", other), ("lightgbm", light)):
+        (tmp_path / name).mkdir()
+        spec, content = spec_and_content(save(library, tmp_path / name / "m.joblib"))
+        (tmp_path / name / "m.compiled").write_bytes(content)
+        rows_of_proof = make_rows(spec, Reference(((1.0, "red"),)), tmp_path / name / "m.compiled")
+        proved = {colour for _, colour in rows_of_proof}
+        known = {"blue", "green", "red", None}
+        assert proved == (known if name == "xgboost" else known | {"never met"})
 
 
 def test_sparse_rows_lack_values_for_xgboost_alone(tmp_path: Path) -> None:
