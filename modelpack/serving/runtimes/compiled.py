@@ -42,6 +42,8 @@ _CLASS = re.compile(
     r"(sklearn|scipy\.interpolate|scipy\.sparse|lightgbm|xgboost)(\.\w+)*:\w+", re.ASCII
 )
 _SCALAR = re.compile(r"\|b1|\|[iu]1|<[iufU]\d{1,9}|>[iufU]\d{1,9}|\|S\d{1,9}|\|V\d{1,9}", re.ASCII)
+_KEYS = {"schema", "release", "members", "labels", "records", "arrays"}
+_ZIP_START, _ZIP_END, _ZIP_END_BYTES = b"PK\x03\x04", b"PK\x05\x06", 22
 _MAGIC = b"\x93NUMPY\x02\x00"
 _NAN = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -80,10 +82,36 @@ def read_records(stream: BinaryIO) -> Sequence[Mapping[str, Any]]:
 
 
 def _read(stream: BinaryIO) -> tuple[Mapping[str, Any], list[np.ndarray]]:
+    _require_bare_archive(stream)
     with zipfile.ZipFile(stream) as archive:
-        document = json.loads(_member(archive, DOCUMENT, MAX_DOCUMENT_BYTES))
+        text = _member(archive, DOCUMENT, MAX_DOCUMENT_BYTES).decode("utf-8")
+        document = json.loads(text, parse_constant=_no_number, object_pairs_hook=_object)
+        _require(document.keys() == _KEYS, f"its keys are not {sorted(_KEYS)}")
+        _require(_are_sizes([document["schema"], *document["release"]]), "its versions are invalid")
         _require(document["schema"] == SCHEMA, f"its schema is not {SCHEMA}")
         return document, _arrays(archive, document["arrays"])
+
+
+def _require_bare_archive(stream: BinaryIO) -> None:
+    """Check that nothing is before or after the archive, which `zipfile` would skip."""
+    starts = stream.read(len(_ZIP_START)) == _ZIP_START
+    stream.seek(-_ZIP_END_BYTES, io.SEEK_END)
+    ends = stream.read().startswith(_ZIP_END)
+    _require(starts and ends, "it contains bytes before or after the archive")
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    _require(len(found) == len(pairs), "a key occurs more than once")
+    return found
+
+
+def _are_sizes(values: Sequence[Any]) -> bool:
+    return all(type(value) is int and value >= 0 for value in values)
 
 
 def _require(condition: bool, message: str) -> None:
@@ -106,8 +134,7 @@ def _arrays(archive: zipfile.ZipFile, headers: Sequence[Mapping[str, Any]]) -> l
 
 def _array(archive: zipfile.ZipFile, name: str, header: Mapping[str, Any]) -> np.ndarray:
     shape = header["shape"]
-    are_sizes = all(type(size) is int and size >= 0 for size in shape) and len(shape) <= 32
-    _require(are_sizes, f"{name} has an invalid shape")
+    _require(_are_sizes(shape) and len(shape) <= 32, f"{name} has an invalid shape")
     dtype = dtype_of(header["descr"])
     prefix = npy_header(header)
     size = int(np.prod(shape, dtype=object))
@@ -159,6 +186,12 @@ def _model(document: Mapping[str, Any], arrays: Sequence[np.ndarray], make: Make
     return CompiledModel(root, release, None if labels is None else np.array(labels))
 
 
+def _is_large(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isinf(value)
+    return isinstance(value, int) and not -(1 << 63) <= value < 1 << 63
+
+
 class _Values:
     """Converts the values of attributes. A record refers to earlier ones, so never to itself."""
 
@@ -168,6 +201,7 @@ class _Values:
         self._make = make
 
     def add(self, record: Mapping[str, Any]) -> None:
+        _require(record.keys() == {"class", "attributes"}, "a record has other keys")
         key = record["class"]
         _require(_CLASS.fullmatch(key) is not None, f"{key[:60]!r} is no class of a record")
         attributes = {str(name): self.value(value) for name, value in record["attributes"].items()}
@@ -179,8 +213,10 @@ class _Values:
         if isinstance(value, list):
             return [self.value(each, depth + 1) for each in value]
         if not isinstance(value, dict):
+            _require(not _is_large(value), "a number is infinite, or has more than 64 bits")
             return value
         kind = next(iter(value))
+        _require(len(value) == (2 if kind == "objects" else 1), "a value has other keys")
         if kind == "dict":
             return {self.value(k): self.value(v, depth + 1) for k, v in value["dict"]}
         if kind == "tuple":
@@ -194,6 +230,7 @@ class _Values:
         array = np.empty(len(items), object)
         for index, item in enumerate(items):  # numpy would unpack arrays and lists
             array[index] = item
+        _require(_are_sizes(value["shape"]), "an array of objects has an invalid shape")
         shaped: np.ndarray = array.reshape(value["shape"])
         return shaped
 

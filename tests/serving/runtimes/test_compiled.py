@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import random
 import zipfile
 from collections.abc import Callable
@@ -54,7 +55,8 @@ def example() -> dict[str, Any]:
 def written(document: Any, arrays: list[bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", compression) as archive:
-        archive.writestr("model.json", json.dumps(document))
+        text = document if isinstance(document, str) else json.dumps(document)
+        archive.writestr("model.json", text)
         for number, content in enumerate(arrays):
             archive.writestr(f"arrays/{number}.npy", content)
     return stream.getvalue()
@@ -96,6 +98,15 @@ COEF = ("records", 0, "attributes", "coef_")
     "change",
     [
         set_in("schema", 2),
+        set_in("schema", True),
+        set_in("other", 1),
+        set_in("release", ["1", 7]),
+        set_in("release", [-1, 7]),
+        set_in("records", 0, "other", 1),
+        set_in(*COEF, math.nan),
+        set_in(*COEF, 1 << 63),
+        set_in(*COEF, {"array": 0, "record": 0}),
+        set_in(*COEF, {"objects": [1], "shape": [-1]}),
         set_in("members", []),
         set_in("members", [2]),
         set_in("members", "x"),
@@ -151,6 +162,11 @@ def test_deeply_nested_document_is_rejected() -> None:
         written(example(), [*CONTENTS, CONTENTS[0]]),
         written(example(), CONTENTS, zipfile.ZIP_DEFLATED),
         written([], CONTENTS),
+        b"#!/bin/sh\n" + written(example(), CONTENTS),
+        written(example(), CONTENTS) + b"more",
+        written(json.dumps(example()).replace("1.5", "1e999"), CONTENTS),
+        written(json.dumps(example()).replace("{", '{"schema": 1, ', 1), CONTENTS),
+        written("\ufeff" + json.dumps(example()), CONTENTS),
         written(example(), [CONTENTS[0] + b"x", CONTENTS[1]]),
         b"",
         b"PK\x05\x06" + b"\0" * 18,
