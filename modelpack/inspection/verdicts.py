@@ -82,8 +82,7 @@ _HINTS = {
 _UNSUPPORTED = {
     "arrow-type", "dill-session", "empty-file", "explainer", "lz4-missing", "mlflow-flavour",
     "mlflow-python-model", "neural-network", "only-a-name", "skops-pandas", "takes-sequences",
-    "unread-function", "unread-value",
-    "unserved-model", "unsupported-format",
+    "unread-function", "unread-value", "unserved-model", "unsupported-format",
 }  # fmt: skip
 _UNREAD = ({"unsupported-format"}, {"mlflow-flavour"}, {"mlflow-python-model"})
 _HARMFUL = {

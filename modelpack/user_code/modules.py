@@ -240,9 +240,10 @@ def require_paths(paths: Iterable[Path]) -> None:
 
 
 def default_paths(models: Iterable[str]) -> list[SearchPath]:
-    """Return the directories of the model files, and `src` in them."""
+    """Return the directories of the model files, and `src` in them, or `code` of MLflow."""
     folders = dict.fromkeys(Path(model).parent.absolute() for model in models)
-    return [SearchPath(path) for folder in folders for path in (folder, folder / "src")]
+    within = {folder: "code" if (folder / "MLmodel").is_file() else "src" for folder in folders}
+    return [SearchPath(path) for folder in folders for path in (folder, folder / within[folder])]
 
 
 def scripts(paths: Iterable[Path]) -> list[Path]:

@@ -21,6 +21,8 @@ from modelpack.inspection import require_servable
 from modelpack.inspection.formats import mlflow
 from modelpack.inspection.inspector import inspect
 from modelpack.parity import ReferenceSources, prepare
+from modelpack.pipeline.inspect import inspect_with_code
+from modelpack.pipeline.options import Options
 
 DATA = Path(__file__).parents[1] / "data" / "mlflow"
 FOLDERS = sorted(path.with_suffix("") for path in DATA.glob("*/*.json"))
@@ -238,6 +240,19 @@ def test_trusted_types_of_the_description_are_no_trust(tmp_path):
     edit(folder, "skops_trusted_types: null", "skops_trusted_types:\n    - own_module.Own")
     (folder / "model.pkl").write_bytes(b"\x80\x02cown_module\nOwn\n)\x81}b.")
     assert "own_module.Own" in refusal(folder)
+
+
+def test_code_of_the_folder_is_found_and_not_trusted(tmp_path, monkeypatch):
+    folder = copy(FRAME_3, tmp_path)
+    monkeypatch.chdir(folder)
+    (folder / "model.pkl").write_bytes(b"\x80\x02cown_module\nOwn\n)\x81}U\x01aK\x01sb.")
+    (folder / "code").mkdir()
+    (folder / "code" / "own_module.py").write_text("class Own:\n    def predict(self, X): ...\n")
+    _, code, problem = inspect_with_code(inspect(folder), Options())
+    assert [file.path for file in code.files] == ["own_module.py"]
+    assert isinstance(problem, ModelRefusedError)
+    assert problem.hint.endswith("classes and functions of the code found: --code code")
+    assert inspect_with_code(inspect(folder), Options(code=(folder / "code",)))[2] is None
 
 
 def test_requirements_are_read_as_data(tmp_path):

@@ -71,7 +71,6 @@ class LoggedModel:
         rows: Rows of the input example, with the names of their columns if it has them.
         python: The minor version of training, or "".
         requirements: Distribution -> version.
-        code: Whether the folder has code of the author.
     """
 
     path: Path
@@ -84,7 +83,6 @@ class LoggedModel:
     rows: tuple[tuple[Scalar, ...], ...]
     python: str
     requirements: Mapping[str, str]
-    code: bool
 
 
 def is_folder(path: Path) -> bool:
@@ -128,7 +126,6 @@ def read_folder(folder: Path) -> LoggedModel:
         rows,
         python[1] if python else "",
         dict(_requirements(folder)),
-        bool(_text(entry.get("code")) or _text(function.get("code"))),
     )
 
 
