@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import struct
 import zipfile
@@ -22,7 +23,6 @@ _MAX_DIRECTORY_BYTES = 2**20
 _MAX_MEMBERS = 1_000
 _MAX_BYTES = 4 * 2**30
 _MAX_RATIO, _RATIO_FLOOR = 200, 64 * 2**20
-_BLOCK = 2**20
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 1
 
@@ -78,9 +78,9 @@ def unpack(path: Path, parent: Path) -> Path:
             folder = parent / (re.sub(r"[^\w.-]", "_", path.stem, flags=re.ASCII) or "model")
             folder.mkdir()
             for member in members:
-                inner = PurePosixPath(member.filename).parts[len(root) :]
-                if PurePosixPath(member.filename).parts[: len(root)] == root:
-                    _write(path, archive, member, folder.joinpath(*inner))
+                parts = PurePosixPath(member.filename).parts
+                if parts[: len(root)] == root:
+                    _write(archive, member, folder.joinpath(*parts[len(root) :]))
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise _refused(path, f"the archive is damaged ({type(error).__name__})") from error
     return folder
@@ -117,15 +117,11 @@ def _root(path: Path, members: Sequence[zipfile.ZipInfo]) -> tuple[str, ...]:
     return roots[0]
 
 
-def _write(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    """Write a member, of which `zipfile` returns no more bytes than the archive declares."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    left = member.file_size
     with archive.open(member) as source, target.open("xb") as copy:
-        while block := source.read(_BLOCK):
-            left -= len(block)
-            if left < 0:
-                raise _refused(path, "a member is larger than the archive declares")
-            copy.write(block)
+        shutil.copyfileobj(source, copy)
 
 
 def _refused(path: Path, problem: str) -> ModelRefusedError:

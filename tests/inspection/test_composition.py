@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from opcodes import SYSTEM, pickled
 from saving import save_and_inspect
+from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
@@ -351,6 +352,12 @@ def test_other_order_of_columns_is_a_misfit(tmp_path):
     spec = inspect(tmp_path / "m", select=["scaler", "model"])
     with pytest.raises(ModelNotSupportedError, match="in different orders"):
         require_servable(spec)
+
+
+def test_clusterer_before_a_model_needs_the_option(tmp_path):
+    clusters = KMeans(2, n_init=1, random_state=0).fit(X)
+    model = GaussianNB().fit(clusters.transform(X), Y)
+    rejected({"clusters": clusters, "model": model}, tmp_path / "m")
 
 
 @pytest.mark.parametrize(
