@@ -15,6 +15,7 @@ from modelpack.types import Finding, Member, Signature
 
 from .companions import is_for_target
 from .facts.estimators import EstimatorNode
+from .facts.input_types import head
 from .facts.signature import names
 from .facts.signature import signature as signature_of
 from .facts.widths import keeps_columns
@@ -221,6 +222,8 @@ def unscaled(first: Candidate, then: Candidate) -> str | None:
     Such an estimator was trained on values that did not pass through the scaler.
     """
     inputs = then.signature.inputs
+    if inputs and _scales_alike(first.part, head(then.part)):
+        return inputs[0].name
     for field, (raw, scaled) in zip(inputs, _intervals(first.part), strict=False):
         if field.minimum is None or field.maximum is None:
             continue
@@ -232,6 +235,28 @@ def unscaled(first: Candidate, then: Candidate) -> str | None:
         if is_raw and (below < scaled[0] - margin or above > scaled[1] + margin):
             return field.name
     return None
+
+
+_SCALERS = {
+    "MinMaxScaler": ("data_min_", "data_range_"),
+    "RobustScaler": ("center_", "scale_"),
+    "StandardScaler": ("mean_", "scale_"),
+}
+"""Scaler -> what it subtracts from a column, and what it divides by. Then these are 0 and 1."""
+
+
+def _scales_alike(outer: EstimatorNode, inner: EstimatorNode) -> bool:
+    """Return whether a scaler at the start of a model was trained on the same rows as `outer`.
+
+    Had it been trained on scaled rows, its attributes would be nearer to 0 and 1.
+    """
+    if outer.name != inner.name or outer.name not in _SCALERS:
+        return False
+    lists = [part.floats(key) for part in (outer, inner) for key in _SCALERS[outer.name]]
+    columns = list(zip(*(each or () for each in lists), strict=False))
+    to_raw = sum(abs(b - a) + abs(t - s) for a, s, b, t in columns)
+    to_scaled = sum(abs(b) + abs(t - 1) for _, _, b, t in columns)
+    return bool(to_raw < to_scaled)
 
 
 _Interval = tuple[float, float]

@@ -342,6 +342,19 @@ def test_model_of_other_values_does_not_follow_a_scaler(tmp_path, kind, scales):
         assert suggestion == ("forest",)
 
 
+@pytest.mark.parametrize("kind", [StandardScaler, RobustScaler, MinMaxScaler])
+def test_rows_are_not_scaled_twice(tmp_path, kind):
+    outer = kind().fit(NOISE)
+    raw = Pipeline([("s", kind()), ("m", GaussianNB())]).fit(NOISE[5:], ANSWERS[5:])
+    message, suggestion = rejected({"model": raw, "scaler": outer}, tmp_path / "m")
+    assert message.endswith(
+        f"; Pipeline was trained on values of 'x0' that {kind.__name__} does not return."
+    )
+    assert suggestion == ("model",)
+    twice = Pipeline([("s", kind()), ("m", GaussianNB())]).fit(outer.transform(NOISE), ANSWERS)
+    assert understood({"model": twice, "scaler": outer}, tmp_path / "m")[0] == ["scaler", "model"]
+
+
 def test_other_order_of_columns_is_a_misfit(tmp_path):
     scaler = StandardScaler().fit(FRAME)
     scaled = pd.DataFrame(scaler.transform(FRAME), columns=list(FRAME))

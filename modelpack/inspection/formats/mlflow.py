@@ -134,7 +134,7 @@ def _flavour(
 ) -> tuple[str, Mapping[str, Any]]:
     """Return the flavour that MLflow would load, and its entry."""
     module = _text(function.get("loader_module")).rpartition(".")[2]
-    if module == "model" and "sklearn" not in flavours:
+    if module == "model":
         message = "the MLflow model is an object of the author's Python code (python_model)"
         raise Malformed(PYTHON_MODEL, message)
     served = [name for name in _FILES if name in flavours]
