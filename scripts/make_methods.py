@@ -25,6 +25,7 @@ INSPECTION = Path(__file__).parents[1] / "modelpack" / "inspection"
 DATA = INSPECTION / "methods.json"
 
 NO_STATE = {
+    "builtins:object": "it has no attributes",
     "sklearn._loss.glm_distribution:DistributionBoundary": "a tuple, which takes no state",
     "sklearn.impute._iterative:_ImputerTriplet": "a tuple, which takes no state",
     "sklearn.impute:_ImputerTriplet": "a tuple, which takes no state",

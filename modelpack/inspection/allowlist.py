@@ -100,7 +100,9 @@ def standing(key: str) -> Standing:
     parts = module.split(".")
     if parts[0] != "__main__" and (parts[0] in _BANNED or parts[0].startswith("_")):
         return "banned"  # an underscore: compiled modules of some release of Python
-    if any(p.startswith("__") and p != "__main__" for p in [*parts, *name.split(".")]):
+    # Cython's functions of this name restore objects of a class in their module.
+    path = [*parts, *name.removeprefix("__pyx_unpickle_").split(".")]
+    if any(p.startswith("__") and p != "__main__" for p in path):
         return "banned"
     if parts[0] in _FRAMEWORKS:
         return "unknown" if _may_be_class(module, name) else "banned"

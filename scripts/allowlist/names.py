@@ -51,6 +51,7 @@ CONTRACTS = {
     "zoneinfo:ZoneInfo._unpickle": "zone_file",
     "functools:partial": "partial",
     "re:_compile": "pattern",
+    "re:RegexFlag": "pattern_flags",
     "logging:getLogger": "logger",
     "numpy.*core.*multiarray*:_reconstruct": "array",
     "numpy.*core.*multiarray*:scalar": "scalar",
@@ -219,7 +220,10 @@ BEYOND: dict[str, tuple[list[str], str]] = {
         for name in found.split()
     },
     "sklearn.utils.fixes:MaskedArray": (["ref"], _BEFORE_0_20),
+    "builtins:hash": (["ref"], "models of gensim keep the function"),
+    "builtins:object": (["new"], "tokenizers of nltk keep an object without attributes"),
     "logging:getLogger": (["call"], "the user's own classes keep their logger"),
+    "re:RegexFlag": (["call"], "tokenizers of nltk keep the flags of their pattern"),
     "dill._dill:_create_array": (["call"], _BY_DILL),
     "dill._dill:_create_ftype": (["call"], _BY_DILL),
     "dill._dill:_get_attr": (["call"], _BY_DILL),

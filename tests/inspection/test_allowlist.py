@@ -79,6 +79,7 @@ def test_names_are_exact():
         "joblib.memory:Memory",
         "joblib.memory:NotMemorizedFunc",
         "joblib.numpy_pickle:NumpyArrayWrapper",
+        "re:RegexFlag",
         "_codecs:encode",
         "re:_compile",
     }

@@ -184,3 +184,44 @@ def test_a_vectorizer_may_use_a_compiled_pattern(tmp_path, method):
     scaler.scale_ = re.compile("a").findall
     (tmp_path / "m.pkl").write_bytes(pickle.dumps(scaler))
     assert inspect(tmp_path / "m.pkl").safety.verdict == "refuse"
+
+
+LIBRARIES = {
+    "gensim.models.word2vec:Word2Vec": "predicts no rows of a table",
+    "river.compose.pipeline:Pipeline": "by the method predict_one",
+}
+
+
+@pytest.mark.parametrize("key", LIBRARIES)
+def test_models_of_words_and_of_single_rows_are_named(tmp_path, key):
+    inner = op.call("river.utils.vectordict:__pyx_unpickle_VectorDict", op.number(1))
+    model = op.new(key, hashfxn=op.name("builtins:hash"), state=inner)
+    with pytest.raises(ModelNotSupportedError, match=LIBRARIES[key]) as raised:
+        require_servable(read(tmp_path, model))
+    assert "--code FILE.py" in raised.value.hint
+    spec = read(tmp_path, op.new("mine:Wrapper", model=model))
+    assert spec.safety.verdict == "trust"
+    assert "river.utils.vectordict:__pyx_unpickle_VectorDict" in {
+        finding.global_ for finding in spec.safety.findings
+    }
+
+
+def test_a_tokenizer_of_nltk_needs_only_trust(tmp_path):
+    flags = op.call("re:RegexFlag", op.call("regex._regex_core:RegexFlag", op.number(56)))
+    timed = op.new("nltk.redos:TimedPattern", _timeout=op.new("builtins:object"))
+    for arguments in (flags, op.call("re:RegexFlag", op.number(56))):
+        tokenizer = op.new("nltk.tokenize.regexp:RegexpTokenizer", _flags=arguments, _regexp=timed)
+        assert read(tmp_path, tokenizer).safety.verdict == "trust"
+    wrong = op.new("mine:Tokenizer", flags=op.call("re:RegexFlag", op.text("x")))
+    assert read(tmp_path, wrong).safety.verdict == "refuse"
+
+
+@pytest.mark.parametrize("name", ["builtins:hash", "builtins:object"])
+@pytest.mark.parametrize("position", ["func", "dtype"])
+def test_such_names_are_no_functions_of_rows(tmp_path, name, position):
+    key = "sklearn.preprocessing._function_transformer:FunctionTransformer"
+    spec = read(tmp_path, op.new(key, **{position: op.name(name)}))
+    assert spec.safety.verdict == ("pass" if (name, position) == OBJECT_DTYPE else "refuse")
+
+
+OBJECT_DTYPE = ("builtins:object", "dtype")

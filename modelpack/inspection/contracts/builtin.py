@@ -139,6 +139,11 @@ def _translated(_: ObjectNode) -> str:
     return "dill does not write this call for a model"
 
 
+def _own(node: Node) -> bool:
+    """The result of a callable that the user has to trust, such as the flags of `regex`."""
+    return isinstance(node, ObjectNode) and standing(node.cls.key) == "unknown"
+
+
 PATTERN_METHODS = {"findall", "split"}
 """Methods of compiled patterns that tokenize a text."""
 
@@ -172,6 +177,7 @@ CALLS: dict[str, Contract] = {
     "partial": _partial,
     "getattr": _getattr,
     "pattern": call_contract(raw, unsigned_integer),
+    "pattern_flags": call_contract(either(integer, _own)),
     "logger": call_contract(text, required=0),
     "reconstructor": _reconstructor,
     "translated": _translated,

@@ -12,6 +12,7 @@ from modelpack.types import Finding
 
 from ..nodes import DictNode, Node, ObjectNode
 from ..verdicts import UNKNOWN
+from .unserved import CODE as UNSERVED
 
 VALUE = "unread-value"
 FUNCTION = "unread-function"
@@ -23,8 +24,12 @@ _VALUES = {
     "uuid:SafeUUID", "uuid:UUID",
 }  # fmt: skip
 _FUNCTIONS = {"operator:attrgetter", "operator:itemgetter", "operator:methodcaller"}
-_NETWORKS = ("skorch.", "torch.")
+_NETWORKS = ("gensim.", "river.", "skorch.", "torch.")
 _OF_NETWORKS = {"builtins:print", "functools:partial"}
+_LIBRARIES = {
+    "gensim.": "is a model of words or documents, and predicts no rows of a table",
+    "river.": "predicts one row at a time, by the method predict_one",
+}
 _MODULE_STATE = {"_buffers", "_modules", "_parameters"}
 """Attributes of every torch.nn.Module, also of the user's own classes."""
 
@@ -41,17 +46,22 @@ def unread_object(
         return Finding(FUNCTION if is_function else VALUE, message, global_=names[0])
     if not all(name.startswith(_NETWORKS) or name in _OF_NETWORKS for name in names):
         return None
-    reason = _network(objects, roots)
-    return Finding(NETWORK, reason) if reason else None
+    models = [root for root in roots if isinstance(root, ObjectNode)]
+    for model in models:
+        for library, reason in _LIBRARIES.items():
+            if model.cls.key.startswith(library):
+                return Finding(UNSERVED, f"{model.cls.dotted} {reason}")
+    network = _network(objects, models)
+    return Finding(NETWORK, network) if network else None
 
 
-def _network(objects: Iterable[ObjectNode], roots: Iterable[Node]) -> str | None:
+def _network(objects: Iterable[ObjectNode], roots: Iterable[ObjectNode]) -> str | None:
     """Return that the file is a neural network. An object may contain one and be served."""
     wrappers = (node for node in objects if node.cls.key.startswith("skorch."))
     if wrapper := next(wrappers, None):
         return f"it contains a neural network of skorch ({wrapper.cls.dotted})"
     for root in roots:
-        if isinstance(root, ObjectNode) and any(map(_is_module_state, root.states)):
+        if any(map(_is_module_state, root.states)):
             return f"the file is a neural network of PyTorch ({root.cls.dotted})"
     return None
 
