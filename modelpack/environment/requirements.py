@@ -112,7 +112,10 @@ def from_user(lines: Iterable[str]) -> list[Requirement]:
 def add_serving_stack(requirements: Sequence[Requirement]) -> list[Requirement]:
     """Return the requirements and those of the serving stack that they do not contain."""
     named = {canonical(requirement) for requirement in requirements}
-    return [*requirements, *(Requirement(name) for name in SERVING if name not in named)]
+    serving = [name for name in SERVING if name not in named]
+    if named.isdisjoint(set(releases.libraries()) - {"joblib"}):
+        serving.append("numpy")  # which the service imports, and no other requirement brings
+    return [*requirements, *map(Requirement, serving)]
 
 
 def canonical(requirement: Requirement) -> str:

@@ -45,6 +45,12 @@ _LIBRARY = "|".join(LIBRARIES)
 # Ordered: the first pattern found in the output of the service decides.
 _CAUSES = (
     (
+        r"the model in the file has no method (?P<name>\w+)\.",
+        "The object in the file has no method {name}.",
+        "Save an object of your own class, whose predict(X) calls another method of this object: "
+        "--code FILE.py names the file of the class.",
+    ),
+    (
         r"Can't get attribute '(?P<name>[\w.]+)' on <module '(gunicorn\.)?__main__'",
         "The model needs {name}, which was defined in the script or notebook that saved it.",
         "Give that script: --code FILE.py. Or move {name} into a separate module and save the "

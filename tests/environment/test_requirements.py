@@ -70,6 +70,12 @@ def test_the_users_requirements_take_the_place_of_those_of_the_same_name(make_sp
     ]
 
 
+@pytest.mark.parametrize(("names", "added"), [("joblib nltk", True), ("joblib xgboost", False)])
+def test_numpy_is_required_unless_a_library_requires_it(names, added):
+    required = add_serving_stack(from_user(names.split()))
+    assert ("numpy" in map(str, required)) == added
+
+
 def test_requirements_of_the_service_apply_to_compiled_models_too():
     kept = ["PyArrow>=17", "opentelemetry-exporter-otlp-proto-http", "orjson==3.10.0"]
     lines = ["numpy<2", kept[0], "scikit-learn==1.5.2", *kept[1:], "simplejson<=3.20.2"]

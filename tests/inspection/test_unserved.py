@@ -188,6 +188,7 @@ def test_a_vectorizer_may_use_a_compiled_pattern(tmp_path, method):
 
 LIBRARIES = {
     "gensim.models.word2vec:Word2Vec": "predicts no rows of a table",
+    "nltk.classify.naivebayes:NaiveBayesClassifier": "by the method classify",
     "river.compose.pipeline:Pipeline": "by the method predict_one",
 }
 

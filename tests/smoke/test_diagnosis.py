@@ -167,6 +167,8 @@ LIBRARY_MESSAGES = (
      "uses numpy.int, which numpy 1.24 has removed"),
     ("AttributeError: module 'numpy' has no attribute 'bool'.\n`np.bool` was a deprecated alias "
      "for the builtin `bool`.", "uses numpy.bool, which numpy 1.24 has removed"),
+    ("the model in the file has no method predict.",
+     "The object in the file has no method predict."),
     ("OSError: libgomp.so.1: cannot open shared object file", "A system library is missing"),
 )  # fmt: skip
 

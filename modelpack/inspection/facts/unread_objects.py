@@ -24,10 +24,11 @@ _VALUES = {
     "uuid:SafeUUID", "uuid:UUID",
 }  # fmt: skip
 _FUNCTIONS = {"operator:attrgetter", "operator:itemgetter", "operator:methodcaller"}
-_NETWORKS = ("gensim.", "river.", "skorch.", "torch.")
+_NETWORKS = ("gensim.", "nltk.", "river.", "skorch.", "torch.")
 _OF_NETWORKS = {"builtins:print", "functools:partial"}
 _LIBRARIES = {
     "gensim.": "is a model of words or documents, and predicts no rows of a table",
+    "nltk.classify.": "predicts from a dict of features, by the method classify",
     "river.": "predicts one row at a time, by the method predict_one",
 }
 _MODULE_STATE = {"_buffers", "_modules", "_parameters"}
