@@ -407,6 +407,10 @@ def outputs_without_trees(model: Any, _: np.ndarray) -> None:
     model.trees_per_round = 3
 
 
+def absurd_outputs(model: Any, _: np.ndarray) -> None:
+    model.trees_per_round = 2**45
+
+
 @pytest.fixture(scope="module")
 def hostile_base() -> bytes:
     return pickle.dumps(lightgbm_booster("one hot", [3]))
@@ -418,6 +422,7 @@ def hostile_base() -> bytes:
         child_out_of_range, cycle, shared_child, unknown_feature, unknown_set, unknown_missing,
         infinite_leaf, threshold_that_is_no_number, truncated_sets, negative_categories,
         decreasing_trees, trees_beyond_the_end, other_fields, no_features, outputs_without_trees,
+        absurd_outputs,
     ],
 )  # fmt: skip
 def test_hostile_trees_stop_the_start(change: Any, hostile_base: bytes, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ MAX_CATEGORY = 2**31 - 1
 MAX_TABLES = 64 << 20
 """Bytes of the tables of the sets of categories."""
 
+MAX_OUTPUTS = 100_000
+
 Rows = Callable[[Any], np.ndarray]
 
 
@@ -82,7 +84,9 @@ class BoostedTrees:
         left, right = (nodes[name].astype(np.intp) for name in ("left_child", "right_child"))
         whole = Splits(left, right, columns.astype(np.intp), thresholds, is_left)
         pairs = list(zip(starts, starts[1:]))
-        self.numbers = len(self._numbers)
+        self.numbers = len(self._indices)
+        is_same = np.array_equal(self._indices, np.arange(self._width))
+        self._is_plain = is_same and not (len(self._filled) + len(self._emptied) + len(self._sets))
         self.splits = [Splits(*(each[low:high] for each in whole)) for low, high in pairs]
         for each in self.splits:
             each.validate(self.numbers + sum(len(one.table) for one in self._sets))
@@ -101,7 +105,10 @@ class BoostedTrees:
         is_set = inner & (nodes["set"] != NO_SET)
         compares = inner & ~is_set
         keys = feature * (MISSING_NAN + 1) + kind
-        self._numbers, numbers = np.unique(keys[compares], return_inverse=True)
+        distinct, numbers = np.unique(keys[compares], return_inverse=True)
+        self._indices, kinds = np.divmod(distinct, MISSING_NAN + 1)
+        self._filled = np.flatnonzero(kinds == MISSING_NONE).tolist()
+        self._emptied = np.flatnonzero(kinds == MISSING_ZERO).tolist()
         columns = np.zeros(len(nodes), np.int64)
         columns[compares] = numbers
         thresholds = nodes["threshold"].astype(nodes.dtype["threshold"].newbyteorder("="))
@@ -119,7 +126,7 @@ class BoostedTrees:
         if ((nodes["set"] < 0) | (nodes["set"] >= len(starts) - 1)).any():
             raise ValueError("a node has an unknown set of categories")
         columns, features, size = np.zeros(len(nodes), np.int64), [], 0
-        first = len(self._numbers)
+        first = len(self._indices)
         for index in np.unique(nodes["feature"]):
             chosen = np.flatnonzero(nodes["feature"] == index)
             keys = nodes["set"][chosen].astype(np.int64) * 2 + (nodes["missing"][chosen] & 1)
@@ -140,18 +147,15 @@ class BoostedTrees:
 
     def rows(self, matrix: np.ndarray) -> np.ndarray:
         """Return the columns that the trees read, for rows (n_rows, n_features) in C order."""
-        indices, kinds = self._numbers // (MISSING_NAN + 1), self._numbers % (MISSING_NAN + 1)
-        is_same = np.array_equal(indices, np.arange(matrix.shape[1]))
-        if is_same and not self._sets and (kinds == MISSING_NAN).all():
+        if self._is_plain:
             return matrix
-        taken = matrix.take(indices, axis=1)
-        for kind in (MISSING_NONE, MISSING_ZERO):
-            for column in np.flatnonzero(kinds == kind):
-                values = taken[:, column]
-                if kind == MISSING_NONE:
-                    values[np.isnan(values)] = 0.0
-                else:
-                    values[np.abs(values) <= NEAR_ZERO] = np.nan
+        taken = matrix.take(self._indices, axis=1)
+        for column in self._filled:
+            values = taken[:, column]
+            values[np.isnan(values)] = 0.0
+        for column in self._emptied:
+            values = taken[:, column]
+            values[np.abs(values) <= NEAR_ZERO] = np.nan
         if not self._sets:
             return taken
         parts = [taken, *(self._looked_up(each, matrix[:, each.number]) for each in self._sets)]
@@ -189,6 +193,17 @@ class BoostedTrees:
             return sums
 
         return sum_up
+
+
+def output_count(count: Any) -> int:
+    """Return the number of outputs of a booster.
+
+    Raises:
+        ValueError: It is absurd.
+    """
+    if not 0 < count <= MAX_OUTPUTS:
+        raise ValueError("a booster has an absurd number of outputs")
+    return int(count)
 
 
 def _offsets(offsets: np.ndarray, end: int) -> list[int]:

@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 import numpy as np
 
-from .boosted import NEAR_ZERO, BoostedTrees, reader
+from .boosted import NEAR_ZERO, BoostedTrees, output_count, reader
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .links import exp64, log1p64, softmax64
 
@@ -55,9 +55,7 @@ def _predict(model: Any, is_raw: bool = False) -> Callable[[Any], np.ndarray]:
 
     With `is_raw`, the function of the objective is not applied.
     """
-    columns, best = int(model.trees_per_round), int(model.best_iteration)
-    if columns <= 0:
-        raise ValueError("a model has no output")
+    columns, best = output_count(model.trees_per_round), int(model.best_iteration)
     trees = BoostedTrees(model, columns * best if best > 0 else None)
     rounds = len(trees.splits) // columns
     rows_of, sum_up = reader(model, np.nan, 0.0), trees.sums(np.zeros(columns))

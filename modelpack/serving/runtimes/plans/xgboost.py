@@ -12,7 +12,7 @@ from typing import Any, Callable, Tuple
 import numpy as np
 
 from ...data.columns import FallbackRequiredError
-from .boosted import BoostedTrees, Rows, reader
+from .boosted import BoostedTrees, Rows, output_count, reader
 from .compiler import Compiler, Compilers, Part, UnplannedError
 from .links import exp32, exp64, log32, sigmoid32, softmax32
 
@@ -99,9 +99,7 @@ def _predict(
         is_in_place: Whether it is that of an estimator without a matrix of XGBoost: infinite
             values are accepted, to which float32 rounds large ones.
     """
-    outputs, objective = int(model.n_outputs), str(model.objective)
-    if outputs <= 0:
-        raise ValueError("a model has no output")
+    outputs, objective = output_count(model.n_outputs), str(model.objective)
     margins, link = _margins(model, best, is_in_place), _link(objective, _release(model))
     encoded, absent = reader(model, None, math.nan), np.float32(missing)
 
