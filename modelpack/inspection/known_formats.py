@@ -231,6 +231,8 @@ CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
         (b"model.ini", Format("mojo", "a model of H2O (MOJO)", _OTHER)),
         (b"TransformerChain", Format("mlnet", "a model of ML.NET", _ONNX)),
         (b".dist-info/", Format("wheel", "a Python distribution, not a model", _UNPACK)),
+        (b'model.json{"arrays":', Format(
+            "modelpack", "a compiled model of modelpack", "Give the model that it was made from.")),
         (b".npy", NPZ),
         (b"", ZIP),
     ),

@@ -70,6 +70,7 @@ HEADERS = {
     "html": b"<!DOCTYPE html><html></html>", "image": b"\x89PNG\r\n\x1a\n", "java":
     b"\xac\xed\0\x05sr\0\x1eweka.classifiers.trees.J48", "json": b'[{"a": 1}]',
     "mlnet": zipped("TransformerChain/Model.key"), "mojo": zipped("model.ini", "domains/d.txt"),
+    "modelpack": zipped('model.json{"arrays":[]'),
     "mxnet": b"\x12\x01" + bytes(14), "office": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
     "openvino": b'<?xml version="1.0"?>\n<net name="m" version="11">\n</net>',
     "ort": b"\x20\0\0\0ORTM", "paddle": b"\n\x10\x08\0\x10" + b"\xff" * 9 + b"\x01\x1a\0",
