@@ -20,6 +20,10 @@ from modelpack.errors import ModelNotSupportedError
 from modelpack.inspection import record
 from modelpack.serving.runtimes.compiled import ARRAY, DOCUMENT, SCHEMA, npy_header, read
 from modelpack.serving.runtimes.plans import Context, UnplannedError, compile_model
+from modelpack.serving.runtimes.plans.inputs import (
+    has_short_integers,
+    require_long_floats,
+)
 from modelpack.serving.runtimes.plans.parameters import PARAMETERS
 from modelpack.serving.runtimes.plans.records import Record, make_record
 from modelpack.types import Member, ModelFile, ModelSpec, Recording, Safety
@@ -85,12 +89,14 @@ def compiled_content(spec: ModelSpec, recording: Recording) -> bytes:
         _require_known_parameters(spec, each)
     whole = _write(recording, release, spec.labels)
     tracker = _Tracker()
-    names = [field.name for field in spec.signature.inputs]
+    fields: Any = spec.signature.inputs  # with the attributes of those in a manifest
+    names = [field.name for field in fields]
     context = Context(spec.signature.layout, names, release)
     try:
         with _limited_memory(len(whole)):
             model = read(io.BytesIO(whole), tracker.make)
-            plan = compile_model(model.root, context)
+            require_long_floats(model.root, fields)
+            plan = compile_model(model.root, context, has_short_integers(fields))
     except (ValueError, MemoryError) as error:  # of a file that no library wrote
         raise _unsupported(spec, f"its attributes are invalid ({type(error).__name__})") from error
     except UnplannedError as error:

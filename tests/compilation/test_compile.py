@@ -7,6 +7,7 @@ import pickle
 import resource
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,13 @@ from sklearn.impute import MissingIndicator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import LabelEncoder, MaxAbsScaler, PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    LabelEncoder,
+    MaxAbsScaler,
+    PolynomialFeatures,
+    StandardScaler,
+)
 
 from modelpack.compilation import compile as compile_module
 from modelpack.compilation.compile import compile_file
@@ -195,6 +202,24 @@ class SharingPickler(pickle.Pickler):
             return NotImplemented
         function, arguments, state = value.__reduce__()
         return function, arguments, (*state[:-1], self.content)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"dtype": "float32"}, "a column is float32"),
+        ({"dtype": "int8"}, "booleans, for which numpy computes short floats"),
+    ],
+)
+def test_columns_with_which_the_estimator_computes_otherwise_are_refused(
+    change: dict[str, Any], reason: str, tmp_path: Path
+) -> None:
+    model = make_pipeline(FunctionTransformer(np.cbrt), LinearRegression()).fit(ROWS, NUMBERS)
+    spec = inspect(save(model, tmp_path / "m.joblib"))
+    field = replace(spec.signature.inputs[0], **change)
+    signature = replace(spec.signature, inputs=(field, *spec.signature.inputs[1:]))
+    with pytest.raises(ModelNotSupportedError, match=reason):
+        compile_file(replace(spec, signature=signature), tmp_path / "model.compiled")
 
 
 def test_value_that_arrays_of_many_forms_share_is_refused(tmp_path: Path) -> None:

@@ -6,12 +6,12 @@ from typing import Any, Sequence
 
 from ...data.frames import numpy_dtype
 from ...manifest import Field
-from . import ensembles, histograms, svm, trees
+from . import boosters, ensembles, histograms, svm, trees
 from .compiler import UnplannedError
 
 EXACT = frozenset(
     name
-    for family in (ensembles, histograms, svm, trees)
+    for family in (boosters, ensembles, histograms, svm, trees)
     for name in family.COMPILERS
     if not name.startswith("AdaBoost")
 )
@@ -36,6 +36,17 @@ def require_supported_columns(model: Any, fields: Sequence[Field]) -> None:
         dtype = numpy_dtype(field.dtype)
         if dtype is None and field.dtype not in OBJECTS:
             raise UnplannedError(f"a column has the dtype {field.dtype}")
+    require_long_floats(model, fields)
+
+
+def require_long_floats(model: Any, fields: Sequence[Field]) -> None:
+    """Check that a plan gets float64 where its estimator computes with the floats that it gets.
+
+    Raises:
+        UnplannedError: A column has other floats.
+    """
+    for field in fields:
+        dtype = numpy_dtype(field.dtype)
         is_short = dtype is not None and dtype.kind == "f" and dtype.itemsize != 8
         if is_short and type(model).__name__ not in EXACT:
             raise UnplannedError(f"a column is {field.dtype}, with which its estimator computes")
