@@ -73,6 +73,9 @@ def make_rows(spec: ModelSpec, reference: Reference, compiled: Path) -> tuple[Ro
         values = [row[index] for row in known]
         is_text = any(isinstance(value, str) for value in values)
         others: Sequence[Scalar] = unknown if is_text else thresholds.get(index, [])
+        if _is_coded(field):
+            known_codes = [each for each in field.categories or () if isinstance(each, int | float)]
+            others = [1 + max(known_codes, default=0)] * 3
         column = _column(field, values, others, count, generator)
         is_free = is_text and not field.categories and spec.signature.layout == "frame"
         if is_free and terms is not None:
@@ -124,7 +127,7 @@ def _column(
 ) -> list[Scalar]:
     """Return `count` values of one input, in a random order.
 
-    `others` are thresholds of numbers, or texts.
+    `others` are thresholds of numbers, texts, or unknown categories.
     """
     draw = _drawing(field, known, generator)
     values = [draw() for _ in range(count)]
@@ -136,11 +139,16 @@ def _column(
         special += generator.sample(others, min(len(others), count // 2))
         special += [value for value in _EXTREMES if field.type == "number"]
     special += [None] * (count // 20) if field.nullable else []
-    if is_text:
+    if is_text or _is_coded(field):
         special += others
     for position, value in zip(generator.sample(range(count), len(special)), special, strict=True):
         values[position] = value
     return values
+
+
+def _is_coded(field: Field) -> bool:
+    """Return whether an encoder has the values of the input, which are integers, as categories."""
+    return bool(field.categories) and field.type == "integer" and field.dtype != "category"
 
 
 def _is_number(field: Field, known: Sequence[Scalar]) -> bool:
@@ -255,11 +263,20 @@ def _largest_ulp(rows: Sequence[Row], expected: Answers, actual: Answers) -> flo
             continue
         for row, one, other in zip(rows, *pair, strict=True):
             ulp = relative_difference(one, other) / ULP
+            if _types(one) != _types(other):
+                raise _different(f"it answers {other!r} instead of {one!r}", row)
             if not ulp <= BOUND:
                 size = f", {ulp:,.0f} ulp away" if math.isfinite(ulp) else ""
                 raise _different(f"it answers {other!r} instead of {one!r}{size}", row)
             largest = max(largest, ulp)
     return largest
+
+
+def _types(answer: Any) -> Any:
+    """Return the types of an answer. An integer is another label than the float that equals it."""
+    if isinstance(answer, list | tuple):
+        return [_types(each) for each in answer]
+    return type(answer)
 
 
 def _different(what: str, row: Row) -> SmokeFailedError:

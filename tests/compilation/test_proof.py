@@ -16,7 +16,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from modelpack.compilation.compile import compile_file
@@ -135,6 +135,15 @@ def test_rows_are_thousands_and_around_every_threshold(tmp_path: Path) -> None:
     assert make_rows(spec, Reference(tuple(map(tuple, ROWS[:8].tolist()))), path) == rows
 
 
+def test_rows_have_unknown_categories_that_are_numbers(tmp_path: Path) -> None:
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(model.fit([[3], [7], [3]], [0, 1, 0])))
+    spec = inspect(tmp_path / "model.pkl")
+    compile_file(spec, tmp_path / "model.compiled")
+    rows = make_rows(spec, Reference(((3,),)), tmp_path / "model.compiled")
+    assert {row[0] for row in rows} == {3, 7, 8}
+
+
 WORDS = ["a good one", "a bad one"] * 3
 COLUMN = pd.DataFrame({"text": WORDS, "number": range(6)})
 TEXT_MODELS = {
@@ -173,6 +182,7 @@ def response(errors: Sequence[str | None], predictions: Sequence[Any]) -> Respon
     ("expected", "actual", "reason"),
     [
         (response([None, None], [1, 2]), response([None, None], [1, 3]), "3 instead of 2"),
+        (response([None, None], [1, 2]), response([None, None], [1, 2.0]), "2.0 instead of 2"),
         (response([None, None], ["a", "b"]), response([None, None], ["a", "c"]), "'c' instead"),
         (response([None, "no"], [1]), response([None, None], [1, 2]), "accepts a row"),
         (response([None, None], [1, 2]), response([None, "no"], [1]), "refuses a row"),
