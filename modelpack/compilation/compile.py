@@ -28,12 +28,18 @@ from modelpack.serving.runtimes.plans.parameters import PARAMETERS
 from modelpack.serving.runtimes.plans.records import Record, make_record
 from modelpack.types import Member, ModelFile, ModelSpec, Recording, Safety
 
+from .stop_words import ENGLISH
+
 FORMAT = "compiled"
 _RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
 MEMORY_BYTES = 1 << 30, 32
 """Address space that the plan may add: minimum, and per byte of the file."""
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip archive can contain
-_KNOWN = {"estimator_params", *chain.from_iterable(PARAMETERS.values())}
+_BASES = {
+    *("estimator_params", "stop_word_list"),
+    *("algorithm", "deflation_mode", "mode", "norm_y_weights"),  # of partial least squares
+}
+_KNOWN = {*_BASES, *chain.from_iterable(PARAMETERS.values())}
 """Parameters of constructors, some of which base classes set in every class."""
 
 
@@ -87,6 +93,7 @@ def compiled_content(spec: ModelSpec, recording: Recording) -> bytes:
     release = _release(spec, recording)
     for each in recording.records:
         _require_known_parameters(spec, each)
+    _add_stop_words(recording)
     whole = _write(recording, release, spec.labels)
     tracker = _Tracker()
     fields: Any = spec.signature.inputs  # with the attributes of those in a manifest
@@ -131,6 +138,13 @@ def _limited_memory(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _add_stop_words(recording: Recording) -> None:
+    """Add the list of scikit-learn to the records of vectorizers that name it."""
+    for each in recording.records:
+        if each["attributes"].get("stop_words") == "english":
+            each["attributes"]["stop_word_list"] = list(ENGLISH)
 
 
 def _unsupported(spec: ModelSpec, reason: str) -> ModelNotSupportedError:

@@ -27,9 +27,20 @@ from .pickle.ndarrays import Array, dict_get, scalar, view
 
 _TREE = "sklearn.tree._tree:Tree"
 _TREE_ARGUMENTS = ("n_features", "n_classes", "n_outputs")
-_OTHERS = {"scipy.interpolate.interpolate:interp1d", "scipy.interpolate._interpolate:interp1d"}
 _RECORDED = ("sklearn.", "scipy.sparse.", *booster_records.CLASSES)
-_FUNCTION = re.compile(r"numpy:(log|log1p|log2|log10|sqrt|cbrt|exp|expm1)")
+_TRIPLET = "sklearn.impute._iterative:_ImputerTriplet"
+_TRIPLET_ARGUMENTS = ("feat_idx", "neighbor_feat_idx", "estimator")
+_NEIGHBORS = re.compile(r"sklearn\.neighbors\.\w+:(KDTree|BallTree)(64)?", re.ASCII)
+_NEIGHBORS_STATE = ("data", "idx_array", "node_data", "node_bounds")
+_OTHERS = {
+    "scipy.interpolate.interpolate:interp1d",
+    "scipy.interpolate._interpolate:interp1d",
+    "scipy.interpolate._bsplines:BSpline",
+}
+_FUNCTION = re.compile(
+    r"numpy(?:\._?core(?:\.\w*umath)?)?:(log|log1p|log2|log10|sqrt|cbrt|exp|expm1)", re.ASCII
+)
+_UFUNC = "numpy.core:_ufunc_reconstruct"
 _SCALAR_TYPES = {
     **{f"numpy:{kind}{8 * size}": f"<{kind[0]}{size}" for kind in ("int", "uint", "float")
        for size in (1, 2, 4, 8)},
@@ -104,7 +115,7 @@ class _Recorder:
             raise Unrecordable("an object that contains itself")
         if id(node) not in self._numbers:
             self._open.add(id(node))
-            self._numbers[id(node)] = self.add(class_key(node), _attributes(node))
+            self._numbers[id(node)] = self.add(_key(node), _attributes(node))
             self._open.discard(id(node))
             self._kept.append(node)
         return self._numbers[id(node)]
@@ -145,11 +156,18 @@ class _Recorder:
         return {"dict": [[self._value(key), self._value(value)] for key, value in pairs]}
 
     def _global(self, node: Global) -> Any:
-        if _FUNCTION.fullmatch(node.key):
-            return {"function": node.dotted}
+        if match := _FUNCTION.fullmatch(node.key):
+            return {"function": f"numpy.{match[1]}"}
         if node.key in _SCALAR_TYPES:
             return {"dtype": _SCALAR_TYPES[node.key]}
         raise Unrecordable(node.dotted)
+
+    def _ufunc(self, node: ObjectNode) -> Any:
+        """Return a function that old releases of numpy save by the names of its module."""
+        match = _FUNCTION.fullmatch(":".join(map(str, node.args)))
+        if match is None:
+            raise Unrecordable(" of ".join(map(str, node.args[::-1])))
+        return {"function": f"numpy.{match[1]}"}
 
     def _dtype(self, node: ObjectNode) -> Any:
         return {"dtype": _descr(node.dtype)}
@@ -209,6 +227,7 @@ class _Recorder:
         (lambda node: isinstance(node, DictNode), _dict),
         (lambda node: isinstance(node, Table), _table),
         (lambda node: isinstance(node, Global), _global),
+        (lambda node: isinstance(node, ObjectNode) and node.cls.key == _UFUNC, _ufunc),
         (lambda node: isinstance(node, ObjectNode) and isinstance(node.dtype, Dtype), _dtype),
         (lambda node: isinstance(node, ObjectNode) and node.cls.name == "scalar", _scalar),
         (
@@ -221,15 +240,32 @@ class _Recorder:
 def _attributes(node: ObjectNode) -> dict[str, Any]:
     if booster_records.is_booster(node):
         return booster_records.pickled(node)
-    found = attributes(node)
-    if class_key(node) == _TREE:
-        found = {**dict(zip(_TREE_ARGUMENTS, node.args, strict=False)), **found}
-    return found
+    return {**_unnamed(node), **attributes(node)}
+
+
+def _unnamed(node: ObjectNode) -> dict[str, Node]:
+    """Return what an object stores in the order of its arguments or of its state."""
+    key = _key(node)
+    if key == _TREE:
+        return dict(zip(_TREE_ARGUMENTS, node.args, strict=False))
+    if key == _TRIPLET:
+        return dict(zip(_TRIPLET_ARGUMENTS, node.args, strict=False))
+    state = node.states[-1] if node.states else None
+    if _NEIGHBORS.fullmatch(key) and isinstance(state, tuple):
+        return dict(zip(_NEIGHBORS_STATE, state, strict=False))
+    return {}
+
+
+def _key(node: ObjectNode) -> str:
+    """Return the class of an object. That of a tree of neighbors is an argument of `newObj`."""
+    if node.cls.name == "newObj" and node.args and isinstance(node.args[0], Global):
+        return node.args[0].key
+    return class_key(node)
 
 
 def _is_recordable(node: ObjectNode) -> bool:
-    key = class_key(node)
-    if key == _TREE:
+    key = _key(node)
+    if key == _TREE or _NEIGHBORS.fullmatch(key):
         return True
     cls = constructed_class(node)
     is_instance = is_constructed(node) and isinstance(cls, Global)

@@ -31,8 +31,13 @@ MODULES = [
     "ensemble", "naive_bayes", "cluster", "compose", "pipeline", "decomposition", "preprocessing",
     "impute", "linear_model", "discriminant_analysis", "svm", "neural_network", "feature_selection",
     "feature_extraction.text", "feature_extraction", "tree", "calibration", "dummy", "frozen",
-    "model_selection", "multioutput", "multiclass",
+    "model_selection", "multioutput", "multiclass", "covariance", "cross_decomposition",
+    "kernel_approximation", "kernel_ridge", "mixture", "neighbors", "random_projection",
+    "semi_supervised",
 ]  # fmt: skip
+EXPERIMENTAL = (
+    "enable_hist_gradient_boosting", "enable_halving_search_cv", "enable_iterative_imputer",
+)  # fmt: skip
 TEXTS = {"CountVectorizer", "TfidfVectorizer", "HashingVectorizer"}
 ENCODERS = {"OneHotEncoder", "OrdinalEncoder", "TargetEncoder"}
 BOTH = {"SimpleImputer", "MissingIndicator"}
@@ -65,7 +70,7 @@ def classes():
     """Return the planned classes that this release of scikit-learn has, by name."""
     from modelpack.serving.runtimes.plans.parameters import PARAMETERS
 
-    for name in ("enable_hist_gradient_boosting", "enable_halving_search_cv"):
+    for name in EXPERIMENTAL:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import contiguous, finite, product
-from .compiler import Compiler, Compilers, Part, UnplannedError
+from .compiler import Compiler, Compilers, Part, UnplannedError, records_only
 from .records import is_record
 from .sparse import is_sparse
 
@@ -69,6 +69,24 @@ def bernoulli(model: Any, compiler: Compiler) -> Part:
     return classifier(
         model, compiler, lambda block: finite(dot(binary(block), weights) + constants)
     )
+
+
+def categorical(model: Any, compiler: Compiler) -> Part:
+    tables = [np.asarray(each) for each in model.feature_log_prob_]
+    priors = model.class_log_prior_
+
+    def joint(block: Any) -> np.ndarray:
+        codes = finite(contiguous(block)).astype(np.intp)
+        if codes.shape[1] != len(tables) or (codes < 0).any():
+            raise FallbackRequiredError
+        if any((codes[:, index] >= each.shape[1]).any() for index, each in enumerate(tables)):
+            raise FallbackRequiredError
+        sums = np.zeros((len(codes), len(priors)))
+        for index, table in enumerate(tables):
+            sums += table[:, codes[:, index]].T
+        return np.asarray(sums + priors)
+
+    return classifier(model, compiler, joint)
 
 
 def binarized(threshold: float | None) -> Function:
@@ -147,6 +165,7 @@ def log_sum_exp_of_all(logarithms: np.ndarray) -> np.ndarray:
 
 COMPILERS: Compilers = {
     "BernoulliNB": bernoulli,
+    "CategoricalNB": records_only(categorical),
     "ComplementNB": complement,
     "GaussianNB": gaussian,
     "MultinomialNB": multinomial,

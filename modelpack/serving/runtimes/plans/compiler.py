@@ -20,7 +20,8 @@ raises FallbackRequiredError if its result might differ. The estimator then pred
 rejects them.
 """
 
-Compilers = Dict[str, Callable[[Any, "Compiler"], Part]]
+Compile = Callable[[Any, "Compiler"], Part]
+Compilers = Dict[str, Compile]
 """Name of a class of scikit-learn, or of Chain -> function that compiles an object of it."""
 
 WIDENED = tuple(
@@ -148,6 +149,21 @@ def _is_other(value: Any, supported: set[np.dtype[Any]]) -> bool:
         return any(_is_other(each, supported) for each in value)
     dtype = getattr(value, "dtype", None)
     return isinstance(dtype, np.dtype) and dtype.kind in "fc" and dtype not in supported
+
+
+def records_only(compile_record: Compile) -> Compile:
+    """Return a compiler that refuses live estimators.
+
+    It is for classes whose compiled code computes the last bits in an order that depends on the
+    processor. The proof of a compiled model allows for them, and the trial of a plan does not.
+    """
+
+    def compile_part(model: Any, compiler: Compiler) -> Part:
+        if not is_record(model):
+            raise UnplannedError(f"{type(model).__name__} has no plan")
+        return compile_record(model, compiler)
+
+    return compile_part
 
 
 def copy_with(model: Any, **others: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 import numpy as np
 
@@ -88,3 +88,55 @@ def _by_sign(column: np.ndarray, power: float, eps: float, bend: Bend) -> np.nda
     is_linear = not abs(power - 2) > eps
     bent[~is_positive] = -np.log1p(negative) if is_linear else -bend(negative, 2 - power)
     return bent
+
+
+EULER = 0.5772156649015328606
+_ROOT = (1569415565.0 / 1073741824.0, 381566830.0 / 1073741824.0 / 1073741824.0)
+_NUMERATOR = (
+    *(-0.0020713321167745952, -0.045251321448739056, -0.28919126444774784),
+    *(-0.65031853770896507, -0.32555031186804491, 0.25479851061131551),
+)
+_DENOMINATOR = (
+    *(-0.55789841321675513e-6, 0.0021284987017821144, 0.054151797245674225),
+    *(0.43593529692665969, 1.4606242909763515, 2.0767117023730469, 1.0),
+)
+_ASYMPTOTIC = (
+    *(1 / 12, -2.10927960927960927961e-2, 7.57575757575757575758e-3),
+    *(-1 / 240, 3.96825396825396825397e-3, -1 / 120, 1 / 12),
+)
+
+
+def digamma(values: Any) -> np.ndarray:
+    """Return the derivative of the logarithm of the gamma function for positive numbers.
+
+    It has the recurrence and the approximations of scipy, those of Cephes and Boost.
+    """
+    return np.asarray(np.frompyfunc(_digamma, 1, 1)(np.asarray(values, np.float64)), np.float64)
+
+
+def _digamma(value: float) -> float:
+    if not value > 0:
+        raise ValueError("the number is not positive")
+    if value <= 10 and value == math.floor(value):
+        return sum(1.0 / n for n in range(1, int(value))) - EULER
+    total = 0.0
+    if value < 1:
+        total, value = -1.0 / value, value + 1
+    while 2 < value < 10:
+        value -= 1
+        total += 1.0 / value
+    if value <= 2:
+        distance = value - _ROOT[0] - _ROOT[1] - 0.9016312093258695918615325266959189453125e-19
+        ratio = _polynomial(value - 1, _NUMERATOR) / _polynomial(value - 1, _DENOMINATOR)
+        return total + (distance * float(np.float32(0.99558162689208984)) + distance * ratio)
+    square = 1.0 / (value * value)
+    rest = square * _polynomial(square, _ASYMPTOTIC) if value < 1e17 else 0.0
+    return total + (math.log(value) - 0.5 / value - rest)
+
+
+def _polynomial(value: float, coefficients: Sequence[float]) -> float:
+    """Evaluate a polynomial, whose highest coefficient is the first."""
+    result = 0.0
+    for coefficient in coefficients:
+        result = result * value + coefficient
+    return result

@@ -200,14 +200,22 @@ def encode_columns(
 
 
 def target_encoder(model: Any, compiler: Compiler) -> Part:
-    if len(model.encodings_) != len(model.categories_):
-        raise UnplannedError("TargetEncoder returns several columns for one")
-    unknown = float(model.target_mean_)
+    means = np.ravel(model.target_mean_).tolist()  # of each class, if there are more than two
     lookups = [
-        lookup(categories, encodings.tolist(), unknown, compiler.since(*UNKNOWN_NAN))
-        for categories, encodings in zip(model.categories_, model.encodings_)
+        lookup(
+            model.categories_[index // len(means)],
+            encodings.tolist(),
+            means[index % len(means)],
+            compiler.since(*UNKNOWN_NAN),
+        )
+        for index, encodings in enumerate(model.encodings_)
     ]
-    return {"transform": encode_columns(lookups)}
+    encode, count = encode_columns(lookups), len(means)
+
+    def transform(block: Any) -> np.ndarray:
+        return encode([column for column in columns(block) for _ in range(count)])
+
+    return {"transform": transform}
 
 
 Mask = Callable[[np.ndarray], np.ndarray]
@@ -253,7 +261,7 @@ def _number_imputer(model: Any, statistics: np.ndarray) -> Callable[[Any], np.nd
     leaves_out = len(valid) < len(statistics) and not keeps
     fillings = statistics[valid] if leaves_out else statistics
     has_indicator = getattr(model, "add_indicator", False)
-    indicator = _indicator_columns(model.indicator_) if has_indicator else None
+    indicator = indicator_columns(model.indicator_) if has_indicator else None
 
     def transform(block: Any) -> np.ndarray:
         values = _numbers(block)
@@ -275,7 +283,7 @@ def missing_indicator(model: Any, compiler: Compiler) -> Part:
     compiler.gives_flags = compiler.gives_codes = True
     if model.sparse is True:
         raise UnplannedError("MissingIndicator returns sparse columns")
-    is_missing, indicator = _mask(model.missing_values), _indicator_columns(model)
+    is_missing, indicator = _mask(model.missing_values), indicator_columns(model)
     unseen = np.setdiff1d(np.arange(model._n_features), model.features_)
     refuses = model.features == "missing-only" and model.error_on_new
 
@@ -288,7 +296,7 @@ def missing_indicator(model: Any, compiler: Compiler) -> Part:
     return {"transform": transform}
 
 
-def _indicator_columns(indicator: Any) -> Mask:
+def indicator_columns(indicator: Any) -> Mask:
     """Return a function that selects the columns of a mask that the indicator returns."""
     features = indicator.features_
     is_whole = indicator.features == "all" or len(features) == indicator._n_features

@@ -69,15 +69,28 @@ PARAMETERS = _table(
     AdaBoostClassifier: +algorithm +base_estimator +estimator learning_rate n_estimators
         random_state
     AdaBoostRegressor: +base_estimator +estimator learning_rate loss n_estimators random_state
+    AffinityPropagation: affinity convergence_iter copy damping max_iter preference
+        random_state verbose
     BaggingClassifier: +base_estimator +estimator +n_estimators ~n_jobs ~verbose bootstrap
         bootstrap_features max_features max_samples oob_score random_state warm_start
     BaggingRegressor: +estimator +n_estimators ~n_jobs ~verbose base_estimator bootstrap
         bootstrap_features max_features max_samples oob_score random_state warm_start
+    BayesianGaussianMixture: +covariance_type +weight_concentration_prior_type
+        covariance_prior degrees_of_freedom_prior init_params max_iter mean_precision_prior
+        mean_prior n_components n_init random_state reg_covar tol verbose verbose_interval
+        warm_start weight_concentration_prior
     BayesianRidge: ~normalize alpha_1 alpha_2 alpha_init compute_score copy_X fit_intercept
         lambda_1 lambda_2 lambda_init max_iter n_iter tol verbose
     BernoulliNB: +binarize alpha class_prior fit_prior force_alpha
+    BernoulliRBM: +random_state batch_size learning_rate n_components n_iter verbose
     Binarizer: +threshold ~copy
+    Birch: branching_factor compute_labels copy n_clusters threshold
+    BisectingKMeans: algorithm bisecting_strategy copy_x init max_iter n_clusters n_init
+        random_state tol verbose
+    CCA: copy max_iter n_components scale tol
     CalibratedClassifierCV: base_estimator cv ensemble estimator method n_jobs
+    CategoricalNB: alpha class_prior fit_prior force_alpha min_categories
+    ClassifierChain: +base_estimator chain_method cv estimator order random_state verbose
     ColumnTransformer: +remainder +sparse_threshold +transformer_weights +transformers ~n_jobs
         ~verbose ~verbose_feature_names_out force_int_remainder_cols
     ComplementNB: alpha class_prior fit_prior force_alpha norm
@@ -97,6 +110,8 @@ PARAMETERS = _table(
         random_state selection tol warm_start
     ElasticNetCV: alphas copy_X cv eps fit_intercept l1_ratio max_iter n_alphas n_jobs
         normalize positive precompute random_state selection tol verbose
+    EllipticEnvelope: +store_precision assume_centered contamination random_state
+        support_fraction
     ExtraTreeClassifier: +criterion +monotonic_cst +splitter ccp_alpha class_weight max_depth
         max_features max_leaf_nodes min_impurity_decrease min_impurity_split min_samples_leaf
         min_samples_split min_weight_fraction_leaf random_state
@@ -111,13 +126,22 @@ PARAMETERS = _table(
         max_depth max_features max_leaf_nodes max_samples min_impurity_decrease
         min_impurity_split min_samples_leaf min_samples_split min_weight_fraction_leaf
         monotonic_cst oob_score random_state warm_start
+    FactorAnalysis: +n_components copy iterated_power max_iter noise_variance_init
+        random_state rotation svd_method tol
+    FastICA: +whiten algorithm fun fun_args max_iter n_components random_state tol w_init
+        whiten_solver
     FeatureUnion: +transformer_list +transformer_weights ~n_jobs verbose
         verbose_feature_names_out
+    FixedThresholdClassifier: +estimator +pos_label +response_method +threshold
     FrozenEstimator: +estimator
     FunctionTransformer: +func +inv_kw_args +inverse_func +kw_args +pass_y +validate
         ~accept_sparse ~feature_names_out check_inverse
     GammaRegressor: alpha fit_intercept max_iter solver tol verbose warm_start
+    GaussianMixture: +covariance_type init_params max_iter means_init n_components n_init
+        precisions_init random_state reg_covar tol verbose verbose_interval warm_start
+        weights_init
     GaussianNB: priors var_smoothing
+    GaussianRandomProjection: compute_inverse_components eps n_components random_state
     GenericUnivariateSelect: +mode +param +score_func
     GradientBoostingClassifier: +init +learning_rate +loss ccp_alpha criterion max_depth
         max_features max_leaf_nodes min_impurity_decrease min_impurity_split min_samples_leaf
@@ -147,11 +171,22 @@ PARAMETERS = _table(
         max_leaf_nodes min_samples_leaf monotonic_cst n_iter_no_change quantile random_state
         scoring tol validation_fraction verbose warm_start
     HuberRegressor: alpha epsilon fit_intercept max_iter tol warm_start
+    IncrementalPCA: +n_components +whiten batch_size copy
     IsolationForest: +behaviour +n_estimators ~verbose bootstrap contamination max_features
         max_samples n_jobs random_state warm_start
+    IterativeImputer: +add_indicator +estimator +fill_value +initial_strategy
+        +keep_empty_features +missing_values +sample_posterior ~verbose imputation_order
+        max_iter max_value min_value n_nearest_features random_state skip_complete tol
     KBinsDiscretizer: +dtype +encode n_bins quantile_method random_state strategy subsample
     KMeans: algorithm copy_x init max_iter n_clusters n_init n_jobs precompute_distances
         random_state tol verbose
+    KNNImputer: +keep_empty_features +metric +missing_values +n_neighbors +weights ~copy
+        add_indicator
+    KNeighborsClassifier: +metric +metric_params +n_neighbors +p +weights ~n_jobs algorithm
+        leaf_size
+    KNeighborsRegressor: +metric +n_neighbors +weights ~n_jobs algorithm leaf_size
+        metric_params p
+    KernelRidge: +coef0 +degree +gamma +kernel +kernel_params alpha
     Lars: copy_X eps fit_intercept fit_path jitter n_nonzero_coefs normalize positive
         precompute random_state verbose
     LarsCV: copy_X cv eps fit_intercept max_iter max_n_alphas n_jobs normalize positive
@@ -173,6 +208,8 @@ PARAMETERS = _table(
         penalty random_state tol verbose
     LinearSVR: C dual epsilon fit_intercept intercept_scaling loss max_iter random_state tol
         verbose
+    LocalOutlierFactor: +metric +n_neighbors +novelty ~n_jobs algorithm contamination
+        leaf_size metric_params p
     LogisticRegression: +multi_class +solver C class_weight dual fit_intercept
         intercept_scaling l1_ratio max_iter n_jobs penalty random_state tol verbose warm_start
     LogisticRegressionCV: +multi_class +solver Cs class_weight cv dual fit_intercept
@@ -187,6 +224,7 @@ PARAMETERS = _table(
         n_iter_no_change nesterovs_momentum power_t random_state shuffle solver tol
         validation_fraction verbose warm_start
     MaxAbsScaler: +clip ~copy
+    MeanShift: bandwidth bin_seeding cluster_all max_iter min_bin_freq n_jobs seeds
     MinMaxScaler: +clip +feature_range ~copy
     MiniBatchKMeans: ~batch_size ~verbose compute_labels init init_size max_iter
         max_no_improvement n_clusters n_init random_state reassignment_ratio tol
@@ -202,21 +240,29 @@ PARAMETERS = _table(
     MultiTaskLassoCV: alphas copy_X cv eps fit_intercept max_iter n_alphas n_jobs normalize
         random_state selection tol verbose
     MultinomialNB: alpha class_prior fit_prior force_alpha
+    NearestCentroid: +metric priors shrink_threshold
+    NeighborhoodComponentsAnalysis: callback init max_iter n_components random_state tol
+        verbose warm_start
     Normalizer: +norm ~copy
     NuSVC: +break_ties +coef0 +decision_function_shape +degree +gamma +kernel +probability
         ~cache_size ~nu ~shrinking ~tol class_weight max_iter random_state verbose
     NuSVR: +coef0 +degree +gamma +kernel ~C ~cache_size ~nu ~shrinking ~tol max_iter verbose
+    Nystroem: +coef0 +degree +gamma +kernel +kernel_params ~n_jobs n_components random_state
     OneClassSVM: +coef0 +degree +gamma +kernel ~cache_size ~nu ~shrinking ~tol max_iter
         random_state verbose
     OneHotEncoder: +categorical_features +drop +dtype +handle_unknown +n_values +sparse
         +sparse_output categories feature_name_combiner max_categories min_frequency
+    OneVsOneClassifier: +estimator n_jobs
     OneVsRestClassifier: +estimator n_jobs verbose
     OrdinalEncoder: +dtype +encoded_missing_value +handle_unknown +unknown_value categories
         max_categories min_frequency
     OrthogonalMatchingPursuit: fit_intercept n_nonzero_coefs normalize precompute tol
     OrthogonalMatchingPursuitCV: copy cv fit_intercept max_iter n_jobs normalize verbose
+    OutputCodeClassifier: code_size estimator n_jobs random_state
     PCA: +whiten copy iterated_power n_components n_oversamples power_iteration_normalizer
         random_state svd_solver tol
+    PLSCanonical: algorithm copy max_iter n_components scale tol
+    PLSRegression: copy max_iter n_components scale tol
     PassiveAggressiveClassifier: C average class_weight early_stopping fit_intercept loss
         max_iter n_iter n_iter_no_change n_jobs random_state shuffle tol validation_fraction
         verbose warm_start
@@ -230,14 +276,21 @@ PARAMETERS = _table(
     PoissonRegressor: alpha fit_intercept max_iter solver tol verbose warm_start
     PolynomialFeatures: +degree +include_bias +interaction_only +order
     PowerTransformer: +method +standardize ~copy
+    QuadraticDiscriminantAnalysis: covariance_estimator priors reg_param shrinkage +solver
+        store_covariance store_covariances tol
     QuantileRegressor: alpha fit_intercept quantile solver solver_options
     QuantileTransformer: +output_distribution ~copy ~ignore_implicit_zeros n_quantiles
         random_state subsample
     RANSACRegressor: +estimator base_estimator is_data_valid is_model_valid loss max_skips
         max_trials min_samples random_state residual_threshold stop_n_inliers stop_probability
         stop_score
+    RBFSampler: +n_components gamma random_state
     RFE: +estimator importance_getter n_features_to_select step verbose
     RFECV: +estimator cv importance_getter min_features_to_select n_jobs scoring step verbose
+    RadiusNeighborsClassifier: +metric +metric_params +outlier_label +p +radius +weights
+        ~n_jobs algorithm leaf_size
+    RadiusNeighborsRegressor: +metric +radius +weights ~n_jobs algorithm leaf_size
+        metric_params p
     RandomForestClassifier: +n_estimators ~n_jobs ~verbose bootstrap ccp_alpha class_weight
         criterion max_depth max_features max_leaf_nodes max_samples min_impurity_decrease
         min_impurity_split min_samples_leaf min_samples_split min_weight_fraction_leaf
@@ -248,6 +301,7 @@ PARAMETERS = _table(
         monotonic_cst oob_score random_state warm_start
     RandomizedSearchCV: +estimator +refit cv error_score fit_params iid n_iter n_jobs
         param_distributions pre_dispatch random_state return_train_score scoring verbose
+    RegressorChain: base_estimator cv estimator order random_state verbose
     Ridge: alpha copy_X fit_intercept max_iter normalize positive random_state solver tol
     RidgeCV: alpha_per_target alphas cv fit_intercept gcv_mode normalize scoring
         store_cv_results store_cv_values
@@ -259,6 +313,8 @@ PARAMETERS = _table(
     SGDClassifier: +loss alpha average class_weight early_stopping epsilon eta0 fit_intercept
         l1_ratio learning_rate max_iter n_iter n_iter_no_change n_jobs penalty power_t
         random_state shuffle tol validation_fraction verbose warm_start
+    SGDOneClassSVM: average eta0 fit_intercept learning_rate max_iter nu power_t random_state
+        shuffle tol verbose warm_start
     SGDRegressor: alpha average early_stopping epsilon eta0 fit_intercept l1_ratio
         learning_rate loss max_iter n_iter n_iter_no_change penalty power_t random_state
         shuffle tol validation_fraction verbose warm_start
@@ -273,9 +329,15 @@ PARAMETERS = _table(
     SelectFwe: +alpha score_func
     SelectKBest: +k score_func
     SelectPercentile: +percentile score_func
+    SelfTrainingClassifier: +base_estimator +estimator criterion k_best max_iter threshold
+        verbose
     SequentialFeatureSelector: +estimator cv direction n_features_to_select n_jobs scoring tol
     SimpleImputer: +add_indicator +fill_value +keep_empty_features +missing_values +strategy
         ~copy ~verbose
+    SparseRandomProjection: +dense_output compute_inverse_components density eps n_components
+        random_state
+    SplineTransformer: +degree +extrapolation +handle_missing +include_bias +order
+        +sparse_output knots n_knots
     StackingClassifier: +final_estimator +passthrough +stack_method cv estimators n_jobs
         verbose
     StackingRegressor: +final_estimator +passthrough cv estimators n_jobs verbose
@@ -290,6 +352,8 @@ PARAMETERS = _table(
     TransformedTargetRegressor: +regressor +transformer check_inverse func inverse_func
     TruncatedSVD: algorithm n_components n_iter n_oversamples power_iteration_normalizer
         random_state tol
+    TunedThresholdClassifierCV: +estimator +response_method cv n_jobs random_state refit
+        +scoring store_cv_results thresholds
     TweedieRegressor: alpha fit_intercept link max_iter power solver tol verbose warm_start
     VarianceThreshold: +threshold
     VotingClassifier: +estimators +voting +weights ~flatten_transform n_jobs verbose

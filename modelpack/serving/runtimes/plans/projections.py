@@ -1,4 +1,4 @@
-"""PCA, SVD and k-means."""
+"""Projections, and k-means."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import contiguous, finite, product
-from .compiler import Compiler, Compilers, Part, UnplannedError
+from .compiler import Compiler, Compilers, Part, UnplannedError, records_only
+from .distances import blas_of, squares_of
+from .libsvm import in_order
 from .records import is_record
 
 
@@ -38,8 +40,83 @@ def singular_values(model: Any, compiler: Compiler) -> Part:
     return {"transform": lambda block: finite(dot(block, components))}
 
 
+def factor_analysis(model: Any, compiler: Compiler) -> Part:
+    loadings, dot = model.components_ / model.noise_variance_, compiler.dot
+    covariance = np.linalg.inv(
+        np.eye(len(loadings)) + np.dot(loadings, np.asarray(model.components_).T)
+    )
+    mean, across = model.mean_, loadings.T
+    return {"transform": lambda block: finite(dot(dot(block - mean, across), covariance))}
+
+
+def independent_components(model: Any, compiler: Compiler) -> Part:
+    components, dot = np.asarray(model.components_).T, compiler.dot
+    mean = model.mean_ if model.whiten else None
+    return {
+        "transform": lambda block: finite(dot(block if mean is None else block - mean, components))
+    }
+
+
+def neighborhood_components(model: Any, compiler: Compiler) -> Part:
+    components, dot = np.asarray(model.components_).T, compiler.dot
+    return {"transform": lambda block: finite(dot(block, components))}
+
+
+def random_projection(model: Any, compiler: Compiler) -> Part:
+    """Multiply by random numbers, which may be sparse: these are added up one by one."""
+    if isinstance(model.components_, np.ndarray):
+        return neighborhood_components(model, compiler)
+    sparse = model.components_
+    ends = np.asarray(sparse.indptr)
+    rows = [
+        (np.asarray(sparse.indices)[start:end], np.asarray(sparse.data)[start:end])
+        for start, end in zip(ends[:-1], ends[1:])
+    ]
+    if not model.dense_output and compiler.layout != "array":
+        raise UnplannedError("SparseRandomProjection gets sparse rows")
+
+    def transform(block: Any) -> np.ndarray:
+        values = contiguous(block)
+        return finite(np.column_stack([in_order(values[:, at] * data) for at, data in rows]))
+
+    return {"transform": transform}
+
+
+def partial_least_squares(model: Any, compiler: Compiler) -> Part:
+    """Project and predict. The coefficients contain the scale of the inputs since 1.5."""
+    mean, scale = _fitted(model, "x_mean"), _fitted(model, "x_std")
+    rotations, dot = np.asarray(model.x_rotations_), compiler.dot
+    # Two releases keep the coefficients of later ones under this name.
+    coefficients = np.asarray(model._coef_ if hasattr(model, "_coef_") else model.coef_)
+    if compiler.since(1, 1):
+        coefficients, shift = coefficients.T, model.intercept_
+    else:
+        shift = _fitted(model, "y_mean")
+    is_scaled = not compiler.since(1, 5)
+    is_flat = getattr(model, "_predict_1d", False)  # since 1.3
+
+    def predict(block: Any) -> np.ndarray:
+        centred = block - mean
+        values = finite(dot(centred / scale if is_scaled else centred, coefficients) + shift)
+        return np.asarray(values.ravel() if is_flat else values)
+
+    return {
+        "transform": lambda block: finite(dot((block - mean) / scale, rotations)),
+        "predict": predict,
+    }
+
+
+def _fitted(model: Any, name: str) -> Any:
+    """Return a fitted attribute, which had a public name until 0.23."""
+    return getattr(model, f"_{name}") if hasattr(model, f"_{name}") else getattr(model, f"{name}_")
+
+
 ROUNDING = 8 * np.finfo(np.float64).eps
 """Maximum error of a squared distance per added number, relative to the largest of them."""
+
+
+WITHOUT_ROWS = (0, 23)
+"""First version that leaves out the lengths of the rows where it compares distances."""
 
 
 def k_means(model: Any, compiler: Compiler) -> Part:
@@ -56,8 +133,13 @@ def k_means(model: Any, compiler: Compiler) -> Part:
     squares = np.einsum("ij,ij->i", centres, centres)
     reach, margin = np.sqrt(squares.max()), ROUNDING * (centres.shape[1] + 4)
 
+    is_whole = is_record(model) and not compiler.since(*WITHOUT_ROWS)
+    whole = squares_of(centres, blas_of(compiler))
+
     def predict(block: Any) -> np.ndarray:
         rows = contiguous(block)
+        if is_whole:
+            return np.asarray(finite(whole(rows)).argmin(axis=1).astype(np.int32))
         distances = finite(squares - 2 * np.matmul(rows, across))
         nearest = distances.argmin(axis=1)
         if len(squares) > 1 and not is_record(model):
@@ -82,8 +164,15 @@ def k_means(model: Any, compiler: Compiler) -> Part:
 
 
 COMPILERS: Compilers = {
+    **dict.fromkeys(("CCA", "PLSCanonical", "PLSRegression"), records_only(partial_least_squares)),
+    "FactorAnalysis": records_only(factor_analysis),
+    "FastICA": records_only(independent_components),
+    "GaussianRandomProjection": records_only(random_projection),
+    "IncrementalPCA": records_only(principal_components),
     "KMeans": k_means,
     "MiniBatchKMeans": k_means,
+    "NeighborhoodComponentsAnalysis": records_only(neighborhood_components),
     "PCA": principal_components,
+    "SparseRandomProjection": records_only(random_projection),
     "TruncatedSVD": singular_values,
 }

@@ -10,12 +10,13 @@ import numpy as np
 from ...data.columns import FallbackRequiredError
 from .arithmetic import finite
 from .blocks import bounded, matrix, no_infinity
-from .compiler import Compiler, Compilers, Part, UnplannedError
+from .compiler import Compiler, Compilers, Part, UnplannedError, after, identity
 from .distributions import bending, normal_quantile
 from .encoding import indicators
 from .records import is_record
 from .selection import support
 from .sparse import csr_maker, maker_like, row_numbers, row_sums
+from .trees import accepts_nan
 
 Transform = Callable[[Any], Any]
 
@@ -126,7 +127,7 @@ def normalizer(model: Any, compiler: Compiler) -> Part:
     norms: Transform = {
         "l1": lambda rows: np.abs(rows).sum(axis=1),
         "l2": lambda rows: np.sqrt(np.einsum("ij,ij->i", rows, rows)),
-        "max": lambda rows: (np.abs(rows) if compiler.since(1, 0) else rows).max(axis=1),
+        "max": lambda rows: (np.abs(rows) if compiler.since(0, 23) else rows).max(axis=1),
     }[model.norm]
     is_tolerant = compiler.since(1, 0)
 
@@ -374,16 +375,43 @@ def function_transformer(model: Any, compiler: Compiler) -> Part:
     return {"transform": transform}
 
 
-def selector(model: Any, compiler: Compiler) -> Part:  # noqa: ARG001
+def eliminator(model: Any, compiler: Compiler) -> Part:
+    """Select columns, and pass them on to the estimator that they were selected for."""
+    part = selector(model, compiler)
+    try:
+        inner = compiler.part(model.estimator_)
+    except UnplannedError:
+        return part
+    methods = ((name, inner[name]) for name in PREDICTING if name in inner)
+    return {**part, **{name: after(part["transform"], method) for name, method in methods}}
+
+
+PREDICTING = ("predict", "predict_proba", "decision_function")
+
+
+def _accepts_nan(model: Any, compiler: Compiler) -> bool:
+    """Return whether a selector of a record does not check values, as its estimator does it."""
+    if not is_record(model) or not compiler.since(0, 22):
+        return False
+    if type(model).__name__ == "VarianceThreshold":
+        return True
+    inner = getattr(model, "estimator_", None)
+    if type(inner).__name__.startswith(("DecisionTree", "ExtraTree", "RandomForest")):
+        return accepts_nan(inner, compiler)
+    return type(inner).__name__.startswith("HistGradientBoosting")
+
+
+def selector(model: Any, compiler: Compiler) -> Part:
     mask = support(model)
     if not mask.any():
         raise UnplannedError("a selector selects no column")
     new_index = np.cumsum(mask, dtype=np.int32) - np.int32(1)
     width = int(mask.sum())
+    check = identity if _accepts_nan(model, compiler) else finite
 
     def transform(block: Any) -> Any:
         if isinstance(block, np.ndarray):
-            return finite(block)[:, mask]
+            return check(block)[:, mask]
         kept = mask[block.indices]
         finite(block.data)
         indptr = np.concatenate([[0], np.cumsum(kept)]).astype(np.int32)[block.indptr]
@@ -404,8 +432,8 @@ COMPILERS: Compilers = {
     "PolynomialFeatures": polynomial_features,
     "PowerTransformer": power_transformer,
     "QuantileTransformer": quantile_transformer,
-    "RFE": selector,
-    "RFECV": selector,
+    "RFE": eliminator,
+    "RFECV": eliminator,
     "RobustScaler": robust_scaler,
     "SelectFdr": selector,
     "SelectFpr": selector,

@@ -96,25 +96,53 @@ PARAMETER_OF = {
 
 
 def by_importance(model: Any) -> Mask:
-    """Return the mask of SelectFromModel whose estimator has coefficients."""
+    """Return the mask of SelectFromModel whose estimator has coefficients or trees."""
     inner = getattr(model, "estimator_", None) or model.estimator
-    if getattr(model, "importance_getter", "auto") not in ("auto", "coef_"):
-        raise UnplannedError("SelectFromModel reads other importances than coefficients")
-    coefficients = getattr(inner, "coef_", None)
-    if not isinstance(coefficients, np.ndarray):
-        raise UnplannedError("SelectFromModel reads other importances than coefficients")
-    order = getattr(model, "norm_order", 1)
-    scores = (
-        np.abs(coefficients)
-        if coefficients.ndim == 1
-        else np.linalg.norm(coefficients, axis=0, ord=order)
-    )
+    scores = _importances(inner, getattr(model, "importance_getter", "auto"))
+    if scores.ndim > 1:
+        scores = np.linalg.norm(scores, axis=0, ord=getattr(model, "norm_order", 1))
     mask: Mask = np.ones(len(scores), bool)
     largest = getattr(model, "max_features_", getattr(model, "max_features", None))
     if largest is not None:
         mask[np.argsort(-scores, kind="mergesort")[largest:]] = False
     mask[scores < _limit(model.threshold, scores, inner)] = False
     return mask
+
+
+def _importances(inner: Any, getter: Any) -> np.ndarray:
+    """Return absolute coefficients, or the importances of trees."""
+    coefficients = getattr(inner, "coef_", None)
+    if getter in ("auto", "coef_") and isinstance(coefficients, np.ndarray):
+        return np.abs(coefficients)
+    name = type(inner).__name__
+    if getter not in ("auto", "feature_importances_") or not name.startswith(WITH_TREES):
+        raise UnplannedError("SelectFromModel reads other importances than those of coefficients")
+    trees = np.ravel(np.asarray(getattr(inner, "estimators_", [inner]), object)).tolist()
+    is_boosted = name.startswith("Gradient")
+    parts = [_tree_importances(each.tree_, not is_boosted) for each in trees]
+    used = [each for each in parts if each is not None]
+    if not used:
+        return np.zeros(int(trees[0].tree_.n_features))
+    mean = np.mean(used, axis=0, dtype=np.float64)
+    return np.asarray(mean / np.sum(mean) if hasattr(inner, "estimators_") else used[0])
+
+
+WITH_TREES = ("DecisionTree", "ExtraTree", "GradientBoosting", "RandomForest")
+
+
+def _tree_importances(tree: Any, is_normalized: bool) -> np.ndarray | None:
+    """Return by how much the splits of each input reduce the impurity, None without splits."""
+    nodes = np.asarray(tree.nodes)
+    inner = np.flatnonzero(nodes["left_child"] >= 0)
+    if not len(inner):
+        return None
+    losses = nodes["weighted_n_node_samples"] * nodes["impurity"]
+    left, right = nodes["left_child"][inner], nodes["right_child"][inner]
+    gains = losses[inner] - losses[left] - losses[right]
+    counted = np.bincount(nodes["feature"][inner], gains, int(tree.n_features))
+    sums = np.asarray(counted / nodes["weighted_n_node_samples"][0], np.float64)
+    total = sums.sum()
+    return np.asarray(sums / total if is_normalized and total > 0 else sums)
 
 
 def _limit(threshold: Any, scores: np.ndarray, inner: Any) -> float:

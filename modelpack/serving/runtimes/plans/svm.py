@@ -135,14 +135,19 @@ def decision(model: Any, rows: Function, compiler: Compiler) -> Function:
     return lambda block: votes(raw(rows(block)), n_classes)
 
 
-def votes(pairs: np.ndarray, n_classes: int) -> np.ndarray:
+def votes(pairs: np.ndarray, n_classes: int, chosen: Any = None) -> np.ndarray:
     """Convert the decisions for pairs of classes to (n_rows, n_classes).
 
     It equals `sklearn.utils.multiclass._ovr_decision_function`.
+
+    Args:
+        pairs: Negative numbers for the second class of each pair.
+        n_classes: The number of classes.
+        chosen: Whether the second class is predicted, if something else than `pairs` decides it.
     """
     counts = np.zeros((len(pairs), n_classes))
     confidences = np.zeros((len(pairs), n_classes))
-    chosen = pairs < 0
+    chosen = pairs < 0 if chosen is None else chosen
     pair = 0
     for one in range(n_classes):
         for other in range(one + 1, n_classes):
