@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types lock allowlist ages gauntlet matrix frames samples screenshots clean settings oracle mutants
+.PHONY: help setup engine demo test lint types lock allowlist ages gauntlet matrix frames samples screenshots clean settings compiled oracle mutants
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -51,6 +51,9 @@ frames: setup  ## models of four sets of libraries, queried with their training 
 
 settings: setup  ## plans of generated settings compared with four releases of scikit-learn
 	PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH="$(CURDIR)" python scripts/make_settings.py
+
+compiled: setup  ## models of every family, saved by four releases, compiled and compared
+	PATH="$(CURDIR)/.venv/bin:$$PATH" PYTHONPATH="$(CURDIR)" python scripts/make_compiled.py
 
 oracle: setup  ## fitted models, changed at random: what still passes is loaded, confined and watched
 	.venv/bin/python scripts/run_oracle.py --progress $(ORACLE)

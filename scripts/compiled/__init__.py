@@ -1,0 +1,1 @@
+"""Models of every family, saved by old releases and compiled by the current one."""
