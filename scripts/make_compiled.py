@@ -12,22 +12,19 @@ must give the same labels, and floats within the bound of the proof; otherwise t
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from allowlist.environments import RELEASES, Release, make_environment
-from compiled.comparison import Result, compare_all
+from allowlist.environments import RELEASES, make_environment
 from compiled.corpus import write_corpus
+from compiled.processes import Result, compare, save
 from sections import replace_section
 from sklearn.utils import all_estimators
 
 from modelpack.compilation.proof import BOUND
-from modelpack.inspection import limits
 from modelpack.serving.runtimes.plans import COMPILERS
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +32,6 @@ DOCUMENT = ROOT / "docs" / "compiled.md"
 CACHE = ROOT / ".cache" / "compiled"
 CORPUS = ROOT / "tests" / "data" / "compiled"
 FOUR = ("0.20", "0.24", "1.2", "1.9")
-SECONDS = 1_800
 METHODS = ("predict", "transform")
 
 
@@ -45,10 +41,9 @@ def main() -> int:
     parser.add_argument("--corpus", action="store_true", help="write the models for the tests")
     arguments = parser.parse_args()
     names = arguments.release or list(FOUR)
-    limits.KEPT_BYTES = limits.KEPT_TOTAL = limits.STREAM_BYTES  # as for `--compiled`
     with ThreadPoolExecutor(2) as pool:
         folders = dict(zip(names, pool.map(_saved, names), strict=True))
-    found = {name: list(compare_all(folder)) for name, folder in folders.items()}
+        found = dict(zip(names, pool.map(compare, folders.values()), strict=True))
     for name, results in found.items():
         for each in filter(_is_finding, results):
             reason = each.refused or each.wrong or f"{each.ulp:,.0f} ulp"
@@ -86,24 +81,9 @@ def _saved(name: str) -> Path:
     folder = CACHE / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    subprocess.run(
-        [str(release.interpreter), "-W", "ignore", "-m", "compiled.inside.save", str(folder)],
-        check=True,
-        env=_environment(release),
-        timeout=SECONDS,
-    )
+    save(release.interpreter, folder)
     print(f"{name} is saved", file=sys.stderr, flush=True)
     return folder
-
-
-def _environment(release: Release) -> dict[str, str]:
-    return {
-        "PATH": os.defpath,
-        "HOME": str(release.folder),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": str(ROOT / "scripts"),
-        **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")},
-    }
 
 
 def table(compared: Mapping[str, Sequence[Result]]) -> str:

@@ -1,13 +1,14 @@
-"""Models that a release saved, compiled and compared with the answers of the release."""
+"""FOLDER: compile the models that a release saved, compare their answers, print them as JSON."""
 
 from __future__ import annotations
 
 import io
 import json
 import pickle
+import sys
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,39 +16,21 @@ import numpy as np
 
 from modelpack.compilation.compile import compiled_content
 from modelpack.errors import ModelpackError
-from modelpack.inspection import inspector
+from modelpack.inspection import inspector, limits
 from modelpack.inspection.recording import Unrecordable, record_files
 from modelpack.serving.data.columns import FallbackRequiredError
 from modelpack.serving.runtimes.compiled import read
 from modelpack.serving.runtimes.plans import Context, Plan, compile_model
 from modelpack.types import Member
 
+from .processes import Result
+
 ULP = 2.0**-52
-
-
-@dataclass(frozen=True)
-class Result:
-    """The comparison of one model.
-
-    Attributes:
-        kind: The class.
-        settings: The settings, and the name of the data.
-        refused: Why the model has no compiled form, or "".
-        ulp: The largest difference, of the larger number or of 1.
-        wrong: What differs by more than last bits, or "".
-        answers: The rows that were compared, of all methods.
-    """
-
-    kind: str
-    settings: str
-    refused: str = ""
-    ulp: float = 0.0
-    wrong: str = ""
-    answers: int = 0
 
 
 def compare_all(folder: Path) -> Iterator[Result]:
     """Compare all models that a release saved to `folder`."""
+    limits.KEPT_BYTES = limits.KEPT_TOTAL = limits.STREAM_BYTES  # as for `--compiled`
     groups = pickle.loads((folder / "groups.pkl").read_bytes())
     for entry in json.loads((folder / "index.json").read_text()):
         if "error" not in entry:
@@ -57,12 +40,8 @@ def compare_all(folder: Path) -> Iterator[Result]:
 def _compared(place: Path, entry: dict[str, Any], group: Any) -> Result:
     layout, rows, single = group
     settings = f"{' '.join(entry['settings'].split())} of {entry['group']}"
-    contents = set()
     try:
-        for name in entry["files"]:
-            spec = inspector.inspect(place / name)
-            recording = record_files([str(place / name)], [Member()])
-            contents.add(compiled_content(spec, recording))
+        contents = compiled_files(place, entry["files"])
     except (ModelpackError, Unrecordable) as error:
         return Result(entry["class"], settings, refused=str(error))
     content = contents.pop()
@@ -84,6 +63,22 @@ def _compared(place: Path, entry: dict[str, Any], group: Any) -> Result:
                 wrong = wrong or f"{method}: {error!r:.200}"
             count += len(expected["together"])
     return Result(entry["class"], settings, ulp=ulp, wrong=wrong, answers=count)
+
+
+def compiled_files(place: Path, names: Iterable[str]) -> set[bytes]:
+    """Return the different compiled forms of the files of one model.
+
+    Raises:
+        ModelpackError: The model has no compiled form.
+        Unrecordable: The same.
+    """
+    contents = set()
+    for name in names:
+        spec = inspector.inspect(place / name)
+        if spec.not_compilable:
+            raise Unrecordable(f"inspect reports that {spec.not_compilable}")
+        contents.add(compiled_content(spec, record_files([str(place / name)], [Member()])))
+    return contents
 
 
 def _difference(plan: Plan, method: str, expected: Any, rows: Any, single: Any) -> float:
@@ -133,3 +128,9 @@ def _ulp(got: Any, expected: np.ndarray) -> float:
     scale = np.maximum(1.0, np.maximum(np.abs(values), np.abs(expected)))
     distances = np.where(equal, 0.0, np.abs(values - expected) / scale / ULP)
     return float(np.where(np.isnan(distances), np.inf, distances).max(initial=0.0))
+
+
+if __name__ == "__main__":
+    for library in ("sklearn", "scipy"):  # compiled models need none
+        sys.modules[library] = None  # type: ignore[assignment]
+    print(json.dumps([asdict(each) for each in compare_all(Path(sys.argv[1]))]))

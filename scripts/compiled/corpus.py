@@ -55,6 +55,8 @@ def write_corpus(folder: Path, path: Path) -> None:
 def _chosen(index: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for entry in index:
+        if "cosine" in entry["settings"]:  # its ties depend on the instructions of the processor
+            continue
         key = (entry["class"], entry["group"])
         if entry["group"] in ALL_SETTINGS or entry["class"] in ALL_SETTINGS:
             key = (*key, entry["settings"])

@@ -47,6 +47,8 @@ Booster LGBMClassifier LGBMRanker LGBMRegressor XGBClassifier XGBRFClassifier XG
 XGBRanker XGBRegressor
 """
 _CLASSES = frozenset((_NAMES + _BOOSTERS).split())
+_MEMBERS = {"_ConstantPredictor"}
+"""Private classes whose objects are read as a part of another estimator."""
 
 LIBRARIES = ("lightgbm", "xgboost")
 """Libraries of boosters, whose files and estimators have a compiled form."""
@@ -61,4 +63,5 @@ def not_compilable(root: EstimatorNode | None) -> str:
 
 
 def _has_form(part: EstimatorNode) -> bool:
-    return (part.is_sklearn or part.top in LIBRARIES) and part.name in _CLASSES
+    is_known = part.name in _CLASSES or part.name in _MEMBERS
+    return (part.is_sklearn or part.top in LIBRARIES) and is_known

@@ -14,6 +14,9 @@ import zlib
 import numpy as np
 import sklearn
 
+from modelpack.serving.runtimes.plans import COMPILERS
+from modelpack.serving.runtimes.plans.compiler import RecordsOnly
+
 from . import compare, models
 
 EXTREMES = 27
@@ -94,7 +97,8 @@ def run(seed, count, names=()):
     """Return the figures of the classes of these names, of all by default."""
     figures = Figures()
     for name, kind in models.classes().items():
-        if not names or name in names:
+        has_plan = not isinstance(COMPILERS[name], RecordsOnly)
+        if has_plan and (not names or name in names):
             figures.add(name, kind, seed, count)
     return figures
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import contiguous, finite, product
-from .compiler import Compiler, Compilers, Part, UnplannedError, records_only
+from .compiler import Compiler, Compilers, Part, RecordsOnly, UnplannedError
 from .records import is_record
 from .sparse import is_sparse
 
@@ -165,7 +165,7 @@ def log_sum_exp_of_all(logarithms: np.ndarray) -> np.ndarray:
 
 COMPILERS: Compilers = {
     "BernoulliNB": bernoulli,
-    "CategoricalNB": records_only(categorical),
+    "CategoricalNB": RecordsOnly(categorical),
     "ComplementNB": complement,
     "GaussianNB": gaussian,
     "MultinomialNB": multinomial,

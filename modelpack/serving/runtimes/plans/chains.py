@@ -8,7 +8,7 @@ import numpy as np
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import finite
-from .compiler import Compiler, Compilers, Part, UnplannedError, classes_of, records_only
+from .compiler import Compiler, Compilers, Part, RecordsOnly, UnplannedError, classes_of
 from .distances import Metric, blas_of
 from .svm import votes
 
@@ -183,11 +183,11 @@ USUAL_THRESHOLDS = {"predict_proba": 0.5, "decision_function": 0.0}
 
 
 COMPILERS: Compilers = {
-    "ClassifierChain": records_only(classifier_chain),
-    "FixedThresholdClassifier": records_only(fixed_threshold),
-    "OneVsOneClassifier": records_only(one_versus_one),
-    "OutputCodeClassifier": records_only(output_code),
-    "RegressorChain": records_only(regressor_chain),
-    "SelfTrainingClassifier": records_only(self_training),
-    "TunedThresholdClassifierCV": records_only(tuned_threshold),
+    "ClassifierChain": RecordsOnly(classifier_chain),
+    "FixedThresholdClassifier": RecordsOnly(fixed_threshold),
+    "OneVsOneClassifier": RecordsOnly(one_versus_one),
+    "OutputCodeClassifier": RecordsOnly(output_code),
+    "RegressorChain": RecordsOnly(regressor_chain),
+    "SelfTrainingClassifier": RecordsOnly(self_training),
+    "TunedThresholdClassifierCV": RecordsOnly(tuned_threshold),
 }

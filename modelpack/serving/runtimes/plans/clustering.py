@@ -7,7 +7,7 @@ from typing import Any, Callable
 import numpy as np
 
 from .arithmetic import contiguous, finite
-from .compiler import Compiler, Compilers, Part, records_only
+from .compiler import Compiler, Compilers, Part, RecordsOnly
 from .distances import blas_of, squares_of
 
 Function = Callable[[Any], Any]
@@ -75,8 +75,8 @@ def _halves(node: Any, mean: Any, compiler: Compiler) -> Function:
 
 
 COMPILERS: Compilers = {
-    "AffinityPropagation": records_only(centres),
-    "Birch": records_only(birch),
-    "BisectingKMeans": records_only(bisecting),
-    "MeanShift": records_only(centres),
+    "AffinityPropagation": RecordsOnly(centres),
+    "Birch": RecordsOnly(birch),
+    "BisectingKMeans": RecordsOnly(bisecting),
+    "MeanShift": RecordsOnly(centres),
 }

@@ -151,19 +151,25 @@ def _is_other(value: Any, supported: set[np.dtype[Any]]) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in "fc" and dtype not in supported
 
 
-def records_only(compile_record: Compile) -> Compile:
-    """Return a compiler that refuses live estimators.
+class RecordsOnly:
+    """A compiler that refuses live estimators.
 
     It is for classes whose compiled code computes the last bits in an order that depends on the
     processor. The proof of a compiled model allows for them, and the trial of a plan does not.
     """
 
-    def compile_part(model: Any, compiler: Compiler) -> Part:
+    def __init__(self, compile_record: Compile) -> None:
+        self._compile_record = compile_record
+
+    def __call__(self, model: Any, compiler: Compiler) -> Part:
+        """Compile a record.
+
+        Raises:
+            UnplannedError: The model is an estimator.
+        """
         if not is_record(model):
             raise UnplannedError(f"{type(model).__name__} has no plan")
-        return compile_record(model, compiler)
-
-    return compile_part
+        return self._compile_record(model, compiler)
 
 
 def copy_with(model: Any, **others: Any) -> Any:

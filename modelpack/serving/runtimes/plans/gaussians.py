@@ -9,7 +9,7 @@ import numpy as np
 
 from .arithmetic import contiguous, finite, product, softmax
 from .bayes import log_sum_exp
-from .compiler import Compiler, Compilers, Part, UnplannedError, records_only
+from .compiler import Compiler, Compilers, Part, RecordsOnly, UnplannedError
 from .distances import Blas, blas_of
 from .distributions import digamma
 
@@ -150,7 +150,7 @@ BY_LOGARITHM = (1, 6)
 """First version whose probabilities are exponentials of their logarithms."""
 
 COMPILERS: Compilers = {
-    "BayesianGaussianMixture": records_only(bayesian_mixture),
-    "GaussianMixture": records_only(mixture),
-    "QuadraticDiscriminantAnalysis": records_only(quadratic_discriminant_analysis),
+    "BayesianGaussianMixture": RecordsOnly(bayesian_mixture),
+    "GaussianMixture": RecordsOnly(mixture),
+    "QuadraticDiscriminantAnalysis": RecordsOnly(quadratic_discriminant_analysis),
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...data.columns import FallbackRequiredError
 from .blocks import is_nan, matrix, no_infinity
-from .compiler import Compiler, Compilers, Part, UnplannedError, records_only
+from .compiler import Compiler, Compilers, Part, RecordsOnly, UnplannedError
 from .distances import BLOCK, Blas, blas_of, squares_of
 from .encoding import indicator_columns
 from .nearest import nearest
@@ -156,6 +156,6 @@ def _partial_distances(trained: np.ndarray, unknown: np.ndarray, blas: Blas) -> 
 
 
 COMPILERS: Compilers = {
-    "IterativeImputer": records_only(iterative_imputer),
-    "KNNImputer": records_only(nearest_imputer),
+    "IterativeImputer": RecordsOnly(iterative_imputer),
+    "KNNImputer": RecordsOnly(nearest_imputer),
 }

@@ -7,7 +7,7 @@ from typing import Any, Callable, Mapping
 import numpy as np
 
 from .arithmetic import contiguous, expit_of, finite
-from .compiler import Compiler, Compilers, Part, UnplannedError, records_only
+from .compiler import Compiler, Compilers, Part, RecordsOnly, UnplannedError
 from .distances import Metric, blas_of, squares_of, unit_rows
 
 Function = Callable[[Any], Any]
@@ -95,8 +95,8 @@ def boltzmann_machine(model: Any, compiler: Compiler) -> Part:
 
 
 COMPILERS: Compilers = {
-    "BernoulliRBM": records_only(boltzmann_machine),
-    "KernelRidge": records_only(kernel_ridge),
-    "Nystroem": records_only(nystroem),
-    "RBFSampler": records_only(random_waves),
+    "BernoulliRBM": RecordsOnly(boltzmann_machine),
+    "KernelRidge": RecordsOnly(kernel_ridge),
+    "Nystroem": RecordsOnly(nystroem),
+    "RBFSampler": RecordsOnly(random_waves),
 }

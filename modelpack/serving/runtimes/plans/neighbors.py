@@ -8,7 +8,7 @@ import numpy as np
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import contiguous, finite
-from .compiler import Compiler, Compilers, Part, UnplannedError, records_only
+from .compiler import Compiler, Compilers, Part, RecordsOnly, UnplannedError
 from .distances import BLOCK, CHUNKED, Metric, blas_of
 from .nearest import Choose, SearchTree, by_numpy, by_order, by_partition, nearest
 
@@ -273,9 +273,9 @@ def nearest_centroid(model: Any, compiler: Compiler) -> Part:
 
 
 COMPILERS: Compilers = {
-    "KNeighborsClassifier": records_only(nearest_classifier),
-    "KNeighborsRegressor": records_only(nearest_regressor),
-    "NearestCentroid": records_only(nearest_centroid),
-    "RadiusNeighborsClassifier": records_only(radius_classifier),
-    "RadiusNeighborsRegressor": records_only(radius_regressor),
+    "KNeighborsClassifier": RecordsOnly(nearest_classifier),
+    "KNeighborsRegressor": RecordsOnly(nearest_regressor),
+    "NearestCentroid": RecordsOnly(nearest_centroid),
+    "RadiusNeighborsClassifier": RecordsOnly(radius_classifier),
+    "RadiusNeighborsRegressor": RecordsOnly(radius_regressor),
 }

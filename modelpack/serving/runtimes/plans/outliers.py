@@ -7,7 +7,7 @@ from typing import Any, Callable
 import numpy as np
 
 from .arithmetic import contiguous, finite
-from .compiler import Compiler, Compilers, Part, UnplannedError, records_only
+from .compiler import Compiler, Compilers, Part, RecordsOnly, UnplannedError
 from .libsvm import in_order
 from .linear import scores
 from .neighbors import Search
@@ -69,7 +69,7 @@ class _Shifted:
 
 
 COMPILERS: Compilers = {
-    "EllipticEnvelope": records_only(elliptic_envelope),
-    "LocalOutlierFactor": records_only(local_outlier_factor),
-    "SGDOneClassSVM": records_only(linear_detector),
+    "EllipticEnvelope": RecordsOnly(elliptic_envelope),
+    "LocalOutlierFactor": RecordsOnly(local_outlier_factor),
+    "SGDOneClassSVM": RecordsOnly(linear_detector),
 }

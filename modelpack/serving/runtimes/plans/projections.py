@@ -8,7 +8,7 @@ import numpy as np
 
 from ...data.columns import FallbackRequiredError
 from .arithmetic import contiguous, finite, product
-from .compiler import Compiler, Compilers, Part, UnplannedError, records_only
+from .compiler import Compiler, Compilers, Part, RecordsOnly, UnplannedError
 from .distances import blas_of, squares_of
 from .libsvm import in_order
 from .records import is_record
@@ -164,15 +164,15 @@ def k_means(model: Any, compiler: Compiler) -> Part:
 
 
 COMPILERS: Compilers = {
-    **dict.fromkeys(("CCA", "PLSCanonical", "PLSRegression"), records_only(partial_least_squares)),
-    "FactorAnalysis": records_only(factor_analysis),
-    "FastICA": records_only(independent_components),
-    "GaussianRandomProjection": records_only(random_projection),
-    "IncrementalPCA": records_only(principal_components),
+    **dict.fromkeys(("CCA", "PLSCanonical", "PLSRegression"), RecordsOnly(partial_least_squares)),
+    "FactorAnalysis": RecordsOnly(factor_analysis),
+    "FastICA": RecordsOnly(independent_components),
+    "GaussianRandomProjection": RecordsOnly(random_projection),
+    "IncrementalPCA": RecordsOnly(principal_components),
     "KMeans": k_means,
     "MiniBatchKMeans": k_means,
-    "NeighborhoodComponentsAnalysis": records_only(neighborhood_components),
+    "NeighborhoodComponentsAnalysis": RecordsOnly(neighborhood_components),
     "PCA": principal_components,
-    "SparseRandomProjection": records_only(random_projection),
+    "SparseRandomProjection": RecordsOnly(random_projection),
     "TruncatedSVD": singular_values,
 }

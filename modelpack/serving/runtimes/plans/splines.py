@@ -9,7 +9,7 @@ import numpy as np
 from ...data.columns import FallbackRequiredError
 from .arithmetic import finite
 from .blocks import matrix, no_infinity
-from .compiler import Compiler, Compilers, Part, UnplannedError, records_only
+from .compiler import Compiler, Compilers, Part, RecordsOnly, UnplannedError
 
 Function = Callable[[Any], Any]
 
@@ -155,4 +155,4 @@ def _next_weights(
     return result
 
 
-COMPILERS: Compilers = {"SplineTransformer": records_only(spline_transformer)}
+COMPILERS: Compilers = {"SplineTransformer": RecordsOnly(spline_transformer)}
