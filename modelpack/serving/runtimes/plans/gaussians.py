@@ -128,20 +128,32 @@ def quadratic_discriminant_analysis(model: Any, compiler: Compiler) -> Part:
         norms = [np.sum(dot(rows - mean, axes) ** 2, axis=1) for mean, axes in parts]
         return np.asarray(-0.5 * (np.array(norms).T + determinants) + priors)
 
+    part = by_logarithms(joint, classes)
+    if not compiler.since(*BY_LOGARITHM):
+        part["predict_proba"] = lambda block: softmax(joint(block))
+    return part
+
+
+def by_logarithms(joint: Function, classes: np.ndarray) -> Part:
+    """Build the part of a classifier whose probabilities are exponentials of logarithms.
+
+    Args:
+        joint: The function that computes log likelihoods, (n_rows, n_classes).
+        classes: The classes.
+    """
+
     def decide(block: Any) -> np.ndarray:
         scores = joint(block)
         return np.asarray(scores[:, 1] - scores[:, 0]) if len(classes) == 2 else scores
 
-    def by_logarithm(block: Any) -> np.ndarray:
+    def predict_proba(block: Any) -> np.ndarray:
         scores = joint(block)
         scores = scores - scores.max(axis=1)[:, np.newaxis]
         return np.asarray(np.exp(scores - np.log(np.exp(scores).sum(axis=1)[:, np.newaxis])))
 
     return {
         "predict": lambda block: np.asarray(classes.take(joint(block).argmax(axis=1))),
-        "predict_proba": by_logarithm
-        if compiler.since(*BY_LOGARITHM)
-        else lambda block: softmax(joint(block)),
+        "predict_proba": predict_proba,
         "decision_function": decide,
     }
 

@@ -10,6 +10,7 @@ from ...data.columns import FallbackRequiredError
 from .arithmetic import contiguous, finite
 from .compiler import Compiler, Compilers, Part, RecordsOnly, UnplannedError
 from .distances import BLOCK, CHUNKED, Metric, blas_of
+from .gaussians import by_logarithms
 from .nearest import Choose, SearchTree, by_numpy, by_order, by_partition, nearest
 
 Neighbors = Tuple[np.ndarray, np.ndarray]
@@ -261,15 +262,32 @@ def radius_regressor(model: Any, compiler: Compiler) -> Part:
 def nearest_centroid(model: Any, compiler: Compiler) -> Part:
     """Choose the class of the nearest centroid, of several at the same distance the first one."""
     classes, metric = np.asarray(model.classes_), Metric(model.metric, {})
-    priors = getattr(model, "class_prior_", None)  # since 1.6
-    if priors is not None and not np.isclose(priors, 1 / len(classes)).all():
-        raise UnplannedError("the classes have different priors")
     powers = metric.powers(np.asarray(model.centroids_, np.float64), blas_of(compiler))
 
     def predict(block: Any) -> np.ndarray:
         return np.asarray(classes[powers(finite(contiguous(block))).argmin(axis=1)])
 
-    return {"predict": predict}
+    if not hasattr(model, "class_prior_"):  # until 1.5
+        return {"predict": predict}
+    part = by_logarithms(_centroid_scores(model, metric, compiler), classes)
+    is_uniform = np.isclose(model.class_prior_, 1 / len(classes)).all()
+    return {**part, "predict": predict} if is_uniform else part
+
+
+def _centroid_scores(model: Any, metric: Metric, compiler: Compiler) -> Callable[[Any], np.ndarray]:
+    """Return the scores of the classes by distances in units of deviations within the classes."""
+    deviations = np.asarray(model.within_class_std_dev_, np.float64)
+    scale = np.where(deviations == 0, 1.0, deviations)
+    centroids, blas = np.asarray(model.centroids_, np.float64) / scale, blas_of(compiler)
+    powers = [metric.powers(centroid[np.newaxis], blas) for centroid in centroids]
+    priors = [2.0 * np.log(prior) for prior in model.class_prior_]
+
+    def scores(block: Any) -> np.ndarray:
+        rows = finite(contiguous(block)) / scale
+        lengths = [metric.length(power(rows)).ravel() for power in powers]
+        return np.column_stack([-(each**2) + prior for each, prior in zip(lengths, priors)])
+
+    return scores
 
 
 COMPILERS: Compilers = {
