@@ -5,13 +5,14 @@ Widths, names and ranges of columns that training recorded contradict most wrong
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, permutations
 
-from modelpack.types import Finding, Member, Signature
+from modelpack.types import Field, Finding, Member, Signature
 
 from .companions import is_for_target
 from .facts.estimators import EstimatorNode
@@ -217,7 +218,7 @@ def mismatch(first: Candidate, then: Candidate) -> Finding | None:
 
 
 def unscaled(first: Candidate, then: Candidate) -> str | None:
-    """Return the input of an estimator whose range is that before the scaler, not behind it.
+    """Return the input of an estimator whose values are those before the scaler, not behind it.
 
     Such an estimator was trained on values that did not pass through the scaler.
     """
@@ -225,9 +226,7 @@ def unscaled(first: Candidate, then: Candidate) -> str | None:
     if inputs and _scales_alike(first.part, head(then.part)):
         return inputs[0].name
     for field, (raw, scaled) in zip(inputs, _intervals(first.part), strict=False):
-        if field.minimum is None or field.maximum is None:
-            continue
-        low, high = float(field.minimum), float(field.maximum)
+        low, high = _learned_range(field)
         is_raw = raw[0] <= low and high <= raw[1]
         margin = _ROUNDING * max(abs(scaled[0]), abs(scaled[1]))
         is_bounded = first.part.name == "MinMaxScaler"
@@ -235,6 +234,16 @@ def unscaled(first: Candidate, then: Candidate) -> str | None:
         if is_raw and (below < scaled[0] - margin or above > scaled[1] + margin):
             return field.name
     return None
+
+
+def _learned_range(field: Field) -> tuple[float, float]:
+    """Return the range of an input, or its example twice; NaN if training recorded neither."""
+    if field.minimum is not None and field.maximum is not None:
+        return float(field.minimum), float(field.maximum)
+    value = field.example
+    # An example of 0 may be made up.
+    known = float(value) if isinstance(value, int | float) and value else math.nan
+    return known, known
 
 
 _SCALERS = {

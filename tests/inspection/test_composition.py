@@ -290,10 +290,12 @@ def test_only_order_needs_no_option(tmp_path, scaler, model, kind):
     assert understood({"all": value}, tmp_path / "m")[0] == [f"all.{key}" for key in keys]
 
 
-def test_names_of_columns_decide_between_several_orders(tmp_path, chain):
+def test_names_or_values_of_columns_decide_between_several_orders(tmp_path, chain):
     assert understood(chain, tmp_path / "m")[0] == ["imputer", "scaler", "pca", "model"]
-    unnamed = SimpleImputer().fit(NOISE)
-    message, suggestion = rejected({**chain, "imputer": unnamed}, tmp_path / "m")
+    by_values = {**chain, "imputer": SimpleImputer().fit(NOISE)}
+    assert understood(by_values, tmp_path / "m")[0] == ["imputer", "scaler", "pca", "model"]
+    centred = SimpleImputer().fit(NOISE - NOISE.mean(axis=0))
+    message, suggestion = rejected({**chain, "imputer": centred}, tmp_path / "m")
     assert message.endswith("pca (PCA), imputer (SimpleImputer).")
     assert suggestion == ("scaler", "imputer", "pca", "model")
 
@@ -329,7 +331,7 @@ def test_transformer_of_the_target_is_not_of_the_rows(tmp_path, scaler, model):
 def test_model_of_other_values_does_not_follow_a_scaler(tmp_path, kind, scales):
     scaler = kind().fit(NOISE)
     rows = scaler.transform(NOISE) if scales else NOISE
-    forest = RandomForestClassifier(20, random_state=0).fit(rows, np.roll(ANSWERS, 9))
+    forest = RandomForestClassifier(1, max_depth=1, max_features=None).fit(rows, NOISE[:, 0] > 41)
     value = {"forest": forest, "scaler": scaler}
     if scales:
         assert understood(value, tmp_path / "m")[0] == ["scaler", "forest"]
