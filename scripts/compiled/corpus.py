@@ -16,6 +16,7 @@ ALONE = 2
 ALL_SETTINGS = {
     *("steps", "stepped number", "whole"),
     *("CountVectorizer", "GaussianMixture", "BayesianGaussianMixture", "SplineTransformer"),
+    "Normalizer",
 }
 """Groups and classes of which all settings are kept."""
 LARGEST = 20_000
