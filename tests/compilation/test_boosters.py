@@ -49,7 +49,8 @@ def unseen_rows() -> np.ndarray:
     """Return rows around those of the training, with zeros, missing and extreme values."""
     rows = GENERATOR.normal(size=(2_000, 5))
     rows[:, 3] = GENERATOR.integers(-2, 14, 2_000)
-    for value in (np.nan, 0.0, 1e-36, -1e-36, -0.5, 3e9, -1e12):
+    zero = float(np.float32(1e-35))  # the largest that LightGBM takes for 0
+    for value in (np.nan, 0.0, 1e-36, -1e-36, zero, -zero, -0.5, 3e9, -1e12):
         rows[GENERATOR.random(rows.shape) < 0.03] = value
     seen = GENERATOR.random(rows.shape) < 0.2
     rows[seen] = ROWS[GENERATOR.integers(0, 400, 2_000)][seen]
@@ -214,6 +215,11 @@ def test_sets_of_categories_of_xgboost(most: int, tmp_path: Path) -> None:
         return model.predict(xgboost.DMatrix(rows, **own))
 
     require_same(plan, {"predict": predict}, rows, rows)
+    spec, content = spec_and_content(tmp_path / "m.json")
+    (tmp_path / "m.compiled").write_bytes(content)
+    proved = make_rows(spec, Reference(((1.0, 1.0, 1.0, 0, 1.0),)), tmp_path / "m.compiled")
+    codes = set(map(int, read(io.BytesIO(content)).root.categories))
+    assert codes | {max(codes) + 1} <= {row[3] for row in proved}
 
 
 def early(model: Any, labels: np.ndarray, **options: Any) -> Any:
