@@ -413,6 +413,11 @@ def outputs_without_trees(model: Any, _: np.ndarray) -> None:
     model.trees_per_round = 3
 
 
+def absurd_features(model: Any, nodes: np.ndarray) -> None:
+    model.n_features = 2**45
+    model.category_values = {2**46: ["a"]}
+
+
 def absurd_outputs(model: Any, _: np.ndarray) -> None:
     model.trees_per_round = 2**45
 
@@ -428,6 +433,7 @@ def hostile_base() -> bytes:
         child_out_of_range, cycle, shared_child, unknown_feature, unknown_set, unknown_missing,
         infinite_leaf, threshold_that_is_no_number, truncated_sets, negative_categories,
         decreasing_trees, trees_beyond_the_end, other_fields, no_features, outputs_without_trees,
+        absurd_features,
         absurd_outputs,
     ],
 )  # fmt: skip

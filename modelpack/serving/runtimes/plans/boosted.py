@@ -85,7 +85,7 @@ class BoostedTrees:
         whole = Splits(left, right, columns.astype(np.intp), thresholds, is_left)
         pairs = list(zip(starts, starts[1:]))
         self.numbers = len(self._indices)
-        is_same = np.array_equal(self._indices, np.arange(self._width))
+        is_same = self.numbers == self._width  # the indices are distinct and sorted
         self._is_plain = is_same and not (len(self._filled) + len(self._emptied) + len(self._sets))
         self.splits = [Splits(*(each[low:high] for each in whole)) for low, high in pairs]
         for each in self.splits:
