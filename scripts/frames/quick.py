@@ -35,6 +35,9 @@ SERVE = Path(__file__).parent / "inside" / "serve.py"
 READY_SECONDS = 60
 VARIABLES = {"WEB_CONCURRENCY": "1", "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
 VARIABLES |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")}
+# The kernel of the BLAS that trained the models, if this machine selects one.
+KERNEL = "OPENBLAS_CORETYPE"
+VARIABLES |= {KERNEL: os.environ[KERNEL]} if KERNEL in os.environ else {}
 
 
 @contextmanager
