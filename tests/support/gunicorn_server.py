@@ -20,6 +20,8 @@ from typing import BinaryIO
 import preloaded
 
 READY_SECONDS = 60
+KERNEL = {name: os.environ[name] for name in ("OPENBLAS_CORETYPE",) if name in os.environ}
+"""The kernel of BLAS, if this machine selects one. With another one the last bits differ."""
 
 
 def python_path() -> str:
@@ -37,6 +39,7 @@ class Server:
             "PYTHONPATH": python_path(),
             "GUNICORN_CMD_ARGS": "--bind 127.0.0.1:0",
             "WEB_CONCURRENCY": "2",
+            **KERNEL,
             **environ,
         }
         run = preloaded.run_module if preload else run_module

@@ -92,15 +92,21 @@ def rows(service: Service, tensors: Sequence[Tensor], ignored: Extras = None) ->
         _check_shape(tensor, len(fields), several)
     if not all(tensor.count for tensor in tensors):
         raise Problem(422, "The request contains no rows. Send at least one.")
-    first = service.decoder(len(fields)).stored_names([tensors[0].name])[0]
-    by_name = len(fields) > 1 and first in names and _is_column(tensors[0])
-    if len(tensors) == 1 and not by_name:
+    if len(tensors) == 1 and not _is_input(service, tensors[0]):
         return _matrix(service, tensors[0])
     return _table(service, tensors)
 
 
 def _names(tensors: Sequence[Tensor]) -> list[str]:
     return [tensor.name for tensor in tensors]
+
+
+def _is_input(service: Service, tensor: Tensor) -> bool:
+    """Return whether the only tensor is one of several inputs, and the others are missing."""
+    names = [field.name for field in service.manifest.inputs]
+    if len(names) < 2 or not _is_column(tensor):
+        return False
+    return service.decoder(len(names)).stored_names([tensor.name])[0] in names
 
 
 def _is_column(tensor: Tensor) -> bool:
