@@ -40,7 +40,7 @@ IRIS = ROOT / "sample_models" / "iris"
 CANARY = "canary-5e19"
 PASSWORD = f"{CANARY}:{CANARY}"
 SPEC = replace(engine_bundles.SPEC, framework_version=None, requirements={})
-STACK = ("flask", "gunicorn", "orjson", "prometheus-client")
+STACK = ("flask", "gunicorn", "numpy", "orjson", "prometheus-client")
 OLD, NEW = "3.7", "3.13"
 JSON = {"Content-Type": "application/json"}
 
