@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import stat
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from modelpack.cli.commands import main
 from modelpack.errors import ModelRefusedError
 from modelpack.pipeline.unpacked import has_description, unpack
 
@@ -38,14 +40,13 @@ def test_folder_at_any_depth_is_unpacked(folder, tmp_path):
     assert {p.name: p.read_bytes() for p in unpacked.iterdir() if p.is_file()} == FILES
 
 
-def test_command_reads_the_archive_and_leaves_nothing(tmp_path, monkeypatch, capfd):
+def test_command_reads_the_archive_and_leaves_nothing(tmp_path):
     path = archive(tmp_path / "model.zip", below("m/"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    result = CliRunner().invoke(main, ["inspect", str(path), "--json"])
-    assert result.exit_code == 0, result.output
-    written = result.output + capfd.readouterr().out  # which one depends on the first import
-    assert '"estimator": "sklearn.pipeline.Pipeline"' in written
+    command = [sys.executable, "-m", "modelpack", "inspect", str(path), "--json"]
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["estimator"] == "sklearn.pipeline.Pipeline"
     assert list(tmp_path.iterdir()) == [path]
 
 
