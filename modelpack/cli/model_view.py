@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from modelpack.inspection import is_unreadable, is_unsupported
+from modelpack.inspection import is_unreadable, is_unserved, is_unsupported
 from modelpack.types import Code, Estimator, Field, ModelFile, ModelSpec, Scalar
 
 from .text import grid, printable
@@ -27,6 +27,7 @@ _VERDICTS = {
 }
 _UNREADABLE = "it cannot be read: it is damaged, or not a model file"
 _UNSUPPORTED = "modelpack does not support this format, and has not checked the file"
+_UNSERVED = "modelpack does not serve such models"
 _UNKNOWN_INPUTS = "unknown: the smoke test needs rows of the data, with --example FILE"
 _MOST_COLUMNS, _MOST_CATEGORIES, _MOST_FIELDS = 6, 8, 40
 
@@ -181,6 +182,8 @@ def _verdict(spec: ModelSpec) -> RenderableType:
         shown, style, words = "not checked", "yellow", _UNSUPPORTED
     elif verdict == "refuse" and is_unreadable(findings):
         words = _UNREADABLE
+    elif verdict == "refuse" and is_unserved(findings):
+        words = _UNSERVED
     heading = Text.assemble(("\nsafety ", "bold"), (shown, f"bold {style}"), (f"  {words}", "dim"))
     table = grid()
     for finding in spec.safety.findings:

@@ -19,6 +19,7 @@ from .isolation import inspect, record
 from .verdicts import (
     hint_with_findings,
     is_unreadable,
+    is_unserved,
     is_unsupported,
     require_categories,
     require_servable,
@@ -29,6 +30,7 @@ __all__ = [
     "hint_with_findings",
     "inspect",
     "is_unreadable",
+    "is_unserved",
     "is_unsupported",
     "record",
     "require_categories",

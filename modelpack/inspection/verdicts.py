@@ -135,6 +135,12 @@ def is_unsupported(findings: Iterable[Finding]) -> bool:
     return {finding.code for finding in findings} in _UNREAD
 
 
+def is_unserved(findings: Iterable[Finding]) -> bool:
+    """Return whether the file is not supported, and has no finding that only an attack has."""
+    codes = {finding.code for finding in findings}
+    return not codes.isdisjoint(_UNSUPPORTED) and not any(map(is_harmful, codes))
+
+
 def with_trusted(spec: ModelSpec, code: Code) -> ModelSpec:
     """Return the spec that `inspect` returns if it trusts all names that `code` defines.
 

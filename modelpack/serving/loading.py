@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import gc
 import hashlib
+import linecache
 import sys
+import traceback
 import warnings
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 from types import ModuleType
@@ -73,7 +77,9 @@ def _root(path: Path, file: ModelFile, names: Collection[str]) -> Any:
             return LOADERS[file.format](decompress(stream, file.container), names)
         except Exception as error:
             kind = type(error).__name__
-            raise StartupError(f"the model does not load: {kind}: {error}") from error
+            others = _missing_too(error) if isinstance(error, ModuleNotFoundError) else []
+            more = f"; also missing: {', '.join(others)}" if others else ""
+            raise StartupError(f"the model does not load: {kind}: {error}{more}") from error
 
 
 class Digest(Thread):
@@ -121,6 +127,24 @@ def _import_modules(names: Iterable[str]) -> None:
         with suppress(Exception):
             import_module(module)
     gc.freeze()  # modules are not garbage, and take a tenth of a second to search
+
+
+def _missing_too(error: ModuleNotFoundError) -> list[str]:
+    """Return other missing modules that the files import whose import failed.
+
+    Some distributions declare no dependencies, so several may be missing. Only imports at the top
+    level of a file are counted: those in `try`, `if` and functions may be optional.
+    """
+    names: set[str] = set()
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "<module>":
+            for statement in ast.parse("".join(linecache.getlines(frame.f_code.co_filename))).body:
+                if isinstance(statement, ast.Import):
+                    names.update(alias.name for alias in statement.names)
+                elif isinstance(statement, ast.ImportFrom) and not statement.level:
+                    names.add(str(statement.module))
+    tops = {name.partition(".")[0] for name in names} - {error.name, *sys.modules}
+    return sorted(top for top in tops if find_spec(top) is None)
 
 
 def _return_memory() -> None:

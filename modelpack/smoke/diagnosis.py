@@ -21,6 +21,9 @@ LIBRARIES = {
 }
 """Top-level module -> the distribution of a library whose releases move their modules."""
 
+_REQUIREMENTS = {**LIBRARIES, "pkg_resources": "'setuptools<81'"}
+"""Top-level module -> what --requirement needs to provide it."""
+
 _RELEASE = (
     "Leave out --requirement for it. If the file records no version, name the release that saved "
     "it: --requirement {library}==VERSION"
@@ -55,6 +58,11 @@ _CAUSES = (
         "The model needs {name}, which was defined in the script or notebook that saved it.",
         "Give that script: --code FILE.py. Or move {name} into a separate module and save the "
         "model again.",
+    ),
+    (
+        r"No module named '(?P<module>\w+)'; also missing: (?P<others>\w+(, \w+)*)",
+        "The model needs the modules {modules}, which are not in the image.",
+        "{provide}",
     ),
     (
         rf"No module named '(?P<module>({_LIBRARY})\.[\w.]+|_loss)'",
@@ -235,4 +243,23 @@ def _differences(report: SmokeReport) -> tuple[str, str] | None:
 def _values(groups: dict[str, str | None]) -> dict[str, str]:
     values = {name: value for name, value in groups.items() if value}
     top = values.get("module", "").partition(".")[0]
-    return {**values, "top": top, "library": LIBRARIES.get(top, "")}
+    modules = [top, *filter(None, values.get("others", "").split(", "))]
+    return {
+        **values,
+        "top": top,
+        "library": LIBRARIES.get(top, ""),
+        "modules": ", ".join(modules),
+        "provide": _provide(modules),
+    }
+
+
+def _provide(modules: list[str]) -> str:
+    """Return the hint for modules that are missing: the options for all of them at once."""
+    known = dict.fromkeys(_REQUIREMENTS[each] for each in modules if each in _REQUIREMENTS)
+    hints = [f"Require: {' '.join(f'--requirement {each}' for each in known)}"] if known else []
+    if unknown := [each for each in modules if each not in _REQUIREMENTS]:
+        hints.append(
+            f"For each of {', '.join(unknown)}: if a distribution provides it, --requirement NAME, "
+            "which may differ from the module's; if it is your own module, --code PATH"
+        )
+    return ". ".join(hints)

@@ -7,6 +7,7 @@ import pickle
 from dataclasses import replace
 from pathlib import Path
 
+import opcodes as op
 import pytest
 from rich.console import Console
 
@@ -103,6 +104,14 @@ def test_text_of_the_file_can_neither_move_the_cursor_nor_style_itself(spec, hos
         ),
         (b"", "safety refuse  it cannot be read: it is damaged, or not a model file"),
         (b"cposix\nsystem\n(S'true'\ntR.", "safety refuse  it must not be loaded"),
+        (
+            op.pickled(op.new("pmdarima.arima.arima:ARIMA", inner=op.NONE)),
+            "safety refuse  modelpack does not serve such models",
+        ),
+        (
+            op.pickled(op.new("pmdarima.arima.arima:ARIMA", inner=op.SYSTEM)),
+            "safety refuse  it must not be loaded",
+        ),
         (b"cown\nModel\n.rest", "safety refuse  it must not be loaded"),
     ],
 )

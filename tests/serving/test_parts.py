@@ -106,6 +106,26 @@ def test_a_model_that_does_not_load_does_not_start(tmp_path):
         Service.load(folder)
 
 
+def test_all_missing_modules_of_a_library_are_named(tmp_path, monkeypatch):
+    """Imports in `try`, in functions and of the library itself are not reported."""
+    library = tmp_path / "careless"
+    library.mkdir()
+    (library / "__init__.py").write_text("from .steps import Model\nimport no_such_a.b\n")
+    (library / "steps.py").write_text(
+        "import json, careless\nfrom . import __name__\ntry:\n    import no_such_b\n"
+        "except ImportError:\n    pass\nfrom no_such_c import d\nfrom no_such_e.f import g\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "saved"
+    path.write_bytes(b"ccareless.steps\nModel\n.")
+    spec = serving_models.build_spec(path, serving_models.iris(), "pickle")
+    folder = render(spec, serving_models.ENVIRONMENT, serving_models.BASE, tmp_path / "b").directory
+    with pytest.raises(StartupError) as caught:
+        Service.load(folder)
+    found = "No module named 'no_such_c'; also missing: no_such_a, no_such_e"
+    assert str(caught.value).endswith(found)
+
+
 def test_log_lines_are_json_with_the_cause():
     record = logging.LogRecord("a", logging.ERROR, "", 0, "said %s", ("\x1b[31m\n",), None)
     record.facts = {"id": "1"}

@@ -154,6 +154,8 @@ LIBRARY_MESSAGES = (
     ("AttributeError: Can't get attribute 'Scale' on <module 'shop.steps' from '/shop.py'>",
      "The shop in the image has no shop.steps.Scale, which the model needs"),
     ("ModuleNotFoundError: No module named 'shop'", "the module shop, which is not in the image"),
+    ("ModuleNotFoundError: No module named 'scipy'; also missing: shop, sklearn",
+     "needs the modules scipy, shop, sklearn, which are not in the image"),
     ("ModuleNotFoundError: No module named 'pkg_resources'", "part of setuptools before 81"),
     ("TypeError: Thing.predict() missing 1 required positional argument: 'model_input'",
      "does not predict rows alone, as the service calls it: Thing.predict() missing"),
@@ -182,6 +184,22 @@ def test_messages_of_libraries_are_recognized(library_message: str, message: str
     assert diagnosed is not None
     assert message in diagnosed[0]
     assert "{" not in "".join(diagnosed)
+
+
+@pytest.mark.parametrize(
+    ("modules", "hint"),
+    [
+        ("'scipy'; also missing: sklearn",
+         "Require: --requirement scipy --requirement scikit-learn"),
+        ("'pkg_resources'; also missing: numpy, shop",
+         "Require: --requirement 'setuptools<81' --requirement numpy. For each of shop: "),
+        ("'shop'; also missing: till", "For each of shop, till: if a distribution provides it"),
+    ],
+)  # fmt: skip
+def test_one_hint_for_all_missing_modules(modules: str, hint: str) -> None:
+    detail = f"the model does not load: ModuleNotFoundError: No module named {modules}"
+    report = SmokeReport("x", "docker", (Check("ready", False, 1.0, detail),))
+    assert (diagnosis.diagnose(report) or ("", ""))[1].startswith(hint)
 
 
 def test_other_failures_are_not_explained_away() -> None:
