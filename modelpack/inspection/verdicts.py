@@ -136,9 +136,8 @@ def is_unsupported(findings: Iterable[Finding]) -> bool:
 
 
 def is_unserved(findings: Iterable[Finding]) -> bool:
-    """Return whether the file is not supported, and has no finding that only an attack has."""
-    codes = {finding.code for finding in findings}
-    return not codes.isdisjoint(_UNSUPPORTED) and not any(map(is_harmful, codes))
+    """Return whether the model is only not supported, and nothing in it is harmful."""
+    return bool(_unsupported(tuple(findings)))
 
 
 def with_trusted(spec: ModelSpec, code: Code) -> ModelSpec:
@@ -178,17 +177,24 @@ def require_servable(spec: ModelSpec) -> None:
         ModelRefusedError: The file is malformed or hostile, or names code that is not trusted.
     """
     findings = spec.safety.findings
-    unsupported = [f for f in findings if f.code in _UNSUPPORTED]
-    if all(map(_is_of_old_layout, findings)):
-        unsupported += [f for f in findings if f.code == "old-layout"]
-    if unsupported and not any(is_harmful(f.code) for f in findings):  # of another file
-        raise _not_supported(spec, unsupported[0])
+    for finding in _unsupported(findings):
+        raise _not_supported(spec, finding)
     if spec.safety.verdict == "refuse":
         raise _refused(spec, [f for f in findings if f.code not in {*NOTES, UNKNOWN}])
     if spec.safety.verdict == "trust":
         raise _untrusted(spec, [f for f in findings if f.code == UNKNOWN])
     for finding in findings:
         raise _not_supported(spec, finding)
+
+
+def _unsupported(findings: tuple[Finding, ...]) -> list[Finding]:
+    """Return why the model is not supported; nothing if it is harmful."""
+    if any(is_harmful(f.code) for f in findings):  # of another file
+        return []
+    unsupported = [f for f in findings if f.code in _UNSUPPORTED]
+    if all(map(_is_of_old_layout, findings)):
+        unsupported += [f for f in findings if f.code == "old-layout"]
+    return unsupported
 
 
 def _is_of_old_layout(finding: Finding) -> bool:

@@ -259,7 +259,7 @@ def _provide(modules: list[str]) -> str:
     hints = [f"Require: {' '.join(f'--requirement {each}' for each in known)}"] if known else []
     if unknown := [each for each in modules if each not in _REQUIREMENTS]:
         hints.append(
-            f"For each of {', '.join(unknown)}: if a distribution provides it, --requirement NAME, "
-            "which may differ from the module's; if it is your own module, --code PATH"
+            f"For {', '.join(unknown)}: if a distribution provides the module, --requirement NAME, "
+            "which may differ from the module's. If it is your own module, --code PATH"
         )
     return ". ".join(hints)

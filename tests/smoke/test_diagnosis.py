@@ -192,8 +192,8 @@ def test_messages_of_libraries_are_recognized(library_message: str, message: str
         ("'scipy'; also missing: sklearn",
          "Require: --requirement scipy --requirement scikit-learn"),
         ("'pkg_resources'; also missing: numpy, shop",
-         "Require: --requirement 'setuptools<81' --requirement numpy. For each of shop: "),
-        ("'shop'; also missing: till", "For each of shop, till: if a distribution provides it"),
+         "Require: --requirement 'setuptools<81' --requirement numpy. For shop: if a distribution"),
+        ("'shop'; also missing: till", "For shop, till: if a distribution provides the module, "),
     ],
 )  # fmt: skip
 def test_one_hint_for_all_missing_modules(modules: str, hint: str) -> None:
