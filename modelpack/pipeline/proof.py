@@ -80,10 +80,11 @@ def _image_for_this_machine(
     options = replace(run.options, output=None, slim_base=False, tag=None, platform=None)
     local = Pipeline(options, _Steps(run.observer))
     local.engine = run.engine
-    try:
-        local.find_base(model)
-    except UsageError:  # It has another Python, or is for another platform.
-        local.options = replace(options, base_image=None)
+    if options.base_image is not None:
+        try:
+            local.find_base(model)
+        except UsageError:  # It has another Python, or is for another platform.
+            local.options = replace(options, base_image=None)
     with processes.temporary_directory() as folder:
         bundle = local.render(model, code, Path(folder) / "bundle")
         local.options = replace(local.options, base_image=None)  # The Dockerfile names it now.
