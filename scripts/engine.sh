@@ -37,13 +37,13 @@ answers() { docker info >/dev/null 2>&1; }
 has_buildx() { docker buildx version >/dev/null 2>&1; }
 
 install() {
-    say "installing Docker, BuildKit and mmdebstrap by apt-get"
+    say "installing Docker, BuildKit, mmdebstrap and binutils by apt-get"
     apt-get update -qq || give_up "apt-get update failed"
     # Debian has the command in a separate package, which Ubuntu does not know.
     cli=$(apt-cache --quiet=0 policy docker-cli 2>/dev/null | sed -n 's/.*Candidate: [0-9].*/docker-cli/p')
     # shellcheck disable=SC2086 # empty where there is no such package
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        docker.io $cli docker-buildx iptables ca-certificates mmdebstrap >/dev/null \
+        docker.io $cli docker-buildx iptables ca-certificates mmdebstrap binutils >/dev/null \
         || give_up "apt-get install failed"
 }
 

@@ -126,6 +126,18 @@ def copy_prefix(interpreter: Path, destination: Path) -> None:
     link_prefix(interpreter, destination / "bin")
     (destination / "bin" / name).unlink()
     _copy_readable(interpreter.resolve(), destination / "bin" / name)
+    strip_symbols(destination)
+
+
+def strip_symbols(prefix: Path) -> None:
+    """Remove the symbols of debuggers from an installation, as official images do.
+
+    They can be three quarters of libpython. Without `strip` of binutils, they remain.
+    """
+    libraries = [str(path) for path in prefix.rglob("*.so*") if path.is_file()]
+    if libraries and (program := shutil.which("strip")) is not None:
+        command = [program, "--strip-unneeded", "--preserve-dates", *libraries]
+        subprocess.run(command, check=False, capture_output=True)
 
 
 def link_prefix(interpreter: Path, bin_: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +72,10 @@ def test_the_copy_of_an_installation_has_nothing_of_its_users(tmp_path):
     assert names >= {"os.py", "ensurepip", "venv", "python", "python3", f"python{VERSION}"}
     assert not names & {"site-packages", "pip", "test", "idlelib", "tkinter", "__pycache__"}
     assert not [name for name in names if name.endswith((".a", ".pyc"))]
+    libraries = [path for path in (tmp_path / "copy").rglob("*.so*") if path.is_file()]
+    with_symbols = {path.name for path in libraries if b".symtab" in path.read_bytes()}
+    assert libraries
+    assert bool(with_symbols) is (shutil.which("strip") is None)
     question = "import encodings, json, sys; print(sys.prefix)"
     copied = tmp_path / "copy" / "bin" / "python"
     environ = {"LD_LIBRARY_PATH": str(tmp_path / "copy" / "lib")}
