@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Sequence
 import numpy as np
 
 from ..estimator import Chain
+from ..wrappers import Labelled
 from .parameters import unknown_parameter
 from .records import is_record, is_record_of_booster
 
@@ -22,7 +23,7 @@ rejects them.
 
 Compile = Callable[[Any, "Compiler"], Part]
 Compilers = Dict[str, Compile]
-"""Name of a class of scikit-learn, or of Chain -> function that compiles an object of it."""
+"""Name of a class of scikit-learn, Chain or Labelled -> function that compiles an object of it."""
 
 WIDENED = tuple(
     f"sklearn.{name}." for name in ("linear_model", "preprocessing", "decomposition", "impute")
@@ -108,7 +109,7 @@ class Compiler:
         kind = type(estimator)
         compiler = self._compilers.get(kind.__name__)
         is_sklearn = str(kind.__module__).startswith("sklearn.")
-        known = kind is Chain or is_sklearn or is_record_of_booster(estimator)
+        known = kind in (Chain, Labelled) or is_sklearn or is_record_of_booster(estimator)
         if compiler is None or not known:
             raise UnplannedError(f"{kind.__name__} has no plan")
         if is_sklearn:

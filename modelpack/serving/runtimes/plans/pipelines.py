@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterable, Sequence
 import numpy as np
 
 from ...data.columns import FallbackRequiredError
+from ..wrappers import decode
 from . import boosters
 from .blocks import doubles, matrix, selection, sparse_stacked, stacked
 from .compiler import Compiler, Compilers, Part, UnplannedError
@@ -35,6 +36,16 @@ def pipeline(model: Any, compiler: Compiler) -> Part:
 def chain(model: Any, compiler: Compiler) -> Part:
     """Compile `estimator.Chain`, a model of several objects."""
     return chained(model.members, compiler)
+
+
+def labelled(model: Any, compiler: Compiler) -> Part:
+    """Compile `wrappers.Labelled`, a model with the labels of its predictions."""
+    part = compiler.part(model.model)
+
+    def labels(codes: np.ndarray) -> np.ndarray:
+        return decode(codes, model.classes_)
+
+    return {**part, "predict": _after([part["predict"]], labels)}
 
 
 def chained(estimators: Sequence[Any], compiler: Compiler) -> Part:
@@ -98,6 +109,7 @@ def for_columns(estimator: Any, part: Part) -> Part:
 FIRST: dict[str, Step] = {
     "Pipeline": lambda model: steps(model)[0],
     "Chain": lambda model: model.members[0],
+    "Labelled": lambda model: model.model,
     **dict.fromkeys(SEARCHES, operator.attrgetter("best_estimator_")),
     "FrozenEstimator": operator.attrgetter("estimator"),
 }
@@ -241,5 +253,6 @@ COMPILERS: Compilers = {
     "Chain": chain,
     "ColumnTransformer": column_transformer,
     "FeatureUnion": feature_union,
+    "Labelled": labelled,
     "Pipeline": pipeline,
 }

@@ -31,10 +31,12 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, LabelEncoder, MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
+from modelpack.serving.runtimes.estimator import Chain
 from modelpack.serving.runtimes.plans import UnplannedError
+from modelpack.serving.runtimes.wrappers import Labelled
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -240,3 +242,19 @@ def test_dummy_regressor():
 def test_dummies_that_guess_have_no_plan(strategy):
     with pytest.raises(UnplannedError, match="chance"):
         compile_plan(DummyClassifier(strategy=strategy).fit(np.zeros((3, 2)), [1, 1, 2]))
+
+
+@pytest.mark.parametrize("layout", ["array", "frame"])
+def test_labels_of_an_encoder(labelled, layout):
+    rows, labels = labelled
+    encoder = LabelEncoder().fit(labels)
+    scaler = StandardScaler().fit(rows)
+    classifier = LogisticRegression().fit(scaler.transform(rows), encoder.transform(labels))
+    model = Labelled(Chain([scaler, classifier]), encoder.classes_)
+    planned = compile_plan(model, [f"x{index}" for index in range(12)], layout).batch
+    rows = np.asfortranarray(rows) if layout == "frame" else rows
+    given = list(np.array(rows.T)) if layout == "frame" else rows
+    assert np.array_equal(planned["predict"](given), model.predict(rows))
+    assert planned["predict"](given).dtype == encoder.classes_.dtype
+    assert np.array_equal(planned["predict_proba"](given), model.predict_proba(rows))
+    assert falls_back(planned["predict"], np.full((1, 12), np.nan))
