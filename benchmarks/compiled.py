@@ -1,6 +1,7 @@
 """Images of compiled models next to those of the models themselves.
 
     python -m benchmarks.compiled [--rounds N] [--seconds N] [--json | --markdown] [MODEL...]
+    python -m benchmarks.compiled --from FILE [--from FILE] --markdown
 
 MODEL is a folder of sample_models, or FOLDER/FILE of ../shared/models (default: all sample models,
 and all published ones of scikit-learn, LightGBM and XGBoost). Each is packaged twice with Docker.
@@ -8,7 +9,7 @@ In each of N rounds (5) both images are started in turn, and queried by wrk: sin
 64 connections, and 1,000 rows a request. All figures are medians: the time from `docker run` to the
 first status 200 of /readyz in seconds, the memory of a worker (PSS) in MB, requests and rows a
 second. "ulp" is the largest difference that the proof found. A model that is not compiled is listed
-with the reason.
+with the reason. --from shows the results of earlier runs with --json; later files replace results.
 """
 
 from __future__ import annotations
@@ -126,6 +127,14 @@ def typical(field: Field) -> Any:
     return sum(each for each in bounds if each is not None) / 2 + 0.5
 
 
+@dataclass(frozen=True)
+class Results:
+    """What was measured of each model, and why others were not compiled."""
+
+    results: dict[str, dict[str, Any]]
+    refused: dict[str, str]
+
+
 class Image:
     """A packaged model."""
 
@@ -219,6 +228,40 @@ def in_a_row(name: str, result: dict[str, Any]) -> list[str]:
     return [name, f"{result['ulp']:g} ({result['rows']:,} rows)", *cells]
 
 
+def run(names: Sequence[str], rounds: int, seconds: int) -> Results:
+    """Measure models, all if `names` is empty.
+
+    Raises:
+        KeyError: One of the names is unknown.
+    """
+    wrk.require()
+    samples = [sample(path.parent) for path in sorted(SAMPLES.glob("*/request.json"))]
+    models = {each.name: each for each in (*samples, *published())}
+    chosen = [models[name] for name in names or models]
+    found = Results({}, {})
+    with tempfile.TemporaryDirectory() as scratch:
+        for model in chosen:
+            print(model.name, file=sys.stderr)
+            try:
+                found.results[model.name] = compare(model, rounds, seconds, Path(scratch))
+            except (ModelpackError, RuntimeError) as error:
+                reason = str(error).replace(f"{model.files[-1].parent}/", "")
+                found.refused[model.name] = reason
+    return found
+
+
+def kept(files: Sequence[Path]) -> Results:
+    """Read and merge the results of earlier runs."""
+    found = Results({}, {})
+    for path in files:
+        document = json.loads(path.read_text())
+        for name, result in document["results"].items():
+            found.results[name] = result
+            found.refused.pop(name, None)
+        found.refused.update(document["refused"])
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="*", metavar="MODEL")
@@ -226,29 +269,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--from", dest="files", type=Path, action="append", metavar="FILE")
     given = parser.parse_args()
-    wrk.require()
-    samples = [sample(path.parent) for path in sorted(SAMPLES.glob("*/request.json"))]
-    models = {each.name: each for each in (*samples, *published())}
-    unknown = set(given.models) - models.keys()
-    if unknown:
-        parser.error(f"{min(unknown)} is none of {', '.join(models)}")
-    results: dict[str, dict[str, Any]] = {}
-    refused: dict[str, str] = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        for name in given.models or models:
-            print(name, file=sys.stderr)
-            try:
-                results[name] = compare(models[name], given.rounds, given.seconds, Path(scratch))
-            except (ModelpackError, RuntimeError) as error:
-                refused[name] = str(error).replace(f"{models[name].files[-1].parent}/", "")
+    try:
+        found = kept(given.files) if given.files else run(given.models, given.rounds, given.seconds)
+    except KeyError as error:
+        parser.error(f"{error.args[0]} is no sample and no published model")
     if given.json:
-        print(json.dumps({"results": results, "refused": refused}, indent=2))
+        print(json.dumps({"results": found.results, "refused": found.refused}, indent=2))
         return
-    rows = [in_a_row(name, result) for name, result in results.items()]
+    rows = [in_a_row(name, found.results[name]) for name in sorted(found.results)]
     tables.show(HEADS, rows, markdown=given.markdown)
     print()
-    tables.show(("not compiled", "reason"), refused.items(), markdown=given.markdown)
+    reasons = [
+        (name, reason.partition(". ")[0].rstrip("."))
+        for name, reason in sorted(found.refused.items())
+    ]
+    tables.show(("not compiled", "reason"), reasons, markdown=given.markdown)
 
 
 if __name__ == "__main__":
