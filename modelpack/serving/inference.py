@@ -70,8 +70,9 @@ def register_route(
     """Let the fast path answer requests that are POSTed to a route.
 
     The view has the name of the last word of `rule`. `values` are those of the variables in `rule`.
+    If two routes have the same path, Flask and the fast path use the one that is registered first.
     """
-    endpoint = rule.replace(":", "/").rpartition("/")[2]
+    endpoint = view_name(rule)
 
     def register(state: Any) -> None:
         full_rule = (state.url_prefix or "") + rule
@@ -79,9 +80,14 @@ def register_route(
         path = full_rule
         for name, value in values.items():
             path = path.replace(f"<{name}>", value)
-        routes[path] = Route(service, full_rule, f"{state.name}.{endpoint}", parse)
+        routes.setdefault(path, Route(service, full_rule, f"{state.name}.{endpoint}", parse))
 
     blueprint.record(register)
+
+
+def view_name(rule: str) -> str:
+    """Return the last word of a rule, without dots, which Flask does not allow in names."""
+    return rule.replace(":", "/").rpartition("/")[2].replace(".", "_") or "root"
 
 
 def handle_request(service: Service, parse: RequestParser) -> Response:

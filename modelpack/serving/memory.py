@@ -13,8 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Mapping
 
-from . import settings
-from .settings import VARIABLES, Limits, from_environment
+from . import platforms
+from .settings import VARIABLES, Limits
 
 log = logging.getLogger("modelpack.serving")
 
@@ -38,15 +38,19 @@ def current(environ: Mapping[str, str] = os.environ) -> Limits:
     Raises:
         StartupError: A variable is not a positive integer.
     """
-    return fitted(from_environment(environ), environ, _room())
+    return fitted(platforms.limits(environ), environ, _room())
 
 
 def fitted(limits: Limits, environ: Mapping[str, str], room: int) -> Limits:
-    """Return `limits` that fit in a worker's `room` of bytes. Those that are set stay."""
+    """Return `limits` that fit in a worker's `room` of bytes.
+
+    Those that are set stay, by their variables or by the platform.
+    """
     lowered = {}
     for name, (divisor, least) in SHARES.items():
-        most = max(least, room // divisor)
-        if not environ.get(VARIABLES[name]) and most < getattr(limits, name):
+        most, limit = max(least, room // divisor), getattr(limits, name)
+        is_set = environ.get(VARIABLES[name]) or limit > getattr(Limits, name)
+        if not is_set and most < limit:
             lowered[name] = most
     return replace(limits, **lowered)
 
@@ -54,7 +58,7 @@ def fitted(limits: Limits, environ: Mapping[str, str], room: int) -> Limits:
 @lru_cache(maxsize=1)
 def _room() -> int:
     """Measure once, when the model is loaded and the workers are not forked yet."""
-    found = room(allowed(), anonymous(), settings.worker_count())
+    found = room(allowed(), anonymous(), platforms.worker_count())
     lowered = fitted(Limits(), {}, found)
     if lowered != Limits():
         facts = {name: getattr(lowered, name) for name in SHARES}

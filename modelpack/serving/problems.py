@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 from http import HTTPStatus
-from typing import Any, Mapping
+from typing import Any, Mapping, Tuple
 
 import orjson
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
+
+from .errors import StartupError
 
 log = logging.getLogger("modelpack.serving")
 
@@ -91,7 +95,9 @@ def _unexpected_error(error: Exception) -> Response:
     return response(Problem(500, detail))
 
 
-SECURITY_HEADERS = (
+Headers = Tuple[Tuple[str, str], ...]
+
+SECURITY_HEADERS: Headers = (
     ("Cache-Control", "no-store"),
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
@@ -100,19 +106,63 @@ SECURITY_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
 )
+"""The headers of a service that no page may frame."""
+
+FRAME_ANCESTORS = "MODELPACK_FRAME_ANCESTORS"
+NO_ANCESTORS = "frame-ancestors 'none'"
+ANCESTOR = re.compile(r"'self'|https?://(?:\*\.)?[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
+"""A source of Content Security Policy, level 3: an origin, or all hosts of a domain."""
+
+
+def frame_ancestors(environ: Mapping[str, str]) -> str:
+    """Return the directive for the pages that may frame those of the service (default: none).
+
+    Raises:
+        StartupError: The variable contains something else than origins.
+    """
+    sources = environ.get(FRAME_ANCESTORS, "").split()
+    if not sources:
+        return NO_ANCESTORS
+    for source in sources:
+        if not ANCESTOR.fullmatch(source):
+            raise StartupError(
+                f"{FRAME_ANCESTORS} contains {source!r}, not an origin such as https://example.com."
+            )
+    return "frame-ancestors " + " ".join(sources)
+
+
+def security_headers(environ: Mapping[str, str] = os.environ) -> Headers:
+    """Return SECURITY_HEADERS, with the pages that may frame those of the service.
+
+    Raises:
+        StartupError: See `frame_ancestors`.
+    """
+    directive = frame_ancestors(environ)
+    if directive == NO_ANCESTORS:
+        return SECURITY_HEADERS
+    return tuple(
+        (name, value.replace(NO_ANCESTORS, directive))
+        for name, value in SECURITY_HEADERS
+        if name != "X-Frame-Options"  # which cannot name pages
+    )
 
 
 def install_headers(app: Flask) -> None:
-    """Add SECURITY_HEADERS to the responses of `app`, unless a route has set them itself."""
-    app.after_request(_add_headers)
+    """Add the security headers to the responses of `app`, unless a route has set them itself.
 
+    Raises:
+        StartupError: See `frame_ancestors`.
+    """
+    headers = security_headers()
 
-def _add_headers(response: Response) -> Response:
-    present = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - of pairs
-    for name, value in SECURITY_HEADERS:
-        if name.lower() not in present:
-            response.headers.add(name, value)
-    return response
+    def add(response: Response) -> Response:
+        present = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - of pairs
+        for name, value in headers:
+            if name.lower() not in present:
+                response.headers.add(name, value)
+        return response
+
+    app.after_request(add)
 
 
 def is_closing(connection: str, newer: bool) -> bool:

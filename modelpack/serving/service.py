@@ -14,7 +14,7 @@ from typing import Any, Callable, Mapping, Sequence
 import numpy as np
 from flask import g
 
-from . import loading, manifest, memory, runtimes, settings
+from . import loading, manifest, memory, platforms, runtimes, settings
 from .data import extra_inputs, json_body, tables, validation
 from .data import results as data_results
 from .data.columns import FallbackRequiredError, Rows, count
@@ -78,7 +78,7 @@ class Service:
         if not folder.is_dir():
             folder = folder.parent
         facts = manifest.read(folder)
-        settings.from_environment(os.environ)  # reports a malformed setting before the load
+        platforms.limits(os.environ)  # reports a malformed setting before the load
         started = time.perf_counter()
         gc.disable()  # modules and models are not garbage
         try:

@@ -5,9 +5,11 @@ Functions without arguments read the environment of this process.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Mapping
 
@@ -81,18 +83,21 @@ VARIABLES = {
 }
 
 
-def from_environment(environ: Mapping[str, str] = os.environ) -> Limits:
+def from_environment(
+    environ: Mapping[str, str] = os.environ, defaults: Limits | None = None
+) -> Limits:
     """Return the limits that variables set, and defaults for the others.
 
     Raises:
         StartupError: A variable is not a positive integer.
     """
-    return Limits(
+    return replace(
+        defaults or Limits(),
         **{
             name: positive_integer(variable, environ[variable])
             for name, variable in VARIABLES.items()
             if environ.get(variable)
-        }
+        },
     )
 
 
@@ -109,6 +114,26 @@ def port(environ: Mapping[str, str] = os.environ) -> int:
     if number > 65535:
         raise StartupError(f"{variable} is {number}, but the last port is 65535.")
     return number
+
+
+ALL_ADDRESSES = ("[::]", "0.0.0.0")  # noqa: S104 - containers listen on all interfaces
+
+
+def bind(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the address to listen on: all of IPv6 and IPv4, or of IPv4 if there is no IPv6.
+
+    Raises:
+        StartupError: See `port`.
+    """
+    return f"{ALL_ADDRESSES[0 if _is_dual_stack() else 1]}:{port(environ)}"
+
+
+def _is_dual_stack() -> bool:
+    """Return whether a socket of IPv6 accepts connections of IPv4, too."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::", 0))
+        return not probe.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    return False
 
 
 def flag(environ: Mapping[str, str], variable: str, default: str = "0") -> bool:

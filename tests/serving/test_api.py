@@ -62,7 +62,7 @@ def test_only_the_named_protocols_are_served(
 
 
 def test_unknown_protocol_is_an_error_with_the_known_ones(service: serving.Service) -> None:
-    with pytest.raises(StartupError, match=r"unknown protocols: v3; known: predict, invocations"):
+    with pytest.raises(StartupError, match=r"unknown protocols: v3; known: vertex, predict"):
         serving.create_app(service, ["predict", "v3"])
 
 

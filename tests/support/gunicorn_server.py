@@ -20,6 +20,7 @@ from typing import BinaryIO
 import preloaded
 
 READY_SECONDS = 60
+LISTENING = r"Listening at: http://(?:127\.0\.0\.1|0\.0\.0\.0|\[::\]):(\d+)"
 KERNEL = {name: os.environ[name] for name in ("OPENBLAS_CORETYPE",) if name in os.environ}
 """The kernel of BLAS, if this machine selects one. With another one the last bits differ."""
 
@@ -54,7 +55,7 @@ class Server:
     def wait_until_it_listens(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            found = re.search(r"Listening at: http://127.0.0.1:(\d+)", self.log_path.read_text())
+            found = re.search(LISTENING, self.log_path.read_text())
             if found:
                 self.port = int(found[1])
                 return

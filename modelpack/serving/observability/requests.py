@@ -8,10 +8,11 @@ import re
 import time
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Iterator, NamedTuple, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from flask import Flask, Response, g, has_app_context, request
 
+from .. import platforms
 from . import logs, metrics, tracing
 
 access = logging.getLogger("modelpack.access")
@@ -25,7 +26,14 @@ PROBES = HEALTH | {"/metrics"}
 """Routes whose successful requests are logged only at level DEBUG."""
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+CUSTOM_ATTRIBUTES = "HTTP_X_AMZN_SAGEMAKER_CUSTOM_ATTRIBUTES"
+"""The only header of a client that SageMaker forwards, in the WSGI environ."""
 WAITED = "modelpack.waited"  # seconds in the queue, in the WSGI environ
+
+
+def is_probe(route: str | None, environ: Mapping[str, str]) -> bool:
+    """Return whether the platform requests a route every few seconds."""
+    return route in PROBES or (route is not None and route == environ.get(platforms.HEALTH_ROUTE))
 
 
 class TraceHeaders(NamedTuple):
@@ -141,7 +149,8 @@ def _begin() -> None:
     rule, environ = request.url_rule, request.environ
     # Headers are read from the environ, as `request.headers` is slow for missing ones.
     names = ("HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT", "HTTP_TRACESTATE")
-    headers = TraceHeaders(*map(environ.get, names))
+    request_id, *trace = map(environ.get, names)
+    headers = TraceHeaders(request_id or environ.get(CUSTOM_ATTRIBUTES), *trace)
     g.record = RequestRecord(
         request.method, rule.rule if rule else None, environ.get(WAITED, 0.0), headers
     )
@@ -167,7 +176,7 @@ def record_response(record: RequestRecord, status: int, size: int | None) -> Non
     seconds = time.perf_counter() - record.started
     _count(record, status, seconds)
     tracing.end(record.span, status, record.rows)
-    quiet = record.route in PROBES and status < 400
+    quiet = status < 400 and is_probe(record.route, os.environ)
     level = logging.DEBUG if quiet else logging.INFO
     if access.isEnabledFor(level):
         access.log(level, "request", extra={"facts": _facts(record, status, size, seconds)})

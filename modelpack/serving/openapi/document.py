@@ -75,7 +75,8 @@ def document(service: Service, app: Flask, protocols: Iterable[Protocol]) -> dic
     tags = []
     for protocol in protocols:
         described = _paths(protocol, service, registered)
-        paths.update(described)
+        for path, item in described.items():  # of two operations, Flask calls the first
+            paths[path] = {**item, **paths.get(path, {})}
         if described:
             tags.append({"name": protocol.name, "description": protocol.description})
     return {

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Request
+
+from .. import problems
 
 DIRECTORY = Path(__file__).parent
 
@@ -35,7 +38,7 @@ POLICY = (
     "connect-src 'self'",
     "base-uri 'none'",
     "form-action 'none'",
-    "frame-ancestors 'none'",
+    "{ancestors}",
     "require-trusted-types-for 'script'",
     "trusted-types 'none'",
 )
@@ -66,7 +69,10 @@ def assemble() -> Page:
     html = html.replace(
         '<script type="module"></script>', f'<script type="module">{script}</script>'
     )
-    policy = "; ".join(POLICY).format(script=_source(script), style=_source(style))
+    ancestors = problems.frame_ancestors(os.environ)
+    policy = "; ".join(POLICY).format(
+        script=_source(script), style=_source(style), ancestors=ancestors
+    )
     return Page(html.encode(), policy)
 
 

@@ -5,10 +5,18 @@ describes them for OpenAPI.
 from __future__ import annotations
 
 from ..openapi.document import Protocol
-from . import invocations, metadata, operations, page, predict, v1
+from . import invocations, metadata, operations, page, predict, v1, vertex
 from .v2 import routes as v2_routes
 
 PROTOCOLS = (
+    Protocol(
+        "vertex",
+        "Vertex AI, if it sets `AIP_PREDICT_ROUTE` and `AIP_HEALTH_ROUTE`, which may be paths of "
+        "other protocols: "
+        '{"instances": [...], "parameters": {...}}.',
+        vertex.routes,
+        vertex.describe,
+    ),
     Protocol(
         "predict",
         "modelpack's own protocol: `POST /predict`, with rows and predictions in any of the media "

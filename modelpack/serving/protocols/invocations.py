@@ -7,10 +7,11 @@ problem documents, as in the rest of the service, and differ from those of MLflo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from typing import Any, Callable
+from typing import Any, Callable, List, Mapping, NamedTuple
 
-from flask import Blueprint, Request, Response
+from flask import Blueprint, Request, Response, request
 
 from .. import inference, media
 from ..data import results, tables, validation
@@ -18,30 +19,19 @@ from ..data.columns import Rows
 from ..data.extra_inputs import Extras
 from ..data.rows import Decoder
 from ..media import negotiation
+from ..observability import requests
 from ..openapi import operations, predictions, schemas
 from ..problems import Problem
 from ..service import Service
+from ..settings import Limits
 from .predict import query_flag, query_parameters
 
 
 def routes(service: Service) -> Blueprint:
-    """Create POST /invocations, GET /ping, GET /health and GET /version."""
+    """Create POST /invocations, and the GET routes of MLflow and SageMaker."""
     blueprint = Blueprint("invocations", __name__)
-
-    def parse(request: Request) -> inference.BodyParser:
-        medium, accepted = negotiation.select_writer(request)
-        # SageMaker joins lines of predictions to lines of rows, so there is no header by default.
-        write = negotiation.response_writer((medium, {"header": "absent", **accepted}))
-        params = Params(service.manifest.method, query_flag(request, "probabilities"))
-        read = _reader(service, request, params)
-
-        def parse_body(body: bytes) -> inference.InferenceRequest:
-            ignored = service.extras
-            rows, params = read(body, ignored)
-            methods = service.methods_for(params.probabilities, params.predict_method)
-            return inference.build_request(service, rows, write, methods, ignored)
-
-        return parse_body
+    blueprint.after_request(_return_attributes)
+    parse = request_parser(service, INVOCATIONS)
 
     @blueprint.post("/invocations")
     def invocations() -> Response:
@@ -62,7 +52,59 @@ def routes(service: Service) -> Blueprint:
         """Return the version of modelpack that packaged the model, as text."""
         return Response(service.manifest.modelpack, content_type="text/plain; charset=utf-8")
 
+    @blueprint.get("/execution-parameters")
+    def execution_parameters() -> Response:
+        """Return the settings of SageMaker's batch transform that suit the limits."""
+        document = _execution_parameters(service.limits)
+        return Response(results.dump(document), content_type="application/json")
+
     return blueprint
+
+
+ATTRIBUTES = re.compile(r"[\x20-\x7e]{1,1024}")
+
+
+def _return_attributes(response: Response) -> Response:
+    """Return the custom attributes of a request to SageMaker, which forwards no other header."""
+    attributes = request.environ.get(requests.CUSTOM_ATTRIBUTES, "")
+    if ATTRIBUTES.fullmatch(attributes):
+        response.headers["X-Amzn-SageMaker-Custom-Attributes"] = attributes
+    return response
+
+
+MAX_PAYLOADS_MB = 100
+"""Of all concurrent transforms together, a limit of SageMaker."""
+
+
+def _execution_parameters(limits: Limits) -> dict[str, Any]:
+    size = max(1, min(limits.body_bytes // 2**20, MAX_PAYLOADS_MB))
+    transforms = max(1, min(limits.queue, MAX_PAYLOADS_MB // size))
+    return {
+        "MaxConcurrentTransforms": transforms,
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": size,
+    }
+
+
+def request_parser(service: Service, dialect: Dialect) -> inference.RequestParser:
+    """Return the parser of requests in a dialect."""
+
+    def parse(request: Request) -> inference.BodyParser:
+        medium, accepted = negotiation.select_writer(request)
+        # SageMaker joins lines of predictions to lines of rows, so there is no header by default.
+        write = negotiation.response_writer((medium, {"header": "absent", **accepted}))
+        params = Params(service.manifest.method, query_flag(request, "probabilities"))
+        read = _reader(service, request, params, dialect)
+
+        def parse_body(body: bytes) -> inference.InferenceRequest:
+            ignored = service.extras
+            rows, params = read(body, ignored)
+            methods = service.methods_for(params.probabilities, params.predict_method)
+            return inference.build_request(service, rows, write, methods, ignored)
+
+        return parse_body
+
+    return parse
 
 
 @dataclass(frozen=True)
@@ -74,7 +116,7 @@ class Params:
 
 
 def _reader(
-    service: Service, request: Request, params: Params
+    service: Service, request: Request, params: Params, dialect: Dialect
 ) -> Callable[[bytes, Extras], tuple[Rows, Params]]:
     """Return a function that parses the rows and the parameters of a body."""
     medium, parameters = negotiation.select_reader(request)
@@ -91,28 +133,28 @@ def _reader(
         parsed = [params]
 
         def pick(document: Any) -> list[Any]:
-            parsed.append(_with_document(params, service, document))
-            return rows(service, document, ignored)
+            parsed.append(_with_document(params, service, document, dialect.params))
+            return _rows(service, document, ignored, dialect)
 
         return service.read(body, pick, ignored), parsed[-1]
 
     return read
 
 
-def _with_document(params: Params, service: Service, document: Any) -> Params:
-    """Return parameters with those that the document sets."""
-    values = document.get(PARAMS) if isinstance(document, dict) else None
+def _with_document(params: Params, service: Service, document: Any, member: str) -> Params:
+    """Return parameters with those that a member of the document sets."""
+    values = document.get(member) if isinstance(document, dict) else None
     if values is None:
         return params
     allowed = {"predict_method": service.methods, "probabilities": (True, False)}
     if not isinstance(values, dict):
         got = validation.describe_value(values)
-        raise Problem(422, f"Expected an object as {PARAMS}, got {got}.")
+        raise Problem(422, f"Expected an object as {member}, got {got}.")
     for name, value in values.items():
         if name not in allowed:
             known = " and ".join(allowed)
             got = validation.describe_value(name)
-            raise Problem(422, f"Expected {known} in {PARAMS}, got {got}.")
+            raise Problem(422, f"Expected {known} in {member}, got {got}.")
         if not isinstance(value, (str, bool)) or value not in allowed[name]:
             known = ", ".join(results.dump(each).decode() for each in allowed[name])
             got = validation.describe_value(value)
@@ -125,11 +167,16 @@ def describe(service: Service) -> dict[str, Any]:
     version = operations.content({"type": "string"}, type_="text/plain")
     request = predictions.request_body(service, _documents(service))
     response = predictions.response_body(service)
-    response.update(operations.content(_response(), predictions.listed_example(service)))
+    response.update(operations.content(response_schema(), predictions.listed_example(service)))
     parameters = query_parameters(service)
     invocations = operations.post(request, "The predictions.", response, [406], parameters)
+    numbers = {"type": "integer", "minimum": 1}
+    transforms = {"MaxConcurrentTransforms": numbers, "MaxPayloadInMB": numbers}
+    settings = operations.object_schema({**transforms, "BatchStrategy": {"const": "MULTI_RECORD"}})
+    batch = operations.get("The settings.", operations.content(settings))
     return {
         "/invocations": {"post": invocations},
+        "/execution-parameters": {"get": batch},
         "/ping": {"get": ready},
         "/health": {"get": {**ready, "operationId": "invocations_health"}},
         "/version": {"get": operations.get("The version.", version)},
@@ -139,7 +186,7 @@ def describe(service: Service) -> dict[str, Any]:
 def _documents(service: Service) -> dict[str, Any]:
     """Return the content of a JSON request, with rows in one of the forms."""
     forms = _forms(service)
-    params = {PARAMS: {"anyOf": [_params(service), {"type": "null"}]}}
+    params = {PARAMS: {"anyOf": [params_schema(service), {"type": "null"}]}}
     shapes = [operations.object_schema({name: form}, params, False) for name, form in forms.items()]
     row, named, listed = (
         schemas.example_row(service),
@@ -173,13 +220,13 @@ def _split(service: Service) -> dict[str, Any]:
     return operations.object_schema(data, {"columns": names, "index": {}}, False)
 
 
-def _params(service: Service) -> dict[str, Any]:
+def params_schema(service: Service) -> dict[str, Any]:
     flag = {"type": "boolean"} if "predict_proba" in service.methods else {"const": False}
     methods = {"enum": list(service.methods)}
     return operations.object_schema({}, {"predict_method": methods, "probabilities": flag}, False)
 
 
-def _response() -> dict[str, Any]:
+def response_schema() -> dict[str, Any]:
     """Return the schema of the response of any predict_method."""
     values = {"type": "array", "items": {}}
     kinds = [operations.schema("Prediction"), {"type": ["number", "null"]}, values]
@@ -191,8 +238,8 @@ SPLIT = {"columns", "index", "data"}
 PARAMS = "params"
 
 
-def rows(service: Service, document: Any, ignored: Extras = None) -> list[Any]:
-    """Return the rows of a document, which is an object with one of FORMS.
+def _rows(service: Service, document: Any, ignored: Extras, dialect: Dialect) -> list[Any]:
+    """Return the rows of a document, which is an object with one of the forms of the dialect.
 
     A list of rows is accepted, too, as SageMaker's own clients send it.
 
@@ -201,12 +248,13 @@ def rows(service: Service, document: Any, ignored: Extras = None) -> list[Any]:
     """
     if isinstance(document, list):
         return document
-    members = set(document) - {PARAMS} if isinstance(document, dict) else set()
-    if len(members) != 1 or not members <= FORMS.keys():
-        forms = ", ".join(FORMS)
-        raise Problem(422, f"Expected an object with exactly one of {forms}, and {PARAMS}.")
+    members = set(document) - {dialect.params} if isinstance(document, dict) else set()
+    if len(members) != 1 or not members <= dialect.forms.keys():
+        forms = ", ".join(dialect.forms)
+        one = "exactly one of " if len(dialect.forms) > 1 else ""
+        raise Problem(422, f"Expected an object with {one}{forms}, and {dialect.params}.")
     (form,) = members
-    return FORMS[form](service, document[form], ignored)
+    return dialect.forms[form](service, document[form], ignored)
 
 
 def _rows_from_split(service: Service, table: Any, ignored: Extras) -> list[Any]:
@@ -256,12 +304,27 @@ def _inputs(service: Service, inputs: Any, ignored: Extras) -> list[Any]:
     return _by_name(service.decoder(len(names)), names, rows, ignored)
 
 
-FORMS: dict[str, Callable[[Service, Any, Extras], list[Any]]] = {
-    "dataframe_split": _rows_from_split,
-    "dataframe_records": _records,
-    "instances": _instances,
-    "inputs": _inputs,
-}
+Form = Callable[[Service, Any, Extras], List[Any]]
+"""Returns the rows of the value of a member."""
+
+
+class Dialect(NamedTuple):
+    """The members of a JSON document: the parameters, and the forms of rows."""
+
+    params: str
+    forms: Mapping[str, Form]
+
+
+INVOCATIONS = Dialect(
+    PARAMS,
+    {
+        "dataframe_split": _rows_from_split,
+        "dataframe_records": _records,
+        "instances": _instances,
+        "inputs": _inputs,
+    },
+)
+VERTEX = Dialect("parameters", {"instances": _instances})
 
 
 def _names(columns: Any, width: int) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, Mapping
 
 from flask import Flask, Response, request
 
-from .. import playground, problems, settings
+from .. import platforms, playground, problems, settings
 from ..errors import StartupError
 from ..observability import requests
 from ..problems import Problem
@@ -74,7 +74,9 @@ def is_authorized(app: Flask, environ: Mapping[str, Any]) -> bool:
 
 def open_routes(environ: Mapping[str, str]) -> frozenset[str]:
     """Return the routes that need no token. Raise StartupError if their setting is malformed."""
-    return requests.HEALTH | ({"/metrics"} if settings.flag(environ, OPEN_METRICS) else set())
+    vertex = platforms.vertex_route(environ, platforms.HEALTH_ROUTE)
+    metrics = {"/metrics"} if settings.flag(environ, OPEN_METRICS) else set()
+    return requests.HEALTH | metrics | ({vertex} if vertex else set())
 
 
 def is_set(environ: Mapping[str, str]) -> bool:

@@ -25,6 +25,10 @@ UNSENT_BYTES = 1 << 18
 """Unsent bytes of a response in the memory of the kernel."""
 
 
+MAPPED = "::ffff:"
+"""The beginning of an address of IPv4 at a socket of IPv6."""
+
+
 class ConnectionPool:
     """The part of the event loop that handles sockets."""
 
@@ -93,7 +97,8 @@ class ConnectionPool:
                 self._wait_for_room()
             return False
         sock.setblocking(False)
-        connection = Connection(sock, (address, listener.getsockname()), self)
+        addresses = (_unmapped(address), _unmapped(listener.getsockname()))
+        connection = Connection(sock, addresses, self)
         self._connections[connection] = 0
         self.watch(connection, read=True)
         if len(self._connections) > self.limits.connections:
@@ -159,3 +164,13 @@ class ConnectionPool:
         self._held -= connection.held
         connection.held = 0
         self._connections.pop(connection, None)
+
+
+def _unmapped(address: Any) -> Any:
+    """Return an address of a socket, that of IPv4 if it is one.
+
+    gunicorn trusts 127.0.0.1 as a proxy, and applications compare addresses.
+    """
+    if isinstance(address, tuple) and address[0].startswith(MAPPED):
+        return (address[0][len(MAPPED) :], address[1])
+    return address

@@ -57,6 +57,8 @@ class FastPath:
         self._heads = HeadCache(app, routes, max_bytes)
         self._clock = Clock()
         fields = self.service.manifest.inputs
+        headers = problems.security_headers()
+        self._security_lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
         self._is_numeric = bool(fields) and all(field.type in NUMERIC for field in fields)
 
     @classmethod
@@ -150,7 +152,9 @@ class FastPath:
         record.rows = count(request.rows)
         record.ignored = len(request.ignored or ())
         job.closes = fast.kind.closes or draining
-        job.response = _http_response(response, record, self._clock.date(), closes=job.closes)
+        job.response = _http_response(
+            response, record, self._clock.date(), self._security_lines, closes=job.closes
+        )
         return record, len(response.body)
 
 
@@ -274,13 +278,22 @@ class HeadCache:
             return None
 
 
+RARE = {
+    "HTTP_CONTENT_ENCODING",
+    "HTTP_EXPECT",
+    "HTTP_TRANSFER_ENCODING",
+    requests.CUSTOM_ATTRIBUTES,
+}
+"""Headers that only Flask and gunicorn support."""
+
+
 def _is_common(environ: Environ) -> bool:
     """Return whether a head has none of the features that only Flask and gunicorn support."""
     return (
         environ["REQUEST_METHOD"] == "POST"
         and environ["SERVER_PROTOCOL"] == "HTTP/1.1"
         and not environ.get("SCRIPT_NAME")
-        and not {"HTTP_EXPECT", "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING"} & environ.keys()
+        and not RARE & environ.keys()
     )
 
 
@@ -289,9 +302,6 @@ def _store(cache: dict[bytes, Any], key: bytes, value: Any) -> None:
     if len(cache) >= MAX_HEADS:
         cache.clear()
     cache[key] = value
-
-
-SECURITY_LINES = "".join(f"{name}: {value}\r\n" for name, value in problems.SECURITY_HEADERS)
 
 
 class Clock:
@@ -310,7 +320,12 @@ class Clock:
 
 
 def _http_response(
-    response: InferenceResponse, record: RequestRecord, date: str, *, closes: bool
+    response: InferenceResponse,
+    record: RequestRecord,
+    date: str,
+    security_lines: str,
+    *,
+    closes: bool,
 ) -> bytes:
     """Return a complete response with status 200."""
     headers = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
@@ -318,6 +333,6 @@ def _http_response(
     head = (
         f"HTTP/1.1 200 OK\r\nDate: {date}\r\nConnection: {'close' if closes else 'keep-alive'}\r\n"
         f"{headers}Content-Type: {response.content_type}\r\n"
-        f"Content-Length: {len(response.body)}\r\n{SECURITY_LINES}{ids}\r\n"
+        f"Content-Length: {len(response.body)}\r\n{security_lines}{ids}\r\n"
     )
     return head.encode("latin-1") + response.body

@@ -340,7 +340,7 @@ def error_response(
         f"Content-Length: {len(body)}",
         f"X-Request-Id: {request_id}",
         f"Connection: {'close' if close else 'keep-alive'}",
-        *(f"{name}: {value}" for name, value in problems.SECURITY_HEADERS),
+        *(f"{name}: {value}" for name, value in problems.security_headers()),
     ]
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         lines.append(f"Retry-After: {RETRY_SECONDS}")

@@ -234,7 +234,8 @@ class Loop(ConnectionPool):
 def _is_immediate(top: http1.Head) -> bool:
     """Return whether a request needs no prediction, and is answered before the queued ones."""
     is_read = top.method in {"GET", "HEAD"}
-    return is_read and (top.path in requests.PROBES or top.path.startswith(IMMEDIATE_PREFIXES))
+    is_probe = requests.is_probe(top.path, os.environ)
+    return is_read and (is_probe or top.path.startswith(IMMEDIATE_PREFIXES))
 
 
 def _empty(descriptor: int, _events: int = 0) -> None:
