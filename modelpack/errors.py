@@ -47,6 +47,20 @@ class ModelNotSupportedError(ModelpackError):
     exit_code = 4
 
 
+class NoCompiledFormError(ModelNotSupportedError):
+    """A part of a model that cannot be compiled, or one of its settings.
+
+    Attributes:
+        reason: The part and why, without the name of the file.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be compiled: {reason}.", hint="Package it without --compiled."
+        )
+        self.reason = reason
+
+
 class EnvironmentNotResolvedError(ModelpackError):
     exit_code = 5
 

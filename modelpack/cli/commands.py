@@ -73,12 +73,16 @@ def main() -> None:
 
 
 @main.command("inspect")
+@click.option(
+    "--compiled", is_flag=True, help="Compile MODEL to find settings without a compiled form, too"
+)
 @with_options(MODEL, TRUST, OUTPUT)
 def inspect_command(
     models: tuple[Path, ...],
     trust: tuple[str, ...],
     select: tuple[str, ...],
     code: tuple[Path, ...],
+    compiled: bool,
     as_json: bool,
     **_: bool,
 ) -> None:
@@ -97,6 +101,10 @@ def inspect_command(
     require_code_paths(options)
     spec = inspect(*models, trust=trust, select=select)
     spec, found, problem = inspect_with_code(spec, options)
+    if compiled and problem is None:
+        from modelpack.pipeline.compiled import compiled_if_possible
+
+        spec = compiled_if_possible(spec)
     if as_json:
         cli_output.print_value(spec)
     else:
@@ -133,7 +141,7 @@ def bundle_command(
     type=FILE,
     help="Download everything that an offline build needs to this folder",
 )
-@with_options(MODEL, TRUST, ENVIRONMENT, OUTPUT)
+@with_options(MODEL, TRUST, ENVIRONMENT, COMPILED, OUTPUT)
 def lock_command(
     models: tuple[Path, ...],
     output: Path | None,
@@ -359,7 +367,7 @@ def verify_command(
     show_envvar=True,
     help="Port to listen on",
 )
-@with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, OUTPUT[1:])
+@with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, COMPILED, OUTPUT[1:])
 def serve_command(
     models: tuple[Path, ...], port: int, quiet: bool, verbose: bool, **given: Any
 ) -> None:

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from modelpack.errors import ModelNotSupportedError
+from modelpack.errors import NoCompiledFormError
 from modelpack.inspection import record
 from modelpack.serving.runtimes.compiled import ARRAY, DOCUMENT, SCHEMA, npy_header, read
 from modelpack.serving.runtimes.plans import Context, UnplannedError, compile_model
@@ -47,7 +47,7 @@ def compile_file(spec: ModelSpec, path: Path) -> ModelSpec:
     """Compile the model that `spec` describes to the file `path`, and return its spec.
 
     Raises:
-        ModelNotSupportedError: A part of the model has no compiled form.
+        NoCompiledFormError: A part of the model has no compiled form.
         ModelRefusedError: A file was changed after its inspection.
     """
     if spec.transform_output is not None:
@@ -88,7 +88,7 @@ def compiled_content(spec: ModelSpec, recording: Recording) -> bytes:
     """Return the bytes of the compiled file, with the attributes that the plans read.
 
     Raises:
-        ModelNotSupportedError: A part of the model has no plan.
+        NoCompiledFormError: A part of the model has no plan.
     """
     release = _release(spec, recording)
     for each in recording.records:
@@ -147,11 +147,8 @@ def _add_stop_words(recording: Recording) -> None:
             each["attributes"]["stop_word_list"] = list(ENGLISH)
 
 
-def _unsupported(spec: ModelSpec, reason: str) -> ModelNotSupportedError:
-    return ModelNotSupportedError(
-        f"{spec.file.path} cannot be compiled: {reason}.",
-        hint="Package it without --compiled.",
-    )
+def _unsupported(spec: ModelSpec, reason: str) -> NoCompiledFormError:
+    return NoCompiledFormError(spec.file.path, reason)
 
 
 def _release(spec: ModelSpec, recording: Recording) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from modelpack import environment, processes
+from modelpack.errors import NoCompiledFormError, UsageError
 from modelpack.types import Code, ModelSpec
 
 from .stages import Pipeline
@@ -42,14 +43,46 @@ def compile_temporarily(run: Pipeline, model: ModelSpec) -> Iterator[ModelSpec]:
 
     Raises:
         ModelNotSupportedError: A part of the model has no compiled form.
+        UsageError: See `compile_to`.
     """
-    from modelpack.compilation.compile import compile_file  # noqa: PLC0415 - imports numpy
-
     with processes.temporary_directory() as folder:
         with run.stage("compile") as summary:
-            compiled = compile_file(model, Path(folder) / f"{Path(model.file.path).stem}.compiled")
+            compiled = compile_to(Path(folder) / f"{Path(model.file.path).stem}.compiled", model)
             summary.append(f"{compiled.file.size / 1e3:,.0f} kB of numbers, without pickle")
         yield compiled
+
+
+def compile_to(path: Path, model: ModelSpec) -> ModelSpec:
+    """Compile a model to a file, and return its spec.
+
+    Raises:
+        ModelNotSupportedError: A part of the model has no compiled form.
+        UsageError: numpy is not installed.
+    """
+    try:
+        from modelpack.compilation.compile import compile_file  # noqa: PLC0415 - imports numpy
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"--compiled needs {error.name} on this machine.",
+            hint="Run: pip install 'modelpack[rows]'",
+        ) from None
+    return compile_file(model, path)
+
+
+def compiled_if_possible(model: ModelSpec) -> ModelSpec:
+    """Compile a model; return its own spec, with the reason if it has no compiled form.
+
+    Raises:
+        UsageError: See `compile_to`.
+    """
+    if model.not_compilable:
+        return model
+    with processes.temporary_directory() as folder:
+        try:
+            compile_to(Path(folder) / "model.compiled", model)
+        except NoCompiledFormError as error:
+            return replace(model, not_compilable=error.reason)
+    return model
 
 
 def for_compiled(run: Pipeline) -> Pipeline:

@@ -9,8 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import LinearSVC
 
 SAMPLES = Path(__file__).parents[2] / "sample_models"
@@ -200,6 +204,49 @@ def test_every_command_has_help() -> None:
 
 
 # --- modelpack.toml ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["bundle", "lock", "package", "serve"])
+def test_commands_that_need_an_environment_can_compile(command: str) -> None:
+    assert "--compiled" in modelpack(command, "--help").stdout
+
+
+def test_lock_of_a_compiled_model_has_no_library() -> None:
+    done = modelpack("lock", SVC, "--compiled")
+    names = {line.partition("==")[0] for line in done.stdout.splitlines() if line[:1].isalpha()}
+    assert done.returncode == 0, done.stderr
+    assert names >= {"flask", "gunicorn", "numpy"}
+    assert not names & {"scikit-learn", "scipy", "joblib"}
+
+
+@pytest.fixture
+def several_outputs(tmp_path: Path) -> Path:
+    """A model whose classes have a compiled form, and whose probabilities have none."""
+    rows, numbers = load_iris(return_X_y=True)
+    model = MultiOutputClassifier(GaussianNB()).fit(rows, np.column_stack([numbers, numbers]))
+    path = tmp_path / "several.joblib"
+    joblib.dump(model, path)
+    return path
+
+
+def test_inspect_compiles_on_request(several_outputs: Path) -> None:
+    assert "possible: --compiled" in modelpack("inspect", several_outputs).stdout
+    shown = modelpack("inspect", "--compiled", several_outputs)
+    reason = "sklearn.multioutput.MultiOutputClassifier has no compiled predict_proba"
+    assert shown.returncode == 0, shown.stderr
+    assert f"not possible: {reason}" in " ".join(shown.stdout.split())
+    document = json.loads(modelpack("inspect", "--compiled", "--json", several_outputs).stdout)
+    assert document["not_compilable"] == reason
+    whole = json.loads(modelpack("inspect", "--compiled", "--json", SVC).stdout)
+    assert whole["not_compilable"] == ""
+
+
+def test_compilation_without_numpy_names_the_extra(tmp_path: Path) -> None:
+    (tmp_path / "numpy.py").write_text("raise ModuleNotFoundError('', name='numpy')")
+    done = modelpack("lock", SVC, "--compiled", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "--compiled needs numpy on this machine" in done.stderr
+    assert "pip install 'modelpack[rows]'" in done.stderr
 
 
 def test_options_are_read_from_a_file_next_to_the_model(tmp_path: Path) -> None:
