@@ -446,13 +446,19 @@ class Layer:
 
 @dataclass(frozen=True)
 class Image:
-    """An image. `id` is the digest of its configuration, "sha256:..."."""
+    """An image.
+
+    Attributes:
+        id: The digest of its configuration, "sha256:...".
+        digests: References by digest in registries, as far as the engine knows them.
+    """
 
     reference: str
     id: str
     size_bytes: int
     layers: tuple[Layer, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
+    digests: tuple[str, ...] = ()
 
 
 # --- Rulings -------------------------------------------------------------------------------------
@@ -595,6 +601,30 @@ class Check:
         return "passed" if self.passed else "not run" if self.reason else "failed"
 
 
+@dataclass(frozen=True)
+class Load:
+    """What the service used in the smoke test.
+
+    Attributes:
+        workers: Worker processes.
+        rest_bytes: Memory when it was ready.
+        peak_bytes: The largest memory that was seen, during requests of one and of many rows.
+        requests: Requests of one row that were sent one after the other.
+        cpu_seconds: CPU time that these took.
+    """
+
+    workers: int
+    rest_bytes: int
+    peak_bytes: int
+    requests: int
+    cpu_seconds: float
+
+    @property
+    def requests_per_core(self) -> float:
+        """Requests per second that one busy core answers."""
+        return self.requests / self.cpu_seconds
+
+
 PREDICTION = "prediction"
 """The check without which a service is untested."""
 
@@ -611,6 +641,7 @@ class SmokeReport:
         memory_bytes: Of the whole service after the checks, if known.
         parity: None if nothing could be compared.
         rulings: On the image, if there is one.
+        load: None if no row is known, or the engine does not measure.
     """
 
     target: str
@@ -621,6 +652,7 @@ class SmokeReport:
     memory_bytes: int | None = None
     parity: Parity | None = None
     rulings: tuple[Ruling, ...] = ()
+    load: Load | None = None
 
     @property
     def passed(self) -> bool:
@@ -726,6 +758,9 @@ class RunningService(Protocol):
 
     def memory_bytes(self) -> int | None:
         """Return its current memory without page cache, if known."""
+
+    def cpu_seconds(self) -> float | None:
+        """Return the CPU time of all its processes since the start, if known."""
 
     def is_running(self) -> bool: ...
 

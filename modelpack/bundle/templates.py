@@ -70,6 +70,26 @@ def sh(value: Any) -> str:
     return shlex.quote(line(value))
 
 
+def yaml(value: Any) -> str:
+    """Return a double-quoted scalar of YAML, in ASCII. YAML forbids surrogates: they become "?"."""
+    text = re.sub("[\ud800-\udfff]", "?", str(value))
+    return '"' + "".join(map(_yaml_character, text)) + '"'
+
+
+def _yaml_character(char: str) -> str:
+    if " " <= char <= "~":
+        return f"\\{char}" if char in '"\\' else char
+    code = ord(char)
+    return (
+        f"\\x{code:02x}" if code < 2**8 else f"\\u{code:04x}" if code < 2**16 else f"\\U{code:08x}"
+    )
+
+
+def compose(value: Any) -> str:
+    """Return the same for Compose files, in which `$` starts a variable unless it is doubled."""
+    return yaml(value).replace("$", "$$")
+
+
 class Quoted(str):
     """Text that has passed a filter."""
 
@@ -94,7 +114,7 @@ def _quoting(filter_: Callable[[Any], str]) -> Callable[[Any], Quoted]:
 PLAIN = re.compile(r"[A-Za-z0-9._:@/+ -]*")
 FILTERS = {
     filter_.__name__: _quoting(filter_)
-    for filter_ in (line, docstring, python, dq, label, markdown, json, sh)
+    for filter_ in (line, docstring, python, dq, label, markdown, json, sh, yaml, compose)
 }
 
 
@@ -107,7 +127,7 @@ TEMPLATES = (
 )
 
 
-def render_template(name: str, **values: Any) -> str:
+def render_template(name: str, /, **values: Any) -> str:
     """Render a file of `templates/`.
 
     Raises:

@@ -21,6 +21,7 @@ from modelpack.cli.options import (
     BASE,
     BATCH,
     COMPILED,
+    DEPLOYMENT,
     ENGINE,
     ENVIRONMENT,
     EXAMPLE,
@@ -33,6 +34,7 @@ from modelpack.cli.options import (
     ROW_FORMATS,
     SLIM,
     TRUST,
+    build_deploy_request,
     build_options,
     build_predict_request,
     password,
@@ -468,6 +470,32 @@ def diff_command(
     else:
         cli_output.print_diff(found)
     diff.require_no_difference(found, fail_on)
+
+
+@main.command("deploy")
+@click.argument("target", metavar="IMAGE-OR-BUNDLE")
+@with_options(DEPLOYMENT, BASE, EXAMPLE, ENGINE, OUTPUT)
+def deploy_command(
+    target: str, as_json: bool, quiet: bool, verbose: bool, engine: str, **given: Any
+) -> None:
+    """Write the files that deploy IMAGE-OR-BUNDLE to Compose, Swarm, Kubernetes or KServe.
+
+    Requests, limits, workers, probes and autoscaling are computed from the measurements of the
+    smoke test. A comment next to each number says where it comes from.
+    """
+    from modelpack.cli import output as cli_output
+    from modelpack.engines import IMAGE_ENGINES
+    from modelpack.pipeline.deploy import deploy
+    from modelpack.pipeline.targets import DEPLOY, classify
+
+    request = build_deploy_request(given)
+    engine = IMAGE_ENGINES if engine == "auto" else engine
+    run = _pipeline(quiet, verbose, engine=engine, **given)
+    result = deploy(run, classify(target, DEPLOY), request)
+    if as_json:
+        cli_output.print_json(result.to_json())
+    else:
+        cli_output.print_deployment(result)
 
 
 @main.command("doctor")

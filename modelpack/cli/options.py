@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,7 @@ from modelpack.errors import UsageError
 from modelpack.pipeline.options import Options
 
 if TYPE_CHECKING:
+    from modelpack.pipeline.deploy import DeployRequest
     from modelpack.pipeline.predict import PredictRequest
 
 FILE = click.Path(path_type=Path)
@@ -25,6 +27,7 @@ F = TypeVar("F", bound=Callable[..., None])
 # Values of options. Tests compare them with the tables, whose modules take long to import.
 ENGINES = ("docker", "podman", "oci", "process")
 ROW_FORMATS = "csv, json, jsonl, npy, parquet"
+PLATFORMS = ("compose", "swarm", "kubernetes", "kserve")
 BATCH_FORMATS = ("csv", "jsonl", "json", "npy", "arrow", "parquet")
 
 
@@ -239,6 +242,68 @@ BATCH = (
         "--chunk-rows", type=click.IntRange(1, 10**7), help="Number of rows to predict at a time"
     ),
 )
+DEPLOYMENT = (
+    click.option(
+        "--to",
+        type=click.Choice(PLATFORMS),
+        required=True,
+        help="Platform to deploy to",
+    ),
+    click.option("-o", "--output", type=FILE, required=True, help="Folder to write"),
+    click.option(
+        "--rate",
+        type=click.FloatRange(0, min_open=True),
+        default=100.0,
+        show_default=True,
+        help="Requests of one row per second, of all replicas together",
+    ),
+    click.option(
+        "--replicas",
+        type=click.IntRange(1, 1000),
+        help="Least number of replicas (default: 2; 1 for compose and --publish host)",
+    ),
+    click.option("--name", help="Name of the service (default: from the image)"),
+    click.option(
+        "--namespace", help="Existing namespace of Kubernetes (default: a new one of that name)"
+    ),
+    click.option(
+        "--port",
+        type=click.IntRange(1, 65535),
+        default=8080,
+        show_default=True,
+        help="Port of the host, for compose and swarm",
+    ),
+    click.option(
+        "--publish",
+        type=click.Choice(["ingress", "host"]),
+        default="ingress",
+        show_default=True,
+        help="For swarm: publish the port on every node, or on those with a replica",
+    ),
+    click.option(
+        "--mode",
+        type=click.Choice(["standard", "knative"]),
+        default="standard",
+        show_default=True,
+        help="For kserve: mode of the InferenceService",
+    ),
+    click.option(
+        "--canary",
+        type=click.IntRange(0, 100),
+        default=10,
+        show_default=True,
+        help="For kserve in mode knative: percentage of requests for a new revision",
+    ),
+    click.option(
+        "--measurements",
+        "report",
+        metavar="PATH",
+        type=FILE,
+        help="Smoke report with the measurements (default: of this machine, else run the image)",
+    ),
+    click.option("--no-token", is_flag=True, help="Let clients connect without a token"),
+    click.option("--force", is_flag=True, help="Replace files that were edited"),
+)
 
 
 def with_options(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
@@ -288,3 +353,13 @@ def build_predict_request(
     arguments += ["--keep-inputs"] * options.pop("keep_inputs")
     arguments += [f"--keep={name}" for name in options.pop("keep")]
     return PredictRequest(data, output, *formats, arguments)
+
+
+def build_deploy_request(options: dict[str, Any]) -> DeployRequest:
+    """Move the options of DEPLOYMENT from `options` to a request."""
+    from modelpack.pipeline.deploy import DeployRequest
+
+    platform, has_token = options.pop("to"), not options.pop("no_token")
+    names = {field.name for field in fields(DeployRequest)} & set(options)
+    given = {name: options.pop(name) for name in names}
+    return DeployRequest(platform=platform, token=has_token, **given)

@@ -26,6 +26,7 @@ from .text import lines, printable
 
 if TYPE_CHECKING:
     from modelpack.diff import Difference
+    from modelpack.pipeline.deploy import DeployResult
     from modelpack.pipeline.doctor import Finding
     from modelpack.pipeline.package import PackageResult
     from modelpack.pipeline.verify import Verification
@@ -231,6 +232,12 @@ def print_package(packaged: PackageResult, *, accepted: bool) -> None:
         err.print(_usage(packaged.engine, packaged.image.reference, packaged.model), soft_wrap=True)
     else:
         print_result(str(packaged.bundle))
+
+
+def print_deployment(result: DeployResult) -> None:
+    """Print the result of `modelpack deploy`: the folder, and how to deploy it."""
+    print_result(str(result.request.output))
+    err.print(Text.assemble(("deploy  ", "bold"), printable(result.command)), soft_wrap=True)
 
 
 def _figures(smoke: SmokeReport) -> Text:

@@ -145,6 +145,13 @@ class ImageStore(Protocol):
     def remove_untagged(self, image: Image) -> None:
         """Remove an image that has no tag."""
 
+    def find(self, target: str) -> Image:
+        """Find an image by its reference or id.
+
+        Raises:
+            UsageError: The image does not exist.
+        """
+
     def read_manifest(self, target: str) -> dict[str, Any]:
         """Read modelpack.json of an image without running it.
 

@@ -24,6 +24,17 @@ def build(run: Pipeline, bundle: Bundle) -> Image:
         BuildFailedError: The image could not be built.
         NoEngineError: The engine builds no images.
     """
+    image, reference = build_untagged(run, bundle)
+    return run.engine.require_images(f"{reference} cannot be built").tag(image, reference)
+
+
+def build_untagged(run: Pipeline, bundle: Bundle) -> tuple[Image, str]:
+    """Build the image of a bundle, and return it with the reference that it should get.
+
+    Raises:
+        BuildFailedError: The image could not be built.
+        NoEngineError: The engine builds no images.
+    """
     bundle = replace(bundle, slim_base=bundle.slim_base or run.options.slim_base)
     for name in attested.refresh_documents(bundle):
         run.observer.notice(
@@ -32,10 +43,10 @@ def build(run: Pipeline, bundle: Bundle) -> Image:
         )
     run.override_base(bundle)
     reference = run.options.tag or default_reference_from_name(bundle.directory.name)
-    images = run.engine.require_images(f"{reference} cannot be built")
+    run.engine.require_images(f"{reference} cannot be built")
     image = run.build(bundle)
     assert image is not None  # noqa: S101 - the engine builds images
-    return images.tag(image, reference)
+    return image, reference
 
 
 def export(reference: str, target: Path) -> None:

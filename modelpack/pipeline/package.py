@@ -26,6 +26,7 @@ from modelpack.types import (
     to_json,
 )
 
+from . import measurements
 from .compiled import compile_temporarily, for_compiled
 from .options import Observer, Options
 from .proof import Expected, prove, prove_here, query_original
@@ -217,6 +218,8 @@ def _build_and_test(
         report = run.check_static(image, bundle)
     else:
         report = run.smoke(target, source.model, rows)
+        if image:
+            measurements.store(image.id, report)
     return PlatformBuild(bundle, image, report, run.options.accepts(report), proof)
 
 

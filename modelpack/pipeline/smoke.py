@@ -7,8 +7,9 @@ from modelpack.errors import SmokeFailedError
 from modelpack.smoke import diagnosis, static
 from modelpack.types import SmokeReport
 
+from . import measurements
 from .stages import Pipeline
-from .targets import Target, open_runnable
+from .targets import Target, TargetKind, open_runnable
 
 EXAMPLE = "rows.csv"
 """The file of rows in the hint."""
@@ -62,4 +63,7 @@ def smoke_target(run: Pipeline, target: Target) -> SmokeReport:
         NoEngineError: It is an image, and no container engine responds.
     """
     with open_runnable(run, target) as runnable:
-        return run.smoke(runnable.name, *run.reference(runnable.read_model()))
+        report = run.smoke(runnable.name, *run.reference(runnable.read_model()))
+    if target.kind is TargetKind.IMAGE and run.engine.images:
+        measurements.store(run.engine.images.find(target.text).id, report)
+    return report

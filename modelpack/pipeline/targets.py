@@ -68,7 +68,7 @@ class Accepts:
 
 
 _LOCATIONS = {TargetKind.LAYOUT, TargetKind.ARCHIVE}
-SMOKE = Accepts(frozenset({TargetKind.BUNDLE}))
+SMOKE = DEPLOY = Accepts(frozenset({TargetKind.BUNDLE}))
 PREDICT = Accepts(frozenset({TargetKind.MODEL, TargetKind.BUNDLE}))
 SCAN = VERIFY = Accepts(frozenset(_LOCATIONS))
 DIFF = Accepts(frozenset(TargetKind), bare_paths=True)

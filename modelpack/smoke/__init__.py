@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from contextlib import closing
 
-from modelpack.smoke.checks import CHECKS, SHUTDOWN, SmokeCheck
+from modelpack.smoke.checks import CHECKS, READY, SHUTDOWN, SmokeCheck
+from modelpack.smoke.load import LoadMeter
 from modelpack.smoke.probe import CheckFailedError, CheckNotRunError, Probe
 from modelpack.types import Check, ModelSpec, Reference, Ruling, RunningService, SmokeReport
 
-LATENCY_REQUESTS = 20
 _NOT_READY = "the service was not ready"
 
 __all__ = ["smoke"]
@@ -34,26 +33,30 @@ def smoke(  # noqa: PLR0913 - two arguments are results of parallel work
     (None without an image). `on_check` is called with the result of each check.
     """
     checks: list[Check] = []
-    latency_ms = memory_bytes = None
+    memory_bytes = None
     with closing(Probe(service, model, reference, answered, scanned)) as probe:
+        meter = LoadMeter(probe)
         for entry in _applicable(probe):
             if checks and not checks[0].passed:
                 checks.append(Check(entry.name, False, 0.0, "", reason=_NOT_READY))
                 continue
             if entry is SHUTDOWN:
-                latency_ms = _latency_ms(probe)
+                meter.measure()
                 memory_bytes = service.memory_bytes()
             checks.append(_run(entry, probe))
             on_check(checks[-1])
+            if entry is READY and checks[-1].passed:
+                meter.ready()
     return SmokeReport(
         target=service.target,
         engine=service.engine,
         checks=tuple(checks),
         ready_seconds=checks[0].seconds if checks[0].passed else None,
-        latency_ms=latency_ms,
+        latency_ms=meter.latency_ms,
         memory_bytes=memory_bytes,
         parity=probe.parity,
         rulings=probe.rulings,
+        load=meter.load,
     )
 
 
@@ -76,15 +79,3 @@ def _run(entry: SmokeCheck, probe: Probe) -> Check:
     except CheckNotRunError as error:
         reason = str(error)
     return Check(entry.name, passed, round(time.monotonic() - started, 3), detail, reason)
-
-
-def _latency_ms(probe: Probe) -> float | None:
-    """Return the median time of a prediction for one row over loopback, in milliseconds."""
-    if probe.unknown_row:
-        return None
-    document = {"instances": [probe.example_row()]}
-    try:
-        seconds = [probe.predict(document).seconds for _ in range(LATENCY_REQUESTS)]
-    except CheckFailedError:
-        return None
-    return round(statistics.median(seconds) * 1000, 2)

@@ -8,6 +8,7 @@ import subprocess
 
 import jinja2
 import pytest
+import yaml
 from hostile_text import HOSTILE
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +93,11 @@ def test_value_without_a_filter_is_an_error(template, lets_by):
     else:
         with pytest.raises(jinja2.TemplateRuntimeError, match="without a quoting filter"):
             jinja.from_string(template).render(value="a\nb")
+
+
+@given(text=TEXT)
+def test_yaml_reads_back_in_one_line_of_ascii(text):
+    for filter_, expected in ((templates.yaml, text), (templates.compose, text.replace("$", "$$"))):
+        quoted = filter_(text)
+        assert quoted.isascii()
+        assert yaml.safe_load(f"- key: {quoted} # comment\n- 2") == [{"key": expected}, 2]

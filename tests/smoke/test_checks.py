@@ -72,6 +72,8 @@ class Fake:
     url: str = ""
     polls: int = 0
     calls: int = 0
+    is_measured: bool = False
+    largest_body: int = 0
 
     def logs(self) -> str:
         if "not ready" in self.faults:
@@ -96,7 +98,11 @@ class Fake:
         return "starting" if self.polls < 3 else "healthy"
 
     def memory_bytes(self) -> int | None:
-        return 42_000_000
+        return 42_000_000 + self.largest_body
+
+    def cpu_seconds(self) -> float | None:
+        """Return 1 ms for each prediction, and 0.02 s at the start."""
+        return 0.02 + self.calls / 1000 if self.is_measured else None
 
     def is_running(self) -> bool:
         return "dead" not in self.faults
@@ -106,8 +112,10 @@ class Fake:
 
     # Its response: status, content type, body.
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, str, Any]:
-        if path == "/readyz":
-            return self.problem(503) if "not ready" in self.faults else (200, "", {})
+        self.largest_body = max(self.largest_body, len(body))
+        if path in {"/readyz", "/metrics"}:
+            ready = (200, "text/plain", "modelpack_workers 3.0\n")
+            return self.problem(503) if "not ready" in self.faults else ready
         if other := self.others.get(path):
             return 200, "application/json", other(body)
         if path.partition("?")[0] != "/predict":
@@ -198,7 +206,7 @@ def running(*faults: str) -> Iterator[Fake]:
         def do(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             status, kind, body = fake.answer(self.command, self.path, self.rfile.read(length))
-            data = json.dumps(body).encode()
+            data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Type", kind or "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -239,7 +247,7 @@ def test_a_service_that_behaves_passes_every_check() -> None:
         "shutdown",
     ]
     assert tuple(seen) == report.checks
-    assert report.memory_bytes == 42_000_000
+    assert 42_000_000 < report.memory_bytes < 42_001_000
     assert report.latency_ms is not None
     assert report.ready_seconds is not None
 
@@ -362,6 +370,27 @@ def test_missing_prediction_fails_for_a_real_row_and_is_untested_for_a_synthetic
         real = smoke(fake, REGRESSOR, Reference(()))
     assert (report.status, real.status) == ("untested", "failed")
     assert "no prediction for the row generated" in report.untested
+
+
+def test_load_is_measured_at_rest_and_under_requests() -> None:
+    with running() as fake:
+        fake.is_measured = True
+        report = smoke(fake, MODEL)
+    load = report.load
+    assert load is not None
+    assert (load.workers, load.rest_bytes) == (3, 42_000_000)
+    assert load.peak_bytes > 42_000_000 + 2**16, "a body of many rows was sent"
+    assert load.requests >= 20
+    assert load.cpu_seconds == pytest.approx(load.requests / 1000)
+    assert load.requests_per_core == pytest.approx(1000)
+    assert from_json(SmokeReport, to_json(report)) == report
+
+
+def test_load_is_not_measured_without_rows_or_counters() -> None:
+    with running() as fake:
+        assert smoke(fake, MODEL).load is None
+        fake.is_measured = True
+        assert smoke(fake, UNKNOWN).load is None
 
 
 RULINGS = (

@@ -222,6 +222,9 @@ class DaemonlessStore:
         if descriptor and not self.state.store.names(descriptor):
             self.state.store.collect()
 
+    def find(self, target: str) -> Image:
+        return self.state.describe(self.state.find(target), target)
+
     def read_manifest(self, target: str) -> dict[str, Any]:
         with self.open_image(target) as image:
             return protocol.read_manifest(target, image)

@@ -52,6 +52,9 @@ class BubblewrapService(LocalService):
     def memory_bytes(self) -> int | None:
         return processes.memory_bytes(self._inside) or None
 
+    def cpu_seconds(self) -> float | None:
+        return processes.cpu_seconds(self._inside) or None
+
     def stop(self, timeout: float) -> int:
         """Stop the first process. SIGTERM to bubblewrap would kill all of them at once."""
         if self.is_running():

@@ -75,6 +75,11 @@ class Container:
         # As `docker stats`: without memory that the kernel can free at any time.
         return int(stats["usage"] - stats.get("stats", {}).get("inactive_file", 0))
 
+    def cpu_seconds(self) -> float | None:
+        stats = self._container.stats(stream=False, one_shot=True)
+        nanoseconds = stats["cpu_stats"]["cpu_usage"].get("total_usage")
+        return nanoseconds / 1e9 if nanoseconds else None
+
     def is_running(self) -> bool:
         self._container.reload()
         return bool(self._container.attrs["State"]["Running"])

@@ -136,6 +136,12 @@ class DockerStore:
                 if error.status_code != HTTPStatus.CONFLICT:
                     raise
 
+    def find(self, target: str) -> Image:
+        try:
+            return _describe(self.host, self.host.engine_name(target), target)
+        except ImageNotFound as error:
+            raise self.host.no_image(target) from error
+
     def read_manifest(self, target: str) -> dict[str, Any]:
         try:
             document: dict[str, Any] = json.loads(self._read_file(target, f"/{MANIFEST}"))
@@ -209,11 +215,13 @@ class DockerRunner:
         return containers.run_container(self.host, self.host.engine_name(target), self.container)
 
 
-def _describe(host: EngineHost, image_id: str, reference: str = "") -> Image:
-    image = host.client.images.get(image_id)
+def _describe(host: EngineHost, target: str, reference: str = "") -> Image:
+    image = host.client.images.get(target)
     layers = tuple(Layer(entry["CreatedBy"], entry["Size"]) for entry in reversed(image.history()))
     labels: Mapping[str, str] = dict(image.labels)
-    return Image(reference, image.id, image.attrs["Size"], layers, labels)
+    # Podman also lists digests of images that were never pushed.
+    digests = image.attrs.get("RepoDigests") or () if host.command == "docker" else ()
+    return Image(reference, image.id, image.attrs["Size"], layers, labels, tuple(digests))
 
 
 def _only_file(archive: bytes) -> bytes:

@@ -62,6 +62,9 @@ class LocalService:
     def memory_bytes(self) -> int | None:
         return memory_bytes(self._process.pid) or None
 
+    def cpu_seconds(self) -> float | None:
+        return None  # nothing but images is deployed
+
     def is_running(self) -> bool:
         return self._process.poll() is None
 
@@ -243,6 +246,11 @@ def memory_bytes(leader: int) -> int:
     return sum(map(_pss, _group(leader)))
 
 
+def cpu_seconds(leader: int) -> float:
+    """Return the CPU time of a process group, in user and kernel mode."""
+    return sum(map(_ticks, _group(leader))) / os.sysconf("SC_CLK_TCK")
+
+
 def _group(leader: int) -> Iterator[int]:
     for entry in Path("/proc").iterdir():
         with suppress(ValueError, ProcessLookupError):
@@ -255,4 +263,13 @@ def _pss(pid: int) -> int:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         if match := re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE):
             return int(match[1]) * 1024
+    return 0
+
+
+def _ticks(pid: int) -> int:
+    """Return the clock ticks of a process, and of its children that have ended. See proc(5)."""
+    with suppress(OSError):
+        # The name of the command, in parentheses, may contain spaces.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15]))
     return 0

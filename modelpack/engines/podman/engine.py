@@ -56,11 +56,19 @@ class PodmanContainer(Container):
         memory of the whole machine. The result is then None.
         """
         stats = self._container.stats(stream=False, one_shot=True)["memory_stats"]
-        if stats.get("limit") != self._container.attrs["HostConfig"]["Memory"]:
+        if not self._has_cgroup(stats):
             return None
         with suppress(ValueError):
             return int(stats["usage"]) - int(self._python(_INACTIVE))
         return None
+
+    def cpu_seconds(self) -> float | None:
+        """Return the CPU time, or None without a cgroup, as for the memory."""
+        stats = self._container.stats(stream=False, one_shot=True)["memory_stats"]
+        return super().cpu_seconds() if self._has_cgroup(stats) else None
+
+    def _has_cgroup(self, memory_stats: dict[str, Any]) -> bool:
+        return bool(memory_stats.get("limit") == self._container.attrs["HostConfig"]["Memory"])
 
     def _python(self, code: str) -> bytes:
         """Use the command, because Podman watches a process started by the API for five minutes."""

@@ -304,6 +304,7 @@ def test_it_runs_hardened_and_ends_well(engine, image, client):
         assert json.loads(get_when_ready(f"{service.url}/process"))["uid"] == 54321
         assert service.user_id() == 54321
         assert service.memory_bytes() > 10_000_000
+        assert 0.05 < service.cpu_seconds() < 100
         assert "Listening at" in service.logs()
         deadline = time.monotonic() + 20
         while service.health() == "starting" and time.monotonic() < deadline:

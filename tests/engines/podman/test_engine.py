@@ -104,6 +104,9 @@ def test_the_service_runs_hardened_and_ends_well(
         assert "Listening at" in service.logs()
         memory = service.memory_bytes()
         assert memory is None or 10_000_000 < memory < 2**31
+        seconds = service.cpu_seconds()
+        assert (seconds is None) == (memory is None)
+        assert seconds is None or 0.05 < seconds < 100
         assert service.stop(timeout=10) == 0
         assert (service.is_running(), service.user_id()) == (False, None)
 

@@ -1,0 +1,23 @@
+"""Image and measurements -> `Plan` -> the files of a deployment.
+
+`plan` computes numbers, `targets` renders them, and `folder` writes the files.
+"""
+
+from __future__ import annotations
+
+from modelpack.deployment.folder import Folder, WriteResult
+from modelpack.deployment.plan import Demand, Number, Plan, create_plan
+from modelpack.deployment.targets import TARGETS, Deployment, ImageFacts, render
+
+__all__ = [
+    "TARGETS",
+    "Demand",
+    "Deployment",
+    "Folder",
+    "ImageFacts",
+    "Number",
+    "Plan",
+    "WriteResult",
+    "create_plan",
+    "render",
+]

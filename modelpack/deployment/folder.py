@@ -1,0 +1,178 @@
+"""The folder of a deployment: files that modelpack wrote, and files that the user edited.
+
+A record in the folder has the digest of each file as it was written. A file with another digest
+was edited, and is not replaced without `--force`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelpack.errors import UsageError
+from modelpack.files import atomic_write_text, read_regular
+
+RECORD = "deployment.json"
+_MAX_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class WriteResult:
+    """The result of writing a deployment, as paths in its folder.
+
+    Attributes:
+        written: Files that are new or have changed.
+        kept: Files of the user's that stayed as they are.
+        replaced: Edited files that were replaced with `--force`.
+        removed: Files of an earlier deployment that are not needed anymore.
+    """
+
+    written: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class Folder:
+    """The folder of a deployment, which need not exist yet.
+
+    Attributes:
+        record: What was deployed last: the document of `write`. Empty for a new folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record = _read_record(path)
+
+    def write(
+        self,
+        files: Mapping[str, str],
+        record: Mapping[str, Any],
+        *,
+        editable: Collection[str] = (),
+        force: bool = False,
+    ) -> WriteResult:
+        """Write files and the record.
+
+        Args:
+            files: Path in the folder -> content.
+            record: Facts of the deployment, which `record` returns next time.
+            editable: Files that users are expected to edit. An edited one is kept.
+            force: Replace edited files, and those that were there before.
+
+        Raises:
+            UsageError: A file was edited, and `force` is not set. Nothing is written then. Or a
+                file cannot be written.
+        """
+        try:
+            known: Mapping[str, str] = self.record.get("files") or {}
+            old = {path: _digest(self.path / path) for path in {*known, *files}}
+            edited = sorted(
+                path
+                for path, digest in old.items()
+                if digest is not None
+                and digest != known.get(path)
+                and digest != _digest_of(files.get(path))
+            )
+            kept = [path for path in edited if path in editable and not force]
+            self._require_unedited([path for path in edited if path not in kept], force=force)
+            stale = sorted(path for path in known if path not in files and old[path] is not None)
+            changed = [
+                path for path, text in files.items()
+                if path not in kept and old[path] != _digest_of(text)
+            ]  # fmt: skip
+            for path in stale:
+                (self.path / path).unlink()
+            for path in changed:
+                self._write_file(path, files[path])
+            digests = {
+                path: known.get(path, "") if path in kept else _digest_of(text)
+                for path, text in files.items()
+            }
+            document = {**record, "files": digests}
+            self._write_file(RECORD, json.dumps(document, indent=2, ensure_ascii=True) + "\n")
+        except OSError as error:
+            raise UsageError(
+                f"The deployment cannot be written to {self.path}: {error.strerror}.",
+                hint="Choose another folder with -o.",
+            ) from error
+        self.record = document
+        replaced = [path for path in edited if path not in kept and path in files]
+        return WriteResult(tuple(changed), tuple(kept), tuple(replaced), tuple(stale))
+
+    def _require_unedited(self, edited: Sequence[str], *, force: bool) -> None:
+        if edited and not force:
+            is_ours = bool(self.record)
+            what = "were edited" if is_ours else "are not of modelpack"
+            raise UsageError(
+                f"{self.path} is not changed, because these files {what}: {', '.join(edited)}.",
+                hint="Add --force to replace them, or choose another folder with -o.",
+            )
+
+    def write_secret(self, path: str, text: str) -> bool:
+        """Write a file that only this user can reach, unless it exists. Return whether it is new.
+
+        The folder of the file is closed to others. The file itself is readable, because a
+        container that gets it as a volume runs as another user.
+        """
+        file = self.path / path
+        if file.exists():
+            return False
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.chmod(0o700)
+            atomic_write_text(file, text)
+            file.chmod(0o444)
+        except OSError as error:
+            raise UsageError(
+                f"The token cannot be written to {file}: {error.strerror}.",
+                hint="Choose another folder with -o.",
+            ) from error
+        return True
+
+    def _write_file(self, path: str, text: str) -> None:
+        (self.path / path).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_text(self.path / path, text)
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    file = path / RECORD
+    if path.exists() and not path.is_dir():
+        raise UsageError(f"{path} is not a folder.", hint="Choose another folder with -o.")
+    if not file.exists():
+        return {}
+    try:
+        document = json.loads(read_regular(file, _MAX_BYTES))
+        files = document["files"]
+        valid = all(_is_inside(name) and isinstance(files[name], str) for name in files)
+    except (OSError, ValueError, KeyError, TypeError):
+        valid = False
+    if not valid:
+        raise UsageError(
+            f"{file} is not a record of a deployment.",
+            hint="Restore the file, or choose another folder with -o.",
+        )
+    result: dict[str, Any] = document
+    return result
+
+
+def _is_inside(name: str) -> bool:
+    return bool(name) and not name.startswith("/") and ".." not in Path(name).parts
+
+
+def _digest(path: Path) -> str | None:
+    """Return the digest of a file, "" if it is too large or not a file, None if it is missing."""
+    try:
+        return hashlib.sha256(read_regular(path, _MAX_BYTES)).hexdigest()
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return ""
+
+
+def _digest_of(text: str | None) -> str:
+    return "" if text is None else hashlib.sha256(text.encode()).hexdigest()
