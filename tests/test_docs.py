@@ -22,7 +22,9 @@ import pytest
 from modelpack.serving.settings import VARIABLES, Limits
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("sample_models/*.md")])
+DOCUMENTS = sorted(
+    [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("sample_models/*.md")]
+)
 NO_BASE = ("No base image for", "Unable to find image")
 VARYING = (
     (r"modelpack\.invalid/", ""),  # the base image is the official one where it can be had

@@ -474,7 +474,7 @@ def diff_command(
 
 @main.command("deploy")
 @click.argument("target", metavar="IMAGE-OR-BUNDLE")
-@with_options(DEPLOYMENT, BASE, EXAMPLE, ENGINE, OUTPUT)
+@with_options(DEPLOYMENT, EXAMPLE, ENGINE, OUTPUT)
 def deploy_command(
     target: str, as_json: bool, quiet: bool, verbose: bool, engine: str, **given: Any
 ) -> None:
