@@ -212,6 +212,8 @@ class ModelSpec:
             the default.
         labels: Labels of the predictions 0, 1, ... of the last member, from an encoder in the
             files; None if predictions stay unchanged.
+        target: The transformer of the target, whose inverse is applied to the predictions of the
+            last member; None if they stay unchanged.
         suggestion: Values for `--select` that name all objects rows pass through, if the file
             leaves this open.
         notices: Sentences on what in the files is used or ignored.
@@ -249,6 +251,7 @@ class ModelSpec:
     evidence: tuple[str, ...] = ()
     transform_output: Literal["pandas"] | None = None
     labels: tuple[Scalar, ...] | None = None
+    target: Member | None = None
     suggestion: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     callable_positions: tuple[HeldCallable, ...] = ()

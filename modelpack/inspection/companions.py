@@ -155,6 +155,16 @@ def find_labels(
     return None, f"the file contains label encoders for {count} classes ({keys})" if keys else ""
 
 
+def outputs_of_labels(
+    signature: Signature, binarizers: Iterable[tuple[str, EstimatorNode]]
+) -> Iterator[Labels]:
+    """Yield the binarizers whose labels are as many as the outputs of the model."""
+    shape = signature.outputs[0].shape if signature.outputs else ()
+    for key, part in binarizers:
+        if (labels := _classes(part)) and shape == (len(labels),):
+            yield Labels(key, labels)
+
+
 def input_codes(
     signature: Signature, encoders: Sequence[tuple[str, EstimatorNode]]
 ) -> Iterator[tuple[str, Labels]]:

@@ -20,12 +20,15 @@ from .nodes import DictNode, Global, Node, ObjectNode
 from .order import (
     CLASS_ENCODER,
     Candidate,
+    binarizers_of_outputs,
+    can_invert,
     can_transform,
     mismatch,
     objection,
     only_order,
     printable,
     suggested,
+    target_transformer,
     transforms,
     width_in,
     width_out,
@@ -52,6 +55,8 @@ class Composition:
         problem: Why there is no root, or why its members do not fit.
         encoders: Label encoders with their keys; a single one if the user selected it.
         encoder_selected: Whether the user selected an encoder for the predictions.
+        binarizers: Binarizers of the labels with their keys.
+        target: The location of the transformer whose inverse is applied to the predictions.
         notices: Sentences about the order of the estimators, and about those that were left out.
     """
 
@@ -62,6 +67,8 @@ class Composition:
     problem: Finding | None = None
     encoders: tuple[tuple[str, EstimatorNode], ...] = ()
     encoder_selected: bool = False
+    binarizers: tuple[tuple[str, EstimatorNode], ...] = ()
+    target: Member | None = None
     notices: tuple[str, ...] = ()
 
 
@@ -85,6 +92,8 @@ def compose(
     chain: list[Candidate] = []
     encoders: list[Candidate] = []
     encoder_selected = False
+    binarizers: list[Candidate] = []
+    target: Candidate | None = None
     notices: list[str] = []
     for index, root in enumerate(roots):
         is_behind = native is not None and index > native.position
@@ -101,6 +110,12 @@ def compose(
             return Composition(members=(), problem=native.comes_before(estimators[0].part.name))
         passed = set(estimators)
         encoders += [one for one in candidates if one not in passed]
+        binarizing = binarizers_of_outputs(estimators)
+        binarizers += binarizing
+        estimators = [one for one in estimators if one not in binarizing]
+        if native is None and target is None and (target := target_transformer(estimators)):
+            estimators = [one for one in estimators if one.node is not target.node]
+            notices.append(_target_notice(target))
         if len(estimators) > 1 and not _are_in_order(root, estimators, len(candidates)):
             if (found := only_order(estimators)) is None:
                 return _undecided(candidates, estimators)
@@ -114,8 +129,14 @@ def compose(
         composition,
         encoders=_by_key(encoders),
         encoder_selected=encoder_selected,
+        binarizers=_by_key(binarizers),
+        target=target.member if target else None,
         notices=tuple(notices),
     )
+
+
+def _target_notice(target: Candidate) -> str:
+    return f"Predictions are converted back by the inverse of {printable(target)}."
 
 
 def _composed(chain: list[Candidate], native: NativeMember | None) -> Composition:
@@ -183,6 +204,9 @@ def _selected(roots: Sequence[Node], select: Sequence[str]) -> Composition:
     selected = [by_name[name] for name in select]
     chain = [one for one in selected if one.part.name != CLASS_ENCODER] or selected
     taken = set(chain)
+    target = None
+    if len(chain) > 1 and transforms(chain[-1]) and can_invert(chain[-1], chain[-2]):
+        *chain, target = chain
     encoders = [one for one in selected if one not in taken]
     encoder_selected = bool(encoders)
     if not encoder_selected:
@@ -192,7 +216,11 @@ def _selected(roots: Sequence[Node], select: Sequence[str]) -> Composition:
         choices=tuple(by_name),
         encoders=_by_key(encoders),
         encoder_selected=encoder_selected,
-        notices=tuple(_left_out(chain, list(by_name.values()))),
+        target=target.member if target else None,
+        notices=(
+            *([_target_notice(target)] if target else []),
+            *_left_out([*chain, *([target] if target else [])], list(by_name.values())),
+        ),
     )
 
 

@@ -12,13 +12,21 @@ from modelpack.types import Finding, HeldCallable, ModelSpec, Safety, Scalar, Si
 
 from . import methods, verdicts
 from .callables.listing import listing
-from .companions import Labels, companions, find_labels, input_codes, labelled, named
+from .companions import (
+    Labels,
+    companions,
+    find_labels,
+    input_codes,
+    labelled,
+    named,
+    outputs_of_labels,
+)
 from .composition import Composition, compose
 from .facts import estimators as facts_estimators
 from .facts import layouts, libraries
 from .facts.arrow_columns import CODE as ARROW_TYPE
 from .facts.arrow_columns import unread_type
-from .facts.compilable import not_compilable
+from .facts.compilable import INVERSE, not_compilable
 from .facts.contents import describe_contents, describe_name
 from .facts.estimators import EstimatorNode, as_node
 from .facts.explainers import CODE as EXPLAINER
@@ -139,11 +147,12 @@ def _spec(
         evidence=layouts.evidence(trace),
         transform_output="pandas" if root and transforms_to_frames(root) else None,
         labels=labels,
+        target=composition.target,
         suggestion=composition.suggestion,
         notices=notices,
         callable_positions=_callables(files),
         own_states=methods.states(trace.objects),
-        not_compilable=not_compilable(root),
+        not_compilable=INVERSE if composition.target else not_compilable(root),
     )
 
 
@@ -234,11 +243,22 @@ def _with_companions(
             f"Predictions are not decoded: {ascii(reason)[1:-1]}, and it is uncertain which one "
             "encodes the target. Name it with --select after the model."
         )
+    notices += map(_outputs_notice, outputs_of_labels(signature, composition.binarizers))
     others = [each for each in composition.encoders if not labels or each[0] != labels.key]
     if composition.root and (notice := probabilities(composition.root.last)):
         notices.append(notice)
     notices += islice(starmap(_codes_notice, input_codes(signature, others)), _MAX_CODED)
     return composition, signature, labels.values if labels else None, tuple(notices)
+
+
+def _outputs_notice(labels: Labels) -> str:
+    """Return the notice on a model whose outputs are those of a binarizer."""
+    shown = ", ".join(ascii(value) for value in labels.values[:_MAX_CODED])
+    more = len(labels.values) - _MAX_CODED
+    return (
+        f"A prediction has one value for each label of {labels.key!a}, in this order: {shown}"
+        f"{f', and {more:,} more' if more > 0 else ''}."
+    )
 
 
 def _codes_notice(name: str, encoder: Labels) -> str:

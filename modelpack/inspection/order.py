@@ -14,7 +14,7 @@ from itertools import pairwise, permutations
 
 from modelpack.types import Field, Finding, Member, Signature
 
-from .companions import is_for_target
+from .companions import is_for_target, outputs_of_labels
 from .facts.estimators import EstimatorNode
 from .facts.input_types import head
 from .facts.signature import names
@@ -23,8 +23,15 @@ from .facts.widths import keeps_columns
 from .nodes import ObjectNode
 
 CLASS_ENCODER = "LabelEncoder"
-_LABEL_TRANSFORMERS = {CLASS_ENCODER, "LabelBinarizer", "MultiLabelBinarizer"}
+_BINARIZERS = {"LabelBinarizer", "MultiLabelBinarizer"}
+_LABEL_TRANSFORMERS = {CLASS_ENCODER, *_BINARIZERS}
 """Transformers of labels, not of rows."""
+
+_INVERTIBLE = {
+    "MaxAbsScaler", "MinMaxScaler", "PowerTransformer", "QuantileTransformer", "RobustScaler",
+    "StandardScaler",
+}  # fmt: skip
+"""Transformers whose inverse needs nothing but the values."""
 
 _MODEL = re.compile(r"model|estimator|classifier|regressor|clf|best", re.IGNORECASE)
 _MAX_ORDERED = 4
@@ -149,14 +156,52 @@ def _inside(parts: Sequence[EstimatorNode]) -> set[int]:
     return seen
 
 
+def target_transformer(estimators: Sequence[Candidate]) -> Candidate | None:
+    """Return the transformer whose inverse belongs behind the single regressor of a collection.
+
+    Its key says that it transforms the target, and no other one does. None if this is uncertain.
+    """
+    if len(estimators) > _MAX_ESTIMATORS:
+        return None
+    distinct = _without_parts(estimators)
+    targets = [one for one in distinct if transforms(one) and _is_of_target(one)]
+    predictors = [one for one in distinct if not transforms(one)]
+    if len(targets) != 1 or len(predictors) != 1:
+        return None
+    return targets[0] if can_invert(targets[0], predictors[0]) else None
+
+
+def binarizers_of_outputs(estimators: Sequence[Candidate]) -> list[Candidate]:
+    """Return the binarizers whose labels are as many as the outputs of another estimator."""
+    models = [one for one in estimators if one.part.last.name not in _LABEL_TRANSFORMERS]
+    binarizers = [one for one in estimators if one.part.name in _BINARIZERS]
+    return [
+        each
+        for each in binarizers[:_MAX_ESTIMATORS]
+        if any(
+            any(outputs_of_labels(model.signature, [(each.text, each.part)]))
+            for model in models[:_MAX_ESTIMATORS]
+        )
+    ]
+
+
+def can_invert(target: Candidate, predictor: Candidate) -> bool:
+    """Return whether the inverse of a transformer converts the predictions of a regressor."""
+    part = predictor.part
+    if part.task != "regressor" or part.last.name == "TransformedTargetRegressor":
+        return False  # the latter inverts by itself
+    (width,) = predictor.signature.outputs[0].shape or (1,)
+    return target.part.name in _INVERTIBLE and width_in(target) == width
+
+
 def objection(estimators: Sequence[Candidate]) -> str | None:
     """Return why two estimators are not one pipeline, or why a transformer is not part of one."""
     distinct = _without_parts(estimators) if len(estimators) <= _MAX_ESTIMATORS else []
     target = next(filter(_is_of_target, filter(transforms, distinct)), None)
     if target:
         return (
-            f"the key of {printable(target)} says that it transforms the target, and modelpack "
-            "inverts no such transformer"
+            f"the key of {printable(target)} says that it transforms the target, and it is "
+            "uncertain how predictions are converted back"
         )
     if len(distinct) != 2 or not transforms(distinct[0]) ^ transforms(distinct[1]):
         return None

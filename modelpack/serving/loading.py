@@ -26,7 +26,7 @@ from .runtimes import LOADERS, wrappers
 from .runtimes.estimator import Chain
 from .runtimes.native_chain import NATIVE, NativeChain
 from .runtimes.threads import use_one_thread
-from .runtimes.wrappers import Configured, Labelled
+from .runtimes.wrappers import Configured, Inverted, Labelled
 
 BLOCK = 2**24
 """Bytes that are hashed at once. In between, other threads can run."""
@@ -59,6 +59,8 @@ def load(directory: Path, manifest: Manifest) -> Any:
     model = members[0] if len(members) == 1 else Chain(members)
     if manifest.transform_output is not None:
         model = Configured(model, manifest.transform_output)
+    if manifest.target is not None:
+        model = Inverted(model, _member(roots[manifest.target.file], manifest.target.path))
     return model if manifest.labels is None else Labelled(model, manifest.labels)
 
 

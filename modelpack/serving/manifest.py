@@ -76,6 +76,7 @@ class Manifest:
         startup: The module that is imported before the model is loaded.
         modelpack: The version of modelpack that created the bundle.
         labels: The labels of the predictions 0, 1, ..., if they have to be decoded.
+        target: The transformer whose inverse is applied to predictions, if there is one.
         transform_output: The value of this setting of `sklearn.set_config` in training.
     """
 
@@ -94,6 +95,7 @@ class Manifest:
     modelpack: str = ""
     labels: tuple[Any, ...] | None = None
     transform_output: str | None = None
+    target: Member | None = None
     startup: str | None = None
 
     @property
@@ -135,7 +137,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
     return Manifest(
         model=model,
         files=tuple(_file(file) for file in (model["file"], *model["more_files"])),
-        members=tuple(Member(part["file"], tuple(part["path"])) for part in model["members"]),
+        members=tuple(map(_member, model["members"])),
         globals=frozenset(model["globals"]),
         method=model["method"],
         layout=signature["layout"],
@@ -149,7 +151,12 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         modelpack=document.get("modelpack", ""),
         labels=_tuple(model.get("labels")),
         transform_output=model.get("transform_output"),
+        target=_member(model["target"]) if model.get("target") else None,
     )
+
+
+def _member(document: Mapping[str, Any]) -> Member:
+    return Member(document["file"], tuple(document["path"]))
 
 
 def _tuple(values: Sequence[Any] | None) -> tuple[Any, ...] | None:

@@ -9,7 +9,7 @@ import pytest
 from opcodes import SYSTEM, pickled
 from saving import save_and_inspect
 from sklearn.cluster import KMeans
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -311,12 +311,9 @@ def test_parts_and_copies_of_a_model_are_left_out(tmp_path, scaler, model):
 
 def test_transformer_of_the_target_is_not_of_the_rows(tmp_path, scaler, model):
     target = StandardScaler().fit(X[:, :1])
-    narrow = LinearRegression().fit(X[:, :1], X[:, 1])
-    for key in ("scaler_y", "y_scaler", "targetScaler"):
-        message, suggestion = rejected({"model": narrow, key: target}, tmp_path / "m")
-        assert f"the key of {key} (StandardScaler) says that it transforms the target" in message
-        assert suggestion == ("model",)
-    value = {"model": model, "scaler_x": scaler, "scaler_y": target}
+    value = {"model": model, "scaler_x": scaler, "scaler_y": target}  # a classifier
+    message, _ = rejected(value, tmp_path / "m")
+    assert "the key of scaler_y (StandardScaler) says that it transforms the target" in message
     assert rejected(value, tmp_path / "m")[1] == ("scaler_x", "model")
     encoder = TargetEncoder().fit(X[:, :1], Y)
     model = LogisticRegression().fit(encoder.transform(X[:, :1]), Y)
@@ -324,6 +321,62 @@ def test_transformer_of_the_target_is_not_of_the_rows(tmp_path, scaler, model):
         "target_encoder",
         "m",
     ]
+
+
+@pytest.mark.parametrize("key", ["scaler_y", "y_scaler", "targetScaler", "sc_output"])
+@pytest.mark.parametrize("targets", [X[:, 1], X[:, :1], X])
+def test_predictions_pass_through_the_inverse_of_a_transformer_of_the_target(
+    tmp_path, scaler, key, targets
+):
+    target = StandardScaler().fit(targets.reshape(len(X), -1))
+    regressor = LinearRegression().fit(scaler.transform(X), targets)
+    value = {"model": regressor, "scaler": scaler, key: target}
+    joblib.dump(value, tmp_path / "m")
+    spec = inspect(tmp_path / "m")
+    require_servable(spec)
+    assert [member.path for member in spec.members] == [("scaler",), ("model",)]
+    assert spec.target == Member(0, (key,))
+    assert spec.notices[0] == (
+        f"Predictions are converted back by the inverse of {key} (StandardScaler)."
+    )
+    assert "no compiled form" in spec.not_compilable
+    assert from_json(ModelSpec, to_json(spec)) == spec
+
+
+def test_an_uncertain_transformer_of_the_target_needs_select(tmp_path, scaler):
+    target, other = StandardScaler().fit(X[:, :1]), MinMaxScaler().fit(X[:, :1])
+    regressor = LinearRegression().fit(scaler.transform(X), X[:, 1])
+    inverting = TransformedTargetRegressor(LinearRegression()).fit(scaler.transform(X), X[:, 1])
+    for value in (
+        {"model": regressor, "scaler": scaler, "y_scaler": StandardScaler().fit(X[::-1])},
+        {"model": regressor, "scaler": scaler, "y_scaler": target, "y_range": other},
+        {"model": inverting, "scaler": scaler, "y_scaler": target},
+        {"model": regressor, "scaler": scaler, "y_encoder": OneHotEncoder().fit(X[:, :1])},
+    ):
+        rejected(value, tmp_path / "m")
+    value = {"model": regressor, "scaler": scaler, "second": target}
+    joblib.dump(value, tmp_path / "m")
+    spec = inspect(tmp_path / "m", select=["scaler", "model", "second"])
+    require_servable(spec)
+    assert spec.target == Member(0, ("second",))
+    alone = inspect(tmp_path / "m", select=["scaler", "model"])
+    assert alone.target is None
+    assert "second (StandardScaler) is not selected" in alone.notices[0]
+
+
+@pytest.mark.parametrize("key", ["mlb", None])
+def test_binarizer_of_labels_names_the_outputs(tmp_path, scaler, key):
+    binarizer = MultiLabelBinarizer()
+    targets = binarizer.fit_transform([["a"], ["a", "b"], ["c"]] * 4)
+    model = RandomForestClassifier(2).fit(scaler.transform(X), targets)
+    value = (scaler, model, binarizer) if key is None else {"m": model, "s": scaler, key: binarizer}
+    joblib.dump(value, tmp_path / "m")
+    spec = inspect(tmp_path / "m")
+    require_servable(spec)
+    assert len(spec.members) == 2
+    assert spec.notices[-1] == (
+        f"A prediction has one value for each label of '{key or 2}', in this order: 'a', 'b', 'c'."
+    )
 
 
 @pytest.mark.parametrize("kind", [StandardScaler, RobustScaler, MinMaxScaler])

@@ -50,6 +50,8 @@ _CLASSES = frozenset((_NAMES + _BOOSTERS).split())
 _MEMBERS = {"_ConstantPredictor"}
 """Private classes whose objects are read as a part of another estimator."""
 
+INVERSE = "the inverse of a transformer of the target has no compiled form"
+
 LIBRARIES = ("lightgbm", "xgboost")
 """Libraries of boosters, whose files and estimators have a compiled form."""
 

@@ -8,7 +8,7 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 from ..data.columns import Rows
 from ..data.frames import FrameBuilder, MatrixBuilder
 from ..manifest import Manifest
-from .wrappers import Configured, Labelled
+from .wrappers import Configured, Inverted, Labelled
 
 
 class EstimatorRuntime:
@@ -218,6 +218,8 @@ def _parts(value: Any) -> Iterable[Any]:
     """Return the objects in an estimator, or in a list, tuple or dict of estimators."""
     if isinstance(value, (Configured, Labelled)):
         return [value.model]
+    if isinstance(value, Inverted):
+        return [value.model, value.transformer]
     if isinstance(value, Chain):
         return value.members
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Wrappers of loaded models: labels, settings of scikit-learn, guards of boosters.
+"""Wrappers of loaded models: labels, inverses, settings of scikit-learn, guards of boosters.
 
 XGBoost, LightGBM and CatBoost read a text in the place of rows as the name of a file, and predict
 its contents. A step before a booster may turn a row into text, so a request could choose the file.
@@ -77,6 +77,26 @@ def decode(predictions: Any, labels: np.ndarray) -> np.ndarray:
         raise IndexError("a prediction is not the number of a label")
     decoded: np.ndarray = labels[codes]
     return decoded
+
+
+class Inverted:
+    """A regressor whose predictions pass through the inverse of a transformer of the target.
+
+    Its other attributes are those of the regressor.
+    """
+
+    def __init__(self, model: Any, transformer: Any) -> None:
+        self.model = model
+        self.transformer = transformer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def predict(self, rows: Any) -> np.ndarray:
+        values = np.asarray(self.model.predict(rows))
+        columns = values.reshape(len(values), -1)
+        restored: np.ndarray = self.transformer.inverse_transform(columns)
+        return restored.reshape(values.shape)
 
 
 class Configured:

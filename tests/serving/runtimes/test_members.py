@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.feature_extraction import DictVectorizer
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import QuantileTransformer, StandardScaler
 
 from modelpack.inspection import inspect
 from modelpack.serving import app as serving_app
@@ -93,6 +93,26 @@ def answer(service: Service, rows, path: str = "/predict?probabilities=1") -> di
         app.register_blueprint(dialect.routes(service))
     response = app.test_client().post(path, json={"instances": rows})
     return {"status": response.status_code, **response.json}
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_predictions_pass_through_the_inverse_of_the_transformer_of_the_target(tmp_path, targets):
+    rows = np.random.default_rng(0).normal(20, 3, (40, 3))
+    values = np.exp(rows[:, :targets] / 5)
+    scaler, target = StandardScaler().fit(rows), QuantileTransformer(n_quantiles=20).fit(values)
+    scaled = target.transform(values)
+    model = RandomForestRegressor(5, random_state=0).fit(
+        scaler.transform(rows), scaled if targets == 2 else scaled.ravel()
+    )
+    joblib.dump({"model": model, "scaler": scaler, "y_scaler": target}, tmp_path / "m.joblib")
+    spec = inspect(tmp_path / "m.joblib")
+    spec = replace(spec, file=replace(spec.file, path="m.joblib"))
+    service = load_service(tmp_path, spec)
+    predicted = model.predict(scaler.transform(rows)).reshape(-1, targets)
+    expected = target.inverse_transform(predicted)
+    expected = expected if targets == 2 else expected.ravel()
+    assert answer(service, rows.tolist(), "/predict")["predictions"] == expected.tolist()
+    assert answer(service, rows[:1].tolist(), "/predict")["predictions"] == expected[:1].tolist()
 
 
 @pytest.mark.parametrize("arrangement", [one_file, two_files])
