@@ -47,16 +47,22 @@ def _read_settings(
 def _read_models(
     ctx: click.Context, param: click.Parameter, models: tuple[Path, ...]
 ) -> tuple[Path, ...]:
-    """Read the settings next to the models, and unpack MLflow folders until the command ends."""
+    """Read the settings next to the models, and unpack archives until the command ends."""
     return tuple(_unpacked(ctx, model) for model in _read_settings(ctx, param, models))
 
 
 def _unpacked(ctx: click.Context, model: Path) -> Path:
-    if model.suffix.lower() != ".zip":
+    suffix = model.suffix.lower()
+    if suffix not in {".zip", ".tar", ".tgz", ".gz"} or not model.is_file():
         return model
-    from modelpack.pipeline.unpacked import has_description, unpacked
+    if suffix == ".zip":
+        from modelpack.pipeline.unpacked import has_description, unpacked
 
-    return ctx.with_resource(unpacked(model)) if has_description(model) else model
+        if has_description(model):
+            return ctx.with_resource(unpacked(model))
+    from modelpack.pipeline.only_model import unpacked_model
+
+    return ctx.with_resource(unpacked_model(model))
 
 
 def read_settings_of_target(ctx: click.Context, param: click.Parameter, target: str) -> str:

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable
 
-from .known_formats import CONTAINERS, MAGIC, TAILS, TAR, TEXTS, TORCH, TORCH_WEIGHTS, Format
+from . import stream
+from .known_formats import (
+    CONTAINERS,
+    ENCRYPTED,
+    MAGIC,
+    SKOPS,
+    TAILS,
+    TAR,
+    TEXTS,
+    TORCH,
+    TORCH_WEIGHTS,
+    Format,
+)
+from .nodes import Malformed
 
+_MEMBER = b"PK\3\4"
+_FLAGS = 6
+"""Where a member of a zip archive has its flags. The first means that it is encrypted."""
+
+_PICKLE = re.compile(rb"\x80[\x02-\x0f]")
 _CONTROLS = re.compile(rb"[\0-\x08\x0b\x0e-\x1f\x7f]")
 _MARK = "\ufeff"
 _TORCH_DICT = re.compile(
@@ -37,6 +56,8 @@ def recognise(head: bytes, tail: bytes = b"") -> Format | None:
 
     64 KiB of each are enough.
     """
+    if head.startswith(_MEMBER) and len(head) > _FLAGS and head[_FLAGS] & 1:
+        return ENCRYPTED
     for magic, marks in _CONTAINERS:
         if magic.match(head):
             both = head + tail
@@ -53,6 +74,19 @@ def _torch(head: bytes, form: Format) -> Format:
     if form != TORCH or _TORCH_LAYER in head or not _TORCH_DICT.search(head):
         return form
     return TORCH_WEIGHTS
+
+
+def is_read(head: bytes, tail: bytes) -> bool:
+    """Return whether modelpack reads files that begin and end so. Some pickles are no models."""
+    name = stream.container(head)
+    if name != "raw":
+        try:
+            source = stream.HashingFile(io.BytesIO())
+            head, tail = next(stream.chunks(name, head, source), b""), b""
+        except Malformed:
+            return False
+    form = recognise(head, tail)
+    return form == SKOPS or form.reader is not None if form else bool(_PICKLE.match(head))
 
 
 def as_text(head: bytes) -> Format | None:

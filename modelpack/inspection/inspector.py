@@ -40,6 +40,7 @@ from .facts.statsmodels import probabilities
 from .facts.unread_objects import unread_object
 from .facts.unserved import CODE as UNSERVED
 from .facts.unserved import are_of_unserved, unserved
+from .folders import unsupported_folder
 from .formats import mlflow
 from .formats.mlflow import LoggedModel
 from .formats.model import spec
@@ -70,6 +71,7 @@ def inspect(
     Raises:
         UsageError: A file does not exist, is not a regular file or cannot be read, or `select`
             names an estimator that is not in the file.
+        ModelNotSupportedError: A folder is not one of MLflow.
     """
     files, described = [], list[LoggedModel]()
     for each in map(Path, (path, *more)):
@@ -83,6 +85,8 @@ def inspect(
 def _parse(path: Path, trust: Collection[str]) -> tuple[ParsedFile, LoggedModel | None]:
     """Read a file, or the file that an MLflow folder describes, with its description."""
     if not mlflow.is_folder(path):
+        if path.is_dir():
+            raise unsupported_folder(path)
         return parse_file(path, trust), None
     try:
         logged = mlflow.read_folder(path)

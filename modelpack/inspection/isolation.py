@@ -58,6 +58,7 @@ def inspect(
 
     Raises:
         UsageError: As for `inspector.inspect`.
+        ModelNotSupportedError: As for `inspector.inspect`.
         InspectorError: The inspector has a bug.
     """
     paths = [str(p) for p in (path, *more)]

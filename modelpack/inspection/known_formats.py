@@ -35,7 +35,28 @@ _KERAS = (
     "model.export('model.onnx', format='onnx'). It needs the packages onnx and onnxscript, or "
     "tf2onnx for TensorFlow."
 )
+_ROWS_ONLY = "modelpack serves rows of tables."
 _TO_ONNX = "Convert it: python -m tf2onnx.convert {} --output model.onnx"
+_TENSORFLOW_WEIGHTS = (
+    "Load it into its model, save that with tf.saved_model.save(model, 'FOLDER'), and convert it: "
+    "python -m tf2onnx.convert --saved-model FOLDER --output model.onnx"
+)
+_TABNET = (
+    "If you trust its author, load it with TabNetClassifier().load_model('{path}') or "
+    "TabNetRegressor, and export its attribute network as ONNX: " + _TORCH_EXPORT
+)
+_SKTIME = (
+    "Load it with sktime.base.load('{path}') if you trust its author, and save an object of your "
+    "own class whose predict(X) calls it: docs/formats.md has an example."
+)
+_PROPHET = (
+    "Save an object of your own class instead, whose predict(X) calls the model: docs/formats.md "
+    "has an example."
+)
+_TRANSFORMERS = (
+    f"{_ROWS_ONLY} Serve its folder with a server of such models: vllm serve FOLDER for a language "
+    "model, text-embeddings-router --model-id FOLDER for embeddings and classes of texts."
+)
 _R = (
     "In R, save a model of XGBoost with xgb.save(model, 'model.ubj'), of LightGBM with "
     "lgb.save(model, 'model.txt'). No other models of R are served."
@@ -72,8 +93,10 @@ TORCH_WEIGHTS = Format(
 )
 KERAS_H5 = Format("keras-h5", "a Keras model (HDF5)", _KERAS)
 COREML = Format("coreml", "a Core ML model", "Give the model that it was converted from.")
-TAR = Format("tar", "a tar archive", _UNPACK)
-ZIP = Format("zip", "a zip archive", _UNPACK)
+_ARCHIVE = f"{_UNPACK} modelpack reads an archive with one model and no code as it is."
+WHEEL = Format("wheel", "a Python distribution, not a model", _UNPACK)
+TAR = Format("tar", "a tar archive", _ARCHIVE)
+ZIP = Format("zip", "a zip archive", _ARCHIVE)
 NPZ = Format("npz", "a bundle of numpy arrays (.npz)", _SAVE)
 SEVERAL = Format("pickles", "{} pickles one after another, of which loading reads the first", (
     "If you trust its author, save the objects as one list: python -c \"import joblib, "
@@ -99,8 +122,15 @@ _FILE_OBJECTS = {
 EXTERNAL = Format(
     "joblib-files", "one of several files of joblib 0.9 or older: its arrays are in other files",
     _JOBLIB_09)  # fmt: skip
+ENCRYPTED = Format("encrypted", "encrypted", "Decrypt it, and give the result.")
+LFS = Format(
+    "git-lfs", "a Git LFS pointer, not the model",
+    "Fetch the model: git lfs pull --include {file}")  # fmt: skip
 COMPRESSED = Format("compressed", "compressed twice", "Decompress it once, and give the result.")
-UNKNOWN = Format("unknown", "in no format that modelpack knows", _SAVE)
+UNKNOWN = Format("unknown", "in no format that modelpack knows", (
+    "If its library is one that modelpack serves, save the fitted model with joblib.dump(model, "
+    "'model.joblib') or in a format of the library. " + _OTHER
+))  # fmt: skip
 
 _LENGTH = r"[\x80-\xff]{0,4}[\0-\x7f]"  # a varint of Protocol Buffers
 _OBJECTIVE = r"[\x01-\x40]\0{7}[a-z]+(:[a-z]+)?"
@@ -123,6 +153,9 @@ MAGIC: tuple[tuple[str, Format], ...] = (
         "Load it with the release that wrote it, and save it: model.save_model('model.bin')")),
     (r"\{L\0{7}|\{[iUIlL].{0,8}(learner|version)", Format(
         "xgboost", "an XGBoost model (UBJSON)", reader="xgboost")),
+    (r'\s*\{\s*"learner"\s*:\s*\{\s*"generic_param"', Format(
+        "xgboost-config", "the settings of an XGBoost model, without its trees",
+        "Save the model itself: model.save_model('model.ubj')")),
     (r'\s*\{\s*"(learner|version"\s*:\s*\[)', Format(
         "xgboost", "an XGBoost model (JSON)", reader="xgboost")),
     (r"tree\r?\nversion=", Format("lightgbm", "a LightGBM model (text)", reader="lightgbm")),
@@ -138,6 +171,15 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (rf"\n{_LENGTH}\n[\x01-\x7f][!-~]+\x12[\x01-\x40][A-Z]\w+", Format(
         "tensorflow", "a graph of TensorFlow",
         _TO_ONNX.format("--graphdef {file} --inputs NAME:0 --outputs NAME:0"))),
+    (r"\s*node \{\s*\n", Format(
+        "tensorflow-text", "a graph of TensorFlow in text",
+        "Save it as a binary file with tf.io.write_graph(graph, '.', 'graph.pb', as_text=False). "
+        + _TO_ONNX.format("--graphdef graph.pb --inputs NAME:0 --outputs NAME:0"))),
+    (r'(#[^\n]*\n|\s)*(name: *"[^"\n]*"\s*\n\s*)?((layers?|input_shape) *\{|input: *")', Format(
+        "caffe-text", "the layers of a Caffe model, without parameters", _OTHER)),
+    (r'[^\0]{0,500}?^(platform|backend): *"', Format(
+        "triton", "the configuration of a model of Triton",
+        "Give the file of the model, in the folder with the number of its version.")),
     (r"\n[\x01-\x7f][ -~]+(\x12|\xa2\x06)", Format("caffe", "a Caffe model", _OTHER)),
     (r"\x12\x01\0{6}", Format("mxnet", "parameters of MXNet, without a model", _ONNX)),
     (r'.{5}\0{3}\{\s*"', Format(
@@ -151,6 +193,21 @@ MAGIC: tuple[tuple[str, Format], ...] = (
         "pmml", "a PMML model", "Save the estimator that it was made from with joblib.dump.")),
     (r"\s*(<\?xml[^>]{0,200}\?>\s*)?<net [^>]*\bversion=", Format(
         "openvino", "an OpenVINO model", "Give the ONNX file that it was converted from.")),
+    (r"\x1c\xed", Format("h2o", "a model of H2O in its binary format", _OTHER)),
+    (r"[\x81-\x8f][\xa1-\xbf][\w.]+[\x81-\x8f][\xa1-\xbf]\w", Format(
+        "msgpack", "data of MessagePack, as Flax saves parameters",
+        "Restore the parameters in JAX, and export the function that predicts with "
+        "jax2onnx.to_onnx.")),
+    (r"ftrt", Format("tensorrt", "an engine of TensorRT", "Give the ONNX file it was built from.")),
+    (r"7767517\r?\n", Format(
+        "ncnn", "the layers of an ncnn model", "Give the ONNX file that it was converted from.")),
+    (r"\0{4}[\x01\x02]\0{3}[\0-\x05]\0{3}|([#;][^\n]*\n|\s)*\[net(work)?\]\s", Format(
+        "darknet", "a model of Darknet (YOLO)", _OTHER)),
+    (r"[\x03\x04]\0{3}.\0{3}.\0{3}[\x02\x03]{2}.{4}\0{4}", Format(
+        "treelite", "a Treelite model", "Give the model that it was made from.")),
+    (r"%YAML:1\.0\s*---\s*opencv_ml_|\s*(<\?xml[^>]{0,200}\?>\s*)?<opencv_storage>", Format(
+        "opencv", "a model of OpenCV", _OTHER)),
+    (r"SVM-light Version", Format("svmlight", "a model of SVMlight", _OTHER)),
     (r"\xac\xed\0\x05", Format("java", "an object of Java, as Weka writes models", _OTHER)),
     (r"svm_type \w+\n|solver_type \w+\n", Format("libsvm", "a LIBSVM or LIBLINEAR model", _SAVE)),
     (r"lCRF", Format("crfsuite", "a CRFsuite model", "Save the sklearn_crfsuite.CRF with joblib.")),
@@ -158,6 +215,8 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r"[\x05-\x10]\0{3}\d+\.\d+\.\d+\0", Format("vowpal", "a Vowpal Wabbit model", _OTHER)),
     (r"I[xwBv][A-Z][A-Za-z0-9].{2}\0\0", Format("faiss", "an index of Faiss, not a model", _OTHER)),
     (r"\d+ \d+\r?\n\S+ ", Format("word2vec", "word vectors (word2vec)", _OTHER)),
+    (r"[^\s\d]\S*( -?\d+\.\d+(e-?\d+)?){8}", Format(
+        "word2vec", "word vectors (GloVe)", _OTHER)),
     (r'booster\[0\]:\r?\n|\s*\[\s*\{\s*"nodeid"', Format(
         "xgboost-dump", "a text of the trees of an XGBoost model, which XGBoost cannot load",
         "Save the model itself: model.save_model('model.ubj')")),
@@ -167,6 +226,19 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r'\s*\{[^{]{0,40}(\{.{0,4000})?"(features_info|model_info)"', Format(
         "catboost-json", "a CatBoost model (JSON)",
         "Save it in CatBoost's own format: model.save_model('model.cbm')")),
+    (r'\s*\{\s*"growth"\s*:', Format("prophet-json", "a Prophet model (JSON)", _PROPHET)),
+    (r'\s*\{\s*"version"\s*:\s*"1\.0",\s*"truncation"', Format(
+        "tokenizer", "a tokenizer of Hugging Face, not a model", f"{_ROWS_ONLY} {_OTHER}")),
+    (r'\s*\{\s*"metadata"\s*:\s*\{[^{}]*\},\s*"weight_map"', Format(
+        "transformers", "the index of a model of Transformers", _TRANSFORMERS)),
+    (r'\s*\{(?=.{0,4000}?"(architectures|model_type|transformers_version)"\s*:)', Format(
+        "transformers", "the configuration of a model of Transformers", _TRANSFORMERS)),
+    (r'\s*\{\s*"nodes"\s*:\s*\[\s*\{\s*"op"\s*:', Format(
+        "mxnet-json", "the layers of an MXNet model, without parameters", _ONNX)),
+    (r'\s*\{\s*"(format"\s*:\s*"(layers|graph)-model|modelTopology)"', Format(
+        "tensorflow-js", "a model of TensorFlow.js", _TO_ONNX.format("--tfjs {file}"))),
+    (r'\s*\{(?=.{0,4000}?"input"\s*:)(?=.{0,4000}?"output"\s*:)(?=.{0,4000}?"action"\s*:)', Format(
+        "pfa", "a PFA document", "Save the estimator that it was made from with joblib.dump.")),
     (r'\s*\{\s*("module"\s*:\s*"keras|"class_name"\s*:\s*"(Sequential|Functional|Model)")', Format(
         "keras-json", "the layers of a Keras model, without weights", _KERAS)),
     (r'\s*\{\s*"(cells|nbformat|metadata"\s*:\s*\{\s*"kernelspec)"', Format(
@@ -179,12 +251,19 @@ MAGIC: tuple[tuple[str, Format], ...] = (
         "Give the folder that contains it and the file of the model.")),
     (r"outs:\r?\n- md5:", Format(
         "dvc", "a DVC pointer, not the model", "Fetch the model: dvc pull {file}")),
-    (r"version https://git-lfs\.github\.com/spec", Format(
-        "git-lfs", "a Git LFS pointer, not the model",
-        "Fetch the model: git lfs pull --include {file}")),
+    (r"version https://git-lfs\.github\.com/spec", LFS),
+    (r'\s*(\{\s*"(message|error|errors|detail)"\s*:|(<\?xml[^>]{0,200}\?>\s*)?<Error>'
+     r"|(404: Not Found|Entry not found|Repository not found|Access denied)\s*\Z)", Format(
+        "error-message", "the error message of a server, in place of the model",
+        "Download the model again. The message in the file says why it failed.")),
     (r"(?i)\s*<(!doctype )?html", Format(
         "html", "a web page, perhaps downloaded in place of the model",
         "Download the model again, by the link to the file itself.")),
+    (r'\s*(\[\s*[\[{]|\{\s*"(instances|inputs|dataframe_split|dataframe_records|columns)"\s*:'
+     r'|\{[^{}\n]*\}\r?\n\s*\{)', Format("rows", "rows (JSON), not a model", _DATA)),
+    (r"[-+]?\d+(\.\d+)? (qid:\d+ )?\d+:\S", Format(
+        "rows", "rows (LIBSVM), not a model", _DATA)),
+    (r"(%[^\n]*\n|\s)*@(?i:relation)\s", Format("arff", "a table of Weka (ARFF)", _DATA)),
     (r"\x93NUMPY", Format("numpy", "a numpy array (.npy)", _DATA)),
     (r"PAR1", Format("parquet", "a Parquet table", _DATA)),
     (r"ARROW1|FEA1|\xff{4}.{3}\0\x10\0{3}", Format("arrow", "an Arrow table", _DATA)),
@@ -205,15 +284,24 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r".[\x0c-\x0f]\r\n", Format("pyc", "compiled Python code, not a model", _SAVE)),
     (r"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("office", "a Microsoft Office document", _SAVE)),
     (r"%PDF-", Format("pdf", "a PDF document", _SAVE)),
-    (r"\x89PNG\r\n|\xff\xd8\xff|GIF8", Format("image", "a picture", _SAVE)),
+    (r"\x89PNG\r\n|\xff\xd8\xff|GIF8|II\*\0|MM\0\*|RIFF.{4}WEBP", Format(
+        "image", "a picture", _SAVE)),
+    (r"RIFF.{4}(WAVE|AVI )|OggS|fLaC|ID3[\x02-\x04]|\0\0\0.ftyp", Format(
+        "media", "sound or a film", _SAVE)),
+    (r".{12}\x09.{8}\x1a\x0dbrain\.Event", Format(
+        "tensorboard", "a log of TensorBoard, not a model", _SAVE)),
     (r"\x7fELF|MZ.{58}..\0\0", Format("executable", "a program", _SAVE)),
     (r"\x28\xb5\x2f\xfd", Format(
         "zstd", "compressed by zstd", "Decompress it, and give the result: zstd -d {file}")),
     (r"\xff\x06\0\0sNaPpY", Format("snappy", "compressed by Snappy", "Decompress it first.")),
+    (r"LZIP\x01|\x1f\x9d[\x80-\x90]", Format(
+        "unix-compressed", "compressed by lzip or compress", "Decompress it first.")),
+    (r"!<arch>\n|MSCF\0{4}", Format("archive", "an archive of a package", _UNPACK)),
     (r"7z\xbc\xaf\x27\x1c", Format("7z", "a 7z archive", _UNPACK)),
     (r"Rar!\x1a\x07", Format("rar", "a RAR archive", _UNPACK)),
-    (r"Salted__|age-encryption\.org/|-----BEGIN PGP", Format(
-        "encrypted", "encrypted", "Decrypt it, and give the result.")),
+    (r"Salted__|age-encryption\.org/|-----BEGIN (PGP|AGE)|\$ANSIBLE_VAULT;", ENCRYPTED),
+    # OpenPGP: a session key of a passphrase, or of a public key.
+    (r"\x8c\x0d\x04[\x01-\x0d][\0-\x03]|\x85[\x01\x02].\x03|\x84.\x03", ENCRYPTED),
     (r"\xff\xfe|\xfe\xff", Format("text", "a text file in UTF-16", _SAVE)),
 )  # fmt: skip
 """The first bytes of a format, as a regular expression, and the format. The first match counts."""
@@ -230,7 +318,16 @@ CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
         (b"com.apple.CoreML/", COREML),
         (b"model.ini", Format("mojo", "a model of H2O (MOJO)", _OTHER)),
         (b"TransformerChain", Format("mlnet", "a model of ML.NET", _ONNX)),
-        (b".dist-info/", Format("wheel", "a Python distribution, not a model", _UNPACK)),
+        (b"word/document.xml", Format("office", "a Microsoft Office document", _SAVE)),
+        (b"_stable_baselines3_version", Format(
+            "stable-baselines", "an agent of Stable-Baselines3",
+            "Export its policy to ONNX, as the documentation of Stable-Baselines3 shows.")),
+        (b"network.pt", Format("tabnet", "a model of pytorch-tabnet", _TABNET)),
+        (b"MAR-INF/", Format("torchserve", "an archive of TorchServe", _UNPACK)),
+        (b"_metadataPK\x01\x02", Format("sktime", "a model of sktime", _SKTIME)),
+        (b"EGG-INFO/", WHEEL),
+        (b".dist-info/", WHEEL),
+        (b"META-INF/MANIFEST.MF", Format("jar", "an archive of Java", _OTHER)),
         (b'model.json{"arrays":', Format(
             "modelpack", "a compiled model of modelpack", "Give the model that it was made from.")),
         (b".npy", NPZ),
@@ -257,15 +354,32 @@ END_OF_ZIP = b"PK\5\6"
 TAILS: tuple[tuple[bytes, Format], ...] = (
     (b"\x57\xfb\x80\x8b\x24\x75\x47\xdb", Format(
         "checkpoint", "a checkpoint of TensorFlow, without a model",
-        _TO_ONNX.format("--checkpoint MODEL.meta --inputs NAME:0 --outputs NAME:0"))),
+        f"{_TENSORFLOW_WEIGHTS}. If its file MODEL.meta exists: "
+        "python -m tf2onnx.convert --checkpoint MODEL.meta --output model.onnx "
+        "--inputs NAME:0 --outputs NAME:0")),
 )  # fmt: skip
 """The last bytes of a format."""
 
 TEXTS: tuple[tuple[str, Format], ...] = (
+    (r"(#[^\n]*\n|\s)*\[+[A-Za-z][\w. -]*\]+[ \t]*\r?\n", Format(
+        "settings", "a file of settings, not a model", _SAVE)),
     (r"\s*[{\[]", Format("json", "a JSON file", _SAVE)),
     (r"\s*(<\?xml|<\w+[\s>])", Format("xml", "an XML file", _SAVE)),
-    (r"([ \t\r\f]*(#.*|\"\"\".*)?\n)*(import|from) \w", Format(
-        "python", "Python code, not a model", "Run it, and give the file that it saves.")),
+    (r'([ \t\r\f]*(#.*|"""[^"]*""".*)?\n)*((import|from) \w|(def|class) \w+ ?[(:])', Format(
+        "python", "Python code, not a model",
+        "Run it if it trains and saves the model, and give that file.")),
+    (r"(//[^\n]*\n|/\*[^*]*(\*[^*/][^*]*)*\*+/|\s)*"
+     r"(#(include|pragma|ifndef|define)\b|package [\w.]+;|import java|public class"
+     r"|(static )?(double|float|int|void) \w+\()", Format(
+        "source-code", "source code, not a model",
+        "Give the file of the model that it was written from.")),
+    (r"(#[^\n]*\n|\s)*(FROM|ARG) \S", Format(
+        "dockerfile", "a Dockerfile, not a model",
+        "Give the file of the model. modelpack writes a Dockerfile: modelpack bundle MODEL -o "
+        "FOLDER")),
+    (r"(#[^\n]*\n|\s)*([\w.-]+:([ \t][^\n]*)?\n[ \t\r\n]*(- |[\w.-]+:\s)"
+     r"|(---|%YAML[^\n]*)[ \t\r]*\n)", Format(
+        "yaml", "a YAML file, not a model", _SAVE)),
     (r"[^\n,]*,[^\n]*\n[^\n,]*,", Format("csv", "a table (CSV), not a model", _DATA)),
     (r"[^\n;]*;[^\n]*\n[^\n;]*;", Format("csv", "a table (CSV), not a model", _DATA)),
     (r"[^\n\t]*\t[^\n]*\n[^\n\t]*\t", Format("tsv", "a table (TSV), not a model", _DATA)),
@@ -282,6 +396,11 @@ ALL = (
     TAR, TORCH_WEIGHTS, SEVERAL, SEVERAL_JOBLIB, EXTERNAL, COMPRESSED, UNKNOWN,
 )  # fmt: skip
 _HINTS = {found.name: found.hint for found in ALL}
+
+
+def is_document(form: Format) -> bool:
+    """Return whether files of a format are rows, pictures or texts, and no models."""
+    return form.hint in {_DATA, _SAVE}
 
 
 def format_hint(name: str, container: str = "raw") -> str:

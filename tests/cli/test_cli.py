@@ -67,7 +67,7 @@ def bad_file(kind: str, folder: Path) -> Path:
         ("empty", 4, "empty"),
         ("cut", 3, "ends"),
         ("text", 4, "text"),
-        ("directory", 2, "directory"),
+        ("directory", 4, "the folder is empty"),
         ("missing", 2, "no such file"),
         ("os.system", 3, "system"),
         ("no model", 4, "dict"),

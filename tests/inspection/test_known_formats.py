@@ -31,7 +31,7 @@ FILES = {
     "csv-bom.csv": "csv", "csv-latin1.csv": "csv", "csv.csv": "csv", "csv.gz": "csv",
     "exported.pt2.gz": "torch", "external.joblib": "joblib-files", "faiss.index": "faiss",
     "feather.feather": "arrow", "first-letter-of-an-opcode.csv": "csv",
-    "flax.msgpack": "unknown", "gguf.gguf": "gguf", "graph.pb": "tensorflow",
+    "flax.msgpack": "msgpack", "gguf.gguf": "gguf", "graph.pb": "tensorflow",
     "h5py.h5.gz": "hdf5", "keras-weights.weights.h5.gz": "keras-weights", "keras.h5.gz": "keras-h5",
     "keras.json": "keras-json", "keras.keras.gz": "keras", "liblinear.model": "libsvm",
     "libsvm.model": "libsvm", "lightgbm-dump.json": "lightgbm-dump", "lightgbm-rows.bin": "dataset",
@@ -45,7 +45,7 @@ FILES = {
     "stata.dta": "stata", "tar-of-pickle.tar.gz": "tar", "torch-legacy-p4.pt": "torch-weights",
     "torch-legacy.pt": "torch-weights", "torch-state.pt.gz": "torch-weights",
     "torchscript.pt.gz": "torch",
-    "treelite.tl": "unknown", "tsv.tsv": "tsv", "variables.index": "checkpoint",
+    "treelite.tl": "treelite", "tsv.tsv": "tsv", "variables.index": "checkpoint",
     "vw.model": "vowpal", "word2vec.bin": "word2vec", "word2vec.txt": "word2vec",
     "xgboost-dump.json": "xgboost-dump", "xgboost-dump.txt": "xgboost-dump",
     "xgboost-rows.buffer": "dataset", "xlsx.xlsx.gz": "excel", "zf.joblib": "joblib-zf",
@@ -62,13 +62,34 @@ def zipped(*names):
 
 
 HEADERS = {
+    "archive": b"!<arch>\ndebian-binary", "caffe-text": b'name: "LeNet"\nlayer {\n',
+    "error-message": b'{"message": "Not Found"}', "tensorflow-text": b'node {\n  name: "x"\n',
+    "triton": b'name: "m"\nplatform: "onnxruntime_onnx"\n',
+    "xgboost-config": b'{"learner":{"generic_param":{"device":"cpu"}}}',
+    "arff": b"% Iris\n@RELATION iris\n", "darknet": b"[net]\nbatch=1\n",
+    "dockerfile": b"# syntax=docker/dockerfile:1\nFROM python:3.13\n", "h2o": b"\x1c\xed\0\x08",
+    "jar": zipped("META-INF/MANIFEST.MF", "Model.class"), "media": b"RIFF\0\0\0\0WAVEfmt ",
+    "mxnet-json": b'{\n  "nodes": [\n    {\n      "op": "null"', "ncnn": b"7767517\n75 83\n",
+    "opencv": b"%YAML:1.0\n---\nopencv_ml_rtrees:\n",
+    "pfa": b'{"name": "m", "input": "double", "output": "double", "action": ["input"]}',
+    "prophet-json": b'{"growth": "linear", "n_changepoints": 25}',
+    "rows": b'[{"a": 1}]', "settings": b'# project\n[tool.poetry]\nname = "m"\n',
+    "sktime": zipped("_metadata", "_obj"), "source-code": b"/* * */\n#include <vector>\n",
+    "stable-baselines": zipped("data", "policy.pth", "_stable_baselines3_version"),
+    "svmlight": b"SVM-light Version V6.02\n", "tabnet": zipped("model_params.json", "network.pt"),
+    "tensorboard": bytes(12) + b"\x09" + bytes(8) + b"\x1a\x0dbrain.Event:2",
+    "tensorflow-js": b'{"format": "layers-model"}', "tensorrt": b"ftrt\0\0\0\0",
+    "tokenizer": b'{\n  "version": "1.0",\n  "truncation": null\n}',
+    "torchserve": zipped("m.py", "MAR-INF/MANIFEST.json"),
+    "transformers": b'{"architectures": ["BertModel"], "model_type": "bert"}',
+    "unix-compressed": b"LZIP\x01\x0c", "yaml": b"# run\nmodel:\n  - a: 1\n",
     "7z": b"7z\xbc\xaf\x27\x1c\0\4", "caffe": b"\n\x05LeNet\x12\x04data", "compressed":
     gzip.compress(zlib.compress(b"x")), "dbm": b"\xce\x9a\x57\x13" + bytes(9),
     "dvc": b"outs:\n- md5: 00\n  size: 3\n  path: m.pkl\n", "encrypted": b"Salted__" + bytes(8),
     "executable": b"\x7fELF\2\1\1", "fasttext": b"\xba\x16\x4f\x2f\x0c\0\0\0",
     "git-lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n",
     "html": b"<!DOCTYPE html><html></html>", "image": b"\x89PNG\r\n\x1a\n", "java":
-    b"\xac\xed\0\x05sr\0\x1eweka.classifiers.trees.J48", "json": b'[{"a": 1}]',
+    b"\xac\xed\0\x05sr\0\x1eweka.classifiers.trees.J48", "json": b'{"a": 1}',
     "mlnet": zipped("TransformerChain/Model.key"), "mojo": zipped("model.ini", "domains/d.txt"),
     "modelpack": zipped('model.json{"arrays":[]'),
     "mxnet": b"\x12\x01" + bytes(14), "office": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
@@ -80,6 +101,39 @@ HEADERS = {
     "xml": b'<?xml version="1.0"?>\n<a/>', "zip": zipped("model.pkl"),
 }
 # fmt: on
+
+
+def encrypted(data):
+    return data[:6] + bytes([data[6] | 1]) + data[7:]
+
+
+# fmt: off
+VARIANTS = [
+    ("encrypted", encrypted(zipped("model.pkl"))), ("encrypted", b"$ANSIBLE_VAULT;1.1;AES256\n"),
+    ("encrypted", b"\x8c\x0d\x04\x09\x03\x02\xd3"), ("encrypted", b"\x85\x01\x0c\x03\x8e"),
+    ("office", zipped("word/document.xml")), ("image", b"RIFF\0\0\0\0WEBPVP8 "),
+    ("word2vec", b"the" + b" 0.418 -0.2e-05" * 25), ("rows", b'{"instances": [[1, 2]]}'),
+    ("rows", b'{"a": 1, "b": 2}\n{"a": 3, "b": 4}\n'), ("rows", b"+1 1:0.5 3:0.25\n"),
+    ("rows", b"2 qid:1 1:0.5\n"), ("darknet", b"\0\0\0\0\2\0\0\0\0\0\0\0"),
+    ("opencv", b'<?xml version="1.0"?>\n<opencv_storage>\n'),
+    ("tensorflow-js", b'{"modelTopology":'),
+    ("transformers", b'{"metadata": {"total_size": 1}, "weight_map": {}}'),
+    ("python", b'"""Train a model.\n\nMore.\n"""\n\nfrom x import y\n'),
+    ("python", b"### Model data\nclass catboost_model(object):\n"),
+    ("source-code", b"/*\n  Licensed under the Apache License\n*/\nimport java.util.Map;\n"),
+    ("source-code", b"double score(double * input) {\n"), ("error-message", b"404: Not Found"),
+    ("error-message", b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>NoSuchKey</Code>'),
+    ("text", b"-----BEGIN CERTIFICATE-----\nMII\n"), ("caffe-text", b'input: "data"\n'),
+    ("yaml", b"---\nname: x\n"), ("csv", b"a: 1,b\n2,3\n"), ("text", b"Dear reader: hello.\nBye\n"),
+    ("text", b"numpy==2.0\nscikit-learn==1.7.2\n"), ("json", b'["a", "b"]\n'), ("wheel", zipped(
+        "EGG-INFO/PKG-INFO")),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("name", "data"), VARIANTS)
+def test_variants_of_formats_are_named(tmp_path, name, data):
+    check(saved(tmp_path, data), name)
 
 
 def refusal(path):
