@@ -52,8 +52,6 @@ def compile_file(spec: ModelSpec, path: Path) -> ModelSpec:
     """
     if spec.transform_output is not None:
         raise _unsupported(spec, "its steps return DataFrames")
-    if spec.target is not None:
-        raise _unsupported(spec, "its predictions are converted back by a transformer")
     recording = record(spec)
     content = compiled_content(spec, recording)
     path.write_bytes(content)

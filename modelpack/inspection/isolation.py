@@ -81,9 +81,12 @@ def record(spec: ModelSpec) -> Recording:
     """Run `recording.record_files` in a separate process with limits.
 
     Raises:
-        ModelNotSupportedError: An object of the model is not an estimator of scikit-learn.
+        ModelNotSupportedError: An object of the model is not an estimator of scikit-learn, or
+            predictions pass through the inverse of a transformer.
         ModelRefusedError: A file was changed after its inspection, or needs more than the limits.
     """
+    if spec.target is not None:
+        raise _not_compiled(spec, spec.not_compilable)
     paths = [file.path for file in spec.files]
     members = [to_json(member) for member in spec.members]
     with _child(json.dumps({"paths": paths, "members": members})) as child:
@@ -96,11 +99,7 @@ def record(spec: ModelSpec) -> Recording:
     line, _, content = out.partition(b"\n")
     response = _parse(line)
     if "unrecordable" in response:
-        raise errors.ModelNotSupportedError(
-            f"{spec.file.path} cannot be compiled: {response['unrecordable']} has no compiled"
-            " form.",
-            hint="Package it without --compiled.",
-        )
+        raise _not_compiled(spec, f"{response['unrecordable']} has no compiled form")
     if "recording" not in response:
         raise errors.ModelRefusedError(
             f"{spec.file.path} was changed while it was compiled, or takes too much memory or"
@@ -109,6 +108,12 @@ def record(spec: ModelSpec) -> Recording:
         )
     records, numbers, arrays = response["recording"]
     return Recording(records, numbers, arrays, list(_pieces(content, arrays)))
+
+
+def _not_compiled(spec: ModelSpec, reason: str) -> errors.ModelNotSupportedError:
+    return errors.ModelNotSupportedError(
+        f"{spec.file.path} cannot be compiled: {reason}.", hint="Package it without --compiled."
+    )
 
 
 def _pieces(content: bytes, arrays: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:

@@ -28,7 +28,7 @@ from sklearn.preprocessing import (
 )
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
-from modelpack.inspection import require_servable
+from modelpack.inspection import record, require_servable
 from modelpack.inspection.inspector import inspect
 from modelpack.types import Member, ModelSpec, from_json, to_json
 
@@ -340,6 +340,8 @@ def test_predictions_pass_through_the_inverse_of_a_transformer_of_the_target(
         f"Predictions are converted back by the inverse of {key} (StandardScaler)."
     )
     assert "no compiled form" in spec.not_compilable
+    with pytest.raises(ModelNotSupportedError, match="the inverse of a transformer"):
+        record(spec)
     assert from_json(ModelSpec, to_json(spec)) == spec
 
 
