@@ -140,12 +140,10 @@ def _open(path: Path) -> BinaryIO:
         raise _unreadable(path, "its name contains a zero byte")
     # Without O_NONBLOCK, opening a FIFO waits for its writer.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    mode = os.fstat(descriptor).st_mode
-    if not stat.S_ISREG(mode):
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
         raise UsageError(
-            f"{clean(str(path))} is {kind}, but a model is a single file.",
+            f"{clean(str(path))} is not a regular file, but a model is a single file.",
             hint="Give the path of the saved file, such as model.joblib or model.txt, or a folder "
             "of MLflow with its MLmodel.",
         )

@@ -139,12 +139,6 @@ def test_other_flavours_are_named(tmp_path):
     assert "the MLflow model has the flavour pytorch; modelpack reads sklearn, xgboost" in message
 
 
-def test_folder_without_description_is_a_usage_error(tmp_path):
-    with pytest.raises(UsageError, match="is a directory") as error:
-        inspect(tmp_path)
-    assert "a folder of MLflow with its MLmodel" in error.value.hint
-
-
 MODEL = "pickled_model: model.pkl"
 PROBLEMS = {
     "path": (MODEL, "pickled_model: ../secret.pkl", "the path ../secret.pkl leaves the folder"),
