@@ -16,7 +16,7 @@ import pytest
 from opcodes import EMPTY_DICT, SYSTEM, pickled, raw
 
 from modelpack import inspection
-from modelpack.errors import ModelRefusedError, UsageError
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
 from modelpack.inspection import inspector, isolation, limits, worker
 from modelpack.types import ModelSpec
 

@@ -15,7 +15,7 @@ from opcodes import SYSTEM, pickled
 from serving_models import BASE, ENVIRONMENT
 
 from modelpack.bundle.render import render
-from modelpack.errors import ModelNotSupportedError, ModelRefusedError, UsageError
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.inspection import inspect as inspect_in_child
 from modelpack.inspection import require_servable
 from modelpack.inspection.formats import mlflow
