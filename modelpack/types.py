@@ -40,7 +40,8 @@ class ModelFile:
     Attributes:
         container: Its compression: raw, zlib, gzip, bz2, xz, lzma or lz4; zip for skops.
         protocol: Version of the format, for pickle and ONNX.
-        format: How the model is stored: pickle, joblib, skops, lightgbm, xgboost, catboost, onnx.
+        format: How the model is stored: pickle, joblib, skops, lightgbm, xgboost, catboost, onnx,
+            torch-export, torchscript.
     """
 
     path: str

@@ -37,6 +37,7 @@ IN_THE_IMAGE = {
     "prometheus_client",
     "sklearn",
     "skops",
+    "torch",
     "werkzeug",
     "xgboost",
 }

@@ -46,6 +46,8 @@ MODEL_FILES = {
     "xgboost": "model/model.xgb",
     "catboost": "model/model.cbm",
     "onnx": "model/model.onnx",
+    "torch-export": "model/model.pt2",
+    "torchscript": "model/model.pt",
     "compiled": "model/model.compiled",
 }
 TASK_WORDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}

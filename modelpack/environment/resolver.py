@@ -18,6 +18,7 @@ from modelpack.platforms import PLATFORMS, require_platform
 from modelpack.types import Environment, IndexSettings, ModelSpec
 
 from . import artifacts, compatibility, installed, python_versions, releases, warnings, wheelhouse
+from .cpu_builds import require_cpu_build, require_version, with_cpu_builds
 from .requirements import (
     SERVING,
     VARIANTS,
@@ -82,6 +83,7 @@ def resolve(
     python_versions.require_python(python)
     require_platform(platform)
     required = collect_requirements(spec, requirements)
+    require_version(spec, required.user)
     compatibility.require_loadable(spec, _user_environment(python, platform, required.user))
     day = python_versions.cutoff(spec, required)
     candidates = plans(spec, required, day)
@@ -91,6 +93,7 @@ def resolve(
         error = wheelhouse.not_resolved(lock.error, index, python, platform)
         raise _with_source_hint(error, lock, spec, required)
     pins = lock.pins()
+    require_cpu_build(spec, pins)
     text = wheelhouse.reuse_lock(lock.text, index, wheelhouse.LOCK)
     environment = Environment(
         python=python,
@@ -333,9 +336,10 @@ def plans(spec: ModelSpec, required: RequirementSet, day: date | None) -> list[P
     """
     pins = _open(_known(spec, required), required)
     alike = _for_processors(required.model, day)
+    alternatives = (with_cpu_builds(alike), with_cpu_builds(required.model), alike, required.model)
     found = [
         _plan(requirements, chosen, required)
-        for requirements in dict.fromkeys((alike, required.model))
+        for requirements in dict.fromkeys(alternatives)
         for chosen in ((pins, {}) if pins else ({},))
     ]
     added = {canonical(r) for r in required.user} - {*releases.libraries(), *SERVING_STACK}

@@ -30,7 +30,7 @@ def version_warnings(
         chosen, recorded = _chosen(name, pins), _version(text)
         if recorded is None or chosen is None:
             continue
-        if recorded != Version(chosen):
+        if recorded not in (Version(chosen), Version(Version(chosen).public)):
             why = _why(name, recorded, required)
             yield f"The file records {name} {recorded}, {why}, so {chosen} is used."
         if others := spec.other_versions.get(name):

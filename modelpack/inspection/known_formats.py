@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 READ = (
     "scikit-learn models saved by pickle, joblib or skops, and models of LightGBM (text), XGBoost "
-    "(JSON, UBJSON, binary), CatBoost (.cbm) and ONNX"
+    "(JSON, UBJSON, binary), CatBoost (.cbm), ONNX and PyTorch (torch.export, "
+    "TorchScript)"
 )
 """All formats that are read, for errors."""
 
@@ -18,8 +19,10 @@ _OTHER = (
     "Train the model with a library that modelpack serves, or export it to ONNX if its library can."
 )
 _TORCH_EXPORT = (
-    "torch.onnx.export(model.eval(), (rows,), 'model.onnx', external_data=False). "
-    "It needs the packages torch, onnx and onnxscript. PyTorch before 2.5 takes no external_data."
+    "torch.export.save(torch.export.export(model.eval(), (example,), dynamic_shapes=[["
+    "torch.export.Dim('rows'), torch.export.Dim.STATIC]]), 'model.pt2'), where example is a tensor "
+    "of several rows. It needs PyTorch 2.8 or later. The image of a model in ONNX is smaller: "
+    "torch.onnx.export(model.eval(), (example,), 'model.onnx', external_data=False)"
 )
 _TORCH = (
     "If you trust its author, load it in Python (a model of torch.save: model = "
@@ -91,6 +94,8 @@ TORCH = Format("torch", "a PyTorch model", _TORCH)
 TORCH_WEIGHTS = Format(
     "torch-weights", "the weights of a PyTorch model, without the model", _TORCH_WEIGHTS
 )
+TORCH_PROGRAM = Format("torch-export", "a program of PyTorch (torch.export)", reader="torch-export")
+TORCHSCRIPT = Format("torchscript", "a TorchScript model", reader="torchscript")
 KERAS_H5 = Format("keras-h5", "a Keras model (HDF5)", _KERAS)
 COREML = Format("coreml", "a Core ML model", "Give the model that it was converted from.")
 _ARCHIVE = f"{_UNPACK} modelpack reads an archive with one model and no code as it is."
@@ -309,9 +314,17 @@ MAGIC: tuple[tuple[str, Format], ...] = (
 _HDF5 = r"\x89HDF\r\n\x1a\n"
 CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
     r"PK\x03\x04|PK\x05\x06": (
+        (b"/archive_format", TORCH_PROGRAM),
+        (b"serialized_exported_program.json", Format(
+            "torch-export-old", "a program of torch.export of PyTorch before 2.8",
+            "If you trust its author, save it again with PyTorch 2.8 or later: "
+            "torch.export.save(torch.export.load('{path}'), 'model.pt2')")),
+        (b"/.data/extern_modules", Format(
+            "torch-package", "a package of torch.package, which contains Python code",
+            "If you trust its author, load the model in it (torch.package.PackageImporter("
+            f"'{{path}}').load_pickle('PACKAGE', 'RESOURCE')) and export it: {_TORCH_EXPORT}")),
+        (b"/constants.pkl", TORCHSCRIPT),
         (b"/data.pkl", TORCH),
-        (b"serialized_exported_program.json", TORCH),
-        (b"/archive_format", TORCH),
         (b"schema.json", SKOPS),
         (b"model.weights.h5", Format("keras", "a Keras model", _KERAS)),
         (b"xl/workbook.", Format("excel", "an Excel workbook", _DATA)),

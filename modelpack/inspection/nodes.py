@@ -39,6 +39,13 @@ def require(condition: bool, message: str, code: str = "malformed") -> None:
 
 
 @dataclass(slots=True, eq=False)
+class PersistentId:
+    """An object outside of the pickle, such as the storage of a tensor. `value` names it."""
+
+    value: Node
+
+
+@dataclass(slots=True, eq=False)
 class Global:
     """A name that loading would look up: `key` is "module:qualname"."""
 

@@ -23,7 +23,7 @@ NOTES = {
 }  # fmt: skip
 """Codes of findings that describe the file. They do not change the verdict."""
 
-NATIVE = {"lightgbm", "xgboost", "catboost", "onnx"}
+NATIVE = {"lightgbm", "xgboost", "catboost", "onnx", "torch-export", "torchscript"}
 """Formats of files that contain one model, which transformers in other files may precede."""
 
 _PLAIN_PATH = re.compile(r"[\w./ +=@,:-]+", re.ASCII)
@@ -77,12 +77,23 @@ _HINTS = {
     "mlflow-python-model": "Give the file of the model that the code loads, or save an object of "
     "your own class with joblib.dump(model, 'model.joblib') that has a method predict(X), and give "
     "the file of the class: --code FILE.py. docs/code.md has an example.",
+    "torch-code": "Save the exported program alone, with plain tensors as its weights: "
+    "torch.export.save(program, 'model.pt2').",
+    "torch-operator": "Export the model to ONNX: torch.onnx.export(model.eval(), (example,), "
+    "'model.onnx', external_data=False). It needs the packages onnx and onnxscript.",
+    "torch-signature": "Export the model in evaluation mode, for a tensor of several rows and a "
+    "fixed number of columns: torch.export.save(torch.export.export(model.eval(), (example,), "
+    "dynamic_shapes=[[torch.export.Dim('rows'), torch.export.Dim.STATIC]]), 'model.pt2').",
+    "torch-unsupported": "Export the model again, on the CPU, with tensors as the only arguments "
+    "of its forward: torch.export.save(torch.export.export(model.cpu().eval(), (example,), "
+    "dynamic_shapes=[[torch.export.Dim('rows'), torch.export.Dim.STATIC]]), 'model.pt2').",
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
 _UNSUPPORTED = {
     "arrow-type", "dill-session", "empty-file", "explainer", "lz4-missing", "mlflow-flavour",
     "mlflow-python-model", "neural-network", "only-a-name", "skops-pandas", "takes-sequences",
-    "unread-function", "unread-value", "unserved-model", "unsupported-format",
+    "torch-operator", "torch-signature", "torch-unsupported", "unread-function", "unread-value",
+    "unserved-model", "unsupported-format",
 }  # fmt: skip
 _UNREAD = ({"unsupported-format"}, {"mlflow-flavour"}, {"mlflow-python-model"})
 _HARMFUL = {

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 
 from .. import limits
 from ..nodes import Malformed
-from . import catboost, lightgbm, onnx, xgboost, xgboost_binary
+from . import catboost, lightgbm, onnx, torch_export, torchscript, xgboost, xgboost_binary
 from .model import NativeModel
 
 READERS: dict[str, Callable[[bytes], NativeModel]] = {
@@ -31,6 +31,8 @@ READERS: dict[str, Callable[[bytes], NativeModel]] = {
     "xgboost-binary": xgboost_binary.read,
     "catboost": catboost.read,
     "onnx": onnx.read,
+    "torch-export": torch_export.read,
+    "torchscript": torchscript.read,
 }
 """The key is `Format.reader` of `known_formats.py`."""
 

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from ..nodes import DictNode, Items, Malformed, Node, ObjectNode, Payload
+from ..nodes import DictNode, Items, Malformed, Node, ObjectNode, Payload, PersistentId
 from ..stream import Reader
 from . import scalars
 from .machine import Machine, Trace, malformed
@@ -164,6 +164,12 @@ def _inst(m: Machine) -> None:
     _forbidden(m)
 
 
+def _persistent_id(m: Machine) -> None:
+    if not m.trace.has_persistent_ids:
+        _forbidden(m)
+    m.stack.append(PersistentId(m.stack.pop()))
+
+
 def _unknown(_: Machine) -> None:
     raise malformed("an opcode is unknown")
 
@@ -244,7 +250,7 @@ _OPCODES: dict[str, Handler] = {
     "EXT2": _forbidden,
     "EXT4": _forbidden,
     "PERSID": _forbidden,
-    "BINPERSID": _forbidden,
+    "BINPERSID": _persistent_id,
     "NEXT_BUFFER": _forbidden,
     "READONLY_BUFFER": _forbidden,
 }

@@ -48,6 +48,7 @@ class Trace:
     versions: dict[str, str] = field(default_factory=dict)  # distribution -> specifier
     unfinished: set[int] = field(default_factory=set)  # ids of objects where the file was cut
     pythons: tuple[str, ...] = ()  # versions that may have written its byte code
+    has_persistent_ids: bool = False  # as pickles in archives of PyTorch
 
     def add(self, name: Global) -> None:
         """Add a name to those of the pickle."""

@@ -11,12 +11,13 @@ from typing import Any, BinaryIO, Callable, Collection, cast
 from ..data.columns import Rows
 from ..errors import StartupError
 from ..manifest import Manifest
-from . import catboost, lightgbm, onnx, xgboost
+from . import catboost, lightgbm, onnx, torch, xgboost
 from .catboost import CatBoostRuntime
 from .estimator import CompiledModel, EstimatorRuntime
 from .lightgbm import LightGBMRuntime
 from .native_chain import NativeChain, NativeChainRuntime
 from .onnx import OnnxRuntime
+from .torch import TorchRuntime
 from .xgboost import XGBoostRuntime
 
 log = logging.getLogger("modelpack.serving")
@@ -26,6 +27,7 @@ RUNTIMES: tuple[type[EstimatorRuntime], ...] = (
     XGBoostRuntime,
     CatBoostRuntime,
     OnnxRuntime,
+    TorchRuntime,
     EstimatorRuntime,
 )
 """The runtime of a model that is neither compiled nor a native model behind transformers."""
@@ -98,6 +100,8 @@ LOADERS: dict[str, Callable[[BinaryIO, Collection[str]], Any]] = {
     "xgboost": xgboost.load,
     "catboost": catboost.load,
     "onnx": onnx.load,
+    "torch-export": torch.load_exported,
+    "torchscript": torch.load_script,
     "compiled": partial(_load, "compiled", "load"),
 }
 """Format -> function of the decompressed stream and the "module:name" that the file may look up.

@@ -18,6 +18,8 @@ class EstimatorRuntime:
         kind: What predicts: "estimator", "library" or "plan".
         reason: Why that predicts, in a few words.
         can_batch: Whether `call_each` accepts rows of several requests.
+        has_exact_batches: Whether rows may have the same bits in batches of any size. If so, trial
+            rows decide.
         quick_rows: Number of rows whose prediction delays other requests by no noticeable time.
         classes: The labels, in the order of the probabilities.
         arrange: Function that converts rows to the input of the model.
@@ -26,6 +28,7 @@ class EstimatorRuntime:
     kind = "estimator"
     reason = "no plan was requested"
     can_batch = False
+    has_exact_batches = True
     quick_rows = 0
 
     def __init__(self, model: Any, manifest: Manifest) -> None:

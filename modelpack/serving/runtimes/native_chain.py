@@ -12,7 +12,7 @@ from ..manifest import Manifest
 from .estimator import Chain, EstimatorRuntime
 from .wrappers import Configured, decode
 
-NATIVE = {"lightgbm", "xgboost", "catboost", "onnx"}
+NATIVE = {"lightgbm", "xgboost", "catboost", "onnx", "torch-export", "torchscript"}
 """Formats whose objects have no interface of scikit-learn."""
 
 

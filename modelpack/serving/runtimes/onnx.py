@@ -34,8 +34,8 @@ class Input:
 
     def tensor(self, columns: Sequence[np.ndarray]) -> np.ndarray:
         """Build the tensor from its columns. Raise ValueError if a number is out of range."""
-        cast = [_cast(column, self.type) for column in columns]
-        return cast[0] if self.flat else np.column_stack(cast)
+        numbers = [cast(column, self.type) for column in columns]
+        return numbers[0] if self.flat else np.column_stack(numbers)
 
 
 class OnnxRuntime(EstimatorRuntime):
@@ -123,7 +123,7 @@ def _rows(argument: Any) -> int | None:
     return first if isinstance(first, int) and first > 0 else None
 
 
-def _cast(column: np.ndarray, kind: Any) -> np.ndarray:
+def cast(column: np.ndarray, kind: Any) -> np.ndarray:
     if kind in (object, np.bool_):
         return column.astype(kind)
     numbers = column.astype(np.float64) if column.dtype.kind == "O" else column

@@ -220,6 +220,8 @@ def can_batch(runtime: Any, manifest: Manifest, methods: Sequence[str], decode: 
     A model with code of other packages than LIBRARIES is not tried, because such code may combine
     rows in any way.
     """
+    if not runtime.has_exact_batches:
+        return False
     if not {name.partition(":")[0].partition(".")[0] for name in manifest.globals} <= LIBRARIES:
         return False
     deadline = time.monotonic() + PATIENCE_SECONDS

@@ -1,0 +1,118 @@
+"""The code in TorchScript archives, read as text.
+
+PyTorch compiles it itself; it is no Python. It can call every operator that PyTorch registers, and
+some write files (`torch.save`, `ops.aten.from_file`). Here all names are read by their form. An
+operator must be one that `torch_operators.json` lists, or one of lists and numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Set
+
+from ..nodes import Malformed, require
+from . import torch_text
+
+_MAX_CODE = 16 * 2**20
+_SIGNS = re.compile(r"[ -~\n]*")
+_TEXT = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')
+_CHAIN = re.compile(r"(?<![\w.])([A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)(\s*\()?")
+_METHOD = re.compile(r"[)\]]\s*\.\s*([A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)(\s*\()?")
+_DEFINED = re.compile(r"^ *def (\w+)\(", re.MULTILINE)
+_RUNS_ON_LOAD = {"__getstate__", "__setstate__"}
+_FILE_OPERATORS = {"from_file", "save"}
+_FORWARD = re.compile(r"forward\d{0,6}")
+_ENTRY = re.compile(r"^  def forward\(self: [\w.]+(.*?)\) -> ", re.MULTILINE | re.DOTALL)
+_TENSOR = re.compile(r"\s*([A-Za-z_]\w*): Tensor\s*")
+
+_PRIMITIVES = {
+    "append", "backward", "Bool", "ceil", "device", "dim", "dtype", "extend", "Float", "floor",
+    "floordiv", "format", "get", "get_device", "insert", "Int", "is_cuda", "is_floating_point",
+    "items", "jit", "join", "keys", "layout", "len", "list", "ndimension", "numel", "pop", "range",
+    "remainder", "requires_grad", "reverse", "size", "sorted", "str", "stride", "sym_size",
+    "truediv", "unchecked_cast", "values", "warn", "_set_item", "select", "slice",
+    "__contains__", "__derive_index", "__getitem__", "__is__", "__isnot__", "__not__",
+    "__range_length", "__round_to_zero_floordiv",
+} - {"backward", "jit", "str"}  # fmt: skip
+"""Functions of lists, texts and numbers, and attributes of tensors."""
+
+_PRIM = {
+    "data", "device", "dtype", "is_cuda", "max", "min", "NumToTensor", "RaiseException",
+    "TupleIndex", "unchecked_cast", "unchecked_unwrap_optional", "layout", "grad", "is_nested",
+    "itemsize", "requires_grad", "shape", "abs",
+}  # fmt: skip
+_STARTS_PROCESSES = {"awaitable", "fork", "rpc_async", "rpc_remote", "rpc_sync"}
+
+
+def check(files: Iterable[str]) -> None:
+    """Check the names in the code of an archive.
+
+    Raises:
+        Malformed: It uses an operator that is not listed, or is not written by PyTorch.
+    """
+    texts, total = list(files), 0
+    own = {name for text in texts for name in _DEFINED.findall(text)}
+    for name in own & _RUNS_ON_LOAD:
+        raise Malformed(torch_text.UNSUPPORTED, f"the code of the archive defines {name}")
+    for text in texts:
+        total += len(text)
+        require(total <= _MAX_CODE, "the code of the archive is too large", "limit")
+        plain = _TEXT.sub('""', text)
+        is_plain = _SIGNS.fullmatch(text) and not re.search(r"[#;\\`$]|'|\"\"\"", plain)
+        require(bool(is_plain), "the archive contains code that PyTorch does not write",
+                torch_text.UNSUPPORTED)  # fmt: skip
+        for match in _CHAIN.finditer(plain):
+            _check_name(re.sub(r"\s", "", match[1]).split("."), bool(match[2]), own)
+        for match in _METHOD.finditer(plain):
+            _check_method(re.sub(r"\s", "", match[1]).split("."), bool(match[2]), own)
+
+
+def _check_name(parts: list[str], is_called: bool, own: Set[str]) -> None:
+    first, *rest = parts
+    if first == "torch":
+        is_known = len(rest) == 1 and (rest[0] in _PRIMITIVES or torch_text.is_operator(rest[0]))
+        _require(is_known, parts)
+    elif first == "ops":
+        is_known = len(rest) == 2 and (rest[0], rest[1] in _PRIM) == ("prim", True)
+        is_known |= len(rest) == 2 and rest[0] == "aten" and torch_text.is_operator(rest[1])
+        _require(is_known, parts)
+    elif first in _STARTS_PROCESSES:
+        _require(False, parts)
+    elif first != "__torch__" and rest:
+        _check_method(rest, is_called, own)
+
+
+def _check_method(parts: list[str], is_called: bool, own: Set[str]) -> None:
+    """Check the name of a method. That of a tensor may be any operator, such as one that writes."""
+    is_own = parts[-1] in own - _FILE_OPERATORS
+    _require(not is_called or is_own or _FORWARD.fullmatch(parts[-1]) is not None, parts)
+
+
+def _require(condition: bool, parts: list[str]) -> None:
+    if not condition:
+        shown = ".".join(parts)[:80]
+        message = f"the code of the archive uses {shown}, which modelpack does not admit"
+        raise Malformed("torch-operator", message)
+
+
+def inputs(files: Mapping[str, str], key: str) -> list[str]:
+    """Return the names of the tensors that the module with a key ("__torch__.a:Net") takes.
+
+    Raises:
+        Malformed: It takes other values, or has no method `forward`.
+    """
+    module, _, name = key.partition(":")
+    text = files.get(f"code/{module.replace('.', '/')}.py", "")
+    start = re.search(rf"^class {re.escape(name)}\(Module\):$", text, re.MULTILINE)
+    body = (
+        re.split(r"^class ", text[start.end() :], maxsplit=1, flags=re.MULTILINE) if start else []
+    )
+    entry = _ENTRY.search(body[0]) if body else None
+    require(entry is not None, "the module in the archive has no forward", torch_text.UNSUPPORTED)
+    declared = entry[1].split(",")[1:] if entry else []
+    names = [_TENSOR.fullmatch(each) for each in declared]
+    found = [match[1] for match in names if match]
+    if len(found) != len(declared) or not found:
+        message = "its forward takes other arguments than tensors"
+        raise Malformed(torch_text.UNSUPPORTED, message)
+    return found

@@ -1,0 +1,147 @@
+"""TorchScript archives: their code is no Python, and calls only operators that are listed."""
+
+import gzip
+import random
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from mutations import mutants
+from opcodes import SYSTEM, pickled
+from torch_files import archive, members
+
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError
+from modelpack.inspection import formats, require_servable
+from modelpack.inspection.inspector import inspect
+from modelpack.inspection.nodes import Malformed
+
+FILE = Path(__file__).parents[1] / "data" / "formats" / "torchscript.pt.gz"
+DATA = gzip.decompress(FILE.read_bytes())
+MEMBERS = members(DATA)
+LINEAR = "code/__torch__/torch/nn/modules/linear.py"
+ENTRY = "code/__torch__/torch/nn/modules/container.py"
+
+
+def code(data):
+    """Return the code of the finding for a file, or None."""
+    try:
+        formats.read("torchscript", iter([data]))
+    except Malformed as problem:
+        return problem.code
+    return None
+
+
+def with_line(line):
+    """Return the code of the finding if the layer executes a line."""
+    text = (
+        MEMBERS[LINEAR]
+        .decode()
+        .replace("    bias = self.bias\n", f"    bias = self.bias\n{line}\n")
+    )
+    assert line in text
+    return code(archive({**MEMBERS, LINEAR: text.encode()}))
+
+
+def test_the_file_is_described(tmp_path):
+    (tmp_path / "model.pt").write_bytes(DATA)
+    spec = inspect(tmp_path / "model.pt")
+    require_servable(spec)
+    assert (spec.format, spec.framework, spec.framework_version) == ("torchscript", "torch", None)
+    assert (spec.signature.inputs, spec.signature.named) == ((), False)
+    assert code(archive(MEMBERS)) is None
+
+
+@pytest.mark.parametrize("line", [
+    "    _1 = torch.add(input, 1)", "    _1 = ops.prim.data(input)",
+    "    _1 = ops.aten.relu(input)",
+    "    _1 = __torch__.torch.nn.functional.linear", '    _1 = torch.format("os.system {}", 1)',
+    '    ops.prim.RaiseException("a; b # c", "builtins.ValueError")',
+    "    _1 = (self).forward(input, )",
+    "    _1 = annotate(Optional[Tensor], None)", "    _1 = (self).forward1(input, )",
+])  # fmt: skip
+def test_code_of_pytorch_passes(line):
+    assert with_line(line) is None
+
+
+@pytest.mark.parametrize(("line", "expected"), [
+    ('    torch.save(input, "/tmp/x")', "torch-operator"),
+    ('    _1 = torch.from_file("/etc/passwd", False, 10)', "torch-operator"),
+    ('    _1 = ops.aten.from_file("/etc/passwd")', "torch-operator"),
+    ('    ops.aten.save(input, "/tmp/x")', "torch-operator"),
+    ('    input.save("/tmp/x")', "torch-operator"),
+    ('    (input).save("/tmp/x")', "torch-operator"),
+    ('    [input][0].save("/tmp/x")', "torch-operator"),
+    ('    (input) . save ("/tmp/x")', "torch-operator"),
+    ("    _1 = ops.mine.attack()", "torch-operator"),
+    ("    _1 = torch.ops.aten.relu(input)", "torch-operator"),
+    ("    _1 = torch.empty([9])", "torch-operator"),
+    ("    _1 = torch.rand([9])", "torch-operator"), ("    _1 = fork(input)", "torch-operator"),
+    ("    _1 = rpc_async(input)", "torch-operator"), ("    _1 = torch", "torch-operator"),
+    ("    _1 = ops", "torch-operator"), ("    _1 = input  # comment", "torch-unsupported"),
+    ("    _1 = 1; _2 = 2", "torch-unsupported"), ("    _1 = input \\", "torch-unsupported"),
+    ('    _1 = """text"""', "torch-unsupported"), ("\t_1 = 1", "torch-unsupported"),
+    ("    _1 = 'open", "torch-unsupported"), ("    _1 = torch\x0c.add", "torch-unsupported"),
+    ("  def __setstate__(self, state: Tensor) -> NoneType:", "torch-unsupported"),
+])  # fmt: skip
+def test_other_code_is_refused(line, expected):
+    assert with_line(line) == expected
+
+
+def test_an_own_method_may_not_hide_an_operator_that_writes():
+    line = "  def save(self: Any, f: str) -> NoneType:\n    return None"
+    assert with_line(line) is None
+    assert with_line(f'    input.save("/tmp/x")\n{line}') == "torch-operator"
+
+
+@pytest.mark.parametrize("content", [
+    pickled(SYSTEM), b"\x80\x02cposix\nsystem\n.", b"\x80\x02c__torch___\nX\n.", b"\x80\x02}.", b"",
+    b"\x80\x02c__torch__\nNet\n)\x81}b.trailing", b"\x80\x02c__torch__.absent\nNet\n)\x81}b.",
+])  # fmt: skip
+def test_the_pickle_contains_a_module_of_the_archive_and_tensors(content):
+    assert code(archive({**MEMBERS, "data.pkl": content})) is not None
+
+
+def test_constants_contain_tensors():
+    assert code(archive({**MEMBERS, "constants.pkl": pickled(SYSTEM)})) == "banned-global"
+
+
+@pytest.mark.parametrize(
+    "name", ["bytecode.pkl", "code/other.py", "extra", "data.so", "code/__torch__.so"]
+)
+def test_other_members_are_refused(name):
+    assert code(archive({**MEMBERS, name: b""})) == "torch-unsupported"
+
+
+@pytest.mark.parametrize(
+    "arguments", ["", "input: int", "input: Tensor, mode: str", "*input: Tensor"]
+)
+def test_modules_that_take_no_tensors_are_not_supported(arguments):
+    text = MEMBERS[ENTRY].decode().replace("input: Tensor", arguments)
+    assert code(archive({**MEMBERS, ENTRY: text.encode()})) == "torch-unsupported"
+
+
+def test_several_tensors_are_columns():
+    text = MEMBERS[ENTRY].decode().replace("input: Tensor", "price: Tensor,\n    size: Tensor")
+    model = formats.read("torchscript", iter([archive({**MEMBERS, ENTRY: text.encode()})]))
+    assert [field.name for field in model.signature.inputs] == ["price", "size"]
+    assert model.signature.named
+
+
+def test_cut_and_changed_files_cause_no_bug():
+    assert all(code(DATA[:end]) for end in range(1, len(DATA), 50))
+    chance = random.Random(7)
+    for member in ("data.pkl", LINEAR, ENTRY):
+        for mutant in islice(mutants(MEMBERS[member], chance), 60):
+            code(archive({**MEMBERS, member: mutant}))
+
+
+def test_errors_contain_the_way_out(tmp_path):
+    text = MEMBERS[LINEAR].replace(b"torch.linear", b"torch.from_file")
+    (tmp_path / "model.pt").write_bytes(archive({**MEMBERS, LINEAR: text}))
+    with pytest.raises(ModelNotSupportedError) as unsupported:
+        require_servable(inspect(tmp_path / "model.pt"))
+    assert "torch.from_file" in unsupported.value.message
+    assert "torch.onnx.export" in unsupported.value.hint
+    (tmp_path / "model.pt").write_bytes(archive({**MEMBERS, "data.pkl": pickled(SYSTEM)}))
+    with pytest.raises(ModelRefusedError, match=r"posix\.system"):
+        require_servable(inspect(tmp_path / "model.pt"))

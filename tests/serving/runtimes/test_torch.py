@@ -1,0 +1,154 @@
+"""Programs of PyTorch in the service give the bits that PyTorch gives.
+
+They need torch 2.8 or later, which `make setup` does not install.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from torch_files import SAMPLE
+
+from modelpack.inspection import inspect, require_servable
+from modelpack.serving.problems import Problem
+
+torch = pytest.importorskip("torch")
+from serving_models import render_native_bundle  # noqa: E402
+
+from modelpack.serving.service import Service  # noqa: E402
+
+ROWS = np.random.default_rng(3).normal(3, 2, (37, 4)).astype(np.float32)
+ANY = torch.export.Dim("rows")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+
+
+class Several(torch.nn.Module):
+    """Three columns of different types, and two outputs."""
+
+    def forward(self, price, count, is_new):
+        total = price * count + torch.where(is_new, 1.0, 0.0)
+        return total, count
+
+
+class Squares(torch.nn.Module):
+    def __init__(self, columns=1, output=torch.float32):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = torch.nn.Linear(4, columns)
+        self.output = output
+
+    def forward(self, x):
+        return (self.inner(x) ** 2).to(self.output)
+
+
+def exported(tmp_path, module, arguments, shapes):
+    program = torch.export.export(module.eval(), arguments, dynamic_shapes=shapes)
+    torch.export.save(program, tmp_path / "model.pt2")
+    return tmp_path / "model.pt2"
+
+
+def load_service(path, tmp_path):
+    require_servable(inspect(path))
+    return Service.load(render_native_bundle(path, tmp_path))
+
+
+def predict(service, rows):
+    return service.runner.call("predict", service.decode_rows(rows))
+
+
+def own_answer(path, *arguments):
+    with torch.no_grad():
+        return torch.export.load(path).module()(*arguments)
+
+
+def test_the_sample_gives_the_bits_of_pytorch(tmp_path):
+    service = load_service(SAMPLE, tmp_path)
+    expected = own_answer(SAMPLE, torch.from_numpy(ROWS)).numpy()
+    assert service.ready
+    assert predict(service, ROWS.tolist()).tolist() == expected.tolist()
+    alone = own_answer(SAMPLE, torch.from_numpy(ROWS[:1])).numpy()
+    assert predict(service, ROWS[:1].tolist()).tolist() == alone.tolist()
+    request, response = (
+        json.loads((SAMPLE.parent / f"{name}.json").read_text()) for name in ("request", "response")
+    )
+    np.testing.assert_allclose(
+        predict(service, request["instances"]), response["predictions"], rtol=1e-6
+    )
+
+
+def test_rows_of_several_requests_are_never_predicted_together(tmp_path):
+    service = load_service(SAMPLE, tmp_path)
+    assert not service.runner.can_batch
+    assert torch.get_num_threads() == 1
+
+
+def test_several_inputs_are_columns_by_their_names(tmp_path):
+    arguments = (torch.ones(8), torch.ones(8, dtype=torch.int32), torch.ones(8, dtype=torch.bool))
+    path = exported(tmp_path, Several(), arguments, [[ANY]] * 3)
+    fields = inspect(path).signature.inputs
+    assert [(f.name, f.type) for f in fields] == [
+        ("price", "number"), ("count", "integer"), ("is_new", "boolean")]  # fmt: skip
+    service = load_service(path, tmp_path)
+    rows = [{"price": 2.5, "count": 2, "is_new": True}, {"is_new": False, "count": 3, "price": 1.0}]
+    assert predict(service, rows).tolist() == [6.0, 3.0]
+    for row, shown in (({"price": 1.0, "count": 2**40, "is_new": True}, "out of range"),
+                       ({"price": 1.0, "count": 1.5, "is_new": True}, "integer")):  # fmt: skip
+        with pytest.raises((Problem, ValueError)) as error:
+            predict(service, [row])
+        assert shown in str(vars(error.value)) + str(error.value)
+
+
+@pytest.mark.parametrize(("columns", "shape"), [(1, (37,)), (3, (37, 3))])
+@pytest.mark.parametrize("size", [None, 1, 8])
+def test_any_number_of_rows_is_predicted(tmp_path, columns, shape, size):
+    """A program of a fixed number of rows gets batches of it, the last one padded."""
+    example = torch.ones(size or 8, 4)
+    path = exported(
+        tmp_path, Squares(columns), (example,), None if size else [[ANY, torch.export.Dim.STATIC]]
+    )
+    service = load_service(path, tmp_path)
+    for count in (37, 1, 8):
+        result = predict(service, ROWS[:count].tolist())
+        assert result.shape == (count, *shape[1:])
+        step = size or count
+        padded = np.concatenate(
+            [ROWS[:count], np.repeat(ROWS[count - 1 : count], -count % step, 0)]
+        )
+        parts = [own_answer(path, torch.from_numpy(padded[at : at + step]))
+                 for at in range(0, count, step)]  # fmt: skip
+        expected = torch.cat(parts)[:count].numpy().reshape(result.shape)
+        assert result.tolist() == expected.tolist()
+
+
+def test_limits_of_a_batch_are_kept(tmp_path):
+    rows = torch.export.Dim("rows", min=4, max=16)
+    path = exported(tmp_path, Squares(), (torch.ones(8, 4),), [[rows, torch.export.Dim.STATIC]])
+    service = load_service(path, tmp_path)
+    whole = predict(service, ROWS.tolist())
+    assert whole.shape == (37,)
+    np.testing.assert_allclose(predict(service, ROWS[:1].tolist()), whole[:1], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "kind", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool]
+)
+def test_outputs_of_other_types(tmp_path, kind):
+    path = exported(
+        tmp_path, Squares(2, kind), (torch.ones(8, 4),), [[ANY, torch.export.Dim.STATIC]]
+    )
+    service = load_service(path, tmp_path)
+    expected = own_answer(path, torch.from_numpy(ROWS))
+    assert predict(service, ROWS.tolist()).tolist() == expected.tolist()
+
+
+def test_models_of_common_layers_are_read(tmp_path):
+    module = torch.nn.Sequential(
+        torch.nn.LayerNorm(4), torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.GELU(),
+        torch.nn.Dropout(0.5), torch.nn.Linear(8, 8), torch.nn.ReLU(inplace=True),
+        torch.nn.Linear(8, 2), torch.nn.Softmax(dim=1),
+    )  # fmt: skip
+    path = exported(tmp_path, module, (torch.ones(8, 4),), [[ANY, torch.export.Dim.STATIC]])
+    expected = own_answer(path, torch.from_numpy(ROWS)).numpy()
+    assert predict(load_service(path, tmp_path), ROWS.tolist()).tolist() == expected.tolist()
