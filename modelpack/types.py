@@ -41,7 +41,7 @@ class ModelFile:
         container: Its compression: raw, zlib, gzip, bz2, xz, lzma or lz4; zip for skops.
         protocol: Version of the format, for pickle and ONNX.
         format: How the model is stored: pickle, joblib, skops, lightgbm, xgboost, catboost, onnx,
-            torch-export, torchscript.
+            torch-export, torchscript, keras, keras-h5.
     """
 
     path: str

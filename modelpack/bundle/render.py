@@ -48,6 +48,8 @@ MODEL_FILES = {
     "onnx": "model/model.onnx",
     "torch-export": "model/model.pt2",
     "torchscript": "model/model.pt",
+    "keras": "model/model.keras",
+    "keras-h5": "model/model.h5",
     "compiled": "model/model.compiled",
 }
 TASK_WORDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}

@@ -28,7 +28,7 @@ def require_version(spec: ModelSpec, user: Iterable[Requirement]) -> None:
     Raises:
         EnvironmentNotResolvedError: Neither does. TorchScript records none.
     """
-    name = spec.framework or ""
+    name = next((each for each in MARKED if each in spec.requirements), "")
     if name not in MARKED or spec.framework_version:
         return
     if not any(canonical(each) == name and pinned_version(each) for each in user):
@@ -53,14 +53,14 @@ def _with_cpu_build(requirement: Requirement) -> Requirement:
 
 
 def require_cpu_build(spec: ModelSpec, pins: Mapping[str, str]) -> None:
-    """Check that a model of PyTorch gets a build without CUDA.
+    """Check that a model that needs PyTorch gets a build without CUDA.
 
     Raises:
         EnvironmentNotResolvedError: The lock contains libraries of CUDA.
     """
     name = spec.framework or ""
     cuda_names = [each for each in pins if each.startswith(_OF_CUDA)]
-    if name not in MARKED or name not in pins or not cuda_names:
+    if name not in pins or not cuda_names:
         return
     version = Version(pins[name]).public
     raise EnvironmentNotResolvedError(

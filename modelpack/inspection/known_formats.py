@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 READ = (
     "scikit-learn models saved by pickle, joblib or skops, and models of LightGBM (text), XGBoost "
-    "(JSON, UBJSON, binary), CatBoost (.cbm), ONNX and PyTorch (torch.export, "
-    "TorchScript)"
+    "(JSON, UBJSON, binary), CatBoost (.cbm), ONNX, PyTorch (torch.export, TorchScript) and Keras "
+    "(.keras, .h5)"
 )
 """All formats that are read, for errors."""
 
@@ -32,11 +32,6 @@ _TORCH_WEIGHTS = (
     "Create the model of its class, load the weights (of a checkpoint, the entry with them, such "
     "as ['model_state_dict']), and export it: model.load_state_dict(torch.load('{path}', "
     f"map_location='cpu', weights_only=True)); {_TORCH_EXPORT}"
-)
-_KERAS = (
-    "If you trust its author, load it with keras.saving.load_model and export it: "
-    "model.export('model.onnx', format='onnx'). It needs the packages onnx and onnxscript, or "
-    "tf2onnx for TensorFlow."
 )
 _ROWS_ONLY = "modelpack serves rows of tables."
 _TO_ONNX = "Convert it: python -m tf2onnx.convert {} --output model.onnx"
@@ -96,7 +91,7 @@ TORCH_WEIGHTS = Format(
 )
 TORCH_PROGRAM = Format("torch-export", "a program of PyTorch (torch.export)", reader="torch-export")
 TORCHSCRIPT = Format("torchscript", "a TorchScript model", reader="torchscript")
-KERAS_H5 = Format("keras-h5", "a Keras model (HDF5)", _KERAS)
+KERAS_H5 = Format("keras-h5", "a Keras model (HDF5)", reader="keras-h5")
 COREML = Format("coreml", "a Core ML model", "Give the model that it was converted from.")
 _ARCHIVE = f"{_UNPACK} modelpack reads an archive with one model and no code as it is."
 WHEEL = Format("wheel", "a Python distribution, not a model", _UNPACK)
@@ -245,7 +240,8 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r'\s*\{(?=.{0,4000}?"input"\s*:)(?=.{0,4000}?"output"\s*:)(?=.{0,4000}?"action"\s*:)', Format(
         "pfa", "a PFA document", "Save the estimator that it was made from with joblib.dump.")),
     (r'\s*\{\s*("module"\s*:\s*"keras|"class_name"\s*:\s*"(Sequential|Functional|Model)")', Format(
-        "keras-json", "the layers of a Keras model, without weights", _KERAS)),
+        "keras-json", "the layers of a Keras model, without weights",
+        "Save it with its weights: model.save('model.keras')")),
     (r'\s*\{\s*"(cells|nbformat|metadata"\s*:\s*\{\s*"kernelspec)"', Format(
         "notebook", "a notebook, not a model", "Run it, and give the file that it saves.")),
     (r"<\s*ir_version:", Format(
@@ -326,7 +322,7 @@ CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
         (b"/constants.pkl", TORCHSCRIPT),
         (b"/data.pkl", TORCH),
         (b"schema.json", SKOPS),
-        (b"model.weights.h5", Format("keras", "a Keras model", _KERAS)),
+        (b"model.weights.h5", Format("keras", "a Keras model (.keras)", reader="keras")),
         (b"xl/workbook.", Format("excel", "an Excel workbook", _DATA)),
         (b"com.apple.CoreML/", COREML),
         (b"model.ini", Format("mojo", "a model of H2O (MOJO)", _OTHER)),
@@ -351,8 +347,8 @@ CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
         (b"layer_names", KERAS_H5),
         (b"layers\0", Format(
             "keras-weights", "the weights of a Keras model",
-            "Load them into the model: model.load_weights('{path}'), and export it: "
-            "model.export('model.onnx', format='onnx')")),
+            "Create the model, load them and save it as one file: "
+            "model.load_weights('{path}'); model.save('model.keras')")),
         (b"", Format("hdf5", "an HDF5 file", _DATA)),
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A model of LightGBM, XGBoost, CatBoost or ONNX behind transformers in other files.
+"""A model of LightGBM, XGBoost, CatBoost, ONNX or Keras behind transformers in other files.
 
 The transformers are read as a pipeline. This module checks that the native model takes what they
 return, and replaces the facts of the pipeline that describe its predictions.

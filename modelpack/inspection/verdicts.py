@@ -23,7 +23,9 @@ NOTES = {
 }  # fmt: skip
 """Codes of findings that describe the file. They do not change the verdict."""
 
-NATIVE = {"lightgbm", "xgboost", "catboost", "onnx", "torch-export", "torchscript"}
+NATIVE = {
+    "lightgbm", "xgboost", "catboost", "onnx", "torch-export", "torchscript", "keras", "keras-h5",
+}  # fmt: skip
 """Formats of files that contain one model, which transformers in other files may precede."""
 
 _PLAIN_PATH = re.compile(r"[\w./ +=@,:-]+", re.ASCII)
@@ -70,6 +72,19 @@ _HINTS = {
     "lists the supported terms.",
     "old-layout": "Train the model again with scikit-learn 0.20 or later.",
     "lz4-missing": "Run: pip install 'modelpack[lz4]'",
+    "keras-2": "Convert it where it was saved: python -m tf2onnx.convert --keras {path} --output "
+    "model.onnx. The file of a simple model may be saved as HDF5 instead: model.save('model.h5')",
+    "keras-class": "If you trust its author, load it where its classes are defined and export it: "
+    "model.export('model.onnx', format='onnx'). It needs the packages onnx and onnxscript, or "
+    "tf2onnx for TensorFlow.",
+    "keras-code": "Replace the layer by layers of Keras or functions of keras.ops, and save the "
+    "model again. Or, if you trust its author, load it with keras.saving.load_model('{path}', "
+    "safe_mode=False) and export it: model.export('model.onnx', format='onnx'). It needs the "
+    "packages onnx and onnxscript, or tf2onnx for TensorFlow.",
+    "keras-tensorflow": "Encode the texts before the model, such as by a transformer of "
+    "scikit-learn in a file before it, and save the model without these layers.",
+    "keras-weights": format_hint("keras-weights"),
+    "hdf5-layout": "Load it with keras.saving.load_model and save it: model.save('model.keras')",
     "mlflow-flavour": "Log the model with one of these flavours, such as mlflow.sklearn, or "
     "export it to ONNX and log it with mlflow.onnx.",
     "mlflow-method": "Give the file in the folder itself, whose predictions are those of its "
@@ -90,7 +105,8 @@ _HINTS = {
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
 _UNSUPPORTED = {
-    "arrow-type", "dill-session", "empty-file", "explainer", "lz4-missing", "mlflow-flavour",
+    "arrow-type", "dill-session", "empty-file", "explainer", "hdf5-layout", "keras-2",
+    "keras-tensorflow", "keras-weights", "lz4-missing", "mlflow-flavour",
     "mlflow-python-model", "neural-network", "only-a-name", "skops-pandas", "takes-sequences",
     "torch-operator", "torch-signature", "torch-unsupported", "unread-function", "unread-value",
     "unserved-model", "unsupported-format",
@@ -99,8 +115,8 @@ _UNREAD = ({"unsupported-format"}, {"mlflow-flavour"}, {"mlflow-python-model"})
 _HARMFUL = {
     "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",
     "banned-global", "broken-array", "broken-invariant", "computed-call", "decompression-bomb",
-    "dropped-global", "dropped-value", "hidden-code", "replaced-method", "state-of-non-object",
-    "two-joblibs", "unexpected-class", "unexpected-role",
+    "dropped-global", "dropped-value", "hidden-code", "outside-file", "replaced-method",
+    "state-of-non-object", "two-joblibs", "unexpected-class", "unexpected-role",
 }  # fmt: skip
 """Codes of files that only an attack writes. The others mean damaged, too large, or unsupported."""
 
@@ -297,9 +313,10 @@ def _refused(spec: ModelSpec, findings: list[Finding]) -> ModelRefusedError:
     is_attack = is_attack and findings[0].code not in _EXPLAINED - {"byte-code"}
     notes = [f.code for f in spec.safety.findings if f.code in NOTES]
     code = next(iter(notes), findings[0].code)
+    hint = _HINTS.get(code, _DAMAGED).replace("{path}", _plain_path(spec.file))
     return ModelRefusedError(
         f"{_name(spec)} is refused and was not executed: {text}." + _notes(spec, "in any case"),
-        hint=_DANGEROUS if is_attack else _HINTS.get(code, _DAMAGED),
+        hint=_DANGEROUS if is_attack else hint,
     )
 
 

@@ -33,6 +33,7 @@ from .data.columns import build  # noqa: E402
 from .reference_rows import Row  # noqa: E402
 from .runtimes.catboost import CatBoostRuntime  # noqa: E402
 from .runtimes.estimator import EstimatorRuntime, categorical_inputs  # noqa: E402
+from .runtimes.keras import KerasRuntime  # noqa: E402
 from .runtimes.lightgbm import LightGBMRuntime  # noqa: E402
 from .runtimes.xgboost import XGBoostRuntime  # noqa: E402
 
@@ -126,8 +127,11 @@ class ReferenceModel:
             column = np.empty(len(rows), object)
             column[:] = self._arranged(rows)
             return self.call(method, [column])
-        columns = zip(self.facts.inputs, zip(*rows))  # of a library that takes no rows as they are
-        return self.call(method, [build(field, values) for field, values in columns])
+        pairs = zip(self.facts.inputs, zip(*rows))  # of a library that takes no rows as they are
+        columns = [build(field, values) for field, values in pairs]
+        if isinstance(self.runner, KerasRuntime):
+            return self.runner.call_library(columns)
+        return self.call(method, columns)
 
     def _arranged(self, rows: Sequence[Row]) -> Any:
         facts = self.facts

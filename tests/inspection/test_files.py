@@ -48,7 +48,6 @@ FORMATS = {
     "web page": (b"<!DOCTYPE html><html><body>404</body></html>", "html"),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n", "git-lfs"),
     "torch": (zipped("archive/data.pkl", "archive/data/0"), "torch"),
-    "keras": (zipped("metadata.json", "config.json", "model.weights.h5"), "keras"),
     "zip": (zipped("a.txt"), "zip"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "hdf5"),
     "xgboost in base64": (b"bs64\tAAAAPwQAAAAKAAAA", "xgboost-text"),
@@ -82,7 +81,7 @@ def test_other_formats_are_named(tmp_path, data, format_):
     assert [finding.code for finding in spec.safety.findings] == ["unsupported-format"]
     assert spec.file.sha256 == hashlib.sha256(data).hexdigest()
     with pytest.raises(
-        ModelNotSupportedError, match=r"modelpack reads .*joblib.*LightGBM.*CatBoost.* and ONNX"
+        ModelNotSupportedError, match=r"modelpack reads .*joblib.*LightGBM.*CatBoost.*ONNX"
     ) as error:
         require_servable(spec)
     assert error.value.hint

@@ -32,8 +32,8 @@ FILES = {
     "external.joblib": "joblib-files", "faiss.index": "faiss",
     "feather.feather": "arrow", "first-letter-of-an-opcode.csv": "csv",
     "flax.msgpack": "msgpack", "gguf.gguf": "gguf", "graph.pb": "tensorflow",
-    "h5py.h5.gz": "hdf5", "keras-weights.weights.h5.gz": "keras-weights", "keras.h5.gz": "keras-h5",
-    "keras.json": "keras-json", "keras.keras.gz": "keras", "liblinear.model": "libsvm",
+    "h5py.h5.gz": "hdf5", "keras-weights.weights.h5.gz": "keras-weights",
+    "keras.json": "keras-json", "liblinear.model": "libsvm",
     "libsvm.model": "libsvm", "lightgbm-dump.json": "lightgbm-dump", "lightgbm-rows.bin": "dataset",
     "mat.mat": "matlab", "matrix-npy.npy": "numpy", "model.tflite.gz": "tflite",
     "names-and-model.pkl": "pickles", "notebook.ipynb": "notebook", "npy.npy": "numpy",
@@ -181,7 +181,10 @@ def test_each_format_has_a_file():
     assert {path.name for path in DATA.iterdir()} - {"README.md"} - READ == FILES.keys()
 
 
-READ = {"exported.pt2.gz", "onnx-doc.onnx", "onnx-long-producer.onnx", "torchscript.pt.gz"}
+READ = {
+    "exported.pt2.gz", "keras.h5.gz", "keras.keras.gz", "onnx-doc.onnx", "onnx-long-producer.onnx",
+    "torchscript.pt.gz",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(name for name in READ if name.endswith(".onnx")))
@@ -323,8 +326,8 @@ def test_weights_of_pytorch_are_distinguished_from_models(tmp_path, data, name):
 
 
 LOADING = {
-    "dbm", "joblib-files", "joblib-zf", "joblibs", "keras", "keras-h5", "keras-json", "pickles",
-    "torch", "torch-export-old", "torch-package",
+    "dbm", "joblib-files", "joblib-zf", "joblibs", "pickles", "torch", "torch-export-old",
+    "torch-package",
 }  # fmt: skip
 
 

@@ -22,7 +22,16 @@ from collections.abc import Callable, Iterator
 
 from .. import limits
 from ..nodes import Malformed
-from . import catboost, lightgbm, onnx, torch_export, torchscript, xgboost, xgboost_binary
+from . import (
+    catboost,
+    keras,
+    lightgbm,
+    onnx,
+    torch_export,
+    torchscript,
+    xgboost,
+    xgboost_binary,
+)
 from .model import NativeModel
 
 READERS: dict[str, Callable[[bytes], NativeModel]] = {
@@ -33,6 +42,8 @@ READERS: dict[str, Callable[[bytes], NativeModel]] = {
     "onnx": onnx.read,
     "torch-export": torch_export.read,
     "torchscript": torchscript.read,
+    "keras": keras.read,
+    "keras-h5": keras.read_h5,
 }
 """The key is `Format.reader` of `known_formats.py`."""
 

@@ -36,6 +36,7 @@ _FILES = {
     "lightgbm": ("data", "lightgbm", "lgb_version"),
     "catboost": ("data", "catboost", "catboost_version"),
     "onnx": ("data", "onnx", "onnx_version"),
+    "keras": ("data", "keras", "keras_version"),
 }
 """Flavour -> the keys of its file and version, and the distribution of the version."""
 

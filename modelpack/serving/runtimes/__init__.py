@@ -11,9 +11,10 @@ from typing import Any, BinaryIO, Callable, Collection, cast
 from ..data.columns import Rows
 from ..errors import StartupError
 from ..manifest import Manifest
-from . import catboost, lightgbm, onnx, torch, xgboost
+from . import catboost, keras, lightgbm, onnx, torch, xgboost
 from .catboost import CatBoostRuntime
 from .estimator import CompiledModel, EstimatorRuntime
+from .keras import KerasRuntime
 from .lightgbm import LightGBMRuntime
 from .native_chain import NativeChain, NativeChainRuntime
 from .onnx import OnnxRuntime
@@ -28,6 +29,7 @@ RUNTIMES: tuple[type[EstimatorRuntime], ...] = (
     CatBoostRuntime,
     OnnxRuntime,
     TorchRuntime,
+    KerasRuntime,
     EstimatorRuntime,
 )
 """The runtime of a model that is neither compiled nor a native model behind transformers."""
@@ -102,6 +104,8 @@ LOADERS: dict[str, Callable[[BinaryIO, Collection[str]], Any]] = {
     "onnx": onnx.load,
     "torch-export": torch.load_exported,
     "torchscript": torch.load_script,
+    "keras": keras.load,
+    "keras-h5": keras.load,
     "compiled": partial(_load, "compiled", "load"),
 }
 """Format -> function of the decompressed stream and the "module:name" that the file may look up.

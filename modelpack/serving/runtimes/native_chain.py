@@ -1,4 +1,4 @@
-"""A model of LightGBM, XGBoost, CatBoost or ONNX behind transformers, or with labels."""
+"""A model of LightGBM, XGBoost, CatBoost, ONNX or Keras behind transformers, or with labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from ..manifest import Manifest
 from .estimator import Chain, EstimatorRuntime
 from .wrappers import Configured, decode
 
-NATIVE = {"lightgbm", "xgboost", "catboost", "onnx", "torch-export", "torchscript"}
+NATIVE = {
+    "lightgbm", "xgboost", "catboost", "onnx", "torch-export", "torchscript", "keras", "keras-h5",
+}  # fmt: skip
 """Formats whose objects have no interface of scikit-learn."""
 
 

@@ -1,0 +1,113 @@
+"""Predictions of Keras, compared with `model.predict` of the same file.
+
+Needs Keras and PyTorch, which the tests do not install: `pip install keras torch h5py`.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gunicorn_server import python_path, serve
+from keras_files import DATA
+from serving_models import SAMPLES, render_native_bundle
+
+os.environ["KERAS_BACKEND"] = "torch"
+keras = pytest.importorskip("keras")
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
+from modelpack.serving import loading, manifest, reference  # noqa: E402
+from modelpack.serving.problems import Problem  # noqa: E402
+from modelpack.serving.service import Service  # noqa: E402
+from modelpack.serving.settings import Limits  # noqa: E402
+
+ROWS = 70
+"""More than two batches of `model.predict`."""
+SAMPLE = SAMPLES / "keras" / "model.keras"
+
+
+def load_service(path, folder):
+    where = render_native_bundle(path, folder)
+    facts = manifest.read(where)
+    service = Service(facts, loading.load(where, facts), Limits())
+    service.warm_up()
+    assert service.ready
+    return service
+
+
+def numbers(service):
+    chance = np.random.default_rng(3)
+    makes = {"integer": lambda: int(chance.integers(0, 3)), "number": lambda: chance.normal(20, 10)}
+    kinds = [field.type for field in service.manifest.inputs]
+    return [[makes[kind]() for kind in kinds] for _ in range(ROWS)]
+
+
+def predicted(path, rows, columns=None):
+    """Return what Keras predicts. `columns`: the inputs of the model, as slices of a row."""
+    model = keras.saving.load_model(path, compile=False)
+    matrix = np.array(rows, np.float64)
+    if columns is None:
+        dtype = model.inputs[0].dtype
+        return model.predict(matrix.astype(dtype), verbose=0)
+    inputs = {}
+    for name, part in columns.items():
+        (tensor,) = [each for each in model.inputs if each.name == name]
+        values = matrix[:, part].astype(tensor.dtype)
+        inputs[name] = values if len(tensor.shape) > 1 else values[:, 0]
+    return model.predict(inputs, verbose=0)
+
+
+COLUMNS = {"age": slice(0, 1), "code": slice(1, 2), "income": slice(2, 3)}
+MODELS = {
+    "sequential.keras": None, "sequential.h5": None, "columns.keras": COLUMNS,
+    "columns.h5": COLUMNS, "listed.keras": {"one": slice(0, 2), "two": slice(2, 3)},
+    "texts_as_numbers.keras": None, "texts_as_numbers.h5": None, "operations.keras": None,
+    "sequential-2.h5": None, "functional-2.h5": {"a": slice(0, 2), "b": slice(2, 3)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "columns"), MODELS.items(), ids=MODELS)
+def test_predictions_have_the_bits_of_keras(tmp_path, name, columns):
+    service = load_service(DATA / name, tmp_path)
+    rows = numbers(service)
+    expected = predicted(DATA / name, rows, columns)
+    expected = expected[:, 0] if expected.shape[1:] == (1,) else expected
+    answer = service.predict(rows).predictions
+    assert answer.dtype == expected.dtype
+    assert np.array_equal(answer, expected)
+    assert not service.runner.can_batch
+    shape = service.manifest.model["signature"]["outputs"][0]["shape"]
+    assert shape in ([], list(expected.shape[1:]))
+
+
+def test_the_reference_calls_keras_itself(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    render_native_bundle(SAMPLE, tmp_path)
+    model = reference.ReferenceModel(tmp_path / "bundle")
+    rows = [[20.0, 0, 5.0], [20.0, 2, 50.0]]
+    calls = []
+    own = type(model.runner).call_library
+    monkeypatch.setattr(type(model.runner), "call_library", lambda *a: calls.append(1) or own(*a))
+    assert len(model.answers([rows])["predictions"]) == 2
+    assert calls
+
+
+def test_an_index_beyond_an_embedding_is_the_fault_of_the_row(tmp_path):
+    service = load_service(SAMPLE, tmp_path)
+    for bad in (3, 10**9, 2**40, -5):
+        with pytest.raises(Problem) as problem:
+            service.predict([[20.0, 1, 5.0], [20.0, bad, 5.0]])
+        assert problem.value.status == 422
+
+
+def test_workers_that_were_forked_answer_all_at_once(tmp_path):
+    path = os.pathsep.join([python_path(), str(Path(keras.__file__).parents[1])])
+    with serve(render_native_bundle(SAMPLE, tmp_path), PYTHONPATH=path) as server:
+        rows = [{"months": 5.0, "charge": 20.0 + n, "contract": n % 3} for n in range(40)]
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: server.request("POST", "/predict", rows), range(24)))
+        assert {response.status for response, _ in answers} == {200}
+        assert all(answer == answers[0][1] for _, answer in answers)
+        assert server.stop() == 0
