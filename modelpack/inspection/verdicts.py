@@ -61,7 +61,7 @@ _HINTS = {
     "a Namespace, and save the model again.",
     "unserved-model": "Package a model that predicts from the values of one row. That may be an "
     "object of your own class, whose predict(X) calls another method of this model: --code FILE.py "
-    "names the file of the class.",
+    "names the file of the class. docs/formats.md has examples.",
     "arrow-type": "Convert the column before training, such as data.astype(object), and save the "
     "model again.",
     "formulaic": "Train without a formula, on columns that contain its terms.",

@@ -20,6 +20,8 @@ from modelpack.inspection.inspector import inspect
 
 FORMULA = op.new("formulaic.model_spec:ModelSpec")
 PARTIAL = op.call("functools:partial", op.name("formulaic.transforms.scale:scale"))
+METHOD = op.call("functools:partial", op.call(
+    "builtins:getattr", op.new("lifelines.utils:Model"), op.text("_log_likelihood")))  # fmt: skip
 REASONS = {
     "lifelines.fitters.coxph_fitter:CoxPHFitter": "by methods of its own",
     "lifelines.fitters.weibull_aft_fitter:WeibullAFTFitter": "by methods of its own",
@@ -33,7 +35,9 @@ def read(tmp_path, body, **options):
     return inspect(tmp_path / "m.pkl", **options)
 
 
-@pytest.mark.parametrize("inner", [op.NONE, FORMULA, PARTIAL], ids=["", "formula", "partial"])
+@pytest.mark.parametrize(
+    "inner", [op.NONE, FORMULA, PARTIAL, METHOD], ids=["", "formula", "partial", "method"]
+)
 @pytest.mark.parametrize("key", REASONS)
 def test_models_of_other_methods_are_not_supported(tmp_path, key, inner):
     spec = read(tmp_path, op.new(key, inner=inner))
@@ -74,6 +78,9 @@ CALLS = {
     "evaluates a text": op.call("formulaic.utils.stateful_transforms:stateful_eval", op.text("1")),
     "function of the library": op.call("sktime.base:load", op.text("x")),
     "unknown function": op.call("numexpr:evaluate", op.text("1")),
+    "method of another object": op.call("functools:partial", op.call(
+        "builtins:getattr", op.new("mine:Model"), op.text("run"))),
+    "result of a call": op.call("functools:partial", op.call("mine:Model", op.text("run"))),
     "state of what getattr returns": op.call(
         "builtins:getattr", op.name("lifelines.utils:Model"), op.text("predict")) + op.table(
         a=op.NONE) + op.BUILD,
@@ -87,6 +94,27 @@ def test_calls_in_a_model_of_other_methods_are_not_hidden(tmp_path, key, call):
     spec = read(tmp_path, op.new(key, inner=call))
     with pytest.raises(ModelRefusedError):
         require_servable(spec)
+
+
+WITHOUT_ROWS = {
+    "prophet.forecaster:Prophet": "predicts a frame of dates by the column ds",
+    "fbprophet.forecaster:Prophet": "predicts a frame of dates by the column ds",
+    "optuna.study.study:Study": "is a search for parameters, and no model",
+    "spacy.lang.en:English": "takes a text and returns a document",
+}
+
+
+@pytest.mark.parametrize("key", WITHOUT_ROWS)
+def test_libraries_without_rows_are_named(tmp_path, key):
+    search = op.call("builtins:getattr", op.call("re:_compile", op.text("a"), op.number(0)),
+                     op.text("search"))  # fmt: skip
+    spec = read(tmp_path, op.new(key, backend=op.new("cmdstanpy.model:CmdStanModel"), re=search))
+    with pytest.raises(ModelNotSupportedError, match=WITHOUT_ROWS[key]) as raised:
+        require_servable(spec)
+    assert "docs/formats.md" in raised.value.hint
+    for harm in (op.SYSTEM, search + op.table(a=op.NONE) + op.BUILD):
+        with pytest.raises(ModelRefusedError):
+            require_servable(read(tmp_path, op.new(key, more=harm)))
 
 
 def test_a_command_in_a_labeller_of_sequences_is_dangerous(tmp_path):

@@ -6,13 +6,14 @@ the user's own classes, and their loading runs no code of the file, so they are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from modelpack.types import Finding
 
 from ..nodes import DictNode, Node, ObjectNode
 from ..verdicts import UNKNOWN
 from .unserved import CODE as UNSERVED
+from .unserved import is_altered_lookup
 
 VALUE = "unread-value"
 FUNCTION = "unread-function"
@@ -25,9 +26,13 @@ _VALUES = {
 }  # fmt: skip
 _FUNCTIONS = {"operator:itemgetter"}
 """attrgetter and methodcaller are not harmless: they reach any attribute or method of a row."""
-_NETWORKS = ("gensim.", "nltk.", "river.", "skorch.", "torch.")
-_OF_NETWORKS = {"builtins:print", "functools:partial"}
+_NETWORKS = ("gensim.", "nltk.", "river.", "skorch.", "spacy.", "thinc.", "torch.")
+_OF_NETWORKS = {"builtins:getattr", "builtins:print", "functools:partial"}
 _LIBRARIES = {
+    "fbprophet.": "predicts a frame of dates by the column ds, and returns a frame",
+    "prophet.": "predicts a frame of dates by the column ds, and returns a frame",
+    "optuna.": "is a search for parameters, and no model",
+    "spacy.": "takes a text and returns a document",
     "gensim.": "is a model of words or documents, and predicts no rows of a table",
     "nltk.classify.": "predicts from a dict of features, by the method classify",
     "river.": "predicts one row at a time, by the method predict_one",
@@ -37,7 +42,7 @@ _MODULE_STATE = {"_buffers", "_modules", "_parameters"}
 
 
 def unread_object(
-    findings: Iterable[Finding], objects: Iterable[ObjectNode], roots: Iterable[Node]
+    findings: Iterable[Finding], objects: Sequence[ObjectNode], roots: Iterable[Node]
 ) -> Finding | None:
     """Return the only finding of a file with such an object, or None if another is a danger."""
     names = [f.global_ or "" for f in findings if f.code != UNKNOWN]
@@ -47,6 +52,8 @@ def unread_object(
         message = f"it contains {kind} {names[0].replace(':', '.')}, which modelpack does not read"
         return Finding(FUNCTION if is_function else VALUE, message, global_=names[0])
     if not all(name.startswith(_NETWORKS) or name in _OF_NETWORKS for name in names):
+        return None
+    if any(map(is_altered_lookup, objects)):
         return None
     models = [root for root in roots if isinstance(root, ObjectNode)]
     for model in models:

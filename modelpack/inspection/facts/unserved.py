@@ -38,7 +38,7 @@ _LIBRARIES = (
     "formulaic.", "lifelines.", "pmdarima.", "pycrfsuite.", "scipy.optimize", "sklearn_crfsuite.",
     "sktime.", "statsmodels.",
 )  # fmt: skip
-_NAMES = (*_LIBRARIES, "builtins:getattr", "types:SimpleNamespace")
+_NAMES = (*_LIBRARIES, "builtins:getattr", "functools:partial", "types:SimpleNamespace")
 _CLASS = re.compile(r"(__pyx_unpickle_|_*[cdsz]?[A-Z])")
 """Start of the names of classes, those of Cython (`dStatespace`) and what restores them included.
 """
@@ -58,10 +58,26 @@ def are_of_unserved(findings: Iterable[Finding], objects: Iterable[ObjectNode]) 
 def _is_strange(node: ObjectNode) -> bool:
     key = node.cls.key
     if key == "builtins:getattr":
-        return bool(node.states or node.appends or node.pairs)  # these change what it returns
+        return is_altered_lookup(node)
+    if key == "functools:partial":
+        return bool(node.args) and not _wraps_known(node.args[0])
     if node.how != "call" or not key.startswith(_LIBRARIES) or standing(key) == "known":
         return False
     return _CLASS.match(node.cls.name.rpartition(".")[2]) is None
+
+
+def is_altered_lookup(node: ObjectNode) -> bool:
+    """Return whether something changes what a call of `getattr` returns."""
+    is_lookup = node.cls.key == "builtins:getattr"
+    return is_lookup and bool(node.states or node.appends or node.pairs)
+
+
+def _wraps_known(function: object) -> bool:
+    """Return whether a partial wraps a name, which is judged itself, or a method of a model."""
+    if not isinstance(function, ObjectNode):
+        return True
+    owner = function.args[0] if function.cls.key == "builtins:getattr" and function.args else None
+    return isinstance(owner, ObjectNode) and owner.cls.key.startswith(_LIBRARIES)
 
 
 def unserved(root: EstimatorNode | None) -> str | None:
