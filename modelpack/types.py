@@ -404,6 +404,11 @@ class Environment:
     sdists: tuple[str, ...] = ()
     build_lock: str = ""
 
+    @property
+    def grpc(self) -> bool:
+        """Whether the service has gRPC, for which `--grpc` requires grpcio."""
+        return self.origins.get("grpcio") == "user"
+
 
 # --- Bundle and Image ----------------------------------------------------------------------------
 
@@ -759,6 +764,9 @@ class RunningService(Protocol):
 
     def health(self) -> str | None:
         """Return "starting", "healthy" or "unhealthy"; None without a HEALTHCHECK."""
+
+    def run_python(self, *arguments: str) -> bytes:
+        """Return the output of Python in the container, or an error message; b"" without one."""
 
     def memory_bytes(self) -> int | None:
         """Return its current memory without page cache, if known."""

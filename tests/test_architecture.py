@@ -23,6 +23,8 @@ DOCUMENT = (ROOT / "docs" / "architecture.md").read_text()
 IN_THE_IMAGE = {
     "catboost",
     "flask",
+    "google",
+    "grpc",
     "gunicorn",
     "h5py",
     "joblib",

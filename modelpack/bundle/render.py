@@ -61,6 +61,11 @@ COPIED_PARTS = ("assembly", "serving")  # parts of this package that are copied 
 COPIED_SUFFIXES = {".py", ".html", ".css", ".js"}  # suffixes of their files
 UNPICKLING = {"serving/runtimes/pickle.py", "serving/security/unpickling.py"}
 """Parts that a compiled model does not need."""
+RPC = {
+    f"serving/rpc/{name}.py"
+    for name in ("__init__", "bridge", "client", "messages", "server", "translation")
+}
+"""Parts of a service with gRPC."""
 
 _NO_CODE = Code()
 
@@ -104,6 +109,7 @@ def _write_bundle(folder: Path, model_files: Sequence[ModelFile], contents: Bund
     for file, copy in zip(model_files, copies, strict=True):
         _copy_model(file, copy)
     omitted = UNPICKLING if contents.model.format == "compiled" else set()
+    omitted = omitted | (set() if contents.environment.grpc else RPC)
     for part in COPIED_PARTS:
         _copy_part(part, folder / "modelpack", omitted)
     for source in contents.code.files:

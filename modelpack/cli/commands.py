@@ -27,6 +27,7 @@ from modelpack.cli.options import (
     EXAMPLE,
     EXPECTED,
     FILE,
+    GRPC,
     INDEX,
     MODEL,
     OUTPUT,
@@ -118,7 +119,7 @@ def inspect_command(
 
 @main.command("bundle")
 @click.option("-o", "--output", type=FILE, required=True, help="Folder to write")
-@with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, COMPILED, SLIM, OUTPUT)
+@with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, COMPILED, GRPC, SLIM, OUTPUT)
 def bundle_command(
     models: tuple[Path, ...], output: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any
 ) -> None:
@@ -241,7 +242,9 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
 @click.option("-t", "--tag", metavar="REF", help="Image tag (default: from the file name)")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder")
 @click.option("--no-smoke", is_flag=True, help="Do not run the image")
-@with_options(MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, COMPILED, SLIM, ENGINE, OUTPUT)
+@with_options(
+    MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, COMPILED, GRPC, SLIM, ENGINE, OUTPUT
+)
 def package_command(
     models: tuple[Path, ...],
     report: Path | None,

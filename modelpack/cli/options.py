@@ -155,6 +155,11 @@ ENVIRONMENT = (
     ),
     *INDEX,
 )
+GRPC = (
+    click.option(
+        "--grpc", is_flag=True, help="Serve gRPC, too, on port 8081 (adds grpcio and protobuf)"
+    ),
+)
 COMPILED = (
     click.option(
         "--compiled",
@@ -208,6 +213,8 @@ ENGINE = (
         help="Container engine or local process to build and run with",
     ),
 )
+RPC = ("grpcio>=1.40", "protobuf>=3.20")
+"""Requirements of a service with gRPC. With a bound, their origin is the user."""
 FORMAT = click.Choice(BATCH_FORMATS)
 NAMED = ("on_error", "chunk_rows", "header")  # options that `predict` in the image has, too
 BATCH = (
@@ -321,10 +328,12 @@ def with_options(*groups: tuple[Callable[[F], F], ...]) -> Callable[[F], F]:
     return decorate
 
 
-def build_options(*, requirements_file: tuple[Path, ...] = (), **given: Any) -> Options:
+def build_options(
+    *, requirements_file: tuple[Path, ...] = (), grpc: bool = False, **given: Any
+) -> Options:
     """Build the pipeline's `Options` from click's values, and read requirement files."""
     listed = [line for path in requirements_file for line in config.requirements(path)]
-    given["requirements"] = (*listed, *given.get("requirements", ()))
+    given["requirements"] = (*listed, *given.get("requirements", ()), *(RPC if grpc else ()))
     return Options(**given, code_trusted=_is_typed("code"))
 
 

@@ -277,7 +277,7 @@ TRACING_STACK = (
 )  # fmt: skip
 """The tracing stack, if the user requires a distribution of it: always current, too."""
 
-_OF_SERVICE = {*SERVING_STACK, "pyarrow"}
+_OF_SERVICE = {*SERVING_STACK, "grpcio", "protobuf", "pyarrow"}
 
 
 def service_requirements(lines: Sequence[str]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from .observability import multiprocess
 
 multiprocess.prepare()  # before the first metric is created
 
-from . import crashes  # noqa: E402
+from . import crashes, settings  # noqa: E402
 from .observability import metrics, tracing  # noqa: E402
 from .security import confinement  # noqa: E402
 
@@ -81,6 +81,8 @@ def post_fork(_arbiter: Any, worker: Any) -> None:
     metrics.WORKERS.set(1)
     if confinement.is_enabled(os.environ):
         network = confinement.ALL if tracing.is_configured(os.environ) else confinement.NO_NETWORK
+        if network == confinement.NO_NETWORK and settings.grpc_port(os.environ) is not None:
+            network = confinement.LISTENING  # gRPC cannot use a socket of the master
         _confine(network)
 
 

@@ -110,6 +110,10 @@ def port(environ: Mapping[str, str] = os.environ) -> int:
     variable = next((each for each in PORTS if environ.get(each)), None)
     if variable is None:
         return DEFAULT_PORT
+    return _port(variable, environ)
+
+
+def _port(variable: str, environ: Mapping[str, str]) -> int:
     number = positive_integer(variable, environ[variable])
     if number > 65535:
         raise StartupError(f"{variable} is {number}, but the last port is 65535.")
@@ -125,7 +129,29 @@ def bind(environ: Mapping[str, str] = os.environ) -> str:
     Raises:
         StartupError: See `port`.
     """
-    return f"{ALL_ADDRESSES[0 if _is_dual_stack() else 1]}:{port(environ)}"
+    return all_addresses(port(environ))
+
+
+def all_addresses(number: int) -> str:
+    """Return the address of all interfaces with a port."""
+    return f"{ALL_ADDRESSES[0 if _is_dual_stack() else 1]}:{number}"
+
+
+GRPC_PORT = "MODELPACK_GRPC_PORT"
+
+
+def grpc_port(environ: Mapping[str, str] = os.environ) -> int | None:
+    """Return the port of gRPC, None if it is not set.
+
+    Raises:
+        StartupError: The variable is not a port, or is the port of HTTP.
+    """
+    if not environ.get(GRPC_PORT):
+        return None
+    number = _port(GRPC_PORT, environ)
+    if number == port(environ):
+        raise StartupError(f"{GRPC_PORT} is {number}, the port of HTTP.")
+    return number
 
 
 def _is_dual_stack() -> bool:

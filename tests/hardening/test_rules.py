@@ -151,6 +151,7 @@ SPOILT = {
     "ports": [
         set_config("ExposedPorts", {}),
         set_config("ExposedPorts", {"8080/tcp": {}, "22/tcp": {}}),
+        set_config("ExposedPorts", {"8080/tcp": {}, "8081/tcp": {}}),  # without gRPC
     ],
     "volumes": [set_config("Volumes", {"/data": {}})],
     "instructions": [

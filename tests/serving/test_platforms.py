@@ -76,8 +76,8 @@ def test_vertex_requests_its_port_and_its_routes(bundle, own_paths):
         headers = {"Authorization": f"Bearer {TOKEN}"}
         rows = {"instances": [ROW, ROW]}
         for parameters in ({}, None, {"predict_method": "predict"}):
-            expected = {**rows, "parameters": parameters}
-            answered = vertex(server, predict, expected, **headers)
+            document = {**rows, "parameters": parameters}
+            answered = vertex(server, predict, document, **headers)
             assert answered == (200, {"predictions": [LABEL, LABEL]})
         methods = {**rows, "parameters": {"predict_method": "predict_proba"}}
         status, answer = vertex(server, predict, methods, **headers)

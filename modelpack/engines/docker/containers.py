@@ -55,12 +55,11 @@ class Container:
         code = "print(open('/proc/1/status').read().split('Uid:')[1].split()[0])"
         for _ in range(_ATTEMPTS):
             with suppress(APIError, ValueError):
-                return int(self._python(code))
+                return int(self.run_python("-c", code))
         return None
 
-    def _python(self, code: str) -> bytes:
-        """Return the output of Python code in the container, or an error message."""
-        output: bytes = self._container.exec_run(["python", "-c", code]).output
+    def run_python(self, *arguments: str) -> bytes:
+        output: bytes = self._container.exec_run(["python", *arguments]).output
         return output
 
     def health(self) -> str | None:

@@ -59,6 +59,9 @@ class LocalService:
     def health(self) -> str | None:
         return None
 
+    def run_python(self, *arguments: str) -> bytes:  # noqa: ARG002 - of containers
+        return b""
+
     def memory_bytes(self) -> int | None:
         return memory_bytes(self._process.pid) or None
 

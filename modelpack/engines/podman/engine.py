@@ -59,7 +59,7 @@ class PodmanContainer(Container):
         if not self._has_cgroup(stats):
             return None
         with suppress(ValueError):
-            return int(stats["usage"]) - int(self._python(_INACTIVE))
+            return int(stats["usage"]) - int(self.run_python("-c", _INACTIVE))
         return None
 
     def cpu_seconds(self) -> float | None:
@@ -70,9 +70,9 @@ class PodmanContainer(Container):
     def _has_cgroup(self, memory_stats: dict[str, Any]) -> bool:
         return bool(memory_stats.get("limit") == self._container.attrs["HostConfig"]["Memory"])
 
-    def _python(self, code: str) -> bytes:
+    def run_python(self, *arguments: str) -> bytes:
         """Use the command, because Podman watches a process started by the API for five minutes."""
-        command = ["podman", "exec", self._container.id, "python", "-c", code]
+        command = ["podman", "exec", self._container.id, "python", *arguments]
         return subprocess.run(command, capture_output=True, check=False).stdout
 
 

@@ -71,10 +71,13 @@ def stop_signal_violations(image: Subject) -> Iterator[Violation]:
 
 
 def ports_violations(image: Subject) -> Iterator[Violation]:
-    """Port 8080 is exposed and no other, as it needs no privilege."""
+    """Port 8080 is exposed, 8081 for gRPC, and no other, as they need no privilege."""
     ports = sorted(image.run.get("ExposedPorts") or ())
-    if ports != ["8080/tcp"]:
-        yield Violation("EXPOSE", f"is {', '.join(ports) or 'missing'}, not 8080/tcp")
+    names = {variable.partition("=")[0] for variable in image.run.get("Env") or ()}
+    expected = ["8080/tcp", *(["8081/tcp"] if "MODELPACK_GRPC_PORT" in names else [])]
+    if ports != expected:
+        got = ", ".join(ports) or "missing"
+        yield Violation("EXPOSE", f"is {got}, not {', '.join(expected)}")
 
 
 def volumes_violations(image: Subject) -> Iterator[Violation]:

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 
 from .. import playground as serving_playground
+from .. import settings
 from ..data import results
 from ..openapi import operations
 from ..service import Service
@@ -47,6 +48,7 @@ def _summary(service: Service) -> dict[str, Any]:
         },
         "service": {
             "ready": service.ready,
+            "grpc": settings.grpc_port(os.environ),
             "parity": os.environ.get("MODELPACK_PARITY") or None,
             "proof": os.environ.get("MODELPACK_PROOF") or None,
         },

@@ -96,14 +96,17 @@ class ConnectionPool:
                 self._make_room()
                 self._wait_for_room()
             return False
+        self._serve(sock, (_unmapped(address), _unmapped(listener.getsockname())))
+        return True
+
+    def _serve(self, sock: socket.socket, addresses: tuple[Any, Any]) -> None:
+        """Serve a client, or reject it if there are too many."""
         sock.setblocking(False)
-        addresses = (_unmapped(address), _unmapped(listener.getsockname()))
         connection = Connection(sock, addresses, self)
         self._connections[connection] = 0
         self.watch(connection, read=True)
         if len(self._connections) > self.limits.connections:
             connection.reject(RequestError(503, "There are too many connections."))
-        return True
 
     def _make_room(self) -> bool:
         """Close an idle connection if possible, and return whether one more can be accepted.

@@ -8,6 +8,7 @@ import os
 import selectors
 import socket
 import time
+from collections import deque
 from functools import partial
 from typing import Any, Callable
 
@@ -26,6 +27,8 @@ GRACE_SECONDS = 0.1
 """Before a drain closes a silent connection, whose request may be on its way."""
 LAST_SECONDS = 0.5
 """For clients to read their responses before a drain ends."""
+LOOPBACK = (("127.0.0.1", 0), ("127.0.0.1", 0))
+"""The addresses of clients in this process."""
 IMMEDIATE_PREFIXES = ("/v1/", "/v2/")
 """Paths whose GET requests return metadata."""
 
@@ -58,6 +61,7 @@ class Loop(ConnectionPool):
         self._fast_path = fast_path.FastPath.for_app(app)
         self._fast_jobs: list[Job] = []  # of this turn
         self._ready: list[Connection] = []
+        self._adopted: deque[socket.socket] = deque()
         self._ticked = 0.0
         self._quiet_until = self._over = 0.0  # while draining
         self._waker, woken = socket.socketpair()
@@ -71,6 +75,11 @@ class Loop(ConnectionPool):
         """Whether connections are closed after the response, for other clients or a drain."""
         return self.draining or self.crowded
 
+    def adopt(self, sock: socket.socket) -> None:
+        """Serve a client in this process, in the next turn. Any thread may call this."""
+        self._adopted.append(sock)
+        self._wake()
+
     def wake_by(self, descriptor: int) -> None:
         """Begin a turn when `descriptor` can be read."""
         os.set_blocking(descriptor, False)
@@ -82,6 +91,8 @@ class Loop(ConnectionPool):
         wait = 0.0 if self._ready else GRACE_SECONDS / 4 if self.closing else TICK_SECONDS
         for key, events in self._selector.select(wait):
             key.data(events)
+        while self._adopted:
+            self._serve(self._adopted.popleft(), LOOPBACK)
         for job in self._predictor.take_done():
             if not job.given_up:
                 self._send(job)

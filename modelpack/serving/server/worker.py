@@ -7,18 +7,22 @@ import resource
 import signal
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping
 
 from gunicorn.workers import base
 
-from .. import memory
+from .. import memory, settings
 from ..errors import StartupError
 from ..settings import Limits
 from .loop import Loop
 
 RECYCLE_SECONDS = 5.0
 """For requests that wait behind a prediction that does not end. Then a new process takes over."""
+
+RPC_MODULES = ("grpc", "google", "modelpack.serving.rpc")
+"""What gRPC needs, in images of `modelpack package --grpc`."""
 
 SPARE_FILES = 16
 """For files that the model and its libraries open later, and for a connection to reject."""
@@ -35,6 +39,7 @@ class Worker(base.Worker):  # type: ignore[misc]
                 "Run a proxy with TLS, or start gunicorn with --worker-class gthread."
             )
         self.limits = memory.current(os.environ)
+        self._grpc_port = _usable_grpc_port(os.environ)
         self._recycling = False
         self._is_orphan = False
 
@@ -65,16 +70,25 @@ class Worker(base.Worker):  # type: ignore[misc]
         loop.wake_by(self.PIPE[0])
         for listener in self.sockets:
             loop.listen(listener)
+        rpc = self._start_rpc(loop, limits)
         while self.alive and not self._recycling and not self._is_orphan:
             loop.turn()
             self._recycling = self._recycling or loop.requests >= self.max_requests
-        if self._recycling:
-            loop.drain(RECYCLE_SECONDS, last=False)
-        else:
-            loop.drain(max(1.0, self.cfg.graceful_timeout - 1.0), last=True)
-        while not loop.drained():
+        last = not self._recycling
+        seconds = max(1.0, self.cfg.graceful_timeout - 1.0) if last else RECYCLE_SECONDS
+        stopped = rpc.stop(seconds) if rpc else None
+        loop.drain(seconds, last=last)
+        while not loop.drained() or (stopped and not stopped.is_set()):
             loop.turn()
         sys.exit(0)
+
+    def _start_rpc(self, loop: Loop, limits: Limits) -> Any:
+        """Start gRPC, whose threads do not survive a fork. Return its server, or None."""
+        if self._grpc_port is None:
+            return None
+        from ..rpc import server  # noqa: PLC0415 - only in images with gRPC
+
+        return server.start(limits, loop.adopt, self._grpc_port)
 
     def _check_in(self) -> None:
         """Send a heartbeat to the master, and check whether the master is alive."""
@@ -84,6 +98,17 @@ class Worker(base.Worker):  # type: ignore[misc]
     def _recycle(self) -> None:
         self.log.error("A prediction does not end: worker %s is replaced", self.pid)
         self._recycling = True
+
+
+def _usable_grpc_port(environ: Mapping[str, str]) -> int | None:
+    """Return the port of gRPC, None if it is not set. Raise StartupError if it cannot be used."""
+    port = settings.grpc_port(environ)
+    if port is not None and not all(map(find_spec, RPC_MODULES)):
+        raise StartupError(
+            f"{settings.GRPC_PORT} is set, but the image has no gRPC. "
+            "Package the model with --grpc."
+        )
+    return port
 
 
 def _within_open_files(limits: Limits) -> Limits:

@@ -66,6 +66,7 @@ def _query_routes(probe: Probe, reference: Reference) -> list[tuple[AnyRoute, An
         if route.supports(probe.model)
         and route.can_encode(reference.rows)
         and route.expected(reference)
+        and route.is_offered(probe)
     ]
     answers = [(route, route.request(probe, reference)) for route in routes]
     compared = [(route, actual) for route, actual in answers if _pairs(reference, route, actual)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelpack.smoke.routes import dataframes, predict, v2
+from modelpack.smoke.routes import dataframes, grpc, predict, v2
 from modelpack.smoke.routes.dataframes import BodyRoute
 from modelpack.smoke.routes.route import Route
 
@@ -12,6 +12,7 @@ ROUTES: tuple[Route | BodyRoute, ...] = (
     *predict.INVOCATION_ROUTES,
     *predict.V1_ROUTES,
     *v2.ROUTES,
+    *grpc.ROUTES,
 )
 
 __all__ = ["ROUTES", "BodyRoute", "Route"]

@@ -30,6 +30,9 @@ class BodyRoute:
     def can_encode(self, rows: Rows) -> bool:  # noqa: ARG002 - as above
         return True
 
+    def is_offered(self, probe: Probe) -> bool:  # noqa: ARG002 - as above
+        return True
+
     def expected(self, reference: Reference) -> Answers | None:
         body = self._body(reference)
         return body.answers if body else None

@@ -26,6 +26,7 @@ class Route:
         single_row: Each request has one row.
         supports: Returns whether a model can be queried this way.
         can_encode: Returns whether these rows can be sent this way.
+        is_offered: Returns whether the service can be queried this way.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Route:
     single_row: bool = False
     supports: Callable[[ModelSpec], bool] = _always
     can_encode: Callable[[Rows], bool] = _always
+    is_offered: Callable[[Probe], bool] = _always
 
     def expected(self, reference: Reference) -> Answers | None:
         """Return the answers to compare with; None if they are not known."""

@@ -25,19 +25,19 @@ DATATYPES = {float: "FP64", int: "INT64", str: "BYTES", bool: "BOOL"}
 FORMATS = {"FP64": "d", "INT64": "q", "BOOL": "?"}
 
 
-def _supports(model: ModelSpec) -> bool:
+def supports(model: ModelSpec) -> bool:
     """Return whether outputs have one type each: a tensor of mixed labels contains strings."""
     known = all(field.type != "any" for field in model.signature.outputs)
     return known and bool(model.signature.inputs)
 
 
-def _has_uniform_columns(rows: Rows) -> bool:
+def has_uniform_columns(rows: Rows) -> bool:
     """Return whether each column contains only numbers, strings or booleans."""
     return all(len(_datatypes(column)) <= 1 for column in zip(*rows, strict=True))
 
 
 def _supports_matrix(model: ModelSpec) -> bool:
-    return _supports(model) and is_numeric(model.signature.inputs)
+    return supports(model) and is_numeric(model.signature.inputs)
 
 
 def _single(probe: Probe, rows: Rows) -> Answers:
@@ -55,9 +55,14 @@ def _binary(probe: Probe, rows: Rows) -> Answers:
 
 def _columns(probe: Probe, rows: Rows) -> Answers:
     """Send one tensor per input, the last one first."""
+    return _infer(probe, document_by_name(probe, rows))
+
+
+def document_by_name(probe: Probe, rows: Rows) -> dict[str, Any]:
+    """Return a request with one tensor per input, the last one first."""
     columns = zip(input_names(probe), zip(*rows, strict=True), strict=True)
     tensors = [_column(name, values) for name, values in columns]
-    return _infer(probe, {"inputs": tensors[::-1], "outputs": _outputs(probe, False)})
+    return {"inputs": tensors[::-1], "outputs": _outputs(probe, False)}
 
 
 ROUTES = (
@@ -73,8 +78,8 @@ ROUTES = (
     Route(
         "POST /v2/models/M/infer, tensors by name",
         _columns,
-        supports=_supports,
-        can_encode=_has_uniform_columns,
+        supports=supports,
+        can_encode=has_uniform_columns,
     ),
 )
 
@@ -105,7 +110,15 @@ def _infer(probe: Probe, document: Mapping[str, Any], binary: bytes = b"") -> An
     header = json.dumps(document).encode()
     path = f"/v2{model_path(probe)}/infer"
     response = probe.post_raw(path, header + binary, BINARY, {HEADER: str(len(header))})
-    tensors = _tensors(response)
+    return answers(probe, _tensors(response))
+
+
+def answers(probe: Probe, tensors: Mapping[str, list[Any]]) -> Answers:
+    """Return the answers in the outputs of a response.
+
+    Raises:
+        CheckFailedError: The prediction is missing.
+    """
     parts = [values for name, values in tensors.items() if name.startswith("predict_proba")]
     predictions = tensors.get(probe.model.method)
     if predictions is None:
