@@ -31,25 +31,37 @@ def inspect(
     *more: str | PathLike[str],
     trust: tuple[str, ...] = (),
     select: tuple[str, ...] = (),
+    sha256: tuple[str, ...] = (),
 ) -> ModelSpec:
     """Inspect the file or files of a model without executing anything in them.
+
+    Args:
+        path: A file, a folder of MLflow or a zip archive of one, or an address.
+        more: Further files of the model.
+        trust: Names outside the allowlist that the file may refer to, as "module:name".
+        select: Estimators to take from a file that contains several.
+        sha256: Digests of the files at https:// addresses, in the order of these.
 
     Returns:
         The facts about the model; `safety.verdict` says whether it is safe to load.
 
     Raises:
         modelpack.errors.UsageError: A file does not exist, or does not contain what is selected.
+        modelpack.errors.ModelpackError: An address cannot be read; a subclass for each reason.
     """
     from modelpack.inspection import inspect as read
+    from modelpack.pipeline.options import Options
+    from modelpack.pipeline.sources import open_models
 
-    return read(*map(str, (path, *more)), trust=trust, select=select)
+    with open_models([str(each) for each in (path, *more)], Options(sha256=sha256)) as models:
+        return models.describe(read(*models.paths, trust=trust, select=select))
 
 
 def package(path: str | PathLike[str], *more: str | PathLike[str], **options: Any) -> PackageResult:
     """Package a model as a tested image.
 
     Args:
-        path: The model file.
+        path: A file, a folder of MLflow or a zip archive of one, or an address.
         more: Further files of the model.
         options: The fields of `modelpack.pipeline.options.Options`.
 

@@ -178,6 +178,31 @@ class HeldCallable:
     role: str
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a model was fetched from, if an address was given.
+
+    Attributes:
+        address: As given, without credentials: "models:/churn@champion".
+        resolved: The address of exactly this version: "models:/churn/3".
+        digest: Digest set as in attestations: "sha256" of a file, "dirHash" of a folder.
+        name: Of the model in the registry, or of the artifact of a run.
+        version: Of the model in the registry.
+        server: The MLflow server that resolved the address.
+        artifacts: The place of the files in the artifact store of the server.
+        run: The id of the run that logged the model.
+    """
+
+    address: str
+    resolved: str
+    digest: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    version: str = ""
+    server: str = ""
+    artifacts: str = ""
+    run: str = ""
+
+
 NO_COMPILED_FORM = "only models of scikit-learn, LightGBM and XGBoost have a compiled form"
 
 
@@ -222,6 +247,7 @@ class ModelSpec:
         own_states: Unknown class -> the names that states of its objects set.
         not_compilable: Why the model has no compiled form; "" if every estimator has one.
         compiled_from: The files that a compiled model was made from; empty for others.
+        fetched_from: Where the files were fetched from, of those that were given by an address.
     """
 
     file: ModelFile
@@ -259,6 +285,7 @@ class ModelSpec:
     own_states: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     not_compilable: str = NO_COMPILED_FORM
     compiled_from: tuple[ModelFile, ...] = ()
+    fetched_from: tuple[Origin, ...] = ()
 
     @property
     def files(self) -> tuple[ModelFile, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 from modelpack._version import __version__
 from modelpack.attestations.documents import BundleContents, image_purl
 from modelpack.parity.claims import NO_CLAIM, UNTESTED, Claim
-from modelpack.types import BaseImage, ModelSpec, Parity, Proof
+from modelpack.types import BaseImage, ModelSpec, Parity, Proof, to_json
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
@@ -124,6 +124,7 @@ def _parameters(contents: BundleContents) -> dict[str, Any]:
             "task": model.task,
             "safety": model.safety.verdict,
             **_compiled_from(model),
+            **_fetched_from(model),
         },
         "python": environment.python,
         "platform": environment.platform,
@@ -141,6 +142,12 @@ def _parameters(contents: BundleContents) -> dict[str, Any]:
 def _compiled_from(model: ModelSpec) -> dict[str, Any]:
     files = [{"format": file.format, "sha256": file.sha256} for file in model.compiled_from]
     return {"compiledFrom": files} if files else {}
+
+
+def _fetched_from(model: ModelSpec) -> dict[str, Any]:
+    """Return the addresses of the model and what they meant. Addresses have no credentials."""
+    origins = [{k: v for k, v in to_json(each).items() if v} for each in model.fetched_from]
+    return {"fetchedFrom": origins} if origins else {}
 
 
 def _base(base: BaseImage) -> dict[str, Any]:

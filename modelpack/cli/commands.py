@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -33,6 +34,7 @@ from modelpack.cli.options import (
     OUTPUT,
     REPORTS,
     ROW_FORMATS,
+    SHA256,
     SLIM,
     TRUST,
     build_deploy_request,
@@ -81,47 +83,59 @@ def main() -> None:
 )
 @with_options(MODEL, TRUST, OUTPUT)
 def inspect_command(
-    models: tuple[Path, ...],
+    models: tuple[str | Path, ...],
     trust: tuple[str, ...],
     select: tuple[str, ...],
     code: tuple[Path, ...],
+    sha256: tuple[str, ...],
     compiled: bool,
     as_json: bool,
-    **_: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Show format, versions, signature and safety of MODEL without executing it.
 
     Give all files of a model, in the order in which rows pass through them: vectorizer.joblib
-    model.joblib.
+    model.joblib. MODEL can also be an address, see `modelpack package --help`.
     """
     from modelpack.cli import output as cli_output
     from modelpack.inspection import hint_with_findings, inspect
     from modelpack.pipeline.inspect import inspect_with_code, require_code_paths
+    from modelpack.pipeline.sources import open_models
 
     if not as_json:
         _import_meanwhile("modelpack.cli.model_view")
-    options = build_options(code=code)
-    require_code_paths(options)
-    spec = inspect(*models, trust=trust, select=select)
-    spec, found, problem = inspect_with_code(spec, options)
-    if compiled and problem is None:
-        from modelpack.pipeline.compiled import compiled_if_possible
+    options = build_options(code=code, sha256=sha256)
+    is_remote = any(isinstance(model, str) for model in models)
+    with open_models(models, options, _observer(quiet or not is_remote, verbose)) as local:
+        options = replace(options, code=tuple(map(local.localize, code)))
+        require_code_paths(options)
+        spec = inspect(*local.paths, trust=trust, select=select)
+        spec, found, problem = inspect_with_code(spec, options)
+        if compiled and problem is None:
+            from modelpack.pipeline.compiled import compiled_if_possible
 
-        spec = compiled_if_possible(spec)
-    if as_json:
-        cli_output.print_value(spec)
-    else:
-        cli_output.print_model(spec, found)
-    if problem:
-        problem.hint = hint_with_findings(problem.hint)
-        raise problem
+            spec = compiled_if_possible(spec)
+        spec, found = local.describe(spec), local.describe_code(found)
+        if as_json:
+            cli_output.print_value(spec)
+        else:
+            cli_output.print_model(spec, found)
+        if problem:
+            problem.hint = hint_with_findings(problem.hint)
+            raise problem
 
 
 @main.command("bundle")
 @click.option("-o", "--output", type=FILE, required=True, help="Folder to write")
 @with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, COMPILED, GRPC, SLIM, OUTPUT)
 def bundle_command(
-    models: tuple[Path, ...], output: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any
+    models: tuple[str | Path, ...],
+    output: Path,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
 ) -> None:
     """Write the folder that serves MODEL: Dockerfile, app, lock and model."""
     from modelpack.cli import output as cli_output
@@ -146,7 +160,7 @@ def bundle_command(
 )
 @with_options(MODEL, TRUST, ENVIRONMENT, COMPILED, OUTPUT)
 def lock_command(
-    models: tuple[Path, ...],
+    models: tuple[str | Path, ...],
     output: Path | None,
     download: Path | None,
     as_json: bool,
@@ -246,7 +260,7 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
     MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, COMPILED, GRPC, SLIM, ENGINE, OUTPUT
 )
 def package_command(
-    models: tuple[Path, ...],
+    models: tuple[str | Path, ...],
     report: Path | None,
     junit: Path | None,
     as_json: bool,
@@ -255,7 +269,12 @@ def package_command(
     no_smoke: bool,
     **given: Any,
 ) -> None:
-    """Package MODEL as a tested container image."""
+    """Package MODEL as a tested container image.
+
+    MODEL is a file, a folder of MLflow or a zip archive of one, models:/NAME/VERSION,
+    models:/NAME@ALIAS or runs:/ID/PATH of the server in MLFLOW_TRACKING_URI, or https://HOST/PATH
+    with --sha256 (docs/addresses.md).
+    """
     from modelpack.cli import output as cli_output
     from modelpack.pipeline.package import package
     from modelpack.pipeline.smoke import BUNDLE
@@ -374,7 +393,7 @@ def verify_command(
 )
 @with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, COMPILED, OUTPUT[1:])
 def serve_command(
-    models: tuple[Path, ...], port: int, quiet: bool, verbose: bool, **given: Any
+    models: tuple[str | Path, ...], port: int, quiet: bool, verbose: bool, **given: Any
 ) -> None:
     """Serve MODEL on this machine without a container.
 
@@ -392,7 +411,7 @@ def serve_command(
     "target", metavar="MODEL-BUNDLE-OR-IMAGE", is_eager=True, callback=read_settings_of_target
 )
 @click.argument("data", type=FILE, required=False)
-@with_options(BATCH, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
+@with_options(SHA256, BATCH, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
 def predict_command(
     target: str,
     data: Path | None,
@@ -444,7 +463,7 @@ def predict_command(
 )
 @click.option("--markdown", type=FILE, help="Write a comment for a pull request to this file")
 @click.option("--platform", metavar="OS/ARCH", help="Platform to select from an image for several")
-@with_options(INDEX, ENGINE, OUTPUT)
+@with_options(SHA256, INDEX, ENGINE, OUTPUT)
 def diff_command(
     old: str,
     new: str,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from modelpack.addresses import is_address
 from modelpack.cli import config
 from modelpack.errors import UsageError
 from modelpack.pipeline.options import Options
@@ -31,9 +32,21 @@ PLATFORMS = ("compose", "swarm", "kubernetes", "kserve")
 BATCH_FORMATS = ("csv", "jsonl", "json", "npy", "arrow", "parquet")
 
 
+class _Model(click.ParamType[str | Path]):
+    """A path, or an address as text, since paths have no double slash."""
+
+    name = "path"
+
+    def convert(self, value: str, *_: object) -> str | Path:
+        return value if is_address(value) else Path(value)
+
+
 def _read_settings(
-    ctx: click.Context, _: click.Parameter, models: tuple[Path, ...]
-) -> tuple[Path, ...]:
+    ctx: click.Context, _: click.Parameter, models: tuple[str | Path, ...]
+) -> tuple[str | Path, ...]:
+    """Read the settings next to the model. Nothing is next to an address."""
+    if isinstance(models[0], str):
+        return models
     group = ctx.find_root().command
     assert isinstance(group, click.Group)  # noqa: S101 - as every command is one of it
     everything = [param for command in group.commands.values() for param in command.params]
@@ -44,48 +57,37 @@ def _read_settings(
     return models
 
 
-def _read_models(
-    ctx: click.Context, param: click.Parameter, models: tuple[Path, ...]
-) -> tuple[Path, ...]:
-    """Read the settings next to the models, and unpack archives until the command ends."""
-    return tuple(_unpacked(ctx, model) for model in _read_settings(ctx, param, models))
-
-
-def _unpacked(ctx: click.Context, model: Path) -> Path:
-    suffix = model.suffix.lower()
-    if suffix not in {".zip", ".tar", ".tgz", ".gz"} or not model.is_file():
-        return model
-    if suffix == ".zip":
-        from modelpack.pipeline.unpacked import has_description, unpacked
-
-        if has_description(model):
-            return ctx.with_resource(unpacked(model))
-    from modelpack.pipeline.only_model import unpacked_model
-
-    return ctx.with_resource(unpacked_model(model))
-
-
 def read_settings_of_target(ctx: click.Context, param: click.Parameter, target: str) -> str:
     """Read the settings next to a model file. Their `output` is a bundle, not predictions."""
+    from modelpack.pipeline.sources import is_model
     from modelpack.pipeline.targets import PREDICT, classify
 
     path = classify(target, PREDICT).path
-    if path and path.is_file():
+    if path and is_model(path):
         _read_settings(ctx, param, (path,))
         (ctx.default_map or {}).pop("output", None)
     return target
 
 
+SHA256 = (
+    click.option(
+        "--sha256",
+        metavar="HEX",
+        multiple=True,
+        help="SHA-256 digest of the file at an https:// address (repeat for several addresses)",
+    ),
+)
 MODEL = (
     click.argument(
         "models",
         metavar="MODEL...",
-        type=FILE,
+        type=_Model(),
         nargs=-1,
         required=True,
         is_eager=True,
-        callback=_read_models,
+        callback=_read_settings,
     ),
+    *SHA256,
 )
 TRUST = (
     click.option(

@@ -73,13 +73,18 @@ def inspect(
             names an estimator that is not in the file.
         ModelNotSupportedError: A folder is not one of MLflow.
     """
-    files, described = [], list[LoggedModel]()
+    files, described = [], list[LoggedModel | None]()
     for each in map(Path, (path, *more)):
         file, logged = _parse(each, trust)
         files.append(file)
-        described += [logged] if logged else []
+        described.append(logged)
     spec = _describe(files, select)
-    return complete(spec, described[0]) if described and not more else spec
+    order = [member.file for member in spec.members] or range(len(files))
+    for index, logged in enumerate(described):
+        if logged:
+            is_first, is_last = index == order[0], index == order[-1]
+            spec = complete(spec, logged, is_first=is_first, is_last=is_last)
+    return spec
 
 
 def _parse(path: Path, trust: Collection[str]) -> tuple[ParsedFile, LoggedModel | None]:

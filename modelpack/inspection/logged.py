@@ -13,20 +13,30 @@ from packaging.version import InvalidVersion, Version
 
 from modelpack.types import Field, Finding, ModelSpec, Safety, Scalar, Signature
 
-from .formats.mlflow import LoggedModel, example_rows
+from .formats.mlflow import InputColumn, LoggedModel, example_rows
 from .verdicts import verdict
 
 _LAYOUTS = {"array", "frame"}
 _MAX_SHOWN = 5
+_KINDS = {
+    "number": "number", "integer": "number", "boolean": "number", "string": "text",
+    "datetime": "text", "any": "any",
+}  # fmt: skip
+"""Type of a field -> what values of it look like."""
 
 
-def complete(spec: ModelSpec, logged: LoggedModel) -> ModelSpec:
-    """Return the spec of the file in the folder, with what the folder says of it."""
+def complete(
+    spec: ModelSpec, logged: LoggedModel, *, is_first: bool = True, is_last: bool = True
+) -> ModelSpec:
+    """Return the spec with what the folder of one of its files says of it.
+
+    Rows reach the file first or not (`is_first`), and its prediction is that of the model or not.
+    """
     if verdict(spec.safety.findings) == "refuse":
         return spec
-    notices = [*spec.notices, *_contradictions(spec, logged)]
+    notices = [*spec.notices, *_contradictions(spec, logged, is_last=is_last)]
     signature = spec.signature
-    if signature.layout in _LAYOUTS:
+    if is_first and signature.layout in _LAYOUTS:
         signature, notice = _with_columns(signature, logged)
         notices += filter(None, [notice])
         signature, notice = _with_rows(signature, logged)
@@ -34,7 +44,7 @@ def complete(spec: ModelSpec, logged: LoggedModel) -> ModelSpec:
     spec = replace(
         spec,
         signature=signature,
-        recorded=spec.recorded or _versions(logged),
+        recorded={**_versions(logged), **spec.recorded},
         trained_on=spec.trained_on or logged.python or None,
         notices=tuple(notices),
     )
@@ -44,17 +54,18 @@ def complete(spec: ModelSpec, logged: LoggedModel) -> ModelSpec:
             requirements=dict(sorted({**spec.requirements, "pandas": ""}.items())),
             reasons={**spec.reasons, "pandas": "the signature in MLmodel has named columns"},
         )
-    return _with_method(spec, logged)
+    return _with_method(spec, logged) if is_last else spec
 
 
-def _contradictions(spec: ModelSpec, logged: LoggedModel) -> Iterator[str]:
+def _contradictions(spec: ModelSpec, logged: LoggedModel, *, is_last: bool) -> Iterator[str]:
     recorded = spec.versions.get(logged.framework, "")
     if recorded[:1].isdigit() and logged.version and recorded != logged.version:
         yield (
             f"MLmodel names {logged.framework} {ascii(logged.version)[1:-1]}, but the file records "
             f"{recorded}, which is used."
         )
-    if logged.flavour != "sklearn" and spec.framework not in {None, logged.framework}:
+    is_other = logged.flavour != "sklearn" and spec.framework not in {None, logged.framework}
+    if is_last and is_other:
         yield f"MLmodel has the flavour {logged.flavour}, but the file is of {spec.framework}."
 
 
@@ -64,7 +75,7 @@ def _with_columns(signature: Signature, logged: LoggedModel) -> tuple[Signature,
     if columns is None:
         return signature, ""
     if not signature.inputs:
-        inputs = tuple(Field(each.name, each.type) for each in columns)
+        inputs = tuple(Field(each.name, each.type, nullable=not each.required) for each in columns)
         notice = "The inputs come from the signature in MLmodel."
         return replace(signature, inputs=inputs, layout="frame", named=True), notice
     names = [field.name for field in signature.inputs]
@@ -80,8 +91,31 @@ def _with_columns(signature: Signature, logged: LoggedModel) -> tuple[Signature,
         replace(field, name=each.name, type=each.type if field.type == "any" else field.type)
         for field, each in zip(signature.inputs, described, strict=True)
     )
-    notice = "" if signature.named else "The names of the inputs come from MLmodel."
-    return replace(signature, inputs=inputs, named=True), notice
+    found = [] if signature.named else ["The names of the inputs come from MLmodel."]
+    found += _differences(signature.inputs, described)
+    return replace(signature, inputs=inputs, named=True), " ".join(found)
+
+
+def _differences(fields: Sequence[Field], described: Sequence[InputColumn]) -> Iterator[str]:
+    """Yield how the columns of MLmodel differ from the inputs of the model, which are used."""
+    pairs = list(zip(fields, described, strict=True))
+    types = [
+        f"{each.name!a} ({each.type}, in the model {field.type})"
+        for field, each in pairs
+        if field.type != "any" and _KINDS[field.type] != _KINDS[each.type]
+    ]
+    if types:
+        yield f"MLmodel has other types than the model for {_listed(types)}. The model is used."
+    optional = [
+        f"{each.name!a}" for field, each in pairs if not each.required and not field.nullable
+    ]
+    if optional:
+        yield f"MLmodel allows missing values of {_listed(optional)}, but the model has none."
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _MAX_SHOWN:,} more" if len(texts) > _MAX_SHOWN else ""
+    return ", ".join(texts[:_MAX_SHOWN]) + more
 
 
 def _shown(names: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from modelpack.types import Bundle, Image
 
 from .compiled import prepare
 from .package import bundle_directory, default_reference_from_name
+from .sources import is_model
 from .stages import Pipeline
 
 
@@ -68,7 +69,7 @@ def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
         ModelpackError: As `package`.
         UsageError: A bundle came with other paths.
     """
-    if any(Path(path).is_dir() for path in paths):
+    if any(Path(path).is_dir() and not is_model(Path(path)) for path in paths):
         if len(paths) > 1:
             raise UsageError(
                 "A bundle is served alone, without further files.",

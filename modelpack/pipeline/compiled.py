@@ -27,14 +27,15 @@ def prepare(
     Yields:
         The pipeline for what follows, the model, and the author's code that its image needs.
     """
-    inspected, code = run.inspect(paths)
-    model, _ = run.reference(inspected, paths)
-    if not run.options.compiled:
-        yield run, model, code
-        return
-    with compile_temporarily(run, model) as compiled:
-        run.observer.notice(UNPROVED)
-        yield for_compiled(run), compiled, Code()
+    with run.open_models(paths) as local:
+        inspected, code = run.inspect(local)
+        model, _ = run.reference(inspected, local)
+        if not run.options.compiled:
+            yield run, model, code
+            return
+        with compile_temporarily(run, model) as compiled:
+            run.observer.notice(UNPROVED)
+            yield for_compiled(run), compiled, Code()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from modelpack import diff as modelpack_diff
 from modelpack import parity
@@ -20,6 +21,7 @@ from modelpack.parity import RowsUnavailable
 from modelpack.types import ModelSpec, Reference
 
 from .diff_sides import DiffSide, open_side
+from .sources import assign_digests
 from .stages import Pipeline
 from .targets import Target
 
@@ -32,8 +34,11 @@ def diff(run: Pipeline, old: Target, new: Target) -> Difference:
         NoEngineError: A target is an image, and no container engine responds.
         ModelpackError: As `package`, for the environment of a bundle.
     """
+    digests = assign_digests([old.text, new.text], run.options.sha256)
+    pairs = zip((old, new), digests, strict=True)
     with ExitStack() as stack:
-        sides = [_open_side(run, stack, target) for target in (old, new)]
+        targets = [replace(target, sha256=digest) for target, digest in pairs]
+        sides = [_open_side(run, stack, target) for target in targets]
         answers = compare_predictions(run, sides)
         with run.stage("compare") as summary:
             old_facts, new_facts = image.add_file_listings(
@@ -77,7 +82,7 @@ def _hint(difference: Difference, fail_on: str) -> str:
 def _open_side(run: Pipeline, stack: ExitStack, target: Target) -> DiffSide:
     with run.stage("read") as summary:
         side = stack.enter_context(open_side(run, target))
-        summary.append(f"{side.side.kind} {target.text}")
+        summary.append(f"{side.side.kind} {side.side.name}")
     return side
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from modelpack.types import Bundle
 
 from . import targets
 from .inspect import inspect_with_code
+from .sources import open_models
 from .stages import Pipeline
 from .targets import Target, TargetKind
 
@@ -71,11 +72,15 @@ def open_side(pipeline: Pipeline, target: Target) -> AbstractContextManager[Diff
 
 @contextmanager
 def _open_model(pipeline: Pipeline, target: Target) -> Iterator[DiffSide]:
-    model, _, problem = inspect_with_code(inspect(target.text), pipeline.options)
-    if problem and model.safety.verdict != "trust":
-        raise problem
-    side = Side(str(target.path), target.kind.value, model)
-    yield DiffSide(side, not_queried=_NOT_QUERIED[target.kind], file=target.path)
+    options = replace(pipeline.options, sha256=tuple(filter(None, [target.sha256])))
+    with open_models([target.text], options, pipeline.observer, pipeline.seconds) as models:
+        found = replace(inspect(*models.paths), fetched_from=models.origins)
+        model, _, problem = inspect_with_code(found, pipeline.options)
+        if problem and model.safety.verdict != "trust":
+            raise problem
+        name = models.origins[0].address if models.origins else target.text
+        side = Side(name, target.kind.value, models.describe(model))
+        yield DiffSide(side, not_queried=_NOT_QUERIED[target.kind], file=models.paths[0])
 
 
 @contextmanager

@@ -27,6 +27,7 @@ class Options:
         slim_base: Copy only what serving needs from the base image.
         requirements: PEP 508 requirements that add to those of the model or override them.
         trust: Code outside the allowlist that may be loaded, as "module:name".
+        sha256: Digests of the files at https:// addresses, in the order of these.
         select: Estimators to take from a file that contains several.
         code: Folders and files of the author's modules.
         code_trusted: Whether `trust` is unnecessary for what `code` defines.
@@ -47,6 +48,7 @@ class Options:
     python: str | None = None
     requirements: tuple[str, ...] = ()
     trust: tuple[str, ...] = ()
+    sha256: tuple[str, ...] = ()
     select: tuple[str, ...] = ()
     code: tuple[Path, ...] = ()
     code_trusted: bool = True

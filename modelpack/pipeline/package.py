@@ -47,6 +47,15 @@ def package(
     """
     run = Pipeline(options or Options(), observer)
     engines.preload(run.options.engine)
+    with run.open_models(paths) as local:
+        result = _package(run, local)
+    models = run.models
+    return replace(
+        result, model=models.describe(result.model), code=models.describe_code(result.code)
+    )
+
+
+def _package(run: Pipeline, paths: Sequence[Path]) -> PackageResult:
     inspected, code = run.inspect(paths)
     model, rows = run.reference(inspected, paths)
     _notice_untested(run, model)
@@ -67,7 +76,7 @@ def package(
             builds.append(stack.enter_context(build_for_platform(each, source, folder)))
             if not builds[-1].accepted:
                 break
-        image = tag_result(run, builds)
+        image = tag_result(run, builds, run.options.tag or default_reference(inspected))
     decisive = next((each for each in builds if not each.accepted), builds[0])
     return PackageResult(
         model,
@@ -223,13 +232,12 @@ def _build_and_test(
     return PlatformBuild(bundle, image, report, run.options.accepts(report), proof)
 
 
-def tag_result(run: Pipeline, builds: Sequence[PlatformBuild]) -> Image | None:
+def tag_result(run: Pipeline, builds: Sequence[PlatformBuild], reference: str) -> Image | None:
     """Tag the image, or an index of several. Return None without images, or if a build failed."""
     images = [each.image for each in builds if each.image]
     if not images or not all(each.accepted for each in builds):
         return None
     image = images[0] if len(images) == 1 else _index_store(run).create_index(images)
-    reference = run.options.tag or default_reference(builds[0].bundle.model)
     try:
         return run.engine.require_images(f"{reference} cannot be built").tag(image, reference)
     finally:
@@ -247,7 +255,14 @@ def _index_store(run: Pipeline) -> IndexStore:
 
 
 def default_reference(model: ModelSpec) -> str:
-    """Return a reference from the file name, or from the folder if the file is called model."""
+    """Return a reference from the name and the version of a registered model.
+
+    Without these, it is from the file name, or from the folder if the file is called model.
+    """
+    origin = model.fetched_from[-1] if model.fetched_from else None
+    if origin and origin.version:
+        untagged = default_reference_from_name(origin.name).removesuffix("latest")
+        return f"{untagged}{origin.version}"
     path = Path(main_file(model)).absolute()
     return default_reference_from_name(path.parent.name if path.stem == "model" else path.stem)
 

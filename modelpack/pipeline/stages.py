@@ -37,9 +37,10 @@ from modelpack.types import (
     SmokeReport,
 )
 
-from . import wheelhouse
+from . import sources, wheelhouse
 from .inspect import find_code, needs_code, require_code_paths, require_trusted
 from .options import Observer, Options
+from .sources import LocalModels
 
 MAX_CONCURRENT_MODEL_BYTES = 256 * 2**20
 """Bytes of a model's files that are loaded in the sandbox and in the service at the same time."""
@@ -70,6 +71,7 @@ class Pipeline:
         self.options = options
         self.observer = observer or Observer()
         self.seconds: dict[str, float] = {}
+        self.models = LocalModels(())
 
     def for_platform(self, platform: str) -> Pipeline:
         """Return the pipeline for one of the requested platforms."""
@@ -80,6 +82,7 @@ class Pipeline:
         run = Pipeline(options, self.observer)
         run.seconds = self.seconds
         run.engine = self.engine
+        run.models = self.models
         return run
 
     @property
@@ -114,11 +117,20 @@ class Pipeline:
         environment.require_platform(platform)
         return platform
 
+    @contextmanager
+    def open_models(self, paths: Sequence[str | Path]) -> Iterator[tuple[Path, ...]]:
+        """Yield the files of a model on this machine. Addresses are fetched, archives unpacked."""
+        with sources.open_models(paths, self.options, self.observer, self.seconds) as models:
+            code = tuple(models.localize(Path(path)) for path in self.options.code)
+            self.models, self.options = models, replace(self.options, code=code)
+            yield models.paths
+
     def inspect(self, paths: Sequence[str | Path]) -> tuple[ModelSpec, Code]:
         """Return the model, and the author's code that it needs."""
         require_code_paths(self.options)
         with self.stage("inspect") as summary:
             model = inspect(*paths, trust=self.options.trust, select=self.options.select)
+            model = replace(model, fetched_from=self.models.origins)
             if model.safety.verdict != "trust" or not model.local_modules:
                 require_servable(model)
             summary.append(model_summary(model))
@@ -133,7 +145,7 @@ class Pipeline:
             code = find_code(model, self.options)
             model = with_trusted(model, code)
             for notice in codes.notices(code):
-                self.observer.notice(notice)
+                self.observer.notice(self.models.present(notice))
             require_trusted(model, code)
             codes.require_found(model, code)
             count = len(code.files)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from modelpack import engines, oci
+from modelpack.addresses import is_address
 from modelpack.bundle import manifest
 from modelpack.errors import UsageError
 from modelpack.oci.locations import is_location
@@ -19,6 +20,7 @@ from modelpack.oci.reference import ImageReference
 from modelpack.types import ModelSpec
 
 from .package import bundle_directory
+from .sources import is_model
 from .stages import Pipeline
 
 
@@ -40,14 +42,17 @@ class Target:
     Attributes:
         text: The argument as typed.
         kind: What it refers to. An image is one of an engine.
-        path: Of a model, of a bundle, or of a file that only has the name of the image.
+        path: Of a model, of a bundle, or of a file that only has the name of the image. That of an
+            address does not exist.
         location: As `oci.open_image` takes it, of a layout, an archive or a registry.
+        sha256: Digest of the file at an address of the web.
     """
 
     text: str
     kind: TargetKind
     path: Path | None = None
     location: str | None = None
+    sha256: str | None = None
 
     @property
     def reference(self) -> ImageReference:
@@ -91,10 +96,10 @@ def classify(text: str, accepts: Accepts) -> Target:
         return Target(text, TargetKind.LAYOUT, location=f"oci:{text}")
     if accepts.bare_paths and path.is_file() and tarfile.is_tarfile(path):
         return Target(text, TargetKind.ARCHIVE, location=f"docker-archive:{text}")
+    if TargetKind.MODEL in accepts.kinds and (is_address(text) or is_model(path)):
+        return Target(text, TargetKind.MODEL, path)
     if TargetKind.BUNDLE in accepts.kinds and path.is_dir():
         return Target(text, TargetKind.BUNDLE, path)
-    if TargetKind.MODEL in accepts.kinds and path.is_file():
-        return Target(text, TargetKind.MODEL, path)
     if path.is_file() and path.suffix:
         raise _not_an_image(text, accepts)
     return _classify_name(text, accepts)
@@ -186,8 +191,9 @@ def open_runnable(pipeline: Pipeline, target: Target) -> Iterator[Runnable]:
         if target.kind is TargetKind.BUNDLE:
             bundle = manifest.read(target.path)
         else:
-            model, code = pipeline.inspect([target.path])
-            model, _ = pipeline.reference(model, [target.path])
+            paths = stack.enter_context(pipeline.open_models([target.text]))
+            model, code = pipeline.inspect(paths)
+            model, _ = pipeline.reference(model, paths)
             bundle = pipeline.render(model, code, stack.enter_context(bundle_directory(None)))
         name = stack.enter_context(pipeline.temporary_image(bundle))
         yield Runnable(name, lambda: bundle.model)

@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 from flask_clients import client_for_bundle, post
@@ -40,10 +41,10 @@ def copy(source: Path, folder: Path) -> Path:
     return Path(shutil.copytree(source, folder / "copied"))
 
 
-def edit(folder: Path, pattern: str, new: str) -> Path:
+def edit(folder: Path, pattern: str, new: str, flags: int = 0) -> Path:
     """Replace what a pattern matches in MLmodel once."""
     path = folder / "MLmodel"
-    text, count = re.subn(pattern, lambda _: new, path.read_text(), count=1)
+    text, count = re.subn(pattern, lambda _: new, path.read_text(), count=1, flags=flags)
     assert count == 1
     path.write_text(text)
     return folder
@@ -285,3 +286,55 @@ def test_description_is_found_only_in_folders(tmp_path):
     assert not mlflow.is_folder(FRAME_3 / "MLmodel")
     assert not mlflow.is_folder(tmp_path)
     assert not mlflow.is_folder(tmp_path / "\0")
+
+
+def own_folder(path, inputs):
+    """Write a folder whose model, of a class of its author, records no inputs."""
+    folder = copy(FRAME_3, path)
+    (folder / "model.pkl").write_bytes(b"\x80\x02cown_module\nOwn\n)\x81}U\x01aK\x01sb.")
+    return edit(folder, r"inputs: '.*?\]'", f"inputs: '{json.dumps(inputs)}'", flags=re.DOTALL)
+
+
+def column(name, kind, **more):
+    return {"type": kind, "name": name, **more}
+
+
+def test_optional_columns_may_be_missing(tmp_path):
+    inputs = [column("a", "double", required=False), column("b", "string", required=True),
+              column("c", "long", optional=True), column("d", "long")]  # fmt: skip
+    spec = inspect(own_folder(tmp_path, inputs), trust=("own_module:Own",))
+    assert [(f.name, f.nullable) for f in spec.signature.inputs] == [
+        ("a", True), ("b", False), ("c", True), ("d", False),
+    ]  # fmt: skip
+
+
+def test_types_that_differ_from_the_file_are_reported(tmp_path):
+    folder = edit(copy(FRAME_3, tmp_path), '"string", "name": "town"', '"long", "name": "town"')
+    edit(folder, '"name": "age", "required": true', '"name": "age", "required": false')
+    spec = inspect(folder)
+    require_servable(spec)
+    by_name = {field.name: field for field in spec.signature.inputs}
+    assert (by_name["town"].type, by_name["age"].nullable) == ("string", False)
+    assert spec.notices == (
+        "MLmodel has other types than the model for 'town' (integer, in the model string). The "
+        "model is used. MLmodel allows missing values of 'age', but the model has none.",
+    )
+
+
+@pytest.mark.filterwarnings("ignore")  # another release of scikit-learn saved the model
+def test_folder_among_several_files_adds_its_facts(tmp_path):
+    scaled = joblib.load(DATA / "3" / "probabilities" / "model.pkl")
+    joblib.dump(scaled[0], tmp_path / "scaler.joblib")
+    folder = copy(PROBABILITIES_3, tmp_path)
+    joblib.dump(scaled[1], folder / "model.pkl")
+    spec = inspect(tmp_path / "scaler.joblib", folder)
+    require_servable(spec)
+    assert spec.method == "predict_proba", "the folder has the last file"
+    assert not spec.signature.samples, "its example is not of the rows"
+    assert spec.recorded["scikit-learn"] == "1.7.2"
+    joblib.dump(scaled[0], folder / "model.pkl")
+    joblib.dump(scaled[1], tmp_path / "model.joblib")
+    spec = inspect(folder, tmp_path / "model.joblib")
+    require_servable(spec)
+    assert spec.method == "predict", "the folder has the first file"
+    assert len(spec.signature.samples) == 2

@@ -192,7 +192,9 @@ def test_bundle_is_rendered_again_if_its_claim_is_not_met(
     assert image is not None
     assert run.correct_claim(Claim(claimed), report) == bool(again)
     image = run.build_image(bundle) if again else image
-    named = pipeline_package.tag_result(run, [pipeline_package.PlatformBuild(bundle, image, None)])
+    named = pipeline_package.tag_result(
+        run, [pipeline_package.PlatformBuild(bundle, image, None)], "a:1"
+    )
     assert named is not None
     assert (named.id, named.reference) == (f"sha256:{1 + again}", "a:1")
     dockerfile = (bundle.directory / "Dockerfile").read_text()
