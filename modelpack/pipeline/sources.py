@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from modelpack.addresses.fetch import Fetched
 
 
+_MEGABYTE = 10**6
+_ARCHIVES = {".zip", ".tar", ".tgz", ".gz"}
+
+
 @dataclass(frozen=True)
 class LocalModels:
     """The files and folders of a model on this machine.
@@ -105,10 +109,9 @@ def open_models(
                 origins.append(origin)
                 path, name = fetched.path, origin.resolved
                 names.append((path, name))
-            if path.suffix.lower() == ".zip" and has_description(path):
-                path = stack.enter_context(unpacked(path))
-                names.append((path, name))
-            local.append(path)
+            local.append(_unpack(stack, path))
+            if local[-1] != path:
+                names.append((local[-1] if local[-1].is_dir() else local[-1].parent, name))
         models = LocalModels(tuple(local), tuple(names), tuple(origins))
         try:
             yield models
@@ -117,6 +120,18 @@ def open_models(
             error.hint = models.present(error.hint, is_command=True)
             error.args = (error.message,)
             raise
+
+
+def _unpack(stack: ExitStack, path: Path) -> Path:
+    """Return the folder of MLflow or the only model in an archive, and any other path as it is."""
+    suffix = path.suffix.lower()
+    if suffix not in _ARCHIVES or not path.is_file():
+        return path
+    if suffix == ".zip" and has_description(path):
+        return stack.enter_context(unpacked(path))
+    from .only_model import unpacked_model  # noqa: PLC0415 - takes time
+
+    return stack.enter_context(unpacked_model(path))
 
 
 def is_model(path: Path) -> bool:
@@ -158,7 +173,8 @@ def _fetch(address: str, sha256: str | None, parent: Path, observer: Observer) -
                if path.is_file())  # fmt: skip
     count = len(fetched.digests)
     summary = f"{fetched.origin.resolved}, {count} file{'' if count == 1 else 's'}"
-    observer.stage_done("download", time.monotonic() - started, f"{summary}, {size / 1e6:.1f} MB")
+    shown = f"{size / 1e6:,.1f} MB" if size >= _MEGABYTE else f"{size / 1e3:,.0f} kB"
+    observer.stage_done("download", time.monotonic() - started, f"{summary}, {shown}")
     return fetched
 
 

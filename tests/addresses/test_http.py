@@ -85,7 +85,7 @@ def test_cut_body_is_read_again_and_its_begin_is_dropped(server):
         read(server)
 
 
-def test_busy_server_is_asked_five_times(server):
+def test_busy_server_gets_five_requests(server):
     server["/x"] = [Response(status=503, headers={"Retry-After": "0"}), Response(b"there")]
     assert read(server) == b"there"
     server.requests.clear()
@@ -221,7 +221,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_certificate_of_a_server_is_verified_unless_the_user_says_so(certificate, monkeypatch):
+def test_certificate_of_a_server_is_verified_unless_a_variable_forbids_it(certificate, monkeypatch):
     with run_fake_server(certificate) as server:
         server["/x"] = as_json({"a": 1})
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
