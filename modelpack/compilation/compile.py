@@ -108,7 +108,7 @@ def compiled_content(spec: ModelSpec, recording: Recording) -> bytes:
         raise _unsupported(spec, f"its attributes are invalid ({type(error).__name__})") from error
     except UnplannedError as error:
         missing = tracker.omitted(recording)
-        reason = f"{missing} has no compiled form" if missing else str(error)
+        reason = f"{missing} has no compiled form" if missing else _reason(spec, error)
         raise _unsupported(spec, reason) from error
     methods = [spec.method, *(["predict_proba"] if spec.signature.probabilities else [])]
     for method in methods:
@@ -145,6 +145,12 @@ def _add_stop_words(recording: Recording) -> None:
     for each in recording.records:
         if each["attributes"].get("stop_words") == "english":
             each["attributes"]["stop_word_list"] = list(ENGLISH)
+
+
+def _reason(spec: ModelSpec, error: UnplannedError) -> str:
+    """Return the text of an error, with the name of the estimator."""
+    name = error.estimator or spec.estimator or ""
+    return str(error) if name in str(error) else f"{name} has no compiled form: {error}"
 
 
 def _unsupported(spec: ModelSpec, reason: str) -> NoCompiledFormError:
@@ -204,11 +210,11 @@ class _Tracker:
         return type(base.__name__, (base,), members)
 
     def omitted(self, recording: Recording) -> str | None:
-        """Return the type of the first attribute that was read, but has no form; or None."""
+        """Return what the first attribute is that was read, but has no form; or None."""
         for number, each in enumerate(recording.records):
             for name in sorted(self._names(number) & each["omitted"].keys()):
-                kind: str = each["omitted"][name]
-                return kind
+                owner = each["class"].rpartition(":")[2]
+                return f"{each['omitted'][name]} in the attribute {name} of {owner}"
         return None
 
     def reduced(self, recording: Recording) -> Recording:

@@ -86,7 +86,7 @@ def record(spec: ModelSpec) -> Recording:
         ModelRefusedError: A file was changed after its inspection, or needs more than the limits.
     """
     if spec.target is not None:
-        raise _not_compiled(spec, spec.not_compilable)
+        raise errors.NoCompiledFormError(spec.file.path, spec.not_compilable)
     paths = [file.path for file in spec.files]
     members = [to_json(member) for member in spec.members]
     with _child(json.dumps({"paths": paths, "members": members})) as child:
@@ -99,7 +99,8 @@ def record(spec: ModelSpec) -> Recording:
     line, _, content = out.partition(b"\n")
     response = _parse(line)
     if "unrecordable" in response:
-        raise _not_compiled(spec, f"{response['unrecordable']} has no compiled form")
+        reason = f"{response['unrecordable']} has no compiled form"
+        raise errors.NoCompiledFormError(spec.file.path, reason)
     if "recording" not in response:
         raise errors.ModelRefusedError(
             f"{spec.file.path} was changed while it was compiled, or takes too much memory or"
@@ -108,12 +109,6 @@ def record(spec: ModelSpec) -> Recording:
         )
     records, numbers, arrays = response["recording"]
     return Recording(records, numbers, arrays, list(_pieces(content, arrays)))
-
-
-def _not_compiled(spec: ModelSpec, reason: str) -> errors.ModelNotSupportedError:
-    return errors.ModelNotSupportedError(
-        f"{spec.file.path} cannot be compiled: {reason}.", hint="Package it without --compiled."
-    )
 
 
 def _pieces(content: bytes, arrays: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 
 from modelpack.compilation.compile import compiled_content
 from modelpack.compilation.proof import make_rows
-from modelpack.errors import ModelNotSupportedError
+from modelpack.errors import NoCompiledFormError
 from modelpack.inspection import inspector, limits
 from modelpack.inspection.recording import record_files
 from modelpack.serving.data.columns import FallbackRequiredError
@@ -349,7 +349,7 @@ def test_rows_of_the_proof_contain_thresholds_and_categories(tmp_path: Path) -> 
 
 def test_model_without_a_compiled_form_is_named(tmp_path: Path) -> None:
     model = lightgbm.LGBMRegressor(linear_tree=True, n_estimators=2, verbose=-1)
-    with pytest.raises(ModelNotSupportedError, match="a linear tree of LightGBM"):
+    with pytest.raises(NoCompiledFormError, match="a linear tree of LightGBM"):
         compiled(model.fit(np.nan_to_num(ROWS), NUMBERS), tmp_path / "m.joblib")
 
 

@@ -28,13 +28,15 @@ from sklearn.preprocessing import (
     FunctionTransformer,
     LabelEncoder,
     MaxAbsScaler,
+    OneHotEncoder,
     PolynomialFeatures,
     StandardScaler,
 )
+from sklearn.svm import SVR
 
 from modelpack.compilation import compile as compile_module
 from modelpack.compilation.compile import compile_file
-from modelpack.errors import ModelNotSupportedError, ModelRefusedError
+from modelpack.errors import ModelNotSupportedError, ModelRefusedError, NoCompiledFormError
 from modelpack.inspection import inspect
 from modelpack.inspection.facts import compilable
 from modelpack.serving.runtimes.compiled import read
@@ -120,15 +122,25 @@ class Own(ClassifierMixin, BaseEstimator):
             "MaxAbsScaler clips",
         ),
         (
+            VotingRegressor([("a", SVR(kernel="precomputed"))]).fit(ROWS @ ROWS.T, NUMBERS),
+            "SVR has no compiled form: the kernel",
+        ),
+        (
+            make_pipeline(OneHotEncoder(), LinearRegression()).fit(
+                np.array([["2024-01-01"], ["2025-01-01"]], "M8[D]"), [1, 2]
+            ),
+            "an array in the attribute categories_ of OneHotEncoder",
+        ),
+        (
             make_pipeline(StandardScaler(), LinearRegression())
             .set_output(transform="pandas")
             .fit(ROWS, NUMBERS),
-            "returns pandas",
+            "StandardScaler returns pandas",
         ),
     ],
 )
 def test_model_without_a_compiled_form_is_named(model: Any, reason: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelNotSupportedError, match=reason) as caught:
+    with pytest.raises(NoCompiledFormError, match=reason) as caught:
         compiled(model, tmp_path)
     assert "--compiled" in caught.value.hint
     assert not (tmp_path / "model.compiled").exists()
@@ -226,7 +238,7 @@ def test_value_that_arrays_of_many_forms_share_is_refused(tmp_path: Path) -> Non
     model = with_coefficients(lambda: [np.zeros((size, 64 // size)) for size in (1, 2, 4, 8, 16)])
     with (tmp_path / "model.pkl").open("wb") as stream:
         SharingPickler(stream, 4).dump(model)
-    with pytest.raises(ModelNotSupportedError, match="many arrays share has no compiled form"):
+    with pytest.raises(ModelNotSupportedError, match="many arrays share in the attribute coef_"):
         compile_file(inspect(tmp_path / "model.pkl"), tmp_path / "model.compiled")
 
 

@@ -36,7 +36,15 @@ _LACKS = "lacks what its plan needs"
 
 
 class UnplannedError(Exception):
-    """The estimator cannot have a plan. The text is a short reason without values."""
+    """The estimator cannot have a plan. The text is a short reason without values.
+
+    Attributes:
+        estimator: The class of the estimator, "" if no single one is the reason.
+    """
+
+    def __init__(self, reason: str, estimator: str = "") -> None:
+        super().__init__(reason)
+        self.estimator = estimator
 
 
 @dataclass(frozen=True)
@@ -111,24 +119,28 @@ class Compiler:
         is_sklearn = str(kind.__module__).startswith("sklearn.")
         known = kind in (Chain, Labelled) or is_sklearn or is_record_of_booster(estimator)
         if compiler is None or not known:
-            raise UnplannedError(f"{kind.__name__} has no plan")
+            raise UnplannedError(f"{kind.__name__} has no plan", kind.__name__)
         if is_sklearn:
             _require_known(estimator)
         try:
             return compiler(estimator, self)
+        except UnplannedError as error:
+            if not error.estimator and kind not in (Chain, Labelled):
+                error.estimator = kind.__name__
+            raise
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             lacks = "of this kind has no compiled form" if is_record(estimator) else _LACKS
-            raise UnplannedError(f"{kind.__name__} {lacks}") from error
+            raise UnplannedError(f"{kind.__name__} {lacks}", kind.__name__) from error
 
 
 def _require_known(estimator: Any) -> None:
     name = type(estimator).__name__
     unknown = unknown_parameter(estimator)
     if unknown is not None:
-        raise UnplannedError(f"{name} has an unknown parameter {unknown}")
+        raise UnplannedError(f"{name} has an unknown parameter {unknown}", name)
     other = first_unsupported_attribute(estimator)
     if other is not None:
-        raise UnplannedError(f"{name} has {other} that is not float64")
+        raise UnplannedError(f"{name} has {other} that is not float64", name)
 
 
 def first_unsupported_attribute(estimator: Any) -> str | None:

@@ -71,12 +71,13 @@ def transform(step: Any, compiler: Compiler) -> Step:
     Raises:
         UnplannedError: The step has none, or returns DataFrames.
     """
+    name = type(step).__name__
     output = getattr(step, "_sklearn_output_config", {}).get("transform")
     if output not in (None, "default"):
-        raise UnplannedError(f"a step returns {output}")
+        raise UnplannedError(f"{name} returns {output}", name)
     part = compiler.part(step)
     if "transform" not in part:
-        raise UnplannedError(f"{type(step).__name__} has no plan of transform")
+        raise UnplannedError(f"{name} has no plan of transform", name)
     return part["transform"]
 
 
