@@ -195,14 +195,16 @@ class Runner(Protocol):
             NoEngineError: The engine runs no images for the platform.
         """
 
-    def query_model(self, target: str, request: bytes) -> AbstractContextManager[AnswerFuture]:
+    def query_model(
+        self, target: str, request: bytes, more_seconds: float = 0.0
+    ) -> AbstractContextManager[AnswerFuture]:
         """Run `python -m modelpack.serving.reference` in a sandbox of `target`.
 
         The sandbox has no network and no writable path, and ends with the context.
 
         Yields:
             A function that waits for the response. It raises SmokeFailedError if no response
-            comes; its message is part of a sentence.
+            comes within two minutes and `more_seconds`; its message is part of a sentence.
 
         Raises:
             SmokeFailedError: The process could not be started.

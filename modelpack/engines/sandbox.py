@@ -101,12 +101,13 @@ class Sandbox:
     memory: int = 2 * _GIB
 
     @contextmanager
-    def query(self, request: bytes) -> Iterator[AnswerFuture]:
+    def query(self, request: bytes, more_seconds: float = 0.0) -> Iterator[AnswerFuture]:
         """Run the command on a request. It ends with the context.
 
         Yields:
-            A function that waits for the response: at most 64 MiB, within two minutes of the
-            start. It raises SmokeFailedError if no response comes, with the last line of stderr.
+            A function that waits for the response: at most 64 MiB, within two minutes and
+            `more_seconds` of the start. It raises SmokeFailedError if no response comes, with the
+            last line of stderr.
         """
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
             stdin.write(request)
@@ -116,8 +117,9 @@ class Sandbox:
                 self.command, stdin=stdin, stdout=pipe, stderr=stderr, **self.options
             ) as process:
                 try:
-                    deadline = time.monotonic() + SECONDS
-                    yield partial(_response, process, stderr, self.memory, deadline)
+                    seconds = SECONDS + more_seconds
+                    deadline = time.monotonic() + seconds
+                    yield partial(_response, process, stderr, self.memory, deadline, seconds)
                 finally:
                     process.kill()  # unless it has ended
 
@@ -141,7 +143,11 @@ class Sandbox:
 
 
 def _response(
-    process: subprocess.Popen[bytes], stderr: IO[bytes], memory: int, deadline: float
+    process: subprocess.Popen[bytes],
+    stderr: IO[bytes],
+    memory: int,
+    deadline: float,
+    seconds: float,
 ) -> bytes:
     response = _output(process, deadline)
     if len(response) > MAX_RESPONSE_BYTES:
@@ -151,7 +157,7 @@ def _response(
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        raise SmokeFailedError(f"it was ended: {SECONDS:.0f} seconds were not enough") from None
+        raise SmokeFailedError(f"it was ended: {seconds:.0f} seconds were not enough") from None
     if code:
         stderr.seek(0)
         raise SmokeFailedError(_failure(code, stderr.read(MAX_RESPONSE_BYTES), memory))

@@ -17,6 +17,8 @@ from .options import Observer
 from .stages import Pipeline
 
 _HINT = "Package it without --compiled."
+_SECONDS_PER_ROW = 0.2
+"""Added to the time limit of a query. A row is predicted four times, by a forest in 0.1 s."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def query_original(
             problem = f"The compiled model cannot be compared with the model: {known.problem}."
             raise SmokeFailedError(problem, hint=_HINT)
         every = Reference(proof.make_rows(model, known, Path(compiled.file.path)))
-        response = _response(original, target, every)
+        response = _response(original, target, every, "the model")
         library = " ".join(filter(None, (model.framework, model.framework_version)))
         python = bundle.environment.python
         summary.append(f"{library} on Python {python} answers {len(every.rows):,} rows")
@@ -126,7 +128,7 @@ def prove(run: Pipeline, target: str, expected: Expected) -> tuple[Reference, Pr
     from modelpack.compilation import proof  # noqa: PLC0415 - imports numpy
 
     with run.stage("proof") as summary:
-        actual = _response(run, target, expected.rows)
+        actual = _response(run, target, expected.rows, "the compiled model")
         result = proof.compare(expected.rows.rows, expected.response, actual)
         summary.append(proof_text(result))
         if result.refused:
@@ -137,7 +139,14 @@ def prove(run: Pipeline, target: str, expected: Expected) -> tuple[Reference, Pr
     return replace(known, tolerance=max(known.tolerance, proof.BOUND * proof.ULP)), result
 
 
-def _response(run: Pipeline, target: str, rows: Reference) -> Response:
+def _response(run: Pipeline, target: str, rows: Reference, subject: str) -> Response:
     request = parity.build_request(rows)
-    with run.engine.runner.query_model(target, request) as get_response:
-        return parse_response(rows, get_response())
+    more_seconds = _SECONDS_PER_ROW * len(rows.rows)
+    try:
+        with run.engine.runner.query_model(target, request, more_seconds) as get_response:
+            return parse_response(rows, get_response())
+    except SmokeFailedError as error:
+        problem = f"The compiled model cannot be compared with the model, because {subject} does"
+        raise SmokeFailedError(
+            f"{problem} not answer {len(rows.rows):,} rows: {error.message}", hint=_HINT
+        ) from error

@@ -25,10 +25,12 @@ from modelpack.engines.local.engine import LocalBuilder
 from modelpack.engines.protocol import AnswerFuture
 from modelpack.engines.sandbox import Sandbox
 from modelpack.errors import SmokeFailedError
+from modelpack.parity import Response
 from modelpack.pipeline import stages as pipeline_run
 from modelpack.pipeline.options import Options
+from modelpack.pipeline.proof import Expected, prove
 from modelpack.pipeline.stages import Pipeline
-from modelpack.types import Reference, RunningService
+from modelpack.types import Answers, Reference, RunningService
 
 MODEL = Path(__file__).parents[2] / "sample_models" / "iris" / "model.joblib"
 STAGES = ("inspect", "environment", "bundle", "build")
@@ -142,10 +144,12 @@ class SlowRunner:
         self.started = folder / "pid"
         self._end = end
 
-    def query_model(self, target: str, request: bytes) -> AbstractContextManager[AnswerFuture]:
+    def query_model(
+        self, target: str, request: bytes, more_seconds: float = 0.0
+    ) -> AbstractContextManager[AnswerFuture]:
         code = "import os, sys, time; print(os.getpid(), file=open(sys.argv[1], 'w'))"
         command = [sys.executable, "-c", f"{code}; time.sleep(60)", str(self.started)]
-        return Sandbox(command).query(request)
+        return Sandbox(command).query(request, more_seconds)
 
     @contextmanager
     def run(self, target: str) -> Iterator[RunningService]:
@@ -165,6 +169,21 @@ def test_sandbox_runs_next_to_the_service_and_ends_with_it(
         run.smoke("image", SPEC, Reference(((1.0,),)))
     with pytest.raises(ProcessLookupError):
         os.kill(int(runner.started.read_text()), 0)
+
+
+def test_a_proof_has_time_for_each_row_and_says_who_took_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sandbox, "SECONDS", 0.6)
+    run = Pipeline(Options())
+    runner = SlowRunner(tmp_path, KeyboardInterrupt())
+    run.engine = Engine("slow", "linux/amd64", LocalBuilder(), runner)
+    rows = Reference(((1.0,), (2.0,)))
+    expected = Expected(rows, Response((), Answers(), Answers()), rows)
+    with pytest.raises(SmokeFailedError, match=r"the compiled model does not answer 2") as caught:
+        prove(run, "image", expected)
+    assert "1 seconds were not enough" in caught.value.message
+    assert "--compiled" in caught.value.hint
 
 
 def test_a_large_model_is_not_loaded_twice_at_a_time(

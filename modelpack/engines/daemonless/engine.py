@@ -283,8 +283,10 @@ class DaemonlessRunner:
         """Accept every platform: images for another one are checked without running."""
 
     @contextmanager
-    def query_model(self, target: str, request: bytes) -> Iterator[AnswerFuture]:
-        with self.state.runner(target).query_model(request) as answer:
+    def query_model(
+        self, target: str, request: bytes, more_seconds: float = 0.0
+    ) -> Iterator[AnswerFuture]:
+        with self.state.runner(target).query_model(request, more_seconds) as answer:
             yield answer
 
     def predict(self, target: str, arguments: Sequence[str], streams: BatchStreams) -> int:

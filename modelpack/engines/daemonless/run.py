@@ -72,8 +72,10 @@ class BubblewrapRunner:
         self._root = root
         self._config = config
 
-    def query_model(self, request: bytes) -> AbstractContextManager[AnswerFuture]:
-        return self._sandbox(sandbox.REFERENCE_COMMAND).query(request)
+    def query_model(
+        self, request: bytes, more_seconds: float = 0.0
+    ) -> AbstractContextManager[AnswerFuture]:
+        return self._sandbox(sandbox.REFERENCE_COMMAND).query(request, more_seconds)
 
     def predict(self, arguments: Sequence[str], streams: BatchStreams) -> int:
         process = self._sandbox((*sandbox.PREDICT_COMMAND, *arguments))
@@ -167,8 +169,10 @@ class LoadedImageRunner:
         self._runner = engine.runner
         self._id = id_
 
-    def query_model(self, request: bytes) -> AbstractContextManager[AnswerFuture]:
-        return self._runner.query_model(self._id, request)
+    def query_model(
+        self, request: bytes, more_seconds: float = 0.0
+    ) -> AbstractContextManager[AnswerFuture]:
+        return self._runner.query_model(self._id, request, more_seconds)
 
     def predict(self, arguments: Sequence[str], streams: BatchStreams) -> int:
         return self._runner.predict(self._id, arguments, streams)

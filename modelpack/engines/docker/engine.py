@@ -188,10 +188,12 @@ class DockerRunner:
             )
 
     @contextmanager
-    def query_model(self, target: str, request: bytes) -> Iterator[AnswerFuture]:
+    def query_model(
+        self, target: str, request: bytes, more_seconds: float = 0.0
+    ) -> Iterator[AnswerFuture]:
         with (
             self._sandbox(target, sandbox.REFERENCE_COMMAND) as process,
-            process.query(request) as answer,
+            process.query(request, more_seconds) as answer,
         ):
             yield answer
 

@@ -88,9 +88,11 @@ class LocalRunner:
     def require_platform(self, platform: str) -> None:
         _require_platform(platform)
 
-    def query_model(self, target: str, request: bytes) -> AbstractContextManager[AnswerFuture]:
+    def query_model(
+        self, target: str, request: bytes, more_seconds: float = 0.0
+    ) -> AbstractContextManager[AnswerFuture]:
         bundle = Path(target)
-        return processes.sandbox(bundle, venv_path(bundle)).query(request)
+        return processes.sandbox(bundle, venv_path(bundle)).query(request, more_seconds)
 
     def predict(self, target: str, arguments: Sequence[str], streams: BatchStreams) -> int:
         bundle, command = Path(target), (*PREDICT_COMMAND, *arguments)
