@@ -18,6 +18,10 @@ folders = [pathlib.Path("/app"), pathlib.Path("/opt/venv")]
 sources = [path for folder in folders for path in folder.rglob("*.py")]
 found = [str(path) for path in sources if re.search(r"import\\s+(c?pickle|_pickle|dill)|"
          r"from\\s+(c?pickle|_pickle|dill)\\s", path.read_text(errors="replace"))]
+files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+pickled = re.compile(rb"\\x80[\\x02-\\x05].*\\.\\Z", re.S)
+found += [str(path) for path in files if pickled.match(path.read_bytes())
+          or path.suffix in (".pkl", ".pickle", ".joblib")]
 print(*found, sep="\\n")
 """
 LIBRARIES = ("sklearn", "scipy", "joblib", "pandas", "lightgbm", "xgboost")
