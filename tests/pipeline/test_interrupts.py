@@ -171,7 +171,7 @@ def test_sandbox_runs_next_to_the_service_and_ends_with_it(
         os.kill(int(runner.started.read_text()), 0)
 
 
-def test_a_proof_has_time_for_each_row_and_says_who_took_more(
+def test_time_of_a_proof_depends_on_its_rows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sandbox, "SECONDS", 0.6)
