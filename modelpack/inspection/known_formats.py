@@ -41,7 +41,7 @@ _TENSORFLOW_WEIGHTS = (
 )
 _TABNET = (
     "If you trust its author, load it with TabNetClassifier().load_model('{path}') or "
-    "TabNetRegressor, and export its attribute network as ONNX: " + _TORCH_EXPORT
+    "TabNetRegressor, and export its attribute network: " + _TORCH_EXPORT
 )
 _SKTIME = (
     "Load it with sktime.base.load('{path}') if you trust its author, and save an object of your "

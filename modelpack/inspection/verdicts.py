@@ -92,7 +92,7 @@ _HINTS = {
     "mlflow-python-model": "Give the file of the model that the code loads, or save an object of "
     "your own class with joblib.dump(model, 'model.joblib') that has a method predict(X), and give "
     "the file of the class: --code FILE.py. docs/code.md has an example.",
-    "torch-code": "Save the exported program alone, with plain tensors as its weights: "
+    "torch-code": "Export the model with a new tensor as its example, and save the program alone: "
     "torch.export.save(program, 'model.pt2').",
     "torch-operator": "Export the model to ONNX: torch.onnx.export(model.eval(), (example,), "
     "'model.onnx', external_data=False). It needs the packages onnx and onnxscript.",

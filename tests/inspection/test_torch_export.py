@@ -388,6 +388,61 @@ def test_programs_that_predict_no_rows_are_not_supported(tmp_path, change, messa
     assert "torch.export.save" in raised.hint
 
 
+def set_first_node(target):
+    return lambda d: d["graph_module"]["graph"]["nodes"][1].update(target=target)
+
+
+def with_first_argument(document, name):
+    document["graph_module"]["graph"]["nodes"][1]["inputs"][0]["arg"]["as_tensor"]["name"] = name
+
+
+def test_programs_that_change_their_weights_are_not_supported(tmp_path):
+    def change(document, weight="b_mean"):
+        set_first_node("torch.ops.aten.add_.Tensor")(document)
+        with_first_argument(document, weight)
+
+    assert "changes its own weights" in error(tmp_path, program(change)).message
+    (tmp_path / "model.pt2").write_bytes(program(lambda d: change(d, "flowers")))
+    require_servable(inspect(tmp_path / "model.pt2"))  # an activation in place
+
+
+def test_numbers_of_rows_that_are_computed_are_not_supported(tmp_path):
+    def change(document):
+        for meta in document["graph_module"]["graph"]["tensor_values"].values():
+            for size in meta["sizes"]:
+                if "as_expr" in size:
+                    size["as_expr"]["expr_str"] = "Mul(Integer(2), Symbol('s3', integer=True))"
+
+    assert "a multiple of another number" in error(tmp_path, program(change)).message
+
+
+TYPED = (b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch._utils\n_rebuild_tensor_v2\n%b"
+         b"((X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+         b"0X\3\0\0\0cpuK\4tQK\0K\1K\4\x86K\4K\1\x86\x89"
+         b"ccollections\nOrderedDict\n)Rt}%btR")  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "state", "expected"), [
+    (b"ctorch\nTensor\n", b"X\x0e\0\0\0_specialize_on}s", None),
+    (b"ctorch\nTensor\n", b"X\x0f\0\0\0_dynamo_indices]K\0as", None),
+    (b"ctorch\nTensor\n", b"X\5\0\0\0shape]s", "torch-code"),
+    (b"ctorch\nTensor\n", b"X\x09\0\0\0__class__K\0s", "torch-code"),
+    (b"ctorch\nTensor\n", b"X\x0e\0\0\0_specialize_onctorch\nTensor\ns", "torch-code"),
+    (b"ccollections\nOrderedDict\n", b"X\x0e\0\0\0_specialize_on}s", "torch-code"),
+    (b"cmine\nTensor\n", b"X\x0e\0\0\0_specialize_on}s", "torch-code"),
+])  # fmt: skip
+def test_examples_that_were_exported_before_have_attributes(kind, state, expected):
+    """torch.export marks a tensor that is exported a second time."""
+    content = b"\x80\x02" + TYPED % (kind, state) + b"\x85}\x86."
+    row = b"\0\0\x80?\0\0\0@\0\0@@\0\0\x80@"
+    inner = archive({"data.pkl": content, "data/0": row})
+    data = archive({**SAMPLE_MEMBERS, SAMPLES: inner})
+    assert code(data) == expected
+    if expected is None:
+        fields = formats.read("torch-export", iter([data])).signature.inputs
+        assert [field.example for field in fields] == [1.0, 2.0, 3.0, 4.0]
+
+
 def test_errors_contain_the_way_out(tmp_path):
     def set_target(target):
         return program(lambda d: d["graph_module"]["graph"]["nodes"][0].update(target=target))

@@ -16,7 +16,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .. import limits
-from ..nodes import Global, Malformed, Node, ObjectNode, PersistentId, require
+from ..allowlist import standing
+from ..nodes import (
+    DictNode,
+    Global,
+    Malformed,
+    Node,
+    ObjectNode,
+    PersistentId,
+    require,
+    within,
+)
 from ..pickle.interpreter import run
 from ..pickle.machine import Trace
 from ..stream import Reader, check_inflated
@@ -34,8 +44,11 @@ _FULL16, _FULL32 = 2**16 - 1, 2**32 - 1
 _ROOT = re.compile(r"[^/\\:\x00-\x1f\x7f]{1,200}")
 _NAME = re.compile(r"[A-Za-z0-9_.+-]{1,200}(/[A-Za-z0-9_.+-]{1,200}){0,30}")
 
+CODE = "torch-code"
 TENSOR, ORDERED = "torch._utils:_rebuild_tensor_v2", "collections:OrderedDict"
 PARAMETER = "torch._utils:_rebuild_parameter"
+TYPED, PLAIN = "torch._tensor:_rebuild_from_type_v2", "torch:Tensor"
+SETS = {"__builtin__:set", "builtins:set"}
 STORAGES = {
     "torch:DoubleStorage": "d", "torch:FloatStorage": "f", "torch:HalfStorage": "e",
     "torch:LongStorage": "q", "torch:IntStorage": "i", "torch:ShortStorage": "h",
@@ -213,9 +226,23 @@ def read_pickle(data: memoryview, names: frozenset[str], what: str) -> Node:
     root, trace = _interpreted(data, what)
     _require_names(trace, names, what)
     for each in trace.objects:
+        if each.cls.key == TYPED:
+            _require_typed(each, what)
         require(each.cls.key not in STORAGES and each.how == "call" and not each.states, what
                 + " calls a storage, or sets a state", "bad-arguments")  # fmt: skip
     return root
+
+
+def _require_typed(node: ObjectNode, what: str) -> None:
+    """Require a tensor with the attributes that torch.export sets on an example."""
+    function, kind, _, state = (*node.args, None, None, None, None)[:4]
+    is_plain = isinstance(function, Global) and function.key == TENSOR
+    is_plain = is_plain and isinstance(kind, Global) and kind.key == PLAIN
+    keys = state.keys if isinstance(state, DictNode) else [None]
+    is_plain = is_plain and all(isinstance(k, str) and _ATTRIBUTE.fullmatch(k) for k in keys)
+    names = [each for each in within(state, 8) if isinstance(each, Global | PersistentId)]
+    others = [each for each in names if isinstance(each, PersistentId) or each.key not in SETS]
+    require(is_plain and not others, f"{what} contains a tensor with unknown attributes", CODE)
 
 
 def read_script(data: memoryview, names: frozenset[str], what: str) -> Node:
@@ -247,9 +274,11 @@ def _require_names(trace: Trace, names: frozenset[str], what: str) -> None:
     for key in trace.globals:
         if key not in names and key not in STORAGES:
             message = f"{what} names {key.replace(':', '.')}, which is no part of a tensor"
-            raise Malformed("banned-global", message, global_=key)
+            code = "banned-global" if standing(key) == "banned" else CODE
+            raise Malformed(code, message, global_=key)
 
 
+_ATTRIBUTE = re.compile(r"_dynamo_\w{1,60}|_specialize_on", re.ASCII)
 _RECORDS = re.compile(r"data/\d{1,9}|byteorder|version|\.format_version|\.storage_alignment|"
                       r"\.data/(serialization_id|version)")  # fmt: skip
 
@@ -268,7 +297,8 @@ def read_tensors(data: memoryview, what: str) -> tuple[Node, Members]:
         if name != "data.pkl" and not _RECORDS.fullmatch(name):
             raise broken(f"{what} contains {name[:80]!a}")
     require("data.pkl" in found, f"{what} contains no pickle")
-    return read_pickle(found["data.pkl"], frozenset({TENSOR, ORDERED, PARAMETER}), what), found
+    names = frozenset({TENSOR, ORDERED, PARAMETER, TYPED, PLAIN, *SETS})
+    return read_pickle(found["data.pkl"], names, what), found
 
 
 @dataclass(frozen=True)
@@ -284,6 +314,8 @@ class SavedTensor:
 
 def saved_tensor(node: Node) -> SavedTensor | None:
     """Return the tensor of a node. None if it is something else."""
+    if isinstance(node, ObjectNode) and node.cls.key == TYPED and len(node.args) > 2:
+        node = ObjectNode("call", node.args[0], node.args[2], node.offset, node.opcode)
     if not isinstance(node, ObjectNode) or node.cls.key != TENSOR or len(node.args) < 4:
         return None
     storage, offset, sizes, strides = node.args[:4]

@@ -20,11 +20,10 @@ from ..facts.signature import MAX_INPUTS
 from ..nodes import Malformed, require
 from . import torch_archive, torch_schema, torch_text
 from .model import NativeModel, outputs
-from .torch_archive import Members
+from .torch_archive import CODE, Members
 
 DESCRIPTION = "a program of PyTorch (torch.export)"
 SIGNATURE = "torch-signature"
-CODE = "torch-code"
 
 PROGRAM = "models/model.json"
 SAMPLES = "data/sample_inputs/model.pt"
@@ -215,6 +214,12 @@ def _problem(module: Mapping[str, Any], inputs: Sequence[_Input]) -> str | None:
     """Return why the program cannot predict rows of a table."""
     if _is_in_training(module):
         return "it was exported in training mode, in which predictions are random"
+    if _changes_weights(module):
+        return "it changes its own weights, so predictions would depend on earlier ones"
+    return _input_problem(inputs) or _output_problem(module, inputs)
+
+
+def _input_problem(inputs: Sequence[_Input]) -> str | None:
     if not inputs:
         return "it takes no tensors"
     for each in inputs:
@@ -222,14 +227,17 @@ def _problem(module: Mapping[str, Any], inputs: Sequence[_Input]) -> str | None:
             return f"its input {each.name[:60]!a} {reason}"
     if len({each.sizes[0] for each in inputs}) > 1:
         return "its inputs have different numbers of rows"
-    output = _output(module)
-    if (
-        output is None
-        or not 0 < len(output.sizes) <= _MATRIX
-        or output.sizes[0] != inputs[0].sizes[0]
-    ):
-        return "its first output has no number, or list of numbers, for each row"
+    rows = inputs[0].sizes[0]
+    if isinstance(rows, str) and not torch_text.is_symbol(rows):
+        return "its number of rows has to be a multiple of another number"
     return None
+
+
+def _output_problem(module: Mapping[str, Any], inputs: Sequence[_Input]) -> str | None:
+    output = _output(module)
+    if output and 0 < len(output.sizes) <= _MATRIX and output.sizes[0] == inputs[0].sizes[0]:
+        return None
+    return "its first output has no number, or list of numbers, for each row"
 
 
 def _is_in_training(module: Mapping[str, Any]) -> bool:
@@ -238,6 +246,29 @@ def _is_in_training(module: Mapping[str, Any]) -> bool:
         each.get("name") in ("train", "training") and each["arg"].get("as_bool")
         for each in arguments
     )
+
+
+_VIEWS = {
+    "alias", "detach", "expand", "flatten", "permute", "reshape", "select", "slice", "squeeze", "t",
+    "transpose", "unsqueeze", "view",
+}  # fmt: skip
+"""Operators whose result shares the memory of their first argument."""
+
+
+def _changes_weights(module: Mapping[str, Any]) -> bool:
+    """Return whether an operator writes to a parameter or a buffer."""
+    inputs = [spec for spec in module["signature"]["input_specs"] if "user_input" not in spec]
+    weights = {next(iter(spec.values()))["arg"]["name"] for spec in inputs}
+    for node in module["graph"]["nodes"]:
+        operator = node["target"].split(".")[-2]
+        first = node["inputs"][0]["arg"].get("as_tensor", {}) if node["inputs"] else {}
+        if first.get("name") not in weights:
+            continue
+        if operator.endswith("_") and not operator.startswith("__"):
+            return True
+        if operator in _VIEWS:
+            weights |= {out["as_tensor"]["name"] for out in node["outputs"] if "as_tensor" in out}
+    return False
 
 
 def _not_a_table(each: _Input) -> str:

@@ -49,9 +49,14 @@ def path(text: Any) -> None:
 
 
 def symbol(text: Any) -> None:
-    """Require the name of an unknown size, such as `s77`."""
-    is_symbol = isinstance(text, str) and _SYMBOL.fullmatch(text)
-    _require(bool(is_symbol), "a symbol with another name than those of PyTorch", text)
+    """Require the name of an unknown size, such as `s77`, or an expression of them."""
+    if not isinstance(text, str) or not _SYMBOL.fullmatch(text):
+        expression(text)
+
+
+def is_symbol(text: str) -> bool:
+    """Return whether an expression is a single symbol."""
+    return bool(_SYMBOL.fullmatch(text)) or bool(_LEAF.fullmatch(text) and text[:6] == "Symbol")
 
 
 def _require(condition: bool, what: str, text: Any) -> None:

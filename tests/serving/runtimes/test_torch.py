@@ -5,12 +5,16 @@ They need torch 2.8 or later, which `make setup` does not install.
 
 from __future__ import annotations
 
+import io
 import json
+import os
+from contextlib import suppress
 
 import numpy as np
 import pytest
-from torch_files import SAMPLE
+from torch_files import PROGRAM, SAMPLE, SAMPLE_MEMBERS, SAMPLES, archive, changed
 
+from modelpack.errors import ModelpackError
 from modelpack.inspection import inspect, require_servable
 from modelpack.serving.problems import Problem
 
@@ -152,3 +156,65 @@ def test_models_of_common_layers_are_read(tmp_path):
     path = exported(tmp_path, module, (torch.ones(8, 4),), [[ANY, torch.export.Dim.STATIC]])
     expected = own_answer(path, torch.from_numpy(ROWS)).numpy()
     assert predict(load_service(path, tmp_path), ROWS.tolist()).tolist() == expected.tolist()
+
+
+COMMAND = "__import__('os').system('touch executed')"
+
+
+class Command:
+    def __reduce__(self):
+        return os.system, ("touch executed",)
+
+
+def set_expressions(document):
+    for meta in document["graph_module"]["graph"]["tensor_values"].values():
+        for size in meta["sizes"]:
+            if "as_expr" in size:
+                size["as_expr"]["expr_str"] = COMMAND
+
+
+def set_name(document):
+    text = json.dumps(document).replace('"flowers"', f'"flowers={COMMAND}"')
+    document.update(json.loads(text))
+
+
+def set_structure(document):
+    context = {
+        "default_factory_module": "executed",
+        "default_factory_name": "x",
+        "dict_context": [],
+    }
+    node = {"type": "collections.defaultdict", "context": context, "children_spec": []}
+    call = document["graph_module"]["module_call_graph"][0]["signature"]
+    call["out_spec"] = json.dumps([1, node])
+
+
+def pickled_command():
+    buffer = io.BytesIO()
+    torch.save(Command(), buffer)
+    return buffer.getvalue()
+
+
+ATTACKS = {
+    "expression": lambda: changed(PROGRAM, set_expressions),
+    "condition": lambda: changed(PROGRAM, lambda d: d.update(guards_code=[f"{COMMAND} or True"])),
+    "name": lambda: changed(PROGRAM, set_name),
+    "structure": lambda: changed(PROGRAM, set_structure),
+    "sample inputs": lambda: archive({**SAMPLE_MEMBERS, SAMPLES: pickled_command()}),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_pytorch_itself_executes_files_that_are_refused(tmp_path, monkeypatch, attack):
+    """So the checks are necessary, and the files of their tests are real attacks."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "executed.py").write_text("open('executed', 'w').close()")
+    data = ATTACKS[attack]()
+    (tmp_path / "model.pt2").write_bytes(data)
+    with pytest.raises(ModelpackError):
+        require_servable(inspect(tmp_path / "model.pt2"))
+    assert not (tmp_path / "executed").exists()
+    with suppress(Exception):
+        torch.export.load(io.BytesIO(data)).module()(torch.ones(3, 4))
+    assert (tmp_path / "executed").exists()
