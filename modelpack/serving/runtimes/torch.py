@@ -83,9 +83,8 @@ class TorchRuntime(EstimatorRuntime):
         """
         if not self.has_method(method):
             raise AttributeError(method)
-        columns = list(rows.T) if isinstance(rows, np.ndarray) else rows
-        count = len(columns[0])
-        arrays = self._arrays(columns)
+        arrays = self._arrays(rows)
+        count = len(arrays[0])
         step = self.model.largest or max(count, 1)
         parts = [self._run(arrays, start, step) for start in range(0, count, step)]
         result = parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -98,7 +97,11 @@ class TorchRuntime(EstimatorRuntime):
         dense = values.toarray() if hasattr(values, "toarray") else values
         return self.call(method, list(np.asarray(dense).T))
 
-    def _arrays(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _arrays(self, rows: Rows) -> list[np.ndarray]:
+        first, *others = self.model.inputs
+        if isinstance(rows, np.ndarray) and not others and not first.flat:
+            return [cast(rows, first.type)]
+        columns = list(rows.T) if isinstance(rows, np.ndarray) else rows
         arrays, start = [], 0
         for each in self.model.inputs:
             width = each.width or len(columns)
