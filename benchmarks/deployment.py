@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,12 +80,14 @@ def measure(service: dict[str, Any], memory: int, options: argparse.Namespace) -
         if not is_ready(running, port):
             running.reload()
             return {**result, "ready": False, "oom_killed": running.attrs["State"]["OOMKilled"]}
-        seen = request(port, options.rate, options.seconds, largest(service))
+        seen = Seen()
+        with suppress(OSError, http.client.HTTPException):  # it has ended
+            seen = request(port, options.rate, options.seconds, largest(service))
+        with suppress(docker.errors.APIError):  # as above
+            result |= json.loads(running.exec_run(["python", "-c", COUNTERS]).output)
         running.reload()
         state = running.attrs["State"]
         result |= {"ready": True, "oom_killed": state["OOMKilled"], "state": state["Status"]}
-        if state["Status"] == "running":
-            result |= json.loads(running.exec_run(["python", "-c", COUNTERS]).output)
         logs = running.logs().decode()
         result["worker_killed"] = logs.count("SIGKILL") + logs.count("out of memory")
         times = sorted(seen.milliseconds) or [0.0]
@@ -129,8 +131,8 @@ def container(service: dict[str, Any], memory: int) -> Iterator[tuple[Any, int]]
 def largest(service: dict[str, Any]) -> bytes:
     """Return a body of the largest accepted size with as many short keys as possible."""
     size = int(service["environment"]["MODELPACK_MAX_BODY_BYTES"])
-    pairs = ",".join(f'"{number:x}":0' for number in range(size // 9))
-    return f'{{"instances":[{{{pairs}}}]}}'[:size].encode()
+    pairs = ",".join(f'"{number:05x}":0' for number in range((size - 32) // 10))
+    return f'{{"instances":[{{{pairs}}}]}}'.encode()
 
 
 def is_ready(running: Any, port: int) -> bool:

@@ -495,29 +495,57 @@ def diff_command(
 
 
 @main.command("deploy")
-@click.argument("target", metavar="IMAGE-OR-BUNDLE")
+@click.argument("target", metavar="[IMAGE-OR-BUNDLE]", required=False)
 @with_options(DEPLOYMENT, EXAMPLE, ENGINE, OUTPUT)
 def deploy_command(
-    target: str, as_json: bool, quiet: bool, verbose: bool, engine: str, **given: Any
+    target: str | None,
+    action: str | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    engine: str,
+    **given: Any,
 ) -> None:
     """Write the files that deploy IMAGE-OR-BUNDLE to Compose, Swarm, Kubernetes or KServe.
 
     Requests, limits, workers, probes and autoscaling are computed from the measurements of the
-    smoke test. A comment next to each number says where it comes from.
+    smoke test. A comment next to each number says where it comes from. --apply also deploys them.
+    Without IMAGE-OR-BUNDLE, --apply, --status and --remove use the files in the folder.
     """
     from modelpack.cli import output as cli_output
     from modelpack.engines import IMAGE_ENGINES
+    from modelpack.pipeline import apply
     from modelpack.pipeline.deploy import deploy
     from modelpack.pipeline.targets import DEPLOY, classify
 
-    request = build_deploy_request(given)
+    folder = given["output"]
     engine = IMAGE_ENGINES if engine == "auto" else engine
-    run = _pipeline(quiet, verbose, engine=engine, **given)
-    result = deploy(run, classify(target, DEPLOY), request)
-    if as_json:
-        cli_output.print_json(result.to_json())
+    if target is not None and action in {None, "apply"}:
+        request = build_deploy_request(given)
+        run = _pipeline(quiet, verbose, engine=engine, **given)
+        result = deploy(run, classify(target, DEPLOY), request)
+        if action is None and as_json:
+            cli_output.print_json(result.to_json())
+        elif action is None:
+            cli_output.print_deployment(result)
+        if action is None:
+            return
+    elif target is not None or action is None:
+        raise UsageError(
+            "Give an image or a bundle, or one of --apply, --status and --remove for the files.",
+            hint="modelpack deploy IMAGE --to compose -o DIR, or modelpack deploy --status -o DIR",
+        )
     else:
-        cli_output.print_deployment(result)
+        run = _pipeline(quiet, verbose, engine=engine)
+    if action == "remove":
+        apply.remove(run, folder)
+        return
+    deployed = apply.apply(run, folder) if action == "apply" else apply.status(folder)
+    if as_json:
+        cli_output.print_json(deployed.to_json())
+    else:
+        cli_output.print_deployed(deployed)
+    apply.require_ready(deployed)
 
 
 @main.command("doctor")

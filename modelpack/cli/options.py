@@ -261,10 +261,9 @@ DEPLOYMENT = (
     click.option(
         "--to",
         type=click.Choice(PLATFORMS),
-        required=True,
         help="Platform to deploy to",
     ),
-    click.option("-o", "--output", type=FILE, required=True, help="Folder to write"),
+    click.option("-o", "--output", type=FILE, required=True, help="Folder of the deployment"),
     click.option(
         "--rate",
         type=click.FloatRange(0, min_open=True),
@@ -318,6 +317,24 @@ DEPLOYMENT = (
     ),
     click.option("--no-token", is_flag=True, help="Let clients connect without a token"),
     click.option("--force", is_flag=True, help="Replace files that were edited"),
+    click.option(
+        "--apply",
+        "action",
+        flag_value="apply",
+        help="Deploy the files, wait until they are healthy, and roll back otherwise",
+    ),
+    click.option(
+        "--status",
+        "action",
+        flag_value="status",
+        help="Show the state of the deployment in the folder",
+    ),
+    click.option(
+        "--remove",
+        "action",
+        flag_value="remove",
+        help="Remove the deployment in the folder from its platform, and keep the files",
+    ),
 )
 
 
@@ -377,6 +394,10 @@ def build_deploy_request(options: dict[str, Any]) -> DeployRequest:
     from modelpack.pipeline.deploy import DeployRequest
 
     platform, has_token = options.pop("to"), not options.pop("no_token")
+    if platform is None:
+        raise UsageError(
+            "The platform is missing.", hint=f"Add one of: --to {', --to '.join(PLATFORMS)}"
+        )
     names = {field.name for field in fields(DeployRequest)} & set(options)
     given = {name: options.pop(name) for name in names}
     return DeployRequest(platform=platform, token=has_token, **given)

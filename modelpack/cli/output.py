@@ -26,6 +26,7 @@ from .text import lines, printable
 
 if TYPE_CHECKING:
     from modelpack.diff import Difference
+    from modelpack.pipeline.apply import Deployed
     from modelpack.pipeline.deploy import DeployResult
     from modelpack.pipeline.doctor import Finding
     from modelpack.pipeline.package import PackageResult
@@ -238,6 +239,15 @@ def print_deployment(result: DeployResult) -> None:
     """Print the result of `modelpack deploy`: the folder, and how to deploy it."""
     print_result(str(result.request.output))
     err.print(Text.assemble(("deploy  ", "bold"), printable(result.command)), soft_wrap=True)
+
+
+def print_deployed(deployed: Deployed) -> None:
+    """Print the state of a deployment."""
+    table = Table("replica", "state", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
+    for replica in deployed.status.replicas:
+        table.add_row(*map(printable, (replica.name, replica.state, replica.detail)))
+    out.print(table)
+    print_result(f"{deployed.name}: {deployed.status.summary}")
 
 
 def _figures(smoke: SmokeReport) -> Text:

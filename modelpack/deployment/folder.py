@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from modelpack.errors import UsageError
 from modelpack.files import atomic_write_text, read_regular
 
 RECORD = "deployment.json"
+APPLIED = ".applied"
+"""A copy of the files that were applied last, for a rollback."""
 _MAX_BYTES = 2**20
 
 
@@ -134,9 +137,41 @@ class Folder:
             ) from error
         return True
 
+    def mark_applied(self) -> None:
+        """Keep a copy of the files, because their deployment is healthy."""
+        self.forget_applied()
+        for path in (*self._paths(), RECORD):
+            _copy(self.path / path, self.path / APPLIED / path)
+
+    def restore_applied(self) -> bool:
+        """Replace the files by those that were applied last. Return whether there were any."""
+        copies = self.path / APPLIED
+        if not (copies / RECORD).is_file():
+            return False
+        for path in self._paths():
+            (self.path / path).unlink(missing_ok=True)
+        self.record = _read_record(copies)
+        for path in (*self._paths(), RECORD):
+            _copy(copies / path, self.path / path)
+        return True
+
+    def forget_applied(self) -> None:
+        """Remove the copy, because nothing is deployed."""
+        shutil.rmtree(self.path / APPLIED, ignore_errors=True)
+
+    def _paths(self) -> list[str]:
+        return list(self.record.get("files") or ())
+
     def _write_file(self, path: str, text: str) -> None:
         (self.path / path).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(self.path / path, text)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, if it was not removed."""
+    if source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
 
 
 def _read_record(path: Path) -> dict[str, Any]:

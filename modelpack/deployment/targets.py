@@ -167,7 +167,7 @@ def render(target: str, deployment: Deployment) -> dict[str, str]:
         **vars(deployment),
     }
     omitted = set() if deployment.creates_namespace else {NAMESPACE}
-    omitted |= set() if deployment.has_token else {REFERENCES, ".gitignore"}
+    omitted |= set() if deployment.has_token else {REFERENCES}
     return {
         path: render_template(f"deploy/{template}", **context)
         for path, template in entry.files.items()

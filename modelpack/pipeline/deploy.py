@@ -133,6 +133,9 @@ def _write(
     record = {
         "to": request.platform,
         "name": result.name,
+        "namespace": result.namespace,
+        "replicas": result.plan.replicas.value,
+        "start_seconds": result.plan.start_seconds.value,
         "image": {"reference": result.image.reference, "id": result.image.id},
         # Without checks, whose details contain rows.
         "report": to_json(replace(report, checks=(), parity=None, rulings=())),

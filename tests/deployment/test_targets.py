@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from hostile_text import HOSTILE
 
 from modelpack.cli import options
 from modelpack.deployment import TARGETS, render
+from modelpack.deployment.targets import OVERLAY
 from modelpack.engines.docker import containers
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "deploy"
@@ -155,7 +158,7 @@ def test_pods_are_hardened() -> None:
             assert container[probe]["httpGet"]["path"] in {"/readyz", "/healthz"}
         assert "MODELPACK_TOKEN" not in [entry["name"] for entry in container["env"]]
     assert pod["containers"][0]["securityContext"] == ON_CONTAINER
-    assert pod["securityContext"] == {**IDENTITY, "fsGroup": 65532}
+    assert pod["securityContext"] == IDENTITY
     assert pod["automountServiceAccountToken"] is False
     assert kserve["containers"][0]["securityContext"] == {**IDENTITY, **ON_CONTAINER}
 
@@ -171,3 +174,59 @@ def test_name_of_the_model_is_that_of_the_inference_service() -> None:
 
 def test_values_of_options_are_those_of_the_table() -> None:
     assert tuple(TARGETS) == options.PLATFORMS
+
+
+# --- other people's tools ------------------------------------------------------------------------
+
+
+def kustomized(target: str, folder: Path, **changes: object) -> list[dict[str, Any]]:
+    """Return the objects that `kubectl kustomize` makes of the files, with all components."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    for name, text in render(target, deployment(**changes)).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(re.sub("^# ?(components:|  - )", r"\1", text, flags=re.M))
+    token = folder / TARGETS[target].token_file
+    token.parent.mkdir(parents=True, exist_ok=True)
+    token.write_text("t" * 64)
+    command = ["kubectl", "kustomize", folder / OVERLAY]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+KINDS = {
+    "kubernetes": {
+        "Deployment", "Namespace", "NetworkPolicy", "PodDisruptionBudget", "ScaledObject",
+        "Secret", "Service", "ServiceMonitor",
+    },
+    "standard": {
+        "HorizontalPodAutoscaler", "InferenceService", "Namespace", "NetworkPolicy",
+        "PodDisruptionBudget", "Secret",
+    },
+    "knative": {"InferenceService", "Namespace", "NetworkPolicy", "Secret"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", KINDS)
+def test_kustomize_builds_the_overlay(variant: str, tmp_path: Path) -> None:
+    target = "kubernetes" if variant == "kubernetes" else "kserve"
+    options = {} if variant == "kubernetes" else {"mode": variant}
+    objects = {each["kind"]: each for each in kustomized(target, tmp_path, **options)}
+    assert set(objects) == KINDS[variant]
+    secret = objects["Secret"]["metadata"]["name"]
+    assert re.fullmatch("iris-token-[a-z0-9]{10}", secret)
+    places = [place for each in objects.values() for place in leaves(each) if place[1] == secret]
+    assert len(places) == (3 if variant == "kubernetes" else 2), "each reference is renamed"
+    spec = objects.get("InferenceService", {}).get("spec", {}).get("predictor", {})
+    assert spec.get("canaryTrafficPercent") == (10 if variant == "knative" else None)
+    assert ("terminationGracePeriodSeconds" in spec) == (variant == "standard")
+
+
+def test_objects_follow_the_schemas_of_kubernetes(tmp_path: Path) -> None:
+    validator = pytest.importorskip("kubernetes_validate")
+    objects = kustomized("kubernetes", tmp_path)
+    checked = [each for each in objects if each["kind"] not in {"ScaledObject", "ServiceMonitor"}]
+    assert len(checked) == 6
+    for each in checked:
+        validator.validate(each, "1.34", strict=True)

@@ -1,0 +1,62 @@
+"""Docker Compose."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from functools import cache
+
+from modelpack.deployment.controllers.controller import (
+    Location,
+    Replica,
+    Status,
+    parse_documents,
+    run,
+)
+from modelpack.errors import NoEngineError
+
+_HINT = "Install Docker's Compose plugin; on Debian: apt-get install docker-compose"
+_FAILED = {"dead", "exited", "restarting"}
+
+
+class Compose:
+    """A `Controller` of a container on this machine."""
+
+    def __init__(self, location: Location) -> None:
+        file = str(location.directory / "compose.yaml")
+        self._options = ["--project-name", location.name, "--file", file]
+
+    def apply(self) -> None:
+        self._run("up", "--detach", "--remove-orphans")
+
+    def status(self) -> Status:
+        replicas, ready, failure = [], 0, ""
+        for entry in parse_documents(self._run("ps", "--all", "--format", "json")):
+            state, health = str(entry.get("State")), str(entry.get("Health") or "")
+            ready += health == "healthy"
+            replica = Replica(str(entry.get("Name")), f"{state} ({health})" if health else state)
+            replicas.append(replica)
+            if health == "unhealthy" or state in _FAILED:
+                failure = f"{replica.name} is {replica.state}"
+        return Status(ready, len(replicas), tuple(replicas), failure=failure)
+
+    def remove(self) -> None:
+        self._run("down", "--remove-orphans")
+
+    def _run(self, *arguments: str) -> str:
+        return run([*_command(), *self._options, *arguments], _HINT)
+
+
+@cache
+def _command() -> tuple[str, ...]:
+    """Return the command of Compose: a plugin of Docker, or a program."""
+    plugin = ("docker", "compose")
+    try:
+        done = subprocess.run([*plugin, "version"], capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise NoEngineError("docker is not installed.", hint=_HINT) from error
+    if done.returncode == 0:
+        return plugin
+    if shutil.which("docker-compose"):
+        return ("docker-compose",)
+    raise NoEngineError("Docker Compose is not installed.", hint=_HINT)

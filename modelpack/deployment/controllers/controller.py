@@ -1,0 +1,124 @@
+"""What each controller does, and the commands that it runs.
+
+The commands are those of the user, with the user's context. modelpack reads no credentials.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from modelpack.errors import NoEngineError, SmokeFailedError
+
+_SECONDS = 120.0
+_MAX_LINES = 8
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A replica of a service.
+
+    Attributes:
+        state: In the words of its platform: "running (healthy)", "Pending".
+        detail: Why it does not run, if that is known.
+    """
+
+    name: str
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a deployment.
+
+    Attributes:
+        ready: Replicas that are healthy.
+        expected: Replicas that should be.
+        is_current: Whether they are of the newest files, and no update is running.
+        failure: Why the newest files will not become ready; "" if they may.
+    """
+
+    ready: int
+    expected: int
+    replicas: tuple[Replica, ...] = ()
+    is_current: bool = True
+    failure: str = ""
+
+    @property
+    def is_ready(self) -> bool:
+        return self.is_current and self.ready >= self.expected > 0 and not self.failure
+
+    @property
+    def exists(self) -> bool:
+        return self.expected > 0 or bool(self.replicas)
+
+    @property
+    def summary(self) -> str:
+        return f"{self.ready} of {self.expected} replicas ready"
+
+
+@dataclass(frozen=True)
+class Location:
+    """A deployment in a folder. `namespace` is of Kubernetes."""
+
+    directory: Path
+    name: str
+    namespace: str = ""
+
+
+class Controller(Protocol):
+    """Applies, watches and removes a deployment. Its methods raise the errors of `run`."""
+
+    def __init__(self, location: Location) -> None: ...
+
+    def apply(self) -> None:
+        """Start or update the deployment. Do not wait until it is ready."""
+
+    def status(self) -> Status:
+        """Return its state, which is empty if it does not exist."""
+
+    def remove(self) -> None:
+        """Remove everything of it from the platform. Do nothing if it does not exist."""
+
+
+def run(command: Sequence[str], hint: str, *, check: bool = True) -> str:
+    """Run a command, and return its output.
+
+    Args:
+        command: The command.
+        hint: How to install it.
+        check: Raise an error if it fails; otherwise return "".
+
+    Raises:
+        NoEngineError: The command does not exist.
+        SmokeFailedError: It fails, or does not end in two minutes.
+    """
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=_SECONDS
+        )
+    except FileNotFoundError as error:
+        raise NoEngineError(f"{command[0]} is not installed.", hint=hint) from error
+    except subprocess.TimeoutExpired as error:
+        raise SmokeFailedError(f"`{' '.join(command[:3])}` did not end.", hint=hint) from error
+    if done.returncode == 0:
+        return done.stdout
+    if check:
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()[-_MAX_LINES:]
+        raise SmokeFailedError(
+            f"`{' '.join(command[:3])}` failed: {' '.join(lines)}", hint=f"Run: {' '.join(command)}"
+        )
+    return ""
+
+
+def parse_documents(text: str) -> list[dict[str, Any]]:
+    """Return the objects in JSON: one list, one object, or one object per line."""
+    if text.lstrip().startswith("["):
+        documents: list[dict[str, Any]] = json.loads(text)
+        return documents
+    return [json.loads(line) for line in text.splitlines() if line.strip()]

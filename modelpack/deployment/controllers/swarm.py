@@ -1,0 +1,88 @@
+"""A stack of Docker Swarm."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from modelpack.deployment.controllers.controller import (
+    Location,
+    Replica,
+    Status,
+    parse_documents,
+    run,
+)
+
+_HINT = "Create a swarm: docker swarm init, or run this on one of its managers"
+_UPDATING = {"updating", "rollback_started"}
+_FAILED = {"paused", "rollback_completed", "rollback_paused"}
+_MAX_FAILURES = 3
+"""Tasks that may fail before the first replica is ready."""
+_PENDING_SECONDS = 5.0
+"""Time in which a swarm starts an update."""
+_REMOVE_SECONDS = 60.0
+
+
+class Swarm:
+    """A `Controller` of a service in a swarm, whose updates the swarm rolls back itself."""
+
+    def __init__(self, location: Location) -> None:
+        self._file = str(location.directory / "stack.yaml")
+        self._stack = location.name
+        self._service = f"{location.name}_model"
+        self._applied_at = float("-inf")
+
+    def apply(self) -> None:
+        options = ["--detach=true", "--prune", "--with-registry-auth", "--compose-file", self._file]
+        run(["docker", "stack", "deploy", *options, self._stack], _HINT)
+        self._applied_at = time.monotonic()
+
+    def status(self) -> Status:
+        text = run(["docker", "service", "inspect", self._service], _HINT, check=False)
+        if not text:
+            return Status(0, 0)
+        (service,) = json.loads(text)
+        expected = int(service["Spec"]["Mode"]["Replicated"]["Replicas"])
+        update = (service.get("UpdateStatus") or {}).get("State", "")
+        replicas = tuple(map(_replica, self._tasks("desired-state=running")))
+        ready = sum(replica.state.startswith("Running") for replica in replicas)
+        return Status(
+            ready,
+            expected,
+            replicas,
+            is_current=update not in _UPDATING and not self._is_pending(service, update),
+            failure=self._failure(service, update, ready),
+        )
+
+    def _is_pending(self, service: dict[str, Any], update: str) -> bool:
+        """Return whether an update is about to start: the swarm reports none in the meantime."""
+        previous = (service.get("PreviousSpec") or service["Spec"])["TaskTemplate"]
+        has_changed = service["Spec"]["TaskTemplate"] != previous
+        return has_changed and not update and time.monotonic() - self._applied_at < _PENDING_SECONDS
+
+    def _failure(self, service: dict[str, Any], update: str, ready: int) -> str:
+        if update in _FAILED:
+            return str(service["UpdateStatus"].get("Message") or update)
+        failed = [task for task in self._tasks("desired-state=shutdown") if task.get("Error")]
+        if ready == 0 and not update and len(failed) >= _MAX_FAILURES:
+            return str(failed[0]["Error"])
+        return ""
+
+    def _tasks(self, condition: str) -> list[dict[str, Any]]:
+        options = ["--no-trunc", "--format", "{{json .}}", "--filter", condition]
+        return parse_documents(run(["docker", "service", "ps", *options, self._service], _HINT))
+
+    def remove(self) -> None:
+        """Remove the stack, and wait until its network is gone, which a new one would miss."""
+        run(["docker", "stack", "rm", self._stack], _HINT)
+        label = f"label=com.docker.stack.namespace={self._stack}"
+        deadline = time.monotonic() + _REMOVE_SECONDS
+        while run(["docker", "network", "ls", "--quiet", "--filter", label], _HINT):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.5)
+
+
+def _replica(task: dict[str, Any]) -> Replica:
+    return Replica(str(task["Name"]), str(task["CurrentState"]), str(task.get("Error") or ""))

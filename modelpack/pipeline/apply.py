@@ -1,0 +1,174 @@
+"""`deploy --apply`, `--status` and `--remove`: the files of a folder on their platform."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modelpack.deployment import Folder
+from modelpack.deployment.controllers import CONTROLLERS, Controller, Location, Status
+from modelpack.engines import StepEvent
+from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
+
+from .stages import Pipeline
+
+POLL_SECONDS = 0.5
+EXTRA_SECONDS = 60
+"""Time to pull an image and to schedule a replica, in addition to the start of each."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployment that was applied, as its platform reports it."""
+
+    platform: str
+    name: str
+    status: Status
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document of `modelpack deploy --status --json`."""
+        return {
+            "to": self.platform,
+            "name": self.name,
+            "ready": self.status.is_ready,
+            "ready_replicas": self.status.ready,
+            "expected_replicas": self.status.expected,
+            "failure": self.status.failure,
+            "replicas": [vars(replica) for replica in self.status.replicas],
+        }
+
+
+def apply(run: Pipeline, path: Path) -> Deployed:
+    """Apply the files of a folder, and wait until all replicas are healthy.
+
+    If they do not become healthy, the files that were applied last are restored and applied. A
+    deployment without earlier files is removed.
+
+    Raises:
+        UsageError: The folder is not a deployment.
+        SmokeFailedError: The replicas did not become healthy.
+        NoEngineError: The command of the platform is not installed.
+    """
+    folder = Folder(path)
+    controller, platform, name = _open(folder)
+    with run.stage("apply") as summary:
+        try:
+            controller.apply()
+            status = _wait(run, controller, _seconds(folder))
+        except ModelpackError as error:
+            raise _roll_back(run, folder, controller, error) from error
+        folder.mark_applied()
+        summary.append(status.summary)
+    return Deployed(platform, name, status)
+
+
+def _roll_back(
+    run: Pipeline, folder: Folder, controller: Controller, error: ModelpackError
+) -> ModelpackError:
+    """Apply the earlier files, or remove the deployment. Return the error to raise."""
+    if not isinstance(error, SmokeFailedError):
+        return error
+    restored = folder.restore_applied()
+    try:
+        if restored:
+            run.observer.notice("The deployment failed, and is rolled back.")
+            controller.apply()
+            _wait(run, controller, _seconds(folder))
+        else:
+            controller.remove()
+    except ModelpackError as second:
+        return SmokeFailedError(
+            f"{error.message} The rollback failed, too: {second.message}", hint=second.hint
+        )
+    result = (
+        f"The files in {folder.path} and the running replicas are the earlier ones again."
+        if restored
+        else "There was no earlier deployment, so that it was removed."
+    )
+    return SmokeFailedError(f"{error.message} {result}", hint=error.hint)
+
+
+def _wait(run: Pipeline, controller: Controller, seconds: float) -> Status:
+    """Wait until a deployment is ready, and report each change.
+
+    Raises:
+        SmokeFailedError: It failed, or is not ready in time.
+    """
+    deadline, shown, started = time.monotonic() + seconds, "", time.monotonic()
+    while True:
+        status = controller.status()
+        if status.is_ready:
+            return status
+        if status.summary != shown:
+            shown = status.summary
+            run.observer.step(StepEvent(shown, "started", time.monotonic() - started))
+        if status.failure or time.monotonic() > deadline:
+            reason = status.failure or f"{status.summary} after {seconds:.0f} s"
+            details = "; ".join(
+                f"{replica.name}: {replica.state} {replica.detail}".strip()
+                for replica in status.replicas[:3]
+            )
+            raise SmokeFailedError(
+                f"The deployment did not become healthy: {reason}."
+                + (f" {details}." if details else ""),
+                hint="Read the logs of the replica, such as with docker logs or kubectl logs.",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def status(path: Path) -> Deployed:
+    """Return the state of the deployment in a folder.
+
+    Raises:
+        UsageError: The folder is not a deployment.
+        NoEngineError: The command of the platform is not installed.
+    """
+    controller, platform, name = _open(Folder(path))
+    return Deployed(platform, name, controller.status())
+
+
+def require_ready(deployed: Deployed) -> None:
+    """Require that all replicas are healthy. Raise SmokeFailedError if they are not."""
+    if not deployed.status.is_ready:
+        status = deployed.status
+        reason = status.failure or (status.summary if status.exists else "it is not deployed")
+        raise SmokeFailedError(
+            f"{deployed.name} is not ready: {reason}.",
+            hint="Deploy it again with --apply, or read the logs of its replicas.",
+        )
+
+
+def remove(run: Pipeline, path: Path) -> None:
+    """Remove a deployment from its platform. The files and the token stay.
+
+    Raises:
+        UsageError: The folder is not a deployment.
+        NoEngineError: The command of the platform is not installed.
+    """
+    folder = Folder(path)
+    controller, _, name = _open(folder)
+    with run.stage("remove") as summary:
+        controller.remove()
+        folder.forget_applied()
+        summary.append(name)
+
+
+def _open(folder: Folder) -> tuple[Controller, str, str]:
+    record = folder.record
+    try:
+        platform, name = record["to"], record["name"]
+        location = Location(folder.path, name, record.get("namespace", ""))
+        return CONTROLLERS[platform](location), platform, name
+    except (KeyError, TypeError) as error:
+        raise UsageError(
+            f"{folder.path} is not the folder of a deployment.",
+            hint="Run: modelpack deploy IMAGE --to compose -o DIR",
+        ) from error
+
+
+def _seconds(folder: Folder) -> float:
+    """Return how long to wait: replicas are replaced one by one."""
+    start, replicas = folder.record.get("start_seconds"), folder.record.get("replicas")
+    return float(start or 30) * int(replicas or 1) + EXTRA_SECONDS

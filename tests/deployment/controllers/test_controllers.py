@@ -1,0 +1,209 @@
+"""What Docker and kubectl report becomes a state. tests/pipeline/test_apply.py runs real ones."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modelpack.deployment import TARGETS
+from modelpack.deployment.controllers import CONTROLLERS, Location
+from modelpack.deployment.controllers import compose as compose_module
+from modelpack.deployment.controllers.controller import run
+from modelpack.errors import NoEngineError, SmokeFailedError
+
+Answers = dict[str, Any]
+"""Part of a command -> what it prints: text, or a document."""
+
+
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Answers], Path]:
+    """Return a function that replaces `docker` and `kubectl`, and the log of their arguments."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    compose_module._command.cache_clear()
+
+    def replace(answers: Answers) -> Path:
+        cases = ""
+        for number, (part, answer) in enumerate(answers.items()):
+            text = answer if isinstance(answer, str) else json.dumps(answer)
+            (tmp_path / f"answer-{number}").write_text(text)
+            cases += f'  *"{part}"*) cat {tmp_path}/answer-{number};;\n'
+        for name in ("docker", "kubectl"):
+            script = f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/log\ncase "$*" in\n{cases}esac\n'
+            (tmp_path / name).write_text(script)
+            (tmp_path / name).chmod(stat.S_IRWXU)
+        return tmp_path / "log"
+
+    yield replace
+    compose_module._command.cache_clear()
+
+
+def controller(name: str):
+    return CONTROLLERS[name](Location(Path("dir"), "iris", "models"))
+
+
+def test_each_target_has_a_controller() -> None:
+    assert list(CONTROLLERS) == list(TARGETS)
+
+
+# --- compose -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "health", "ready", "failure"),
+    [
+        ("running", "healthy", True, ""),
+        ("running", "starting", False, ""),
+        ("running", "unhealthy", False, "iris-1 is running (unhealthy)"),
+        ("restarting", "", False, "iris-1 is restarting"),
+        ("exited", "", False, "iris-1 is exited"),
+    ],
+)
+def test_container_is_ready_when_it_is_healthy(commands, state, health, ready, failure) -> None:
+    commands({"ps --all": {"Name": "iris-1", "State": state, "Health": health}})
+    status = controller("compose").status()
+    assert (status.is_ready, status.failure, status.expected) == (ready, failure, 1)
+
+
+def test_compose_file_that_does_not_run_has_an_empty_state(commands) -> None:
+    log = commands({})
+    status = controller("compose").status()
+    assert (status.exists, status.is_ready) == (False, False)
+    controller("compose").apply()
+    controller("compose").remove()
+    options = "docker compose --project-name iris --file dir/compose.yaml"
+    assert log.read_text().splitlines()[-2:] == [
+        f"{options} up --detach --remove-orphans",
+        f"{options} down --remove-orphans",
+    ]
+
+
+def test_missing_command_is_an_error_with_a_hint(monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    compose_module._command.cache_clear()
+    for name in CONTROLLERS:
+        with pytest.raises(NoEngineError, match="is not installed") as caught:
+            controller(name).apply()
+        assert caught.value.hint
+
+
+def test_failed_command_is_an_error_with_its_last_lines() -> None:
+    with pytest.raises(SmokeFailedError, match="No such thing") as caught:
+        run(["sh", "-c", "echo No such thing >&2; exit 1"], "")
+    assert "sh -c" in caught.value.hint
+    assert run(["sh", "-c", "exit 1"], "", check=False) == ""
+
+
+# --- swarm ---------------------------------------------------------------------------------------
+
+
+def service(update: str | None = None, *, changed: bool = False) -> list[dict[str, Any]]:
+    spec = {"Mode": {"Replicated": {"Replicas": 2}}, "TaskTemplate": {"Image": "new"}}
+    previous = {**spec, "TaskTemplate": {"Image": "old" if changed else "new"}}
+    state = {"UpdateStatus": {"State": update, "Message": f"it is {update}"}} if update else {}
+    return [{"Spec": spec, "PreviousSpec": previous, **state}]
+
+
+def tasks(*states: str, error: str = "") -> str:
+    lines = [{"Name": f"iris.{i}", "CurrentState": s, "Error": error} for i, s in enumerate(states)]
+    return "\n".join(map(json.dumps, lines))
+
+
+RUNNING = tasks("Running 2 seconds ago", "Running 3 seconds ago")
+
+
+@pytest.mark.parametrize(
+    ("update", "running", "ready", "failure"),
+    [
+        (None, RUNNING, True, ""),
+        ("completed", RUNNING, True, ""),
+        ("updating", RUNNING, False, ""),
+        ("rollback_started", RUNNING, False, ""),
+        ("rollback_completed", RUNNING, False, "it is rollback_completed"),
+        ("paused", RUNNING, False, "it is paused"),
+        (None, tasks("Running 1 second ago", "Starting 1 second ago"), False, ""),
+    ],
+)
+def test_service_is_ready_after_its_update(commands, update, running, ready, failure) -> None:
+    commands({"service inspect": service(update), "desired-state=running": running})
+    status = controller("swarm").status()
+    assert (status.is_ready, status.failure, status.expected) == (ready, failure, 2)
+
+
+def test_service_that_was_just_changed_is_not_ready_before_its_update_starts(commands) -> None:
+    commands({"inspect": service(changed=True), "desired-state=running": RUNNING})
+    swarm = controller("swarm")
+    assert swarm.status().is_ready
+    swarm.apply()
+    assert not swarm.status().is_ready
+
+
+def test_first_replicas_that_fail_are_a_failure(commands) -> None:
+    failed = tasks("Failed", "Failed", "Failed", error="task: non-zero exit (1)")
+    commands({"inspect": service(), "=running": tasks("Starting"), "=shutdown": failed})
+    assert controller("swarm").status().failure == "task: non-zero exit (1)"
+
+
+def test_swarm_without_the_service_has_an_empty_state(commands) -> None:
+    commands({})
+    assert not controller("swarm").status().exists
+
+
+# --- kubernetes ----------------------------------------------------------------------------------
+
+
+def resource(spec: dict[str, Any], **status: Any) -> dict[str, Any]:
+    return {"metadata": {"generation": 2}, "spec": spec, "status": status}
+
+
+READY = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
+DEADLINE = {"reason": "ProgressDeadlineExceeded", "message": "it has timed out"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "ready", "failure"),
+    [
+        ({}, True, ""),
+        ({"observedGeneration": 1}, False, ""),
+        ({"updatedReplicas": 1}, False, ""),
+        ({"replicas": 3}, False, ""),
+        ({"availableReplicas": 1}, False, ""),
+        ({"availableReplicas": 1, "conditions": [DEADLINE]}, False, "it has timed out"),
+    ],
+)
+def test_deployment_is_ready_after_its_rollout(commands, changes, ready, failure) -> None:
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    pod = {"metadata": {"name": "p"}, "status": {"containerStatuses": [{"state": waiting}]}}
+    deployment = resource({"replicas": 2}, **{**READY, **changes})
+    commands({"get deployment": deployment, "get pods": {"items": [pod]}})
+    status = controller("kubernetes").status()
+    assert (status.is_ready, status.failure, status.expected) == (ready, failure, 2)
+    assert (status.replicas[0].state, status.replicas[0].detail) == (
+        "ImagePullBackOff",
+        "no such image",
+    )
+
+
+@pytest.mark.parametrize(("condition", "ready"), [("True", True), ("False", False), (None, False)])
+def test_inference_service_is_ready_by_its_condition(commands, condition, ready) -> None:
+    conditions = [{"type": "Ready", "status": condition}] if condition else []
+    spec = {"predictor": {"minReplicas": 2}}
+    commands({"get inferenceservice": resource(spec, conditions=conditions)})
+    assert controller("kserve").status().is_ready is ready
+
+
+@pytest.mark.parametrize("name", ["kubernetes", "kserve"])
+def test_kubectl_gets_the_overlay_and_the_namespace(commands, name) -> None:
+    log = commands({})
+    kubectl = controller(name)
+    kubectl.apply()
+    assert not kubectl.status().exists
+    kubectl.remove()
+    lines = log.read_text().splitlines()
+    assert lines[0] == "kubectl apply --kustomize dir/overlays/production"
+    assert all("--namespace models" in line for line in lines if " get " in line)
+    assert lines[-1] == "kubectl delete --ignore-not-found --kustomize dir/overlays/production"
