@@ -58,6 +58,7 @@ import json, sys, time
 from pathlib import Path
 from modelpack.serving import settings
 settings.limit_threads()
+import numpy as np
 from modelpack.serving import reference, reference_rows
 from modelpack.serving.data.columns import build
 
@@ -76,7 +77,30 @@ def prepared(rows):
         values = reference_rows.codes(facts.inputs, rows)
         return lambda: model.runner.call_matrix(facts.method, values)
     columns = [build(field, cells) for field, cells in zip(facts.inputs, zip(*rows))]
+    if hasattr(model.runner, "call_library"):
+        return lambda: model.runner.call_library(columns)
+    if kind.__name__ == "OnnxRuntime":
+        names = [each.name for each in model.model.get_inputs()]
+        tensors = dict(zip(names, model.runner._tensors(columns)))
+        return lambda: model.model.run(None, tensors)[0]
+    if kind.__name__ == "TorchRuntime":
+        return module_call(columns)
     return lambda: model.runner.call(facts.method, columns)
+
+def module_call(columns):
+    import torch
+    inputs = model.model.inputs
+    arrays = zip(model.runner._arrays(columns), inputs)
+    tensors = [torch.from_numpy(array).to(each.dtype) for array, each in arrays]
+    def call():
+        with torch.no_grad():
+            result = model.model.module(*tensors)
+            return (result[0] if isinstance(result, (list, tuple)) else result).numpy()
+    return call
+
+def listed(result):
+    array = np.asarray(result.toarray() if hasattr(result, "toarray") else result)
+    return (array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array).tolist()
 
 def rate(calls):
     for call in calls:
@@ -89,7 +113,7 @@ def rate(calls):
 
 rows = request["rows"]
 result = {
-    "predictions": model.answers([rows])["predictions"],
+    "predictions": listed(prepared(rows)()),
     "rows": len(rows) * rate([prepared(rows)]),
     "1 connection": rate([prepared([row]) for row in rows[:request["single"]]]),
 }
@@ -100,7 +124,7 @@ sys.stdout.buffer.write(reference.encode(result))
 def versions() -> dict[tuple[str, str], set[str]]:
     """Return (format, library) -> the versions of the corpora and of the matrix."""
     tried = defaultdict[tuple[str, str], set[str]](set)
-    for path in DATA.rglob("*"):
+    for path in (*DATA.rglob("*"), *SAMPLES.rglob("model.*")):
         is_other = "formats" in path.parts or not path.is_file()
         if is_other or path.suffix in {".py", ".md", ".zip"} or path.stat().st_size > MAX_BYTES:
             continue
