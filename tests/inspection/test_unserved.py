@@ -79,7 +79,7 @@ CALLS = {
     "function of the library": op.call("sktime.base:load", op.text("x")),
     "unknown function": op.call("numexpr:evaluate", op.text("1")),
     "method of another object": op.call("functools:partial", op.call(
-        "builtins:getattr", op.new("mine:Model"), op.text("run"))),
+        "builtins:getattr", op.call("collections:OrderedDict"), op.text("update"))),
     "result of a call": op.call("functools:partial", op.call("mine:Model", op.text("run"))),
     "state of what getattr returns": op.call(
         "builtins:getattr", op.name("lifelines.utils:Model"), op.text("predict")) + op.table(
