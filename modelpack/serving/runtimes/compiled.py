@@ -19,10 +19,11 @@ import numpy as np
 
 from ..data.columns import Rows
 from ..data.frames import MatrixBuilder
+from ..errors import StartupError
 from ..manifest import Manifest
 from . import trials
 from .estimator import Chain, CompiledModel, EstimatorRuntime, to_list
-from .plans import Context, compile_model
+from .plans import Context, UnplannedError, compile_model
 from .plans.compiler import Part
 from .plans.inputs import has_short_integers
 from .plans.records import make_record
@@ -272,7 +273,11 @@ class CompiledRuntime(PlannedRuntime):
     def __init__(self, model: CompiledModel, manifest: Manifest) -> None:
         names = [field.name for field in manifest.inputs]
         context = Context(manifest.layout, names, model.release)
-        plan = compile_model(model.root, context, has_short_integers(manifest.inputs))
+        try:
+            plan = compile_model(model.root, context, has_short_integers(manifest.inputs))
+        except (UnplannedError, ValueError) as error:
+            cause = "" if error.__cause__ is None else f" ({error.__cause__!r:.200})"
+            raise StartupError(f"the compiled model is invalid: {error}{cause}.") from error
         super().__init__(_RejectingRuntime(model, manifest), plan, manifest)
         self.integer_order = "F"
         self.reason = "the model is compiled"

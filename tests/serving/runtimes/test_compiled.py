@@ -9,12 +9,15 @@ import math
 import random
 import zipfile
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from modelpack.serving.runtimes.compiled import npy_header, read
+from modelpack.serving.errors import StartupError
+from modelpack.serving.manifest import Manifest
+from modelpack.serving.runtimes.compiled import CompiledRuntime, npy_header, read
 
 
 def npy(array: np.ndarray) -> bytes:
@@ -188,3 +191,16 @@ def test_no_flipped_byte_changes_an_array_unseen() -> None:
         except ValueError:
             continue
         assert model.root.steps[0][1].coef_.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("class_name", "reason"),
+    [("NoSuch", "NoSuch has no plan"), ("LinearSVC", "LinearSVC of this kind .*AttributeError")],
+)
+def test_invalid_estimator_stops_the_start_in_one_line(class_name: str, reason: str) -> None:
+    document = example()
+    document["records"][0]["class"] = f"sklearn.linear_model._base:{class_name}"
+    model = read(io.BytesIO(written(document, CONTENTS)))
+    manifest = cast("Manifest", SimpleNamespace(layout="array", inputs=()))
+    with pytest.raises(StartupError, match=f"cannot start: the compiled model is inv.*{reason}"):
+        CompiledRuntime(model, manifest)
