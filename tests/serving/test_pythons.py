@@ -21,6 +21,7 @@ import engine_bundles
 import pytest
 import uv
 
+from modelpack.cli.options import RPC
 from modelpack.engines import BatchStreams, interpreters
 from modelpack.engines.local.engine import LocalRunner
 from modelpack.environment import index_settings, resolve
@@ -102,7 +103,7 @@ def test_every_module_compiles_and_is_imported(python: str, tmp_path: Path) -> N
 
 def serving_stack(interpreter: Path, python: str, folder: Path) -> str:
     """The Python of an environment with what serving imports, as it is locked for an image of
-    a model of scikit-learn.
+    a model of scikit-learn with gRPC.
     """
     spec = replace(
         engine_bundles.SPEC,
@@ -111,7 +112,7 @@ def serving_stack(interpreter: Path, python: str, folder: Path) -> str:
         requirements={"scikit-learn": ""},
     )
     lock = folder.with_suffix(".lock")
-    lock.write_text(resolve(spec, python, index=index_settings()).lock)
+    lock.write_text(resolve(spec, python, index=index_settings(), requirements=RPC).lock)
     run_uv("venv", f"--python={interpreter}", str(folder))
     only = ["--require-hashes", "--only-binary=:all:"]
     run_uv("pip", "sync", f"--python={folder / 'bin' / 'python'}", *only, str(lock))

@@ -117,6 +117,7 @@ def test_the_facts(client, monkeypatch):
     }
     assert facts["service"] == {
         "ready": True,
+        "grpc": None,
         "parity": "bit for bit what was expected of it (3 rows)",
         "proof": None,
     }
