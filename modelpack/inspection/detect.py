@@ -10,6 +10,7 @@ from . import stream
 from .known_formats import (
     CONTAINERS,
     ENCRYPTED,
+    FASTAI,
     MAGIC,
     SKOPS,
     TAILS,
@@ -34,6 +35,9 @@ _TORCH_DICT = re.compile(
     re.DOTALL,
 )
 """The start of a pickle of `torch.save` in a zip archive, or in a file of PyTorch before 1.6."""
+
+_FASTAI = re.compile(rb"\x80[\x02-\x05](\x95.{8})?(c|\x8c.)fastai\.", re.DOTALL)
+"""The start of the pickle of a Learner."""
 
 _TORCH_LAYER = b"torch.nn.modules."
 """The module of the layers in a whole model, which a dict may also contain."""
@@ -70,7 +74,9 @@ def recognise(head: bytes, tail: bytes = b"") -> Format | None:
 
 
 def _torch(head: bytes, form: Format) -> Format:
-    """Return the format of weights if `form` is that of PyTorch, and its pickle a dict of them."""
+    """Return the format of weights or of fastai if `form` is that of PyTorch, and its pickle so."""
+    if form == TORCH and _FASTAI.search(head):
+        return FASTAI
     if form != TORCH or _TORCH_LAYER in head or not _TORCH_DICT.search(head):
         return form
     return TORCH_WEIGHTS

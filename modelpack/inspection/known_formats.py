@@ -33,6 +33,11 @@ _TORCH_WEIGHTS = (
     "as ['model_state_dict']), and export it: model.load_state_dict(torch.load('{path}', "
     f"map_location='cpu', weights_only=True)); {_TORCH_EXPORT}"
 )
+_FASTAI = (
+    "If you trust its author, load it with learn = load_learner('{path}') of fastai, and export "
+    "model = learn.model. Its inputs are the tensors behind the transforms of learn.dls, so encode "
+    f"categories and normalise numbers before: {_TORCH_EXPORT}"
+)
 _ROWS_ONLY = "modelpack serves rows of tables."
 _TO_ONNX = "Convert it: python -m tf2onnx.convert {} --output model.onnx"
 _TENSORFLOW_WEIGHTS = (
@@ -89,6 +94,7 @@ TORCH = Format("torch", "a PyTorch model", _TORCH)
 TORCH_WEIGHTS = Format(
     "torch-weights", "the weights of a PyTorch model, without the model", _TORCH_WEIGHTS
 )
+FASTAI = Format("fastai", "a Learner of fastai", _FASTAI)
 TORCH_PROGRAM = Format("torch-export", "a program of PyTorch (torch.export)", reader="torch-export")
 TORCHSCRIPT = Format("torchscript", "a TorchScript model", reader="torchscript")
 KERAS_H5 = Format("keras-h5", "a Keras model (HDF5)", reader="keras-h5")
@@ -402,7 +408,7 @@ No character fits two repetitions that follow each other: texts of any form take
 ALL = (
     *(found for _, found in (*MAGIC, *TAILS, *TEXTS)),
     *(found for marks in CONTAINERS.values() for _, found in marks),
-    TAR, TORCH_WEIGHTS, SEVERAL, SEVERAL_JOBLIB, EXTERNAL, COMPRESSED, UNKNOWN,
+    FASTAI, TAR, TORCH_WEIGHTS, SEVERAL, SEVERAL_JOBLIB, EXTERNAL, COMPRESSED, UNKNOWN,
 )  # fmt: skip
 _HINTS = {found.name: found.hint for found in ALL}
 

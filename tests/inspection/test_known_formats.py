@@ -61,6 +61,8 @@ def zipped(*names):
 
 
 HEADERS = {
+    "fastai": b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+    b"\x80\x02cfastai.basic_train\nLearner\n)\x81.",
     "archive": b"!<arch>\ndebian-binary", "caffe-text": b'name: "LeNet"\nlayer {\n',
     "error-message": b'{"message": "Not Found"}', "tensorflow-text": b'node {\n  name: "x"\n',
     "triton": b'name: "m"\nplatform: "onnxruntime_onnx"\n',
@@ -311,6 +313,8 @@ TORCH = {
                      b"ccollections\nOrderedDict\n)Ru.", "torch-weights"),
     "weights, protocol 5": (pickle.dumps(OrderedDict(w=1), 5), "torch-weights"),
     "layers": (b"\x80\x02" + LAYERS + b".", "torch"),
+    "fastai": (b"\x80\x02cfastai.learner\nLearner\nq\0)\x81X\5\0\0\0model" + LAYERS + b"s.",
+               "fastai"),
     "a class of a script": (b"\x80\x02c__main__\nNet\n)\x81}b.", "torch"),
     "layers in a dict": (b"\x80\x02}X\5\0\0\0model" + LAYERS + b"s.", "torch"),
 }  # fmt: skip
