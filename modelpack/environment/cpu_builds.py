@@ -29,7 +29,7 @@ def require_version(spec: ModelSpec, user: Iterable[Requirement]) -> None:
         EnvironmentNotResolvedError: Neither does. TorchScript records none.
     """
     name = next((each for each in MARKED if each in spec.requirements), "")
-    if name not in MARKED or spec.framework_version:
+    if name not in MARKED or spec.framework_version or name in spec.recorded:
         return
     if not any(canonical(each) == name and pinned_version(each) for each in user):
         raise EnvironmentNotResolvedError(

@@ -87,3 +87,6 @@ def test_a_file_without_a_version_needs_one_of_the_user(spec, index):
     environment = resolve(unknown, "3.11", index=settings, requirements=("torch==2.13.0",))
     assert environment.requirements["torch"] == "2.13.0+cpu"
     assert environment.origins["torch"] == "user"
+    recorded = replace(unknown, recorded={"torch": "2.13.0"})  # by MLflow
+    environment = resolve(recorded, "3.11", index=settings)
+    assert environment.requirements["torch"] == "2.13.0+cpu"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -25,7 +26,8 @@ from modelpack.parity import ReferenceSources, prepare
 from modelpack.pipeline.inspect import inspect_with_code
 from modelpack.pipeline.options import Options
 
-DATA = Path(__file__).parents[1] / "data" / "mlflow"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data" / "mlflow"
 FOLDERS = sorted(path.with_suffix("") for path in DATA.glob("*/*.json"))
 SERVED = [path for path in FOLDERS if path.name != "code"]
 FRAME, NUMBERS, TENSOR = ("age", "rooms", "town"), ("age", "rooms"), ("x0", "x1")
@@ -135,9 +137,9 @@ def test_code_of_the_author_is_not_supported():
 
 
 def test_other_flavours_are_named(tmp_path):
-    folder = edit(copy(PROBABILITIES_3, tmp_path), "  sklearn:", "  pytorch:")
+    folder = edit(copy(PROBABILITIES_3, tmp_path), "  sklearn:", "  spacy:")
     message = refusal(folder, ModelNotSupportedError)
-    assert "the MLflow model has the flavour pytorch; modelpack reads sklearn, xgboost" in message
+    assert "the MLflow model has the flavour spacy; modelpack reads sklearn, xgboost" in message
 
 
 MODEL = "pickled_model: model.pkl"
@@ -160,6 +162,50 @@ PROBLEMS = {
     "deep": ("inputs: '", f"inputs: '{'[' * 100_000}", "is not valid JSON"),
     "flavours": ("flavors:", "flavours:", "names no flavour"),
 }
+
+
+PYTORCH = """\
+flavors:
+  python_function:
+    data: data
+    loader_module: mlflow.pytorch
+    python_version: 3.11.7
+  pytorch:
+    code: null
+    model_data: data
+    pytorch_version: 2.13.0+cpu
+mlflow_version: 3.17.2
+"""
+"""As mlflow.pytorch.save_model writes it."""
+
+
+def pytorch_folder(tmp_path, name, content):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / name).write_bytes(content)
+    (tmp_path / "MLmodel").write_text(PYTORCH)
+    (tmp_path / "requirements.txt").write_text("torch==2.13.0+cpu\nnumpy==2.3.4\n")
+    return tmp_path
+
+
+def test_program_of_pytorch_is_found_in_its_folder(tmp_path):
+    program = (ROOT / "sample_models" / "torch-export" / "model.pt2").read_bytes()
+    spec = inspect(pytorch_folder(tmp_path, "model.pt2", program))
+    require_servable(spec)
+    assert spec.file.path == str(tmp_path / "data" / "model.pt2")
+    assert (spec.format, spec.framework_version, spec.notices) == ("torch-export", "2.13.0", ())
+    assert spec.recorded == {"numpy": "2.3.4", "torch": "2.13.0"}
+
+
+def test_torchscript_gets_the_version_of_its_folder(tmp_path):
+    script = ROOT / "tests" / "data" / "formats" / "torchscript.pt.gz"
+    spec = inspect(pytorch_folder(tmp_path, "model.pth", gzip.decompress(script.read_bytes())))
+    require_servable(spec)
+    assert (spec.format, spec.recorded["torch"]) == ("torchscript", "2.13.0")
+
+
+def test_folder_without_a_file_of_pytorch_names_the_missing_one(tmp_path):
+    folder = pytorch_folder(tmp_path, "other.bin", b"x")
+    assert "data/model.pt2, which does not exist" in refusal(folder)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS)

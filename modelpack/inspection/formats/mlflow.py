@@ -37,8 +37,12 @@ _FILES = {
     "catboost": ("data", "catboost", "catboost_version"),
     "onnx": ("data", "onnx", "onnx_version"),
     "keras": ("data", "keras", "keras_version"),
+    "pytorch": ("model_data", "torch", "pytorch_version"),
 }
 """Flavour -> the keys of its file and version, and the distribution of the version."""
+
+_IN_FOLDER = {"pytorch": ("model.pt2", "model.pth")}
+"""Flavour whose key names a folder -> the files of which MLflow writes one."""
 
 _TYPES: dict[str, FieldType] = {
     "boolean": "boolean", "integer": "integer", "long": "integer", "float": "number",
@@ -112,6 +116,8 @@ def read_folder(folder: Path) -> LoggedModel:
     key, framework, version_key = _FILES[flavour]
     name = _text(entry.get(key)) or _text(function.get("data") or function.get("model_path"))
     require(bool(name), f"MLmodel does not name the file of the flavour {flavour}")
+    named = [f"{name}/{each}" for each in _IN_FOLDER.get(flavour, ())]
+    name = next((each for each in named if os.path.lexists(folder / each)), (*named, name)[0])
     signature = _mapping(described.get("signature"))
     columns = _columns(signature.get("inputs"))
     names, rows = _example(folder, _mapping(described.get("saved_input_example_info")))
@@ -120,7 +126,7 @@ def read_folder(folder: Path) -> LoggedModel:
         _regular(folder, name),
         flavour,
         framework,
-        _text(entry.get(version_key)),
+        _text(entry.get(version_key)).partition("+")[0],  # of a build: 2.13.0+cpu
         _text(function.get("predict_fn")) or "predict",
         columns,
         names,
