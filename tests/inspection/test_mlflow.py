@@ -29,7 +29,7 @@ from modelpack.pipeline.options import Options
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "mlflow"
 FOLDERS = sorted(path.with_suffix("") for path in DATA.glob("*/*.json"))
-SERVED = [path for path in FOLDERS if path.name != "code"]
+SERVED = [path for path in FOLDERS if path.name not in {"code", "keras"}]
 FRAME, NUMBERS, TENSOR = ("age", "rooms", "town"), ("age", "rooms"), ("x0", "x1")
 INPUTS = {"frame": FRAME, "catboost": FRAME, "probabilities": TENSOR, "onnx": TENSOR}
 FRAME_3, PROBABILITIES_3 = DATA / "3" / "frame", DATA / "3" / "probabilities"
@@ -78,6 +78,13 @@ def test_service_returns_what_pyfunc_returns(folder, tmp_path):
         predictions = np.array(answer["predictions"], float)
         expected = np.array(expected, float).reshape(predictions.shape)
         np.testing.assert_allclose(predictions, expected, rtol=1e-6)
+
+
+def test_file_of_keras_is_found_in_its_folder():
+    spec = inspect(DATA / "3" / "keras")
+    require_servable(spec)
+    assert (spec.format, spec.framework_version, spec.notices) == ("keras", "3.15.1", ())
+    assert [field.name for field in spec.signature.inputs] == ["x0", "x1"]
 
 
 def test_description_completes_the_file():

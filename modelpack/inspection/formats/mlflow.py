@@ -41,7 +41,7 @@ _FILES = {
 }
 """Flavour -> the keys of its file and version, and the distribution of the version."""
 
-_IN_FOLDER = {"pytorch": ("model.pt2", "model.pth")}
+_IN_FOLDER = {"keras": ("model.keras",), "pytorch": ("model.pt2", "model.pth")}
 """Flavour whose key names a folder -> the files of which MLflow writes one."""
 
 _TYPES: dict[str, FieldType] = {
