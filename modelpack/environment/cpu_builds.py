@@ -19,6 +19,8 @@ MARKED = {"torch": "cpu"}
 """Distribution -> the local version of its build for processors."""
 
 _OF_CUDA = ("nvidia-", "cuda-", "triton")
+_COMPUTES_WITH = {"keras": "torch", "torch": "torch"}
+"""Framework -> the distribution that computes its predictions."""
 INDEX = "https://download.pytorch.org/whl/cpu"
 
 
@@ -28,7 +30,7 @@ def require_version(spec: ModelSpec, user: Iterable[Requirement]) -> None:
     Raises:
         EnvironmentNotResolvedError: Neither does. TorchScript records none.
     """
-    name = next((each for each in MARKED if each in spec.requirements), "")
+    name = spec.framework or ""
     if name not in MARKED or spec.framework_version or name in spec.recorded:
         return
     if not any(canonical(each) == name and pinned_version(each) for each in user):
@@ -53,12 +55,12 @@ def _with_cpu_build(requirement: Requirement) -> Requirement:
 
 
 def require_cpu_build(spec: ModelSpec, pins: Mapping[str, str]) -> None:
-    """Check that a model that needs PyTorch gets a build without CUDA.
+    """Check that a model of PyTorch or Keras gets a build without CUDA.
 
     Raises:
         EnvironmentNotResolvedError: The lock contains libraries of CUDA.
     """
-    name = spec.framework or ""
+    name = _COMPUTES_WITH.get(spec.framework or "", "")
     cuda_names = [each for each in pins if each.startswith(_OF_CUDA)]
     if name not in pins or not cuda_names:
         return

@@ -58,6 +58,18 @@ def test_an_index_with_cuda_alone_is_an_error_with_a_way_out(spec, index):
     assert "UV_INDEX=https://download.pytorch.org/whl/cpu" in error.value.hint
 
 
+def test_models_of_keras_compute_with_the_same_build(spec, index, second_index):
+    """They need no certain version of PyTorch, so the index decides."""
+    keras = replace(
+        spec, framework="keras", framework_version=None, requirements={"torch": ""}, versions={}
+    )
+    with pytest.raises(EnvironmentNotResolvedError, match=r"torch 2\.13\.0 only with CUDA"):
+        resolve(keras, "3.11", index=IndexSettings(index.url))
+    second_index.add("torch", "2.12.0+cpu")
+    settings = IndexSettings(index.url, (second_index.url,))
+    assert resolve(keras, "3.11", index=settings).requirements["torch"] == "2.12.0+cpu"
+
+
 def test_a_build_without_mark_is_used_if_it_has_no_cuda(spec, local_index):
     """As on PyPI for processors of ARM."""
     local_index.add("numpy", "2.3.4", day="2025-10-15")
