@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -238,7 +239,7 @@ def compare(rows: Sequence[Row], expected: Response, actual: Response) -> Proof:
     """Compare the answers of the model and of the compiled model, in one call and row by row.
 
     Raises:
-        SmokeFailedError: They differ; the text shows the row.
+        SmokeFailedError: They differ; the text shows the row with the largest difference.
     """
     for row, one, other in zip(rows, expected.errors, actual.errors, strict=True):
         if one is None and other is not None:
@@ -249,12 +250,26 @@ def compare(rows: Sequence[Row], expected: Response, actual: Response) -> Proof:
     pairs = [(expected.together, actual.together), (expected.alone, actual.alone)]
     if actual.batched is not None:
         pairs.append((expected.alone, actual.batched))
-    largest = max(_largest_ulp(good, *pair) for pair in pairs)
-    return Proof(len(good), len(rows) - len(good), largest, BOUND)
+    worst = max((_largest_difference(good, *pair) for pair in pairs), key=lambda each: each.ulp)
+    if worst.ulp > BOUND:
+        size = f", {worst.ulp:,.0f} ulp away" if math.isfinite(worst.ulp) else ""
+        what = f"it answers {worst.actual!r} instead of {worst.expected!r}{size}"
+        raise _different(what, worst.row)
+    return Proof(len(good), len(rows) - len(good), worst.ulp, BOUND)
 
 
-def _largest_ulp(rows: Sequence[Row], expected: Answers, actual: Answers) -> float:
-    largest = 0.0
+@dataclass(frozen=True)
+class _Difference:
+    """What both answer to a row, and the ulp between."""
+
+    ulp: float = 0.0
+    row: Row = ()
+    expected: Any = None
+    actual: Any = None
+
+
+def _largest_difference(rows: Sequence[Row], expected: Answers, actual: Answers) -> _Difference:
+    worst = _Difference()
     for name in ("predictions", "probabilities"):
         pair = getattr(expected, name), getattr(actual, name)
         if None in pair:
@@ -262,14 +277,12 @@ def _largest_ulp(rows: Sequence[Row], expected: Answers, actual: Answers) -> flo
                 raise _different(f"only one of them returns {name}", rows[0] if rows else ())
             continue
         for row, one, other in zip(rows, *pair, strict=True):
-            ulp = relative_difference(one, other) / ULP
             if _types(one) != _types(other):
                 raise _different(f"it answers {other!r} instead of {one!r}", row)
-            if not ulp <= BOUND:
-                size = f", {ulp:,.0f} ulp away" if math.isfinite(ulp) else ""
-                raise _different(f"it answers {other!r} instead of {one!r}{size}", row)
-            largest = max(largest, ulp)
-    return largest
+            ulp = relative_difference(one, other) / ULP
+            if not ulp <= worst.ulp:
+                worst = _Difference(math.inf if math.isnan(ulp) else ulp, row, one, other)
+    return worst
 
 
 def _types(answer: Any) -> Any:

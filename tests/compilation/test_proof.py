@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import warnings
 from collections.abc import Callable, Sequence
@@ -191,9 +192,15 @@ def response(errors: Sequence[str | None], predictions: Sequence[Any]) -> Respon
             response([None, None], [1.0, 2.0 * (1 + 2 * BOUND * ULP)]),
             "ulp away",
         ),
+        (
+            response([None, None], [1.0, 2.0]),
+            response([None, None], [1.0 + 3 * BOUND * ULP, 2.5]),
+            "2.5 instead of 2.0",
+        ),
+        (response([None, None], [1.0, 2.0]), response([None, None], [1.5, math.nan]), "nan"),
     ],
 )
-def test_difference_is_reported_with_its_row(
+def test_largest_difference_is_reported_with_its_row(
     expected: Response, actual: Response, reason: str
 ) -> None:
     with pytest.raises(SmokeFailedError, match=reason) as caught:
