@@ -83,8 +83,10 @@ def measure(service: dict[str, Any], memory: int, options: argparse.Namespace) -
         seen = Seen()
         with suppress(OSError, http.client.HTTPException):  # it has ended
             seen = request(port, options.rate, options.seconds, largest(service))
-        with suppress(docker.errors.APIError):  # as above
-            result |= json.loads(running.exec_run(["python", "-c", COUNTERS]).output)
+        for _ in range(3):  # a busy engine may lose the output
+            with suppress(docker.errors.APIError, ValueError):  # as above
+                result |= json.loads(running.exec_run(["python", "-c", COUNTERS]).output)
+                break
         running.reload()
         state = running.attrs["State"]
         result |= {"ready": True, "oom_killed": state["OOMKilled"], "state": state["Status"]}

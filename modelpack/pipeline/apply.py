@@ -12,6 +12,7 @@ from modelpack.deployment.controllers import CONTROLLERS, Controller, Location, 
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
 
+from .deploy import require_name
 from .stages import Pipeline
 
 POLL_SECONDS = 0.5
@@ -158,8 +159,9 @@ def remove(run: Pipeline, path: Path) -> None:
 def _open(folder: Folder) -> tuple[Controller, str, str]:
     record = folder.record
     try:
-        platform, name = record["to"], record["name"]
-        location = Location(folder.path, name, record.get("namespace", ""))
+        platform, name = record["to"], require_name(record["name"])
+        namespace = require_name(record.get("namespace") or name)
+        location = Location(folder.path, name, namespace)
         return CONTROLLERS[platform](location), platform, name
     except (KeyError, TypeError) as error:
         raise UsageError(

@@ -157,6 +157,14 @@ def test_folder_that_is_not_a_deployment_is_an_error(tmp_path: Path, record: dic
         pipeline_apply.status(tmp_path)
 
 
+def test_name_in_the_record_cannot_be_an_option(platform: Platform, tmp_path: Path) -> None:
+    for record in ({"name": "--all"}, {"name": "iris", "namespace": "-A"}):
+        Folder(tmp_path).write({}, {"to": "compose", **record})
+        with pytest.raises(UsageError, match="not a valid name"):
+            pipeline_apply.remove(Pipeline(Options(), Observer()), tmp_path)
+    assert not platform.is_removed
+
+
 # --- real platforms ------------------------------------------------------------------------------
 
 BODY = '{"instances": [[5.1, 3.5, 1.4, 0.2]]}'
