@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -172,6 +173,17 @@ def test_weights_alone_are_named_with_a_way_out(tmp_path):
         assert "model.load_weights" in error.value.hint
 
 
+def test_folders_of_mlflow_with_an_exported_model_are_not_supported(tmp_path):
+    folder = Path(shutil.copytree(DATA.parent / "mlflow" / "3" / "keras", tmp_path / "exported"))
+    require_servable(inspected(folder))
+    text = (folder / "MLmodel").read_text()
+    assert "exported_model: false" in text
+    text = text.replace("exported_model: false", "exported_model: true")
+    (folder / "MLmodel").write_text(text)
+    with pytest.raises(ModelNotSupportedError, match="save_exported_model=True"):
+        require_servable(inspect(folder))
+
+
 @pytest.mark.parametrize("name", ["StringLookup", "TextVectorization"])
 def test_layers_of_texts_are_not_supported(tmp_path, name):
     changed = with_layer(layer(name, vocabulary=["a", "b"]))
@@ -277,7 +289,7 @@ def test_configurations_that_are_not_of_a_model(config, code):
 
 def test_shapes_of_inputs_that_no_row_has():
     for shape, code in (([None, -1], "malformed"), ([None, 0], "malformed"), ("abc", None),
-                        ([None, 10**12], None), ([None, None], None), ([None, "4"], None),
+                        ([None, 10**12], "limit"), ([None, None], None), ([None, "4"], None),
                         ([], None), ([None, True], None)):  # fmt: skip
         model = deepcopy(MODEL)
         model["config"]["layers"][0]["config"]["batch_shape"] = shape

@@ -173,7 +173,7 @@ def check_sizes(model: Mapping[str, Any], weights: int) -> None:
             for size in _numbers(node[name]):
                 message = f"a layer has {size:,} {name}, but the file has {weights:,} numbers"
                 require(size <= weights, message, "broken-array")
-        for name in _REPEATS & node.keys():
+        for name in {each for each in node if each in _REPEATS or each.endswith("shape")}:
             for size in _numbers(node[name]):
                 message = f"a layer has the {name} {size:,}, which is more than {_MAX_REPEAT:,}"
                 require(size <= _MAX_REPEAT, message, "limit")

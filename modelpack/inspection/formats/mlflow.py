@@ -118,6 +118,8 @@ def read_folder(folder: Path) -> LoggedModel:
     require(bool(name), f"MLmodel does not name the file of the flavour {flavour}")
     named = [f"{name}/{each}" for each in _IN_FOLDER.get(flavour, ())]
     name = next((each for each in named if os.path.lexists(folder / each)), (*named, name)[0])
+    if entry.get("save_exported_model") not in (None, False, "false"):  # of Keras
+        raise Malformed(UNSERVED, "the MLflow model is exported (save_exported_model=True)")
     signature = _mapping(described.get("signature"))
     columns = _columns(signature.get("inputs"))
     names, rows = _example(folder, _mapping(described.get("saved_input_example_info")))

@@ -7,11 +7,16 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 from gunicorn_server import python_path, serve
 from keras_files import DATA
-from serving_models import SAMPLES, render_native_bundle
+from serving_models import BASE, ENVIRONMENT, SAMPLES, render_native_bundle
+from sklearn.preprocessing import StandardScaler
+
+from modelpack.bundle.render import render
+from modelpack.inspection import inspect, require_servable
 
 os.environ["KERAS_BACKEND"] = "torch"
 keras = pytest.importorskip("keras")
@@ -80,6 +85,20 @@ def test_predictions_have_the_bits_of_keras(tmp_path, name, columns):
     assert not service.runner.can_batch
     shape = service.manifest.model["signature"]["outputs"][0]["shape"]
     assert shape in ([], list(expected.shape[1:]))
+
+
+def test_a_scaler_before_a_model(tmp_path):
+    """The most common pair of files: StandardScaler of scikit-learn, and the network behind it."""
+    rows = np.random.default_rng(1).normal(5, 3, (ROWS, 4))
+    scaler = StandardScaler().fit(rows)
+    joblib.dump(scaler, tmp_path / "scaler.joblib")
+    spec = inspect(tmp_path / "scaler.joblib", DATA / "sequential.keras")
+    require_servable(spec)
+    assert [field.example for field in spec.signature.inputs] == pytest.approx(scaler.mean_, 1e-3)
+    where = render(spec, ENVIRONMENT, BASE, tmp_path / "bundle").directory
+    service = Service.load(where)
+    expected = predicted(DATA / "sequential.keras", scaler.transform(rows))
+    assert np.array_equal(service.predict(rows.tolist()).predictions, expected)
 
 
 def test_the_reference_calls_keras_itself(tmp_path, monkeypatch):
