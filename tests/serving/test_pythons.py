@@ -112,7 +112,9 @@ def serving_stack(interpreter: Path, python: str, folder: Path) -> str:
         requirements={"scikit-learn": ""},
     )
     lock = folder.with_suffix(".lock")
-    lock.write_text(resolve(spec, python, index=index_settings(), requirements=RPC).lock)
+    resolved = resolve(spec, python, index=index_settings(), requirements=RPC)
+    assert resolved.grpc
+    lock.write_text(resolved.lock)
     run_uv("venv", f"--python={interpreter}", str(folder))
     only = ["--require-hashes", "--only-binary=:all:"]
     run_uv("pip", "sync", f"--python={folder / 'bin' / 'python'}", *only, str(lock))

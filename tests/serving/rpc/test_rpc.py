@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import grpc
 import joblib
 import numpy as np
@@ -26,6 +27,7 @@ from sleeping_model import Sleeping
 from tritonclient.utils import InferenceServerException
 
 from modelpack.bundle.render import render
+from modelpack.cli.options import RPC, build_options
 from modelpack.serving import settings
 from modelpack.serving.errors import StartupError
 from modelpack.serving.rpc.messages import CLASSES
@@ -326,6 +328,16 @@ def test_a_port_needs_an_image_with_grpc(tmp_path):
         with pytest.raises(StartupError, match="MODELPACK_GRPC_PORT"):
             settings.grpc_port({"MODELPACK_GRPC_PORT": port})
     assert settings.grpc_port({}) is None
+
+
+def test_the_option_requires_grpcio_with_a_bound():
+    """The bound makes the user the origin, and not a library such as TensorFlow."""
+    with click.Context(click.Command("package")):
+        options = build_options(grpc=True, requirements=("six",))
+    assert options.requirements == ("six", *RPC)
+    assert not ENVIRONMENT.grpc
+    assert not replace(WITH_GRPC, origins={"grpcio": "resolver"}).grpc
+    assert WITH_GRPC.grpc
 
 
 def test_a_taken_port_is_reported(tmp_path):
