@@ -443,6 +443,20 @@ def test_examples_that_were_exported_before_have_attributes(kind, state, expecte
         assert [field.example for field in fields] == [1.0, 2.0, 3.0, 4.0]
 
 
+@pytest.mark.parametrize("arguments", [
+    b"K\0K\5K\5", b"K\0K\1\x85)", b"K\0)K\1\x85", b"N)N", b"K\0K\1K\4\x86K\4\x85",
+    b"\x8a\x0a" + b"\x7f" * 10 + b"K\1K\4\x86K\4K\1\x86", b"K\0K\1K\4\x86K\0K\0\x86",
+    b"K\0K\1\x8a\x05\xff\xff\xff\xff\x00\x86K\1K\1\x86", b"K\0I-1\nK\4\x86K\4K\1\x86",
+])  # fmt: skip
+def test_examples_of_impossible_shapes_are_ignored(arguments):
+    storage = b"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\x000X\3\0\0\0cpuK\4tQ"
+    call = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + arguments
+    content = b"\x80\x02" + call + b"\x89ccollections\nOrderedDict\n)RtR\x85}\x86."
+    inner = archive({"data.pkl": content, "data/0": bytes(16)})
+    model = formats.read("torch-export", iter([archive({**SAMPLE_MEMBERS, SAMPLES: inner})]))
+    assert [field.example for field in model.signature.inputs] == [0.0] * 4
+
+
 def test_errors_contain_the_way_out(tmp_path):
     def set_target(target):
         return program(lambda d: d["graph_module"]["graph"]["nodes"][0].update(target=target))

@@ -315,15 +315,19 @@ class SavedTensor:
 def saved_tensor(node: Node) -> SavedTensor | None:
     """Return the tensor of a node. None if it is something else."""
     if isinstance(node, ObjectNode) and node.cls.key == TYPED and len(node.args) > 2:
-        node = ObjectNode("call", node.args[0], node.args[2], node.offset, node.opcode)
+        inner = node.args[2]
+        inner = inner if isinstance(inner, tuple) else ()
+        node = ObjectNode("call", node.args[0], inner, node.offset, node.opcode)
     if not isinstance(node, ObjectNode) or node.cls.key != TENSOR or len(node.args) < 4:
         return None
     storage, offset, sizes, strides = node.args[:4]
     ident = storage.value if isinstance(storage, PersistentId) else None
     if not isinstance(ident, tuple) or len(ident) < 3 or not isinstance(ident[1], Global):
         return None
-    integers = [sizes, strides, (offset,)]
-    if not all(isinstance(n, int) and n >= 0 for part in integers for n in part):
+    if not isinstance(sizes, tuple) or not isinstance(strides, tuple):
+        return None
+    integers = (*sizes, *strides, offset)
+    if len(sizes) != len(strides) or not all(type(n) is int and 0 <= n < 2**40 for n in integers):
         return None
     code = STORAGES.get(ident[1].key, "")
     return SavedTensor(f"data/{ident[2]}", code, offset, tuple(sizes), tuple(strides))
