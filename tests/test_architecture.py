@@ -204,7 +204,7 @@ def test_names_describe_their_value() -> None:
     ] == []
 
 
-@pytest.mark.parametrize("folder", ["benchmarks", "sample_models", "scripts", "tests"])
+@pytest.mark.parametrize("folder", ["benchmarks", "ci", "sample_models", "scripts", "tests"])
 def test_names_in_other_folders_describe_their_value(folder: str) -> None:
     """Names of constants count in lower case. Data keeps the scripts that once created it."""
     names = [

@@ -1,0 +1,258 @@
+"""The GitHub action, and the files for other CI systems in ci/."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import docker
+import pytest
+import yaml
+from attested_images import KEY_PASSWORD, make_keys
+from github_runner import ActionRun, Runner, comments_server
+
+from modelpack.cli.commands import main
+
+ROOT = Path(__file__).parents[1]
+IRIS = "sample_models/iris/model.joblib"
+DOCUMENT = (ROOT / "docs" / "ci.md").read_text()
+WORKFLOWS = [
+    ROOT / "action.yml",
+    ROOT / "ci" / "github.yml",
+    *sorted((ROOT / ".github" / "workflows").glob("*.yml")),
+]
+EXAMPLES = ("github.yml", "gitlab.yml", "Jenkinsfile", "package.sh")
+REPOSITORY = "modelpack-ci/iris"
+
+
+def steps(path: Path) -> list[dict[str, object]]:
+    document = yaml.safe_load(path.read_text())
+    jobs = document.get("jobs", {"": document.get("runs")})
+    return [step for job in jobs.values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_expression_is_part_of_a_script(path: Path) -> None:
+    """GitHub inserts the text before the shell reads it, so it could add commands."""
+    assert steps(path)
+    assert [step["run"] for step in steps(path) if "${{" in str(step.get("run", ""))] == []
+
+
+@pytest.mark.parametrize("path", WORKFLOWS[1:], ids=lambda path: path.name)
+def test_workflows_get_only_the_permissions_they_name(path: Path) -> None:
+    assert yaml.safe_load(path.read_text())["permissions"] == {"contents": "read"}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository, as GitHub checks it out, because pip writes build/ into it."""
+    folder = tmp_path_factory.mktemp("source")
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    for name in filter(None, names.split("\0")):
+        if name.startswith(("modelpack/", "templates/", "ci/")) or "/" not in name:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables with which the action installs modelpack, and finds its libraries in ours."""
+    programs = tmp_path_factory.mktemp("programs")
+    (programs / "python3").symlink_to(sys._base_executable)
+    libraries = next(path for path in sys.path if path.endswith("site-packages"))
+    return {
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": libraries,
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",  # pip reads it as "no"
+        "COSIGN_PASSWORD": "",
+    }
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_action_packages_compares_comments_pushes_and_signs(
+    *,
+    source: Path,
+    environ: dict[str, str],
+    registry: str,
+    cosign_command: str,
+    base: object,
+    tmp_path: Path,
+) -> None:
+    tag = f"{registry}/{REPOSITORY}:1"
+    key = make_keys(cosign_command, tmp_path) / "cosign.key"
+    event = tmp_path / "event.json"
+    event.write_text(json.dumps({"pull_request": {"number": 7}}))
+    inputs = {
+        "model": IRIS,
+        "tag": tag,
+        "arguments": "--tolerance\n0\n",
+        "diff-against": "docs/examples/iris-retrained.joblib",
+        "push": "true",
+        "sign": key.read_text(),
+        "sign-password": KEY_PASSWORD,
+        "token": "T0KEN",
+    }
+    existing = [{"id": 1, "body": "a person's"}]
+    client = docker.from_env()
+    try:
+        with comments_server(existing) as (url, written):
+            github = {
+                "GITHUB_API_URL": url,
+                "GITHUB_REPOSITORY": "o/r",
+                "GITHUB_EVENT_PATH": str(event),
+            }
+            variables = {**environ, **github}
+            runner = Runner(source, tmp_path, ROOT, variables, "pull_request")
+            run = runner.run_action(inputs)
+            assert set(run.codes.values()) == {0}, run.log
+            existing += [{"id": 2, "body": written[0][2]}]
+            write_comment_again(runner, run)
+        expect_outputs(run, f"{registry}/{REPOSITORY}", tag)
+        (method, path, body), (again, path_again, _) = written
+        assert (method, path) == ("POST", "/repos/o/r/issues/7/comments")
+        assert (again, path_again) == ("PATCH", "/repos/o/r/issues/comments/2")
+        assert "| section | verdict | summary |" in body
+        # The key is in no file that remains, nor in the log.
+        assert not [*tmp_path.glob("modelpack-*/cosign.key")]
+        assert "PRIVATE KEY" not in run.log
+        verify = [cosign_command, "verify", "--insecure-ignore-tlog", "--allow-http-registry"]
+        command = [*verify, f"--key={key.with_suffix('.pub')}", run.outputs["reference"]]
+        subprocess.run(command, check=True, capture_output=True)
+        run_shell(tag, tmp_path)
+    finally:
+        for image in client.images.list(f"{registry}/{REPOSITORY}"):
+            client.images.remove(image.id, force=True)
+        client.close()
+
+
+def expect_outputs(run: ActionRun, name: str, tag: str) -> None:
+    assert run.outputs["image"] == tag
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", run.outputs["id"])
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", run.outputs["digest"])
+    assert run.outputs["name"] == name
+    assert run.outputs["reference"] == f"{name}@{run.outputs['digest']}"
+    assert json.loads(Path(run.outputs["report"]).read_text())["passed"]
+    assert Path(run.outputs["junit"]).read_text().startswith("<?xml")
+    assert run.outputs["reference"] in run.summary
+    assert " checks passed" in run.summary
+    assert Path(run.outputs["diff"]).read_text() in run.summary
+
+
+def write_comment_again(runner: Runner, run: ActionRun) -> None:
+    """Run the step a second time, as the next push to the pull request does."""
+    given = {"MODEL": IRIS, "MARKDOWN": run.outputs["diff"], "GITHUB_TOKEN": "T0KEN"}
+    program = runner.folder / "modelpack" / "bin" / "python"
+    command = [program, runner.source / "ci" / "github_action.py", "comment"]
+    variables = {**os.environ, **runner.environ, **given}
+    subprocess.run(command, env=variables, check=True)
+
+
+def run_shell(serving: str, folder: Path) -> None:
+    """Run ci/package.sh with the pushed image as the one to compare with."""
+    tag = serving.replace(":1", ":2")
+    given = {
+        "MODEL": str(ROOT / IRIS),
+        "IMAGE": tag,
+        "EXAMPLE": "rows.csv",
+        "SERVING_IMAGE": serving,
+        "PUSH": "1",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    columns = ("sepal length", "sepal width", "petal length", "petal width")
+    header = ",".join(f"{name} (cm)" for name in columns)
+    (folder / "rows.csv").write_text(f"{header}\n5.1,3.5,1.4,0.2\n")
+    command = ["sh", ROOT / "ci" / "package.sh"]
+    subprocess.run(command, cwd=folder, env={**os.environ, **given}, check=True)
+    assert re.fullmatch(
+        rf"{re.escape(tag.rpartition(':')[0])}@sha256:[0-9a-f]{{64}}\n",
+        (folder / "pushed.txt").read_text(),
+    )
+    assert (folder / "diff.md").exists()
+    assert json.loads((folder / "smoke.json").read_text())["passed"]
+
+
+@pytest.mark.engine
+def test_action_annotates_a_refused_model_and_stops(
+    source: Path, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """The tag would create a file if a shell read it as a part of the script."""
+    marker = tmp_path / "executed"
+    (tmp_path / "evil,1.pkl").write_bytes(f"cos\nsystem\n(S'touch {marker}'\ntR.".encode())
+    inputs = {
+        "model": "evil,1.pkl",
+        "tag": f"$(touch {marker}); touch {marker}",
+        "diff-against": "other.pkl",
+        "push": "true",
+    }
+    # The first step of the other test is not repeated here: this is its result.
+    folder = tmp_path / "modelpack" / "bin"
+    folder.mkdir(parents=True)
+    for name in ("python", "modelpack"):
+        (folder / name).symlink_to(Path(sys.executable).with_name(name))
+    action = yaml.safe_load((source / "action.yml").read_text())
+    del action["runs"]["steps"][0]
+    alone = tmp_path / "action"
+    shutil.copytree(source / "ci", alone / "ci")
+    (alone / "action.yml").write_text(yaml.safe_dump(action))
+    run = Runner(alone, tmp_path, tmp_path, environ).run_action(inputs)
+    assert run.codes == {"package": 3}
+    annotation = next(line for line in run.log.splitlines() if line.startswith("::error "))
+    assert annotation.startswith(
+        "::error file=evil%2C1.pkl,title=modelpack package (exit code 3)::evil,1.pkl is refused"
+    )
+    assert "os.system" in annotation
+    assert "%0Ahint: " in annotation
+    assert run.outputs["digest"] == run.outputs["image"] == ""
+    assert not marker.exists()
+
+
+def commands(path: Path) -> list[list[str]]:
+    """Return the arguments of each `modelpack` that a file runs, without quoting."""
+    text = re.sub(r"\\\n|\n {8}(?=--)", " ", path.read_text())
+    text = re.sub(r"\$\{\w+:\+(.*?)\}", r"\1", text)
+    found = re.findall(r"(?:^|- |sh ')\s*modelpack ((?:\"[^\"]*\"|[^\n'>])*)", text, re.MULTILINE)
+    return [shlex.split(line) for line in found]
+
+
+@pytest.mark.parametrize("name", EXAMPLES[1:])
+def test_examples_use_options_that_exist(name: str) -> None:
+    assert len(commands(ROOT / "ci" / name)) >= 2
+    for command, *arguments in commands(ROOT / "ci" / name):
+        with click.Context(main) as group:  # an unknown option raises
+            main.commands[command].make_context(command, arguments, parent=group).close()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_page_shows_the_tested_file(name: str) -> None:
+    shown = re.findall(r"^```(?:yaml|groovy|sh)\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    assert (ROOT / "ci" / name).read_text() in shown
+
+
+@pytest.mark.parametrize("kind", ["inputs", "outputs"])
+def test_page_lists_inputs_and_outputs(kind: str) -> None:
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    table = DOCUMENT.partition(f"| {kind[:-1]} |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(action[kind])
+
+
+def test_inputs_of_the_example_exist() -> None:
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    used = next(
+        step["with"]
+        for step in steps(ROOT / "ci" / "github.yml")
+        if "modelpack@" in str(step.get("uses"))
+    )
+    text = (ROOT / "ci" / "github.yml").read_text()
+    assert set(used) <= set(action["inputs"])
+    assert set(re.findall(r"steps\.model\.outputs\.(\w+)", text)) <= set(action["outputs"])
