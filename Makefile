@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types lock allowlist ages gauntlet matrix frames samples screenshots clean settings compiled oracle mutants
+.PHONY: help setup engine demo test lint types workflows lock allowlist ages gauntlet matrix frames samples screenshots clean settings compiled oracle mutants
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -24,6 +24,12 @@ lint: setup  ## style and formatting
 
 types: setup  ## static types
 	.venv/bin/mypy
+
+workflows: setup  ## files of GitHub and GitLab, compared with their schemas
+	.venv/bin/uv tool run check-jsonschema@0.39.0 --builtin-schema vendor.github-workflows .github/workflows/*.yml ci/github.yml
+	.venv/bin/uv tool run check-jsonschema@0.39.0 --builtin-schema vendor.github-actions action.yml
+	.venv/bin/uv tool run check-jsonschema@0.39.0 --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[bm]*.yml
+	.venv/bin/uv tool run check-jsonschema@0.39.0 --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci ci/gitlab.yml
 
 lock: setup  ## what the tests and their clients need, locked anew
 	.venv/bin/uv pip compile setup.cfg --extra test --universal --python-version 3.10 \

@@ -22,9 +22,8 @@ import pytest
 from modelpack.serving.settings import VARIABLES, Limits
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted(
-    [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("sample_models/*.md")]
-)
+FOLDERS = ("", "docs/**/", "sample_models/")
+DOCUMENTS = sorted({path for folder in FOLDERS for path in ROOT.glob(f"{folder}*.md")})
 NO_BASE = ("No base image for", "Unable to find image")
 VARYING = (
     (r"modelpack\.invalid/", ""),  # the base image is the official one where it can be had
