@@ -12,12 +12,18 @@ from __future__ import annotations
 import re
 
 _ADDRESS = re.compile(r"(?:models|runs):/|[A-Za-z][A-Za-z0-9+.-]*://")
+_KNOWN = re.compile(r"(?:models|runs):/|https?://", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 
 
 def is_address(text: str) -> bool:
     """Return whether a MODEL argument is an address, and not a path."""
     return _ADDRESS.match(text) is not None
+
+
+def is_known_address(text: str) -> bool:
+    """Return whether a TARGET argument is an address of a kind that modelpack fetches."""
+    return _KNOWN.match(text) is not None
 
 
 def is_web_address(text: str) -> bool:

@@ -74,7 +74,7 @@ def open_side(pipeline: Pipeline, target: Target) -> AbstractContextManager[Diff
 def _open_model(pipeline: Pipeline, target: Target) -> Iterator[DiffSide]:
     options = replace(pipeline.options, sha256=tuple(filter(None, [target.sha256])))
     with open_models([target.text], options, pipeline.observer, pipeline.seconds) as models:
-        found = replace(inspect(*models.paths), fetched_from=models.origins)
+        found = replace(inspect(str(models.paths[0])), fetched_from=models.origins)
         model, _, problem = inspect_with_code(found, pipeline.options)
         if problem and model.safety.verdict != "trust":
             raise problem

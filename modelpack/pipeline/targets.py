@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from modelpack import engines, oci
-from modelpack.addresses import is_address
+from modelpack.addresses import is_known_address
 from modelpack.bundle import manifest
 from modelpack.errors import UsageError
 from modelpack.oci.locations import is_location
@@ -96,7 +96,7 @@ def classify(text: str, accepts: Accepts) -> Target:
         return Target(text, TargetKind.LAYOUT, location=f"oci:{text}")
     if accepts.bare_paths and path.is_file() and tarfile.is_tarfile(path):
         return Target(text, TargetKind.ARCHIVE, location=f"docker-archive:{text}")
-    if TargetKind.MODEL in accepts.kinds and (is_address(text) or is_model(path)):
+    if TargetKind.MODEL in accepts.kinds and (is_known_address(text) or is_model(path)):
         return Target(text, TargetKind.MODEL, path)
     if TargetKind.BUNDLE in accepts.kinds and path.is_dir():
         return Target(text, TargetKind.BUNDLE, path)
