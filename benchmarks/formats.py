@@ -1,14 +1,15 @@
 """Each model format: versions tried, image, start, speed and parity.
 
     python -m benchmarks.formats [--rounds N] [--seconds N] [--json | --markdown | --write]
-                              [SAMPLE...]
+                                [SAMPLE...]
 
 SAMPLE is a folder of sample_models (default: for each format, the first in the table of its
 README). It is packaged with Docker. In each of N rounds (3) the image is started and queried by
 wrk: single rows by one connection, and 1,000 rows a request. Then the library predicts the same
 rows in a container of the same image, from arrays or frames that exist already, one row and 1,000
 rows a call. All figures are medians. Parity compares the response to 1,000 rows with the
-library's predictions. --write replaces the table in docs/formats.md.
+library's predictions. A sample that fails is listed with the reason. --write replaces the table in
+docs/formats.md.
 
 The versions tried are those that files of tests/data record, and those of the matrix in
 docs/compatibility.md.
@@ -256,6 +257,12 @@ def write(table: str) -> None:
     DOCUMENT.write_text(f"{before}{opening}{table}\n{closing}{after}")
 
 
+def not_measured(refused: dict[str, str]) -> list[str]:
+    """Return the lines below the table: why a sample has no figures."""
+    lines = [f"- Not measured: {name}. {reason}" for name, reason in refused.items()]
+    return ["", *lines] if lines else []
+
+
 def chosen(names: Sequence[str]) -> dict[str, tuple[Model, ModelSpec]]:
     """Return the models of these names, or one for each format."""
     if not names:
@@ -277,18 +284,25 @@ def main() -> None:
     given = parser.parse_args()
     wrk.require()
     tried = versions()
-    results, rows = {}, []
+    results: dict[str, dict[str, Any]] = {}
+    refused: dict[str, str] = {}
+    rows = []
     with tempfile.TemporaryDirectory() as scratch:
         for name, (model, spec) in chosen(given.models).items():
             print(name, file=sys.stderr)
-            results[name] = compare(model, spec, given.rounds, given.seconds, Path(scratch))
+            try:
+                results[name] = compare(model, spec, given.rounds, given.seconds, Path(scratch))
+            except (ModelpackError, RuntimeError) as error:
+                refused[name] = str(error)
+                continue
             rows.append(in_a_row(name, span(tried, spec), results[name]))
     if given.json:
-        print(json.dumps(results, indent=2))
+        print(json.dumps({"results": results, "refused": refused}, indent=2))
     elif given.write:
-        write(tables.in_markdown(HEADS, rows))
+        write("\n".join([tables.in_markdown(HEADS, rows), *not_measured(refused)]))
     else:
         tables.show(HEADS, rows, markdown=given.markdown)
+        print("\n".join(not_measured(refused)))
 
 
 if __name__ == "__main__":

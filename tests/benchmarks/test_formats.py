@@ -74,6 +74,12 @@ def test_rows_have_ratios_and_parity() -> None:
     assert formats.in_a_row("onnx", "", {**RESULT, "difference": 0.0})[-1] == "1,000 rows, equal"
 
 
+def test_a_sample_that_fails_is_listed() -> None:
+    assert formats.not_measured({}) == []
+    lines = formats.not_measured({"torch": "No wheel."})
+    assert lines == ["", "- Not measured: torch. No wheel."]
+
+
 def test_the_table_replaces_that_of_the_document(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
