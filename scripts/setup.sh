@@ -36,6 +36,8 @@ if [ "${1-}" = test ]; then
     want podman podman crun netavark passt uidmap
     want bwrap bubblewrap
     want docker-registry docker-registry
+    want docker-compose docker-compose
+    want kubectl kubernetes-client
     want skopeo skopeo
     want cosign cosign
     # LightGBM is linked to it, and cannot declare it otherwise.
