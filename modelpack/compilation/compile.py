@@ -150,7 +150,8 @@ def _add_stop_words(recording: Recording) -> None:
 def _reason(spec: ModelSpec, error: UnplannedError) -> str:
     """Return the text of an error, with the name of the estimator."""
     name = error.estimator or spec.estimator or ""
-    return str(error) if name in str(error) else f"{name} has no compiled form: {error}"
+    reason = str(error).replace("has no plan", "has no compiled form")
+    return reason if name in reason else f"{name} has no compiled form: {reason}"
 
 
 def _unsupported(spec: ModelSpec, reason: str) -> NoCompiledFormError:

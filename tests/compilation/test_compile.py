@@ -115,7 +115,7 @@ class Own(ClassifierMixin, BaseEstimator):
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (DBSCAN().fit(ROWS), "DBSCAN has no plan"),
+        (DBSCAN().fit(ROWS), "DBSCAN has no compiled form"),
         (make_pipeline(StandardScaler(), Own()).fit(ROWS, LABELS), "Own"),
         (
             make_pipeline(MaxAbsScaler(clip=True), LinearRegression()).fit(ROWS, NUMBERS),
