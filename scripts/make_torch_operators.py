@@ -1,10 +1,11 @@
-"""Writes modelpack/inspection/formats/torch_operators.json: operators of PyTorch that are admitted.
+"""Writes torch_operators.json and torch_methods.json in modelpack/inspection/formats.
 
     python scripts/make_torch_operators.py native_functions.yaml
 
-The argument is torchgen/packaged/ATen/native/native_functions.yaml of an installed torch. Only the
-operators in scripts/torch_operators.txt are written, with their overloads. All of them compute
-tensors from tensors. Left out are those that read files (from_file), that return memory as it was
+The argument is torchgen/packaged/ATen/native/native_functions.yaml of an installed torch. The first
+table has the operators of scripts/torch_operators.txt, which are admitted, with their overloads.
+The second one has the methods of tensors that are not. All that are admitted compute tensors from
+tensors. Left out are those that read files (from_file), that return memory as it was
 (empty, resize_), that draw random numbers (dropout does so only in training), that need a value
 before they know a shape (item, nonzero), and overloads that write to an argument `out`.
 """
@@ -18,9 +19,11 @@ from collections import defaultdict
 from pathlib import Path
 
 NAMES = {*(Path(__file__).parent / "torch_operators.txt").read_text(encoding="utf-8").split()}
-TABLE = Path(__file__).parents[1] / "modelpack" / "inspection" / "formats" / "torch_operators.json"
+FORMATS = Path(__file__).parents[1] / "modelpack" / "inspection" / "formats"
+TABLE, METHODS = FORMATS / "torch_operators.json", FORMATS / "torch_methods.json"
 
 _FUNCTION = re.compile(r"^- func: (\w+)(?:\.(\w+))?\((.*)\) -> ", re.MULTILINE)
+_SELF = re.compile(r"\bself\b")
 _LEFT_OUT = re.compile(r"\bout\b|Dimname|Generator|Storage|Stream")
 
 
@@ -35,8 +38,16 @@ def overloads(text: str) -> dict[str, list[str]]:
     return {name: sorted(table[name]) for name in sorted(table)}
 
 
+def methods(text: str) -> list[str]:
+    """Return the operators with an argument `self` that are not admitted."""
+    found = {name for name, _, arguments in _FUNCTION.findall(text) if _SELF.search(arguments)}
+    return sorted(found - NAMES)
+
+
 def main() -> None:
-    table = overloads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    text = Path(sys.argv[1]).read_text(encoding="utf-8")
+    METHODS.write_text(json.dumps(methods(text), indent=0) + "\n", encoding="utf-8")
+    table = overloads(text)
     lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(table[name])}" for name in table)
     TABLE.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
 

@@ -87,6 +87,31 @@ def test_other_code_is_refused(line, expected):
     assert with_line(line) == expected
 
 
+@pytest.mark.parametrize("line", [
+    "    _1 = input._indices()", "    _1 = input._indices", "    _1 = (input._indices)()",
+    '    _1 = getattr(input, "_indices")()', "    _1 = torch.relu(input)._indices",
+    '    _1 = getattr(getattr(self, "0"), "_indices")', "    _1 = getattr",
+    '    _1 = getattr(torch.add(input, 1, "0"), "_indices")',
+    '    _1 = getattr(input, "_ind" "ices")',
+    '    _1 = getattr((input, "0"), "_indices")', '    _1 = getattr(input, "\\x5findices")',
+    '    _1 = "text"._indices', "    _1 = {}._indices", "    _1 = 1.5._indices",
+    "    _1 = input._indices()\n  def _indices(self: __torch__.A) -> int:\n    return 1",
+    "    _1 = torch._native_batch_norm_legit_no_training(input)",
+    "    _1 = __torch__.torch.classes.quantized.Conv2dPackedParamsBase", "    _1 = __torch__",
+    "    _1 = __torch__.torch",
+])  # fmt: skip
+def test_attributes_are_no_operators_of_tensors(line):
+    assert with_line(line) in {"torch-operator", "torch-unsupported"}
+
+
+@pytest.mark.parametrize("line", [
+    '    _1 = getattr(self, "0")', '    _1 = getattr(getattr(self, "0"), "weight")',
+    '    _1 = getattr((self).a.b, "in")', '    _1 = (self).a.running_mean', '    _1 = 1.5',
+])  # fmt: skip
+def test_attributes_of_modules_pass(line):
+    assert with_line(line) is None
+
+
 def test_an_own_method_may_not_hide_an_operator_that_writes():
     line = "  def save(self: Any, f: str) -> NoneType:\n    return None"
     assert with_line(line) is None
@@ -99,6 +124,15 @@ def test_an_own_method_may_not_hide_an_operator_that_writes():
 ])  # fmt: skip
 def test_the_pickle_contains_a_module_of_the_archive_and_tensors(content):
     assert code(archive({**MEMBERS, "data.pkl": content})) is not None
+
+
+@pytest.mark.parametrize("name", ["__torch__.torch.classes.quantized", "__torch__.torch.classes"])
+def test_the_pickle_creates_no_class_of_native_code(name):
+    module = b"c__torch__.torch.nn.modules.container\nSequential\n)\x81}"
+    content = b"\x80\x02" + module + b"X\x01\0\0\0ac" + name.encode() + b"\nX\n)\x81sb."
+    assert code(archive({**MEMBERS, "data.pkl": content})) == "banned-global"
+    own = content.replace(name.encode(), b"__torch__.mine")
+    assert code(archive({**MEMBERS, "data.pkl": own})) is None
 
 
 def test_constants_contain_tensors():

@@ -252,7 +252,7 @@ def read_script(data: memoryview, names: frozenset[str], what: str) -> Node:
         Malformed: It names anything else, or no pickler writes it.
     """
     root, trace = _interpreted(data, what)
-    own = {key for key in trace.globals if re.match(r"__torch__[.:]", key)}
+    own = {key for key in trace.globals if _OWN_CLASS.match(key)}
     _require_names(trace, names | own, what)
     return root
 
@@ -278,6 +278,8 @@ def _require_names(trace: Trace, names: frozenset[str], what: str) -> None:
             raise Malformed(code, message, global_=key)
 
 
+_OWN_CLASS = re.compile(r"__torch__[.:](?!torch\.classes\b)")
+"""A class in the code of the archive. `torch.classes` are native, and trust their state."""
 _ATTRIBUTE = re.compile(r"_dynamo_\w{1,60}|_specialize_on", re.ASCII)
 _RECORDS = re.compile(r"data/\d{1,9}|byteorder|version|\.format_version|\.storage_alignment|"
                       r"\.data/(serialization_id|version)")  # fmt: skip

@@ -3,12 +3,19 @@
 PyTorch compiles it itself; it is no Python. It can call every operator that PyTorch registers, and
 some write files (`torch.save`, `ops.aten.from_file`). Here all names are read by their form. An
 operator must be one that `torch_operators.json` lists, or one of lists and numbers.
+
+Every other operator with an argument `self` is also an attribute of tensors, whether it is called
+at once or later (`f = x._indices`), and some let code write to any address. `torch_methods.json`
+lists them. As the types of values are not known here, no attribute may have such a name.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Set
+from functools import cache
+from pathlib import Path
 
 from ..nodes import Malformed, require
 from . import torch_text
@@ -17,7 +24,10 @@ _MAX_CODE = 16 * 2**20
 _SIGNS = re.compile(r"[ -~\n]*")
 _TEXT = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')
 _CHAIN = re.compile(r"(?<![\w.])([A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)(\s*\()?")
-_METHOD = re.compile(r"[)\]]\s*\.\s*([A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)(\s*\()?")
+_METHOD = re.compile(r"\.\s*([A-Za-z_]\w*)(\s*\()?")
+_GETATTR = re.compile(r'(?<![\w.])getattr\(((?:\([\w.]+\)|\w+)[\w.]*), "(\d+)"\)')
+_ANY_GETATTR = re.compile(r"(?<![\w.])getattr\b")
+_MAX_NESTED = 16
 _DEFINED = re.compile(r"^ *def (\w+)\(", re.MULTILINE)
 _RUNS_ON_LOAD = {"__getstate__", "__setstate__"}
 _FILE_OPERATORS = {"from_file", "save"}
@@ -41,6 +51,8 @@ _PRIM = {
     "TupleIndex", "unchecked_cast", "unchecked_unwrap_optional", "layout", "grad", "is_nested",
     "itemsize", "requires_grad", "shape", "abs",
 }  # fmt: skip
+_UNCHECKED = {"_native_batch_norm_legit_no_training"}
+"""Operators that read beyond short tensors; the runtime of programs of torch.export checks them."""
 _STARTS_PROCESSES = {"awaitable", "fork", "rpc_async", "rpc_remote", "rpc_sync"}
 
 
@@ -57,18 +69,58 @@ def check(files: Iterable[str]) -> None:
     for text in texts:
         total += len(text)
         require(total <= _MAX_CODE, "the code of the archive is too large", "limit")
-        plain = _TEXT.sub('""', text)
-        is_plain = _SIGNS.fullmatch(text) and not re.search(r"[#;\\`$]|'|\"\"\"", plain)
-        require(bool(is_plain), "the archive contains code that PyTorch does not write",
-                torch_text.UNSUPPORTED)  # fmt: skip
+        plain, literals = _without_literals(text)
+        plain = _without_getattr(plain, literals)
         for match in _CHAIN.finditer(plain):
             _check_name(re.sub(r"\s", "", match[1]).split("."), bool(match[2]), own)
-        for match in _METHOD.finditer(plain):
-            _check_method(re.sub(r"\s", "", match[1]).split("."), bool(match[2]), own)
+        rest = _CHAIN.sub(lambda match: f"_{match[2] or ''}", plain)
+        for match in _METHOD.finditer(rest):  # of a literal, or of a result
+            _check_method([match[1]], bool(match[2]), own)
+
+
+def _without_literals(text: str) -> tuple[str, list[str]]:
+    """Return code with the index of each text in its place, and the texts."""
+    literals: list[str] = []
+
+    def numbered(match: re.Match[str]) -> str:
+        literals.append(match[0][1:-1])
+        return f'"{len(literals) - 1}"'
+
+    plain = _TEXT.sub(numbered, text)
+    is_plain = _SIGNS.fullmatch(text) and not re.search(r"[#;\\`$]|'|\"\s*\"\d", plain)
+    is_plain = is_plain and plain.count('"') == 2 * len(literals)
+    require(bool(is_plain), "the archive contains code that PyTorch does not write",
+            torch_text.UNSUPPORTED)  # fmt: skip
+    return plain, literals
+
+
+def _without_getattr(plain: str, literals: list[str]) -> str:
+    """Return code without `getattr(self, "0")`, which names an attribute by a text."""
+
+    def checked(match: re.Match[str]) -> str:
+        name = literals[int(match[2])]
+        _require("\\" not in name and name not in _methods(), [name])
+        return match[1]  # which is checked with the rest
+
+    for _ in range(_MAX_NESTED):
+        plain, count = _GETATTR.subn(checked, plain)
+        if not count:
+            break
+    _require(_ANY_GETATTR.search(plain) is None, ["getattr"])
+    return plain
+
+
+@cache
+def _methods() -> frozenset[str]:
+    """Return the operators with an argument `self` that are not admitted."""
+    text = Path(__file__).with_name("torch_methods.json").read_text(encoding="utf-8")
+    names: list[str] = json.loads(text)
+    return frozenset(names) - _PRIMITIVES
 
 
 def _check_name(parts: list[str], is_called: bool, own: Set[str]) -> None:
     first, *rest = parts
+    _require(_UNCHECKED.isdisjoint(parts), parts)
     if first == "torch":
         is_known = len(rest) == 1 and (rest[0] in _PRIMITIVES or torch_text.is_operator(rest[0]))
         _require(is_known, parts)
@@ -78,12 +130,15 @@ def _check_name(parts: list[str], is_called: bool, own: Set[str]) -> None:
         _require(is_known, parts)
     elif first in _STARTS_PROCESSES:
         _require(False, parts)
-    elif first != "__torch__" and rest:
+    elif first == "__torch__":  # no namespace, and no class of native code
+        _require(rest not in ([], ["torch"]) and rest[:2] != ["torch", "classes"], parts)
+    elif rest:
         _check_method(rest, is_called, own)
 
 
 def _check_method(parts: list[str], is_called: bool, own: Set[str]) -> None:
-    """Check the name of a method. That of a tensor may be any operator, such as one that writes."""
+    """Check the names of attributes. That of a tensor may be any operator, even one that writes."""
+    _require(_methods().isdisjoint(parts), parts)
     is_own = parts[-1] in own - _FILE_OPERATORS
     _require(not is_called or is_own or _FORWARD.fullmatch(parts[-1]) is not None, parts)
 

@@ -158,7 +158,27 @@ def load_exported(stream: BinaryIO, _names: Collection[str]) -> TorchModel:
         flat = len(value.shape) == 1
         inputs.append(TorchInput(value.dtype, 1 if flat else int(value.shape[1]), flat=flat))
     smallest, largest = _batch_sizes(batch, program.range_constraints)
-    return TorchModel(program.module(), inputs, smallest, largest)
+    return TorchModel(_checked(program.module()), inputs, smallest, largest)
+
+
+def _checked(module: Any) -> Any:
+    """Let a program compare the sizes of its normalizations, which PyTorch reads beyond."""
+    import torch  # noqa: PLC0415 - a library that only these files need
+
+    operator = torch.ops.aten._native_batch_norm_legit_no_training.default
+
+    def normalize(values: Any, *arguments: Any, **named: Any) -> Any:
+        tensors = [each for each in (*arguments, *named.values()) if torch.is_tensor(each)]
+        if any(each.shape != values.shape[1:2] for each in tensors):
+            raise ValueError("a normalization has other sizes than its values")
+        return operator(values, *arguments, **named)
+
+    nodes = [node for node in module.graph.nodes if node.target is operator]
+    for node in nodes:
+        node.target = normalize
+    if nodes:
+        module.recompile()
+    return module
 
 
 def load_script(stream: BinaryIO, _names: Collection[str]) -> TorchModel:

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from torch_files import PROGRAM, SAMPLE, SAMPLE_MEMBERS, SAMPLES, archive, changed
+from torch_files import PROGRAM, SAMPLE, SAMPLE_MEMBERS, SAMPLES, archive, changed, members
 
 from modelpack.errors import ModelpackError
 from modelpack.inspection import inspect, require_servable
@@ -218,3 +218,25 @@ def test_pytorch_itself_executes_files_that_are_refused(tmp_path, monkeypatch, a
     with suppress(Exception):
         torch.export.load(io.BytesIO(data)).module()(torch.ones(3, 4))
     assert (tmp_path / "executed").exists()
+
+
+def test_short_statistics_of_a_normalization_are_not_read_beyond(tmp_path):
+    program = torch.export.export(torch.nn.BatchNorm1d(4).eval(), (torch.ones(2, 4),),
+                                  dynamic_shapes=[[ANY, torch.export.Dim.STATIC]])  # fmt: skip
+    torch.export.save(program.run_decompositions(), tmp_path / "model.pt2")
+    expected = own_answer(tmp_path / "model.pt2", torch.from_numpy(ROWS)).numpy()
+    service = load_service(tmp_path / "model.pt2", tmp_path / "honest")
+    assert predict(service, ROWS.tolist()).tolist() == expected.tolist()
+    files, name = (
+        members((tmp_path / "model.pt2").read_bytes()),
+        "data/weights/model_weights_config.json",
+    )
+    config = json.loads(files[name])
+    for path, payload in config["config"].items():
+        if "running" in path:
+            payload["tensor_meta"]["sizes"] = [{"as_int": 1}]
+    content = archive({**files, name: json.dumps(config).encode()})
+    (tmp_path / "model.pt2").write_bytes(content)
+    service = load_service(tmp_path / "model.pt2", tmp_path / "short")
+    with pytest.raises((Problem, ValueError), match="other sizes"):
+        predict(service, ROWS.tolist())
