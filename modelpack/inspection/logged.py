@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from modelpack.types import Field, Finding, ModelSpec, Safety, Scalar, Signature
 
-from .formats.mlflow import InputColumn, LoggedModel, example_rows
+from .formats.mlflow import PYTHON_FLAVOUR, InputColumn, LoggedModel, example_rows
 from .verdicts import verdict
 
 _LAYOUTS = {"array", "frame"}
@@ -34,6 +34,8 @@ def complete(
     """
     if verdict(spec.safety.findings) == "refuse":
         return spec
+    if logged.flavour == PYTHON_FLAVOUR:
+        spec = _with_library(spec, logged.framework)
     notices = [*spec.notices, *_contradictions(spec, logged, is_last=is_last)]
     signature = spec.signature
     if is_first and signature.layout in _LAYOUTS:
@@ -57,6 +59,17 @@ def complete(
     return _with_method(spec, logged) if is_last else spec
 
 
+def _with_library(spec: ModelSpec, library: str) -> ModelSpec:
+    """Return the spec of an object of the author's class, which extends a class of MLflow."""
+    reason = "the class of the model extends mlflow.pyfunc.PythonModel"
+    return replace(
+        spec,
+        requirements=dict(sorted({**spec.requirements, library: "", "pandas": ""}.items())),
+        reasons={**spec.reasons, library: reason, "pandas": "mlflow.pyfunc imports it"},
+        local_modules=tuple(name for name in spec.local_modules if name != "mlflow"),
+    )
+
+
 def _contradictions(spec: ModelSpec, logged: LoggedModel, *, is_last: bool) -> Iterator[str]:
     recorded = spec.versions.get(logged.framework, "")
     if recorded[:1].isdigit() and logged.version and recorded != logged.version:
@@ -64,7 +77,9 @@ def _contradictions(spec: ModelSpec, logged: LoggedModel, *, is_last: bool) -> I
             f"MLmodel names {logged.framework} {ascii(logged.version)[1:-1]}, but the file records "
             f"{recorded}, which is used."
         )
-    is_other = logged.flavour != "sklearn" and spec.framework not in {None, logged.framework}
+    is_other = logged.flavour not in {"sklearn", PYTHON_FLAVOUR} and (
+        spec.framework not in {None, logged.framework}
+    )
     if is_last and is_other:
         yield f"MLmodel has the flavour {logged.flavour}, but the file is of {spec.framework}."
 
@@ -75,7 +90,10 @@ def _with_columns(signature: Signature, logged: LoggedModel) -> tuple[Signature,
     if columns is None:
         return signature, ""
     if not signature.inputs:
-        inputs = tuple(Field(each.name, each.type, nullable=not each.required) for each in columns)
+        inputs = tuple(
+            Field(each.name, each.type, nullable=not each.required, dtype=each.dtype)
+            for each in columns
+        )
         notice = "The inputs come from the signature in MLmodel."
         return replace(signature, inputs=inputs, layout="frame", named=True), notice
     names = [field.name for field in signature.inputs]

@@ -47,7 +47,8 @@ _HINTS = {
     "truncated": "Save or copy the model again: its size differs from that of the original.",
     "byte-code": "Move the function or class to a file (write a lambda with def), import it "
     "from there in the training script, save the model again with "
-    "joblib.dump(model, 'model.joblib'), and name the file: --code FILE.py",
+    "joblib.dump(model, 'model.joblib') (MLflow: code_paths=['FILE.py']), and name the file: "
+    "--code FILE.py",
     "dill-session": "If you trust its author, load it where it was saved and save the model alone: "
     "dill.load_session('{path}'); joblib.dump(model, 'model.joblib')",
     "takes-sequences": "Save an object of your own class, whose predict makes the sequences "
@@ -89,9 +90,10 @@ _HINTS = {
     "export it to ONNX and log it with mlflow.onnx.",
     "mlflow-method": "Give the file in the folder itself, whose predictions are those of its "
     "method predict, or log the model with pyfunc_predict_fn='predict'.",
-    "mlflow-python-model": "Give the file of the model that the code loads, or save an object of "
-    "your own class with joblib.dump(model, 'model.joblib') that has a method predict(X), and give "
-    "the file of the class: --code FILE.py. docs/code.md has an example.",
+    "mlflow-python-model": "Keep all values in attributes of an object of your own class, whose "
+    "predict takes a DataFrame. Save it with mlflow.pyfunc.save_model(..., "
+    "code_paths=['FILE.py']), or without MLflow with joblib.dump(model, 'model.joblib'), and give the file of the class: "
+    "--code FILE.py. docs/code.md has an example.",
     "torch-code": "Export the model with a new tensor as its example, and save the program alone: "
     "torch.export.save(program, 'model.pt2').",
     "torch-operator": "Export the model to ONNX: torch.onnx.export(model.eval(), (example,), "

@@ -25,6 +25,7 @@ from .manifest import Manifest, ModelFile
 from .runtimes import LOADERS, wrappers
 from .runtimes.estimator import Chain
 from .runtimes.native_chain import NATIVE, NativeChain
+from .runtimes.python_model import adapt, disable_telemetry
 from .runtimes.threads import use_one_thread
 from .runtimes.wrappers import Configured, Inverted, Labelled
 
@@ -45,10 +46,11 @@ def load(directory: Path, manifest: Manifest) -> Any:
         StartupError: A file is missing, differs from the packaged one, names objects that
             inspection did not find, or cannot be loaded with the installed libraries.
     """
+    disable_telemetry()
     with user_code_importable(directory, manifest.main, manifest.startup):
         roots = [_root(directory / file.path, file, manifest.globals) for file in manifest.files]
     wrappers.guard()
-    members = [_member(roots[member.file], member.path) for member in manifest.members]
+    members = [adapt(_member(roots[member.file], member.path)) for member in manifest.members]
     for message in BENIGN_WARNINGS:
         warnings.filterwarnings("ignore", message=message, category=UserWarning)
     use_one_thread(members)

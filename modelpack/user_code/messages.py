@@ -44,9 +44,20 @@ def with_code_hint(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> M
         ways.append(refusal.hint)
     if folders:
         options = " ".join(f"--code {shlex.quote(folder)}" for folder in folders)
+        options += "".join(f" --trust {name}" for name in _untrusted_elsewhere(spec, code))
         ways.append(f"Or trust all classes and functions of the code found: {options}")
     message = " ".join(filter(None, [refusal.message, _missing(spec, code)]))
     return ModelRefusedError(message, hint=". ".join(ways))
+
+
+def _untrusted_elsewhere(spec: ModelSpec, code: Code) -> list[str]:
+    """Return the names that need trust, and that no module of the author has."""
+    own = {file.path.partition("/")[0].removesuffix(".py") for file in code.files}
+    own |= {*spec.local_modules, "__main__"}
+    names = {finding.global_ for finding in spec.safety.findings if finding.global_}
+    return sorted(name for name in names if name.partition(":")[0].partition(".")[0] not in own)[
+        :_MAX_NAMES
+    ]
 
 
 def _relative(path: Path) -> Path:

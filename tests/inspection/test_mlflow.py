@@ -29,7 +29,8 @@ from modelpack.pipeline.options import Options
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "mlflow"
 FOLDERS = sorted(path.with_suffix("") for path in DATA.glob("*/*.json"))
-SERVED = [path for path in FOLDERS if path.name not in {"code", "keras"}]
+PYTHON = {"code", "context", "no-context"}  # see test_mlflow_python.py
+SERVED = [path for path in FOLDERS if path.name not in {"keras", *PYTHON}]
 FRAME, NUMBERS, TENSOR = ("age", "rooms", "town"), ("age", "rooms"), ("x0", "x1")
 INPUTS = {"frame": FRAME, "catboost": FRAME, "probabilities": TENSOR, "onnx": TENSOR}
 FRAME_3, PROBABILITIES_3 = DATA / "3" / "frame", DATA / "3" / "probabilities"
@@ -134,13 +135,6 @@ def test_contradictions_are_reported(tmp_path):
         "The input example of MLflow does not fit the model, and is not used."
     )
     assert not spec.signature.samples
-
-
-def test_code_of_the_author_is_not_supported():
-    assert refusal(DATA / "3" / "code", ModelNotSupportedError) == (
-        "MLmodel cannot be served: the MLflow model is an object of the author's Python code "
-        "(python_model)."
-    )
 
 
 def test_other_flavours_are_named(tmp_path):

@@ -24,6 +24,7 @@ from ..nodes import Malformed, require
 NAME = "MLmodel"
 UNSERVED = "mlflow-flavour"
 PYTHON_MODEL = "mlflow-python-model"
+PYTHON_FLAVOUR = "python_function"
 
 _MAX_FILE_BYTES = 4 * limits.MIB
 _MAX_COLUMNS = 100_000
@@ -44,10 +45,19 @@ _FILES = {
 _IN_FOLDER = {"keras": ("model.keras",), "pytorch": ("model.pt2", "model.pth")}
 """Flavour whose key names a folder -> the files of which MLflow writes one."""
 
+_PYTHON_FILE = ("python_model", "mlflow-skinny", "mlflow_version")
+"""As a line of `_FILES`: an object of the author's class. All folders have this flavour."""
+
+_PYTHON_LOADER = "mlflow.pyfunc.model"
+
 _TYPES: dict[str, FieldType] = {
     "boolean": "boolean", "integer": "integer", "long": "integer", "float": "number",
     "double": "number", "string": "string", "datetime": "datetime",
 }  # fmt: skip
+_DTYPES = {"boolean": "bool", "integer": "int32", "long": "int64", "float": "float32",
+           "double": "float64"}  # fmt: skip
+"""Type of a column -> the dtype that MLflow converts it to."""
+
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,99})==([0-9][0-9A-Za-z.+!-]{0,60})", re.ASCII)
 _PYTHON = re.compile(r"(3\.\d{1,2})(?:\.\d{1,3})?", re.ASCII)
 _NOT_OF_MODEL = re.compile(r"mlflow.*|pytest.*|pip|setuptools|wheel", re.ASCII)
@@ -56,11 +66,12 @@ _NOT_OF_MODEL = re.compile(r"mlflow.*|pytest.*|pip|setuptools|wheel", re.ASCII)
 
 @dataclass(frozen=True)
 class InputColumn:
-    """A column of the signature of MLflow."""
+    """A column of the signature of MLflow. `dtype`: that of pandas, None if it may vary."""
 
     name: str
     type: FieldType
     required: bool
+    dtype: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,10 @@ def read_folder(folder: Path) -> LoggedModel:
     require(bool(flavours), "MLmodel names no flavour")
     function = _mapping(flavours.get("python_function"))
     flavour, entry = _flavour(flavours, function)
-    key, framework, version_key = _FILES[flavour]
+    if flavour == PYTHON_FLAVOUR:
+        _require_plain(described, function)
+        entry = {**described, **function}
+    key, framework, version_key = _FILES.get(flavour, _PYTHON_FILE)
     name = _text(entry.get(key)) or _text(function.get("data") or function.get("model_path"))
     require(bool(name), f"MLmodel does not name the file of the flavour {flavour}")
     named = [f"{name}/{each}" for each in _IN_FOLDER.get(flavour, ())]
@@ -142,10 +156,9 @@ def _flavour(
     flavours: Mapping[str, Any], function: Mapping[str, Any]
 ) -> tuple[str, Mapping[str, Any]]:
     """Return the flavour that MLflow would load, and its entry."""
+    if function.get("loader_module") == _PYTHON_LOADER:
+        return PYTHON_FLAVOUR, function
     module = _text(function.get("loader_module")).rpartition(".")[2]
-    if module == "model":
-        message = "the MLflow model is an object of the author's Python code (python_model)"
-        raise Malformed(PYTHON_MODEL, message)
     served = [name for name in _FILES if name in flavours]
     if not served:
         named = ", ".join(sorted(set(flavours) - {"python_function"})) or "python_function"
@@ -156,6 +169,32 @@ def _flavour(
         raise Malformed(UNSERVED, message)
     flavour = module if module in served else served[0]
     return flavour, _mapping(flavours[flavour])
+
+
+def _require_plain(described: Mapping[str, Any], function: Mapping[str, Any]) -> None:
+    """Require an object of the author's class that needs nothing but its file and its code.
+
+    Raises:
+        Malformed: It needs more.
+    """
+    artifacts, config = function.get("artifacts"), function.get("config")
+    reasons = {
+        "is a script that MLflow runs to load it (models from code)": "model_code_path" in function,
+        f"reads files that an image does not contain (artifacts: {_names(artifacts)})": artifacts,
+        f"reads settings that an image does not contain (model_config: {_names(config)})": config,
+        "takes other objects than rows (type hints of predict)": (
+            described.get("is_signature_from_type_hint") not in (None, False, "false")
+            or described.get("type_hint_from_example") not in (None, False, "false")
+        ),
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            message = f"the MLflow model of the author's Python code (python_model) {reason}"
+            raise Malformed(PYTHON_MODEL, message)
+
+
+def _names(value: object) -> str:
+    return ascii(", ".join(map(str, _mapping(value))))[1:-1][:100]
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -219,11 +258,12 @@ def _columns(text: object) -> tuple[InputColumn, ...] | None:
         return None
     found: list[InputColumn] = []
     for entry in map(_mapping, listed):
-        name, kind = entry.get("name"), _TYPES.get(str(entry.get("type")))
+        name, typed = entry.get("name"), str(entry.get("type"))
+        kind = _TYPES.get(typed)
         if not isinstance(name, str) or not name or kind is None:
             return None
         required = entry.get("required", not entry.get("optional", False))
-        found.append(InputColumn(name, kind, required is not False))
+        found.append(InputColumn(name, kind, required is not False, _DTYPES.get(typed)))
     return tuple(found) if len({each.name for each in found}) == len(found) else None
 
 

@@ -8,6 +8,7 @@ from typing import Any, Callable, Iterable, Iterator, Sequence
 from ..data.columns import Rows
 from ..data.frames import FrameBuilder, MatrixBuilder
 from ..manifest import Manifest
+from .python_model import PythonModel
 from .wrappers import Configured, Inverted, Labelled
 
 
@@ -219,7 +220,7 @@ def traverse(root: Any, children: Callable[[Any], Iterable[Any]]) -> Iterator[An
 
 def _parts(value: Any) -> Iterable[Any]:
     """Return the objects in an estimator, or in a list, tuple or dict of estimators."""
-    if isinstance(value, (Configured, Labelled)):
+    if isinstance(value, (Configured, Labelled, PythonModel)):
         return [value.model]
     if isinstance(value, Inverted):
         return [value.model, value.transformer]
