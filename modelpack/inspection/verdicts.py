@@ -92,8 +92,8 @@ _HINTS = {
     "method predict, or log the model with pyfunc_predict_fn='predict'.",
     "mlflow-python-model": "Keep all values in attributes of an object of your own class, whose "
     "predict takes a DataFrame. Save it with mlflow.pyfunc.save_model(..., "
-    "code_paths=['FILE.py']), or without MLflow with joblib.dump(model, 'model.joblib'), and give the file of the class: "
-    "--code FILE.py. docs/code.md has an example.",
+    "code_paths=['FILE.py']), or without MLflow with joblib.dump(model, 'model.joblib'), and give "
+    "the file of the class: --code FILE.py. docs/code.md has an example.",
     "torch-code": "Export the model with a new tensor as its example, and save the program alone: "
     "torch.export.save(program, 'model.pt2').",
     "torch-operator": "Export the model to ONNX: torch.onnx.export(model.eval(), (example,), "
