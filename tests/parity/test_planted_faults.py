@@ -126,7 +126,8 @@ def run_probe(bundle: Bundle, reference: Reference) -> Iterator[Probe]:
     known = complete_reference(reference, answers)
     assert not known.problem
     with serve(bundle.directory, preload=True, WEB_CONCURRENCY="1") as server:
-        running = cast("RunningService", SimpleNamespace(url=f"http://127.0.0.1:{server.port}"))
+        url = f"http://127.0.0.1:{server.port}"
+        running = cast("RunningService", SimpleNamespace(url=url, engine="process"))
         probe = Probe(running, bundle.model, reference, lambda: known)
         yield probe
         probe.close()

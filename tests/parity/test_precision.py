@@ -129,7 +129,7 @@ class Route:
     def supports(self, _: Any) -> bool:
         return True
 
-    can_encode = supports
+    can_encode = is_offered = supports
 
     def expected(self, reference: Reference) -> Answers | None:
         return reference.answers
