@@ -18,7 +18,7 @@ from typing import Any
 
 from modelpack.errors import NoCompiledFormError
 from modelpack.inspection import record
-from modelpack.serving.runtimes.compiled import ARRAY, DOCUMENT, SCHEMA, npy_header, read
+from modelpack.serving.runtimes.compiled import ARRAY, DOCUMENT, SCHEMA, load, npy_header, read
 from modelpack.serving.runtimes.plans import Context, UnplannedError, compile_model
 from modelpack.serving.runtimes.plans.inputs import (
     has_short_integers,
@@ -114,7 +114,12 @@ def compiled_content(spec: ModelSpec, recording: Recording) -> bytes:
     for method in methods:
         if method not in plan.batch:
             raise _unsupported(spec, f"{spec.estimator} has no compiled {method}")
-    return _write(tracker.reduced(recording), release, spec.labels)
+    content = _write(tracker.reduced(recording), release, spec.labels)
+    try:
+        load(io.BytesIO(content), ())
+    except ValueError as error:  # the service would not start
+        raise _unsupported(spec, str(error.__cause__ or error)) from error
+    return content
 
 
 @contextmanager

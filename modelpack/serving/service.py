@@ -20,9 +20,11 @@ from .data import results as data_results
 from .data.columns import FallbackRequiredError, Rows, count
 from .data.extra_inputs import Extras
 from .data.rows import Decoder, DictDecoder, unnamed_fields
+from .errors import StartupError
 from .observability import logs, requests
 from .problems import Problem
 from .runtimes import estimator, trials
+from .runtimes.estimator import CompiledModel
 from .security import auth
 
 log = logging.getLogger("modelpack.serving")
@@ -103,7 +105,11 @@ class Service:
                 self._example = example
             self._select_plan()
             self.ready = True
-        except Exception:
+        except Exception as error:
+            if isinstance(self.runner.model, CompiledModel):
+                raise StartupError(
+                    f"the compiled model does not answer its own example: {_cause(error)!r:.200}."
+                ) from error
             log.exception("the model does not answer its own example")
 
     def _select_plan(self) -> None:
@@ -323,6 +329,12 @@ def _log_unfit(method: str, error: data_results.UnfitError) -> Problem:
     """Log the wrong result of a method, and return the problem."""
     log.error("the model's %s returned %s", method, error, extra={"facts": {"id": g.request_id}})
     return Problem(500, f"The model's {method} returned {error}. The model is at fault.")
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the first of the errors that led to this one."""
+    earlier = error.__cause__ or error.__context__
+    return error if earlier is None else _cause(earlier)
 
 
 def _decoder(facts: manifest.Manifest, limits: settings.Limits) -> Decoder:

@@ -17,24 +17,27 @@ from typing import Any, BinaryIO, Callable, ClassVar, Collection, Mapping, Seque
 
 import numpy as np
 
-from ..data.columns import Rows
+from ..data.columns import FallbackRequiredError, Rows, count
 from ..data.frames import MatrixBuilder
 from ..errors import StartupError
 from ..manifest import Manifest
 from . import trials
 from .estimator import Chain, CompiledModel, EstimatorRuntime, to_list
 from .plans import Context, UnplannedError, compile_model
-from .plans.compiler import Part
+from .plans.compiler import Part, classes_of
 from .plans.inputs import has_short_integers
-from .plans.records import make_record
+from .plans.records import Record, make_record
 from .plans.runtime import PlannedRuntime, quick_rows
 from .plans.scaling import FUNCTIONS
+from .plans.shapes import require_shapes
 from .wrappers import decode
 
 SCHEMA = 1
 DOCUMENT = "model.json"
 ARRAY = "arrays/{}.npy"
 MAX_DOCUMENT_BYTES = 1 << 30
+VERSIONS = 100
+"""A number of a version is below this one."""
 MAX_DEPTH = 100
 """Levels of nested values in an attribute."""
 
@@ -57,7 +60,14 @@ def load(stream: BinaryIO, names: Collection[str]) -> CompiledModel:  # noqa: AR
     Raises:
         ValueError: The stream is not a compiled model as docs/compiled.md specifies it.
     """
-    return read(io.BytesIO(stream.read()))
+    return read(io.BytesIO(stream.read()), _make_checked)
+
+
+def _make_checked(module: str, name: str, attributes: Mapping[str, Any]) -> Record:
+    """Return a record like `make_record`, whose arrays have the shapes that its class requires."""
+    record = make_record(module, name, attributes)
+    require_shapes(record)
+    return record
 
 
 def read(stream: BinaryIO, make: Make = make_record) -> CompiledModel:
@@ -88,7 +98,8 @@ def _read(stream: BinaryIO) -> tuple[Mapping[str, Any], list[np.ndarray]]:
         text = _member(archive, DOCUMENT, MAX_DOCUMENT_BYTES).decode("utf-8")
         document = json.loads(text, parse_constant=_no_number, object_pairs_hook=_object)
         _require(document.keys() == _KEYS, f"its keys are not {sorted(_KEYS)}")
-        _require(_are_sizes([document["schema"], *document["release"]]), "its versions are invalid")
+        versions = [document["schema"], *document["release"]]
+        _require(_are_sizes(versions) and max(versions) < VERSIONS, "its versions are invalid")
         _require(document["schema"] == SCHEMA, f"its schema is not {SCHEMA}")
         return document, _arrays(archive, document["arrays"])
 
@@ -282,13 +293,47 @@ class CompiledRuntime(PlannedRuntime):
         self.integer_order = "F"
         self.reason = "the model is compiled"
         self._labels = model.labels
+        if manifest.classes is not None:
+            self._require_classes(len(manifest.classes))
 
     def measure(self, manifest: Manifest, decode_rows: trials.Decode) -> None:
         """Measure how many rows take no noticeable time. `decode_rows` converts them from JSON."""
         groups = trials.decoded_groups(self.model, manifest, decode_rows)
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
+            for rows in groups:
+                self._require_shapes(rows, manifest)
             self.quick_rows = min(quick_rows(self, name, groups) for name in self._plan.batch)
+
+    def _require_classes(self, number: int) -> None:
+        """Check that the model has as many classes as the bundle names."""
+        root = self.model.root
+        predictor = root.members[-1] if isinstance(root, Chain) else root
+        try:
+            found = len(classes_of(predictor) if self._labels is None else self._labels)
+        except (AttributeError, LookupError, TypeError):  # it does not know them
+            return
+        if found != number:
+            raise StartupError(
+                f"the compiled model has {found} classes, but the bundle names {number}."
+            )
+
+    def _require_shapes(self, rows: Rows, manifest: Manifest) -> None:
+        """Check the shapes of the answers to some rows. The model may reject them."""
+        classes = self.classes if self._labels is None else self._labels
+        expected = {manifest.method: [count(rows)]}
+        if manifest.probabilities:
+            expected["predict_proba"] = [count(rows), *([] if classes is None else [len(classes)])]
+        for method, sizes in expected.items():
+            try:
+                shapes = [call(method, rows).shape for call in (self.call_batch, self.call_each)]
+            except FallbackRequiredError:
+                continue
+            if any(list(shape)[: len(sizes)] != sizes for shape in shapes):
+                raise StartupError(
+                    f"the {method} of the compiled model answers an array of shape {shapes[0]}"
+                    f" to {count(rows)} rows."
+                )
 
     def has_method(self, method: str) -> bool:
         return method in self._plan.batch

@@ -7,10 +7,12 @@ from typing import Any, Callable, Dict, Sequence
 
 import numpy as np
 
+from ...data.columns import FallbackRequiredError
 from ..estimator import Chain
 from ..wrappers import Labelled
 from .parameters import unknown_parameter
 from .records import is_record, is_record_of_booster
+from .shapes import width_of
 
 Part = Dict[str, Callable[[Any], Any]]
 """Method of the estimator -> function that returns the same bits without its overhead.
@@ -123,7 +125,8 @@ class Compiler:
         if is_sklearn:
             _require_known(estimator)
         try:
-            return compiler(estimator, self)
+            part = compiler(estimator, self)
+            return _with_width_check(part, estimator) if is_record(estimator) else part
         except UnplannedError as error:
             if not error.estimator and kind not in (Chain, Labelled):
                 error.estimator = kind.__name__
@@ -131,6 +134,24 @@ class Compiler:
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             lacks = "of this kind has no compiled form" if is_record(estimator) else _LACKS
             raise UnplannedError(f"{kind.__name__} {lacks}", kind.__name__) from error
+
+
+def _with_width_check(part: Part, record: Any) -> Part:
+    """Return a part that rejects rows with other columns than the arrays of its record have."""
+    width, name = width_of(record), type(record).__name__
+    if width is None:
+        return part
+
+    def checked(method: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def call(block: Any) -> Any:
+            columns = len(block) if isinstance(block, list) else block.shape[1]
+            if columns != width:
+                raise FallbackRequiredError(f"{name} gets {columns} columns instead of {width}")
+            return method(block)
+
+        return call
+
+    return {each: checked(method) for each, method in part.items()}
 
 
 def _require_known(estimator: Any) -> None:
