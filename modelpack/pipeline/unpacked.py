@@ -8,6 +8,7 @@ import shutil
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,7 @@ _MAX_BYTES = 4 * 2**30
 _MAX_RATIO, _RATIO_FLOOR = 200, 64 * 2**20
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 1
+_DAMAGED = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, zlib.error)
 
 
 def has_description(path: Path) -> bool:
@@ -81,7 +83,7 @@ def unpack(path: Path, parent: Path) -> Path:
                 parts = PurePosixPath(member.filename).parts
                 if parts[: len(root)] == root:
                     _write(archive, member, folder.joinpath(*parts[len(root) :]))
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except _DAMAGED as error:
         raise _refused(path, f"the archive is damaged ({type(error).__name__})") from error
     return folder
 

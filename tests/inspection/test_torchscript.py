@@ -135,6 +135,20 @@ def test_the_pickle_creates_no_class_of_native_code(name):
     assert code(archive({**MEMBERS, "data.pkl": own})) is None
 
 
+def test_tensors_have_their_numbers_in_the_file():
+    content = MEMBERS["data.pkl"]
+    count = content.index(b"cpuq") + 5  # BININT1 of the first storage, and then its sizes
+    assert content[count : count + 1] == b"K"
+    for number in (b"J\xff\xff\xff\x7f", b"J\xff\xff\xff\xff", b"N", b"K\0"):
+        changed = content[:count] + number + content[count + 2 :]
+        assert code(archive({**MEMBERS, "data.pkl": changed})) == "broken-array"
+    sizes = content.index(b"(K", count)
+    changed = content[: sizes + 2] + b"\xff" + content[sizes + 3 :]
+    assert code(archive({**MEMBERS, "data.pkl": changed})) == "broken-array"
+    without = {name: each for name, each in MEMBERS.items() if name != "data/0"}
+    assert code(archive(without)) == "broken-array"
+
+
 def test_constants_contain_tensors():
     assert code(archive({**MEMBERS, "constants.pkl": pickled(SYSTEM)})) == "banned-global"
 

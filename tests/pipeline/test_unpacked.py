@@ -111,6 +111,15 @@ def test_members_of_other_methods_are_refused(tmp_path):
         unpack(path, tmp_path)
 
 
+def test_damaged_compression_is_refused(tmp_path):
+    path = archive(tmp_path / "x.zip", [("MLmodel", b"a" * 99)], zipfile.ZIP_DEFLATED)
+    data = bytearray(path.read_bytes())
+    data[30 + len("MLmodel")] = 0xFF  # a block of an unknown type
+    path.write_bytes(data)
+    with pytest.raises(ModelRefusedError, match="the archive is damaged"):
+        unpack(path, tmp_path)
+
+
 def test_damaged_member_is_refused(tmp_path):
     path = archive(tmp_path / "x.zip", [("MLmodel", b"a" * 99)], zipfile.ZIP_STORED)
     path.write_bytes(path.read_bytes().replace(b"aaa", b"aab", 1))

@@ -217,14 +217,17 @@ def _inflate(packed: memoryview, size: int, shown: str) -> memoryview:
     return memoryview(content)
 
 
-def read_pickle(data: memoryview, names: frozenset[str], what: str) -> Node:
+def read_pickle(data: memoryview, names: frozenset[str], what: str, records: Members) -> Node:
     """Return the root of a pickle of tensors, which may name only `names` and storages.
+
+    `records` has their numbers.
 
     Raises:
         Malformed: It names anything else, or no pickler writes it.
     """
     root, trace = _interpreted(data, what)
     _require_names(trace, names, what)
+    _require_numbers(trace, records, "data", what)
     for each in trace.objects:
         if each.cls.key == TYPED:
             _require_typed(each, what)
@@ -245,16 +248,42 @@ def _require_typed(node: ObjectNode, what: str) -> None:
     require(is_plain and not others, f"{what} contains a tensor with unknown attributes", CODE)
 
 
-def read_script(data: memoryview, names: frozenset[str], what: str) -> Node:
+def read_script(found: Members, name: str, names: frozenset[str]) -> Node:
     """Return the root of a pickle of TorchScript, which may also create its own classes.
 
     Raises:
-        Malformed: It names anything else, or no pickler writes it.
+        Malformed: It is missing, names anything else, or no pickler writes it.
     """
-    root, trace = _interpreted(data, what)
+    require(name in found, f"the archive has no {name}")
+    root, trace = _interpreted(found[name], name)
     own = {key for key in trace.globals if _OWN_CLASS.match(key)}
-    _require_names(trace, names | own, what)
+    _require_names(trace, names | own, name)
+    is_called = all(each.how == "call" for each in trace.objects if each.cls.key in names)
+    require(is_called, f"{name} creates a tensor without its function", "bad-arguments")
+    if name != "traced_inputs.pkl":  # which has shapes only, and is not loaded
+        _require_numbers(trace, found, name.partition(".")[0], name)
     return root
+
+
+def _require_numbers(trace: Trace, found: Members, folder: str, what: str) -> None:
+    """Require that each storage has its numbers in the file, and that each tensor lies inside.
+
+    `torch.jit.load` compares none of these, and reads beyond.
+    """
+    for each in trace.persistent:
+        ident = each.value if isinstance(each.value, tuple) else ()
+        kind, count = (ident[1], ident[4]) if len(ident) == 5 else (None, None)
+        is_known = isinstance(kind, Global) and kind.key in STORAGES and type(count) is int
+        size = struct.calcsize(STORAGES[kind.key] or "e") if isinstance(kind, Global) else 0
+        size *= count if isinstance(count, int) else 0
+        content = found.get(f"{folder}/{ident[2]}", b"") if len(ident) == 5 else b""
+        require(is_known and 0 <= size <= len(content), f"{what} has a storage without its numbers",
+                "broken-array")  # fmt: skip
+    for node in trace.objects:
+        if node.cls.key == TENSOR:
+            tensor = saved_tensor(node)
+            require(tensor is not None and tensor.end <= tensor.count,
+                    f"{what} has a tensor beyond its storage", "broken-array")  # fmt: skip
 
 
 def _interpreted(data: memoryview, what: str) -> tuple[Node, Trace]:
@@ -300,7 +329,7 @@ def read_tensors(data: memoryview, what: str) -> tuple[Node, Members]:
             raise broken(f"{what} contains {name[:80]!a}")
     require("data.pkl" in found, f"{what} contains no pickle")
     names = frozenset({TENSOR, ORDERED, PARAMETER, TYPED, PLAIN, *SETS})
-    return read_pickle(found["data.pkl"], names, what), found
+    return read_pickle(found["data.pkl"], names, what, found), found
 
 
 @dataclass(frozen=True)
@@ -309,9 +338,16 @@ class SavedTensor:
 
     member: str
     code: str
+    count: int
     offset: int
     sizes: tuple[int, ...]
     strides: tuple[int, ...]
+
+    @property
+    def end(self) -> int:
+        """The position behind the last number; 0 without numbers."""
+        steps = ((n - 1) * step for n, step in zip(self.sizes, self.strides, strict=True))
+        return 0 if 0 in self.sizes else self.offset + sum(steps) + 1
 
 
 def saved_tensor(node: Node) -> SavedTensor | None:
@@ -324,15 +360,15 @@ def saved_tensor(node: Node) -> SavedTensor | None:
         return None
     storage, offset, sizes, strides = node.args[:4]
     ident = storage.value if isinstance(storage, PersistentId) else None
-    if not isinstance(ident, tuple) or len(ident) < 3 or not isinstance(ident[1], Global):
+    if not isinstance(ident, tuple) or len(ident) != 5 or not isinstance(ident[1], Global):
         return None
     if not isinstance(sizes, tuple) or not isinstance(strides, tuple):
         return None
-    integers = (*sizes, *strides, offset)
+    integers = (*sizes, *strides, offset, ident[4])
     if len(sizes) != len(strides) or not all(type(n) is int and 0 <= n < 2**40 for n in integers):
         return None
     code = STORAGES.get(ident[1].key, "")
-    return SavedTensor(f"data/{ident[2]}", code, offset, tuple(sizes), tuple(strides))
+    return SavedTensor(f"data/{ident[2]}", code, ident[4], offset, tuple(sizes), tuple(strides))
 
 
 def first_row(tensor: SavedTensor, records: Members) -> list[float | int | bool] | None:

@@ -27,7 +27,7 @@ _MEMBERS = re.compile(
 _FLOATS = {"d", "e", "f"}
 _LISTS = {f"torch.jit._pickle:build_{kind}list" for kind in ("bool", "double", "int", "tensor")}
 _TAG = "torch.jit._pickle:restore_type_tag"
-_OTHERS = {_TAG, ORDERED, PARAMETER, TENSOR, *_LISTS}
+_NAMES = frozenset({_TAG, ORDERED, PARAMETER, TENSOR, *_LISTS})
 
 
 def read(data: bytes) -> NativeModel:
@@ -43,8 +43,8 @@ def read(data: bytes) -> NativeModel:
             raise Malformed(torch_text.UNSUPPORTED, message)
     files = {name: _text(content) for name, content in members.items() if name.endswith(".py")}
     torchscript_code.check(files.values())
-    root = _pickle(members, "data.pkl")
-    _pickle(members, "constants.pkl")
+    root = torch_archive.read_script(members, "data.pkl", _NAMES)
+    torch_archive.read_script(members, "constants.pkl", _NAMES)
     is_module = isinstance(root, ObjectNode) and root.cls.key.startswith("__torch__")
     require(is_module, "the archive contains no module")
     names = torchscript_code.inputs(files, root.cls.key)
@@ -67,18 +67,11 @@ def _text(content: memoryview) -> str:
         raise Malformed("malformed", "the code of the archive is not UTF-8") from error
 
 
-def _pickle(members: Members, name: str) -> Node:
-    content = members.get(name)
-    if content is None:
-        raise Malformed("malformed", f"the archive has no {name}")
-    return torch_archive.read_script(content, frozenset(_OTHERS), name)
-
-
 def _traced(members: Members, count: int) -> list[SavedTensor]:
     """Return the tensors that the module was traced with; none if it was not, or with others."""
     if "traced_inputs.pkl" not in members:
         return []
-    root = _untagged(_pickle(members, "traced_inputs.pkl"))
+    root = _untagged(torch_archive.read_script(members, "traced_inputs.pkl", _NAMES))
     keys = root.keys if isinstance(root, DictNode) else []
     value = _untagged(root.values[keys.index("forward")]) if "forward" in keys else None
     listed = value if isinstance(value, list) else []

@@ -167,7 +167,8 @@ def _inst(m: Machine) -> None:
 def _persistent_id(m: Machine) -> None:
     if not m.trace.has_persistent_ids:
         _forbidden(m)
-    m.stack.append(PersistentId(m.stack.pop()))
+    m.trace.persistent.append(PersistentId(m.stack.pop()))
+    m.stack.append(m.trace.persistent[-1])
 
 
 def _unknown(_: Machine) -> None:

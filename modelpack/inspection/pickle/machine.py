@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Literal
 
 from .. import limits, translation
-from ..nodes import DictNode, Global, Items, Malformed, Node, ObjectNode
+from ..nodes import DictNode, Global, Items, Malformed, Node, ObjectNode, PersistentId
 from ..stream import Reader
 from . import bytecode, dtypes, ndarrays
 
@@ -49,6 +49,7 @@ class Trace:
     unfinished: set[int] = field(default_factory=set)  # ids of objects where the file was cut
     pythons: tuple[str, ...] = ()  # versions that may have written its byte code
     has_persistent_ids: bool = False  # as pickles in archives of PyTorch
+    persistent: list[PersistentId] = field(default_factory=list)
 
     def add(self, name: Global) -> None:
         """Add a name to those of the pickle."""

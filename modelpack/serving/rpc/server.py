@@ -20,6 +20,7 @@ from ..settings import Limits
 from . import translation
 from .bridge import Bridge, Header, Reply
 from .messages import CLASSES, DecodeError
+from .wire import require_few_parts
 
 log = logging.getLogger("modelpack.serving")
 
@@ -203,6 +204,8 @@ class Server:
     def _handler(self, message: str, call: Call) -> Any:
         def handle(data: bytes, context: Any) -> bytes:
             try:
+                if call is _model_infer:
+                    require_few_parts(data)
                 request = CLASSES[message].FromString(data)
                 caller = Caller(self._bridge, context, self._seconds)
                 answer: bytes = call(request, caller).SerializeToString()

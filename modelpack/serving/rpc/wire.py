@@ -1,0 +1,72 @@
+"""The number of messages in a request, before they are read.
+
+A message of two bytes takes hundreds in memory, so a body within the limit of its size could need
+gigabytes. Format: https://protobuf.dev/programming-guides/encoding/
+"""
+
+from __future__ import annotations
+
+from typing import Iterator, Mapping
+
+from ..problems import Problem
+
+MAX_PARTS, MAX_FIELDS = 200_000, 1_000_000
+"""Messages and raw contents in a request, twice as many as a model has inputs; and all fields."""
+
+PARTS: Mapping[int, Mapping[int, Mapping]] = {  # type: ignore[type-arg]
+    4: {},  # parameters
+    5: {4: {}},  # inputs, and their parameters
+    6: {2: {}},  # outputs, and their parameters
+    7: {},  # raw contents
+}
+"""Field of InferRequest -> field in it that contains messages."""
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_SIZES = {_FIXED64: 8, _FIXED32: 4}
+
+
+def require_few_parts(data: bytes) -> None:
+    """Raise 413 if an inference request has too many parts. Malformed data are left to others."""
+    count = fields = 0
+    waiting = [(0, len(data), PARTS)]
+    while waiting:
+        start, end, parts = waiting.pop()
+        for number, first, stop in _fields(data, start, end):
+            fields += 1
+            if number in parts:
+                count += 1
+                if parts[number]:
+                    waiting.append((first, stop, parts[number]))
+            if count > MAX_PARTS or fields > MAX_FIELDS:
+                raise Problem(
+                    413, f"The request has more than {MAX_PARTS:,} tensors and parameters."
+                )
+
+
+def _fields(data: bytes, position: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield where the value of each field begins and ends, and its number, or 0 for a scalar."""
+    while position < end:
+        tag, position = _varint(data, position, end)
+        kind, size = tag & 7, 0
+        if kind == _BYTES:
+            size, position = _varint(data, position, end)
+        elif kind == _VARINT:
+            _, position = _varint(data, position, end)
+        elif kind in _SIZES:
+            size = _SIZES[kind]
+        else:  # a group, which no message has
+            return
+        yield (tag >> 3 if kind == _BYTES else 0), position, min(position + size, end)
+        position += size
+
+
+def _varint(data: bytes, position: int, end: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < end and shift < 70:
+        byte = data[position]
+        position += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, position
+        shift += 7
+    return 0, end
