@@ -24,7 +24,7 @@ TABLE, METHODS = FORMATS / "torch_operators.json", FORMATS / "torch_methods.json
 
 _FUNCTION = re.compile(r"^- func: (\w+)(?:\.(\w+))?\((.*)\) -> ", re.MULTILINE)
 _SELF = re.compile(r"\bself\b")
-_LEFT_OUT = re.compile(r"\bout\b|Dimname|Generator|Storage|Stream")
+_LEFT_OUT = re.compile(r"\bout\b|\bbatch_sizes\b|Dimname|Generator|Storage|Stream")
 
 
 def overloads(text: str) -> dict[str, list[str]]:

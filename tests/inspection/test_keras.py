@@ -258,6 +258,7 @@ NAMES = {
               "dtype": "S999999999"}}), "malformed"),
     "a vocabulary in a file": (layer("IntegerLookup", vocabulary="/etc/passwd"), "keras-code"),
     "more units than the file has numbers": (layer("Dense", units=10**9), "broken-array"),
+    "a large adaptation": (layer("Dense", units=1, lora_rank=10**9), "broken-array"),
     "an embedding larger than the file": (
         layer("Embedding", input_dim=10**12, output_dim=8), "broken-array"),
     "a result of any size": (layer("RepeatVector", n=10**12), "limit"),

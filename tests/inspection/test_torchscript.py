@@ -97,6 +97,7 @@ def test_other_code_is_refused(line, expected):
     '    _1 = "text"._indices', "    _1 = {}._indices", "    _1 = 1.5._indices",
     "    _1 = input._indices()\n  def _indices(self: __torch__.A) -> int:\n    return 1",
     "    _1 = torch._native_batch_norm_legit_no_training(input)",
+    "    _1 = torch.scaled_dot_product_attention(input, input, input)",
     "    _1 = __torch__.torch.classes.quantized.Conv2dPackedParamsBase", "    _1 = __torch__",
     "    _1 = __torch__.torch",
 ])  # fmt: skip
@@ -166,6 +167,12 @@ def test_other_members_are_refused(name):
 def test_modules_that_take_no_tensors_are_not_supported(arguments):
     text = MEMBERS[ENTRY].decode().replace("input: Tensor", arguments)
     assert code(archive({**MEMBERS, ENTRY: text.encode()})) == "torch-unsupported"
+
+
+def test_many_entries_are_searched_once():
+    text = MEMBERS[ENTRY].decode().partition("  def forward")[0]
+    for lines in ("  def forward(self: a\n" * 40_000, f"  def forward(self: {'a' * 400_000}"):
+        assert code(archive({**MEMBERS, ENTRY: (text + lines).encode()})) == "torch-unsupported"
 
 
 def test_several_tensors_are_columns():

@@ -32,7 +32,8 @@ _VALUES = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__ellips
 _ARRAYS = {"__tensor__", "__numpy__", "__keras_tensor__"}
 _DTYPE = re.compile(r"(bool|b?float(8_\w{4,8}|16|32|64)|u?int(4|8|16|32|64))", re.ASCII)
 _SIZES = {"units", "filters", "input_dim", "output_dim", "num_heads", "key_dim", "value_dim",
-          "depth_multiplier", "projection_dim", "intermediate_dim", "hidden_dim"}  # fmt: skip
+          "depth_multiplier", "lora_rank", "projection_dim", "intermediate_dim",
+          "hidden_dim"}  # fmt: skip
 """Members whose value is a dimension of a weight."""
 _REPEATS = {"factor", "max_tokens", "n", "num_bins", "num_tokens", "padding", "size",
             "target_shape"}  # fmt: skip

@@ -248,37 +248,39 @@ def _require_typed(node: ObjectNode, what: str) -> None:
     require(is_plain and not others, f"{what} contains a tensor with unknown attributes", CODE)
 
 
-def read_script(found: Members, name: str, names: frozenset[str]) -> Node:
+def read_script(files: Members, name: str, names: frozenset[str]) -> Node:
     """Return the root of a pickle of TorchScript, which may also create its own classes.
 
     Raises:
         Malformed: It is missing, names anything else, or no pickler writes it.
     """
-    require(name in found, f"the archive has no {name}")
-    root, trace = _interpreted(found[name], name)
+    require(name in files, f"the archive has no {name}")
+    root, trace = _interpreted(files[name], name)
     own = {key for key in trace.globals if _OWN_CLASS.match(key)}
     _require_names(trace, names | own, name)
     is_called = all(each.how == "call" for each in trace.objects if each.cls.key in names)
     require(is_called, f"{name} creates a tensor without its function", "bad-arguments")
     if name != "traced_inputs.pkl":  # which has shapes only, and is not loaded
-        _require_numbers(trace, found, name.partition(".")[0], name)
+        _require_numbers(trace, files, name.partition(".")[0], name)
+        _require_inside(trace, name)
     return root
 
 
-def _require_numbers(trace: Trace, found: Members, folder: str, what: str) -> None:
-    """Require that each storage has its numbers in the file, and that each tensor lies inside.
-
-    `torch.jit.load` compares none of these, and reads beyond.
-    """
+def _require_numbers(trace: Trace, records: Members, folder: str, what: str) -> None:
+    """Require that each storage has its numbers in the file: `torch.jit.load` reads beyond."""
     for each in trace.persistent:
         ident = each.value if isinstance(each.value, tuple) else ()
         kind, count = (ident[1], ident[4]) if len(ident) == 5 else (None, None)
         is_known = isinstance(kind, Global) and kind.key in STORAGES and type(count) is int
         size = struct.calcsize(STORAGES[kind.key] or "e") if isinstance(kind, Global) else 0
         size *= count if isinstance(count, int) else 0
-        content = found.get(f"{folder}/{ident[2]}", b"") if len(ident) == 5 else b""
+        content = records.get(f"{folder}/{ident[2]}", b"") if len(ident) == 5 else b""
         require(is_known and 0 <= size <= len(content), f"{what} has a storage without its numbers",
                 "broken-array")  # fmt: skip
+
+
+def _require_inside(trace: Trace, what: str) -> None:
+    """Require that each tensor lies inside of its storage, which `torch.load` compares itself."""
     for node in trace.objects:
         if node.cls.key == TENSOR:
             tensor = saved_tensor(node)

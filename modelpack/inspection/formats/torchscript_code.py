@@ -32,7 +32,7 @@ _DEFINED = re.compile(r"^ *def (\w+)\(", re.MULTILINE)
 _RUNS_ON_LOAD = {"__getstate__", "__setstate__"}
 _FILE_OPERATORS = {"from_file", "save"}
 _FORWARD = re.compile(r"forward\d{0,6}")
-_ENTRY = re.compile(r"^  def forward\(self: [\w.]+(.*?)\) -> ", re.MULTILINE | re.DOTALL)
+_ENTRY = re.compile(r"^  def forward\(self: [\w.]+(?![\w.])([^()]*)\) -> ", re.MULTILINE)
 _TENSOR = re.compile(r"\s*([A-Za-z_]\w*): Tensor\s*")
 
 _PRIMITIVES = {
@@ -51,7 +51,7 @@ _PRIM = {
     "TupleIndex", "unchecked_cast", "unchecked_unwrap_optional", "layout", "grad", "is_nested",
     "itemsize", "requires_grad", "shape", "abs",
 }  # fmt: skip
-_UNCHECKED = {"_native_batch_norm_legit_no_training"}
+_UNCHECKED = {"_native_batch_norm_legit_no_training", "scaled_dot_product_attention"}
 """Operators that read beyond short tensors; the runtime of programs of torch.export checks them."""
 _STARTS_PROCESSES = {"awaitable", "fork", "rpc_async", "rpc_remote", "rpc_sync"}
 

@@ -6,20 +6,23 @@ gigabytes. Format: https://protobuf.dev/programming-guides/encoding/
 
 from __future__ import annotations
 
-from typing import Iterator, Mapping
+from typing import Any, Iterator, Mapping
 
 from ..problems import Problem
 
 MAX_PARTS, MAX_FIELDS = 200_000, 1_000_000
 """Messages and raw contents in a request, twice as many as a model has inputs; and all fields."""
 
-PARTS: Mapping[int, Mapping[int, Mapping]] = {  # type: ignore[type-arg]
+Parts = Mapping[int, Any]
+"""Field that contains messages -> the same of these messages; None if it contains bytes."""
+
+PARTS: Parts = {
     4: {},  # parameters
-    5: {4: {}},  # inputs, and their parameters
+    5: {4: {}, 5: {}},  # inputs, their parameters and contents
     6: {2: {}},  # outputs, and their parameters
-    7: {},  # raw contents
+    7: None,  # raw contents
 }
-"""Field of InferRequest -> field in it that contains messages."""
+"""Those of InferRequest."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _SIZES = {_FIXED64: 8, _FIXED32: 4}
@@ -35,12 +38,11 @@ def require_few_parts(data: bytes) -> None:
             fields += 1
             if number in parts:
                 count += 1
-                if parts[number]:
+                if parts[number] is not None:
                     waiting.append((first, stop, parts[number]))
             if count > MAX_PARTS or fields > MAX_FIELDS:
-                raise Problem(
-                    413, f"The request has more than {MAX_PARTS:,} tensors and parameters."
-                )
+                limits = f"{MAX_PARTS:,} tensors and parameters, or {MAX_FIELDS:,} texts"
+                raise Problem(413, f"The request has more than {limits}.")
 
 
 def _fields(data: bytes, position: int, end: int) -> Iterator[tuple[int, int, int]]:

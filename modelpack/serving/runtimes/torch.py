@@ -162,20 +162,27 @@ def load_exported(stream: BinaryIO, _names: Collection[str]) -> TorchModel:
 
 
 def _checked(module: Any) -> Any:
-    """Let a program compare the sizes of its normalizations, which PyTorch reads beyond."""
+    """Let a program compare the sizes that PyTorch does not, and reads beyond."""
     import torch  # noqa: PLC0415 - a library that only these files need
 
-    operator = torch.ops.aten._native_batch_norm_legit_no_training.default
+    normalization = torch.ops.aten._native_batch_norm_legit_no_training.default
+    attention = torch.ops.aten.scaled_dot_product_attention.default
 
-    def normalize(values: Any, *arguments: Any, **named: Any) -> Any:
+    def normalize(input: Any, *arguments: Any, **named: Any) -> Any:
         tensors = [each for each in (*arguments, *named.values()) if torch.is_tensor(each)]
-        if any(each.shape != values.shape[1:2] for each in tensors):
+        if any(each.shape != input.shape[1:2] for each in tensors):
             raise ValueError("a normalization has other sizes than its values")
-        return operator(values, *arguments, **named)
+        return normalization(input, *arguments, **named)
 
-    nodes = [node for node in module.graph.nodes if node.target is operator]
+    def attend(query: Any, key: Any, value: Any, *arguments: Any, **named: Any) -> Any:
+        if key.shape[-2] != value.shape[-2] or key.shape[-1] != query.shape[-1]:
+            raise ValueError("an attention has keys of other sizes than its values")
+        return attention(query, key, value, *arguments, **named)
+
+    checks = {normalization: normalize, attention: attend}
+    nodes = [node for node in module.graph.nodes if node.target in checks]
     for node in nodes:
-        node.target = normalize
+        node.target = checks[node.target]
     if nodes:
         module.recompile()
     return module

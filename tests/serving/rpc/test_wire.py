@@ -20,7 +20,8 @@ def within(field: int, content: bytes) -> bytes:
 @pytest.mark.parametrize("data", [
     b"\x2a\0" * COUNT, b"\x3a\0" * COUNT, b"\x22\0" * COUNT, within(5, b"\x22\0" * COUNT),
     within(6, b"\x12\0" * COUNT), b"\x08\0" * (MAX_FIELDS + 1), within(5, b"\x08\0" * MAX_FIELDS),
-], ids=range(7))  # fmt: skip
+    within(5, within(5, b"\x42\0" * MAX_FIELDS)),
+], ids=range(8))  # fmt: skip
 def test_many_parts_are_rejected(data):
     with pytest.raises(Problem) as error:
         require_few_parts(data)

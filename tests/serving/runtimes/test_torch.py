@@ -25,6 +25,7 @@ from modelpack.serving.service import Service  # noqa: E402
 
 ROWS = np.random.default_rng(3).normal(3, 2, (37, 4)).astype(np.float32)
 ANY = torch.export.Dim("rows")
+PAYLOADS = "data/weights/model_weights_config.json"
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
 
@@ -220,21 +221,32 @@ def test_pytorch_itself_executes_files_that_are_refused(tmp_path, monkeypatch, a
     assert (tmp_path / "executed").exists()
 
 
-def test_short_statistics_of_a_normalization_are_not_read_beyond(tmp_path):
-    program = torch.export.export(torch.nn.BatchNorm1d(4).eval(), (torch.ones(2, 4),),
+class Attention(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("running_keys", torch.ones(4, 4))
+
+    def forward(self, x):
+        return torch.nn.functional.scaled_dot_product_attention(x, self.running_keys, torch.eye(4))
+
+
+@pytest.mark.parametrize(("module", "sizes"), [
+    (torch.nn.BatchNorm1d(4), [1]), (Attention(), [1, 4]),
+])  # fmt: skip
+def test_pytorch_does_not_read_beyond_short_tensors(tmp_path, module, sizes):
+    program = torch.export.export(module.eval(), (torch.ones(2, 4),),
                                   dynamic_shapes=[[ANY, torch.export.Dim.STATIC]])  # fmt: skip
-    torch.export.save(program.run_decompositions(), tmp_path / "model.pt2")
+    is_attention = isinstance(module, Attention)
+    torch.export.save(program if is_attention else program.run_decompositions(),
+                      tmp_path / "model.pt2")  # fmt: skip
     expected = own_answer(tmp_path / "model.pt2", torch.from_numpy(ROWS)).numpy()
     service = load_service(tmp_path / "model.pt2", tmp_path / "honest")
     assert predict(service, ROWS.tolist()).tolist() == expected.tolist()
-    files, name = (
-        members((tmp_path / "model.pt2").read_bytes()),
-        "data/weights/model_weights_config.json",
-    )
+    files, name = members((tmp_path / "model.pt2").read_bytes()), PAYLOADS
     config = json.loads(files[name])
     for path, payload in config["config"].items():
         if "running" in path:
-            payload["tensor_meta"]["sizes"] = [{"as_int": 1}]
+            payload["tensor_meta"]["sizes"] = [{"as_int": size} for size in sizes]
     content = archive({**files, name: json.dumps(config).encode()})
     (tmp_path / "model.pt2").write_bytes(content)
     service = load_service(tmp_path / "model.pt2", tmp_path / "short")
