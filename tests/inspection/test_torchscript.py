@@ -113,6 +113,26 @@ def test_attributes_of_modules_pass(line):
     assert with_line(line) is None
 
 
+@pytest.mark.parametrize("expression", [
+    "(" * 5_000 + "x" + ")" * 5_000, "(" * 500, "[" * 201 + "]" * 201, "x" + " + x" * 10_000,
+    "-" * 20_000 + "x", "x" + "[0]" * 20_000, "(x" + "\n + x" * 10_000 + ")",
+    "not " * 10_000 + "x", "x" + ".a" * 10_000,
+])  # fmt: skip
+def test_statements_that_would_overflow_the_stack_of_the_parser_are_refused(expression):
+    assert with_line(f"    x = {expression}") == "torch-unsupported"
+
+
+def test_nested_blocks_are_limited():
+    assert with_line("\n".join(f"{'  ' * depth}if x:" for depth in range(200))) is None
+    assert with_line("\n".join(f"{'  ' * depth}if x:" for depth in range(300))) is not None
+
+
+def test_many_short_statements_and_calls_pass():
+    names = ", ".join(f"x{index}" for index in range(500))
+    calls = "    y = torch.add(torch.relu(x), torch.relu(x))\n" * 500
+    assert with_line(f"    y = [{names}]\n{calls}") is None
+
+
 def test_an_own_method_may_not_hide_an_operator_that_writes():
     line = "  def save(self: Any, f: str) -> NoneType:\n    return None"
     assert with_line(line) is None

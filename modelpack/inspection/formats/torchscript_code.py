@@ -27,8 +27,12 @@ _CHAIN = re.compile(r"(?<![\w.])([A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)(\s*\()?"
 _METHOD = re.compile(r"\.\s*([A-Za-z_]\w*)(\s*\()?")
 _GETATTR = re.compile(r'(?<![\w.])getattr\(((?:\([\w.]+\)|\w+)[\w.]*), "(\d+)"\)')
 _ANY_GETATTR = re.compile(r"(?<![\w.])getattr\b")
+_BRACKET = re.compile(r"[(\[{)\]}]")
 _MAX_NESTED = 16
 _DEFINED = re.compile(r"^ *def (\w+)\(", re.MULTILINE)
+_MAX_STATEMENT, _MAX_DEPTH, _MAX_INDENTATION = 6_000, 200, 400
+"""Characters, open brackets and spaces of a statement. PyTorch parses by recursion: 5,000 brackets,
+or a sum of 10,000 terms, end its process."""
 _RUNS_ON_LOAD = {"__getstate__", "__setstate__"}
 _FILE_OPERATORS = {"from_file", "save"}
 _FORWARD = re.compile(r"forward\d{0,6}")
@@ -70,6 +74,7 @@ def check(files: Iterable[str]) -> None:
         total += len(text)
         require(total <= _MAX_CODE, "the code of the archive is too large", "limit")
         plain, literals = _without_literals(text)
+        _check_statements(plain)
         plain = _without_getattr(plain, literals)
         for match in _CHAIN.finditer(plain):
             _check_name(re.sub(r"\s", "", match[1]).split("."), bool(match[2]), own)
@@ -92,6 +97,21 @@ def _without_literals(text: str) -> tuple[str, list[str]]:
     require(bool(is_plain), "the archive contains code that PyTorch does not write",
             torch_text.UNSUPPORTED)  # fmt: skip
     return plain, literals
+
+
+def _check_statements(plain: str) -> None:
+    """Check that no statement, which ends with a line outside of brackets, is nested deeply."""
+    depth = length = 0
+    for line in plain.split("\n"):
+        length = len(line) if depth <= 0 else length + len(line)
+        deepest = depth = max(depth, 0)
+        for bracket in _BRACKET.findall(line):
+            depth += 1 if bracket in "([{" else -1
+            deepest = max(deepest, depth)
+        is_deep = deepest > _MAX_DEPTH or len(line) - len(line.lstrip()) > _MAX_INDENTATION
+        require(length <= _MAX_STATEMENT and not is_deep,
+                "a statement of the code of the archive is too long or nested too deeply",
+                torch_text.UNSUPPORTED)  # fmt: skip
 
 
 def _without_getattr(plain: str, literals: list[str]) -> str:
