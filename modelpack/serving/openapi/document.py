@@ -137,11 +137,16 @@ def _operation(tag: str, view: Any, operation: dict[str, Any]) -> dict[str, Any]
     return {**common, "summary": summary, **operation, "responses": dict(sorted(responses.items()))}
 
 
+TASKS = {"outlier_detector": "An outlier detector", "unknown": "A model"}
+"""Tasks whose name is no noun with the article "a"."""
+
+
 def _info(service: Service) -> dict[str, Any]:
     model = service.manifest.model
+    task = TASKS.get(model["task"], f"A {model['task']}")
     return {
         "title": model["estimator"] or "a model",
-        "summary": f"A {model['task']} of {model['framework'] or 'an unknown framework'}.",
+        "summary": f"{task} of {model['framework'] or 'an unknown framework'}.",
         "version": service.version,
         "description": f"The sha256 of the model's file is {service.manifest.files[0].sha256}.",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import fuzzed_models
 import jsonschema_rs
@@ -36,6 +37,14 @@ def client(clients, request):
 
 def get_document(client) -> dict:
     return client.get("/openapi.json").json
+
+
+def test_the_summary_names_task_and_framework(client):
+    summary = get_document(client)["info"]["summary"]
+    assert re.fullmatch(
+        r"(A (classifier|regressor|model|\w+er)|An outlier detector) of .+\.", summary
+    )
+    assert "unknown" not in summary
 
 
 def operations(document: dict):
