@@ -43,6 +43,7 @@ def test_each_runtime_has_a_file():
         "compiled",  # imports all plans, so select_runtime imports it for compiled models only
         "native_chain",
         "pickle",
+        "python_model",  # wraps a loaded object, which EstimatorRuntime calls
         "threads",
         "trials",
         "wrappers",
