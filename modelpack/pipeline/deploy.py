@@ -288,7 +288,7 @@ def _facts(image: Image, reference: str | None) -> ImageFacts:
 def _find_report(
     run: Pipeline, image: Image, name: str, request: DeployRequest, folder: Folder
 ) -> SmokeReport:
-    """Return the report with the measurements of an image, which is run if there is none."""
+    """Return the report with the measurements of an image. Run its smoke test if none exists."""
     if request.report:
         report = measurements.read(request.report)
         require_load(report)

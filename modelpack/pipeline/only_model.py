@@ -24,12 +24,10 @@ from modelpack.oci import tar
 from modelpack.oci.streams import HashingReader, decompress
 from modelpack.processes import temporary_directory
 
+from .unpacked import MAX_BYTES, MAX_MEMBERS, MAX_RATIO, METHODS, RATIO_FLOOR
+
 _ENDS = 2**16
 _BLOCK = 2**20
-_MAX_MEMBERS = 1_000
-_MAX_BYTES = 4 * 2**30
-_MAX_RATIO, _RATIO_FLOOR = 200, 64 * 2**20
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _IGNORED = re.compile(r"(.*/)?(\._.*|\.DS_Store)|__MACOSX/.*", re.DOTALL)
 _CODE = {".py", ".ipynb", ".r", ".java"}
 _RECORD = ".record.json"
@@ -94,7 +92,7 @@ def unpack(path: Path, name: str, parent: Path) -> Path:
 
 def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """Yield the names and contents of the files in an archive, and nothing for other files."""
-    limit = min(_MAX_BYTES, max(_RATIO_FLOOR, _MAX_RATIO * path.stat().st_size))
+    limit = min(MAX_BYTES, max(RATIO_FLOOR, MAX_RATIO * path.stat().st_size))
     form = _form(path)
     if form == known_formats.ZIP:
         yield from _zip_members(path, limit)
@@ -121,7 +119,7 @@ def _form(path: Path) -> known_formats.Format | None:
 def _tar_members(path: Path, limit: int) -> Iterator[tuple[str, IO[bytes]]]:
     with path.open("rb") as file, decompress(file) as plain:
         for number, (entry, content) in enumerate(tar.members(HashingReader(plain, limit))):
-            if number >= _MAX_MEMBERS or entry.kind not in {"file", "directory"}:
+            if number >= MAX_MEMBERS or entry.kind not in {"file", "directory"}:
                 raise UsageError("the archive contains a link, a device or too many members")
             if content is not None:
                 yield entry.path, io.BufferedReader(content, _BLOCK)
@@ -131,8 +129,8 @@ def _zip_members(path: Path, limit: int) -> Iterator[tuple[str, IO[bytes]]]:
     with zipfile.ZipFile(path) as archive:
         infos = [info for info in archive.infolist() if not info.is_dir()]
         names = [info.filename for info in infos]
-        is_odd = any(i.flag_bits & 1 or i.compress_type not in _METHODS for i in infos)
-        if is_odd or len(set(names)) < len(names) or len(names) > _MAX_MEMBERS:
+        is_odd = any(i.flag_bits & 1 or i.compress_type not in METHODS for i in infos)
+        if is_odd or len(set(names)) < len(names) or len(names) > MAX_MEMBERS:
             raise UsageError("the archive is encrypted, or its members are not distinct")
         if sum(info.file_size for info in infos) > limit:
             raise UsageError(f"its members have more than {limit:,} bytes")

@@ -21,10 +21,10 @@ _END = struct.Struct("<4s4H2LH")
 _END_MARK = b"PK\5\6"
 _TAIL_BYTES = 2**16 + _END.size
 _MAX_DIRECTORY_BYTES = 2**20
-_MAX_MEMBERS = 1_000
-_MAX_BYTES = 4 * 2**30
-_MAX_RATIO, _RATIO_FLOOR = 200, 64 * 2**20
-_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+MAX_MEMBERS = 1_000
+MAX_BYTES = 4 * 2**30
+MAX_RATIO, RATIO_FLOOR = 200, 64 * 2**20
+METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _ENCRYPTED = 1
 _DAMAGED = (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError, zlib.error)
 
@@ -90,8 +90,8 @@ def unpack(path: Path, parent: Path) -> Path:
 
 def _members(path: Path, infos: Sequence[zipfile.ZipInfo]) -> list[zipfile.ZipInfo]:
     """Return the files of the archive, all of which are harmless to write."""
-    if len(infos) > _MAX_MEMBERS:
-        raise _refused(path, f"the archive has more than {_MAX_MEMBERS:,} members")
+    if len(infos) > MAX_MEMBERS:
+        raise _refused(path, f"the archive has more than {MAX_MEMBERS:,} members")
     members = [info for info in infos if not info.is_dir()]
     for info in infos:
         name, parts = info.filename, PurePosixPath(info.filename).parts
@@ -100,12 +100,12 @@ def _members(path: Path, infos: Sequence[zipfile.ZipInfo]) -> list[zipfile.ZipIn
             raise _refused(path, f"its member {shown} leaves the folder")
         if stat.S_ISLNK(info.external_attr >> 16):
             raise _refused(path, f"its member {shown} is a symbolic link")
-        if info.flag_bits & _ENCRYPTED or info.compress_type not in _METHODS:
+        if info.flag_bits & _ENCRYPTED or info.compress_type not in METHODS:
             raise _refused(path, f"its member {shown} is encrypted or compressed by other methods")
     if len({info.filename for info in members}) < len(members):
         raise _refused(path, "two of its members have the same name")
     total, packed = sum(i.file_size for i in members), path.stat().st_size
-    if total > min(_MAX_BYTES, max(_RATIO_FLOOR, _MAX_RATIO * packed)):
+    if total > min(MAX_BYTES, max(RATIO_FLOOR, MAX_RATIO * packed)):
         raise _refused(path, f"its members have {total:,} bytes, more than modelpack unpacks")
     return members
 

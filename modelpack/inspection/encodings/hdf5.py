@@ -1,4 +1,4 @@
-"""HDF5 files as h5py writes them unless it is told otherwise, without its library.
+"""A reader of HDF5 files with the default settings of h5py, without the HDF5 library.
 
 Format: HDF5 File Format Specification 3.0. Read are superblock 0, object headers 1, groups with
 symbol tables, and datasets whose bytes are in the file as they are. Everything that could lead out

@@ -14,7 +14,7 @@ from .estimator import EstimatorRuntime
 from .onnx import Input
 
 BATCH = 32
-"""Rows that `Model.predict` passes to the model at once, unless it is told otherwise."""
+"""Rows that `Model.predict` passes to the model at once by default."""
 
 _NARROW = {"bfloat16": "float32"}
 """Types that numpy lacks, and the type that Keras gets."""
