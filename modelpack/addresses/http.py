@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,12 +26,12 @@ from modelpack.errors import (
     UsageError,
 )
 from modelpack.oci.reference import is_loopback
+from modelpack.oci.registry.http import retry_after, system_authorities
 
 TIMEOUT = (10, 60)  # seconds: to connect, and without a byte
 MAX_SECONDS = 3_600.0  # for one response
 MAX_DOCUMENT = 4 * 2**20
 PAUSES = (0.25, 0.5, 1.0, 2.0)  # seconds, between attempts
-_MAX_PAUSE = 30.0
 _MAX_REDIRECTS = 5
 _BLOCK = 2**18
 _BUSY = {408, 429, 500, 502, 503, 504}
@@ -165,7 +164,7 @@ class Client:
                         f" {len(PAUSES) + 1} attempts.",
                         hint="Try again later, or look at the log of the server.",
                     )
-                wait = max(pause, _retry_after(response))
+                wait = max(pause, retry_after(response))
             time.sleep(wait)
 
     def _followed(self, url: str, query: Mapping[str, str] | None, body: Any) -> requests.Response:
@@ -200,7 +199,7 @@ class Client:
                 proxies={"http": "", "https": ""} if is_loopback(_host(url)) else None,
                 stream=True,
                 timeout=TIMEOUT,
-                verify=_authorities() if access.verify is True else access.verify,
+                verify=system_authorities() if access.verify is True else access.verify,
             )
         self._has_answered = True
         return response
@@ -312,20 +311,6 @@ def _host(url: str) -> str:
 
 def _is_plain_allowed(url: str) -> bool:
     return is_loopback(_host(url)) or _host(url) in os.environ.get(_PLAIN, "").split(",")
-
-
-def _authorities() -> bool | str:
-    """Return the certificate authorities: those of requests' variables, or the system's."""
-    if os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"):
-        return True
-    paths = ssl.get_default_verify_paths()
-    return paths.cafile or paths.capath or True
-
-
-def _retry_after(response: requests.Response) -> float:
-    """Return the seconds to wait before a retry."""
-    value = response.headers.get("Retry-After", "")
-    return min(float(value), _MAX_PAUSE) if value.isascii() and value.isdigit() else 0.0
 
 
 def _announced(response: requests.Response) -> int:

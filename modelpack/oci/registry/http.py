@@ -94,7 +94,7 @@ class Transport:
                 with answer:
                     raise errors.rejected(self.name, answer)
             answer.close()
-            time.sleep(max(pause, _retry_after(answer)))
+            time.sleep(max(pause, retry_after(answer)))
         raise AssertionError("the last attempt returns or raises")
 
     def read(self, answer: requests.Response) -> bytes:
@@ -183,13 +183,18 @@ def _authorities(host: str) -> str | bool:
     own = sorted(Path("/etc/docker/certs.d", host).glob("*.crt"))
     if own:
         return str(own[0])
+    return system_authorities()
+
+
+def system_authorities() -> str | bool:
+    """Return the certificate authorities: those of requests' variables, or the system's."""
     if os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE"):
         return True
     paths = ssl.get_default_verify_paths()
     return paths.cafile or paths.capath or True
 
 
-def _retry_after(answer: requests.Response) -> float:
+def retry_after(answer: requests.Response) -> float:
     """Return the seconds to wait before a retry."""
     value = answer.headers.get("Retry-After", "")
     return min(float(value), _MAX_PAUSE) if value.isascii() and value.isdigit() else 0.0

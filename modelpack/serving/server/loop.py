@@ -245,8 +245,9 @@ class Loop(ConnectionPool):
 def _is_immediate(top: http1.Head) -> bool:
     """Return whether a request needs no prediction, and is answered before the queued ones."""
     is_read = top.method in {"GET", "HEAD"}
-    is_probe = requests.is_probe(top.path, os.environ)
-    return is_read and (is_probe or top.path.startswith(IMMEDIATE_PREFIXES))
+    if not is_read:
+        return False
+    return top.path.startswith(IMMEDIATE_PREFIXES) or requests.is_probe(top.path, os.environ)
 
 
 def _empty(descriptor: int, _events: int = 0) -> None:
