@@ -10,7 +10,7 @@ booleans and None that a JSON document is made of.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -41,7 +41,8 @@ class ModelFile:
         container: Its compression: raw, zlib, gzip, bz2, xz, lzma or lz4; zip for skops.
         protocol: Version of the format, for pickle and ONNX.
         format: How the model is stored: pickle, joblib, skops, lightgbm, xgboost, catboost, onnx,
-            torch-export, torchscript, keras, keras-h5.
+            torch-export, torchscript, keras, keras-h5, mlflow-script; artifact for a file that
+            only the author's code reads.
     """
 
     path: str
@@ -203,6 +204,23 @@ class Origin:
     run: str = ""
 
 
+@dataclass(frozen=True)
+class ModelContext:
+    """What the code of an MLflow model reads besides the file of the model.
+
+    Attributes:
+        artifacts: Name -> path of a file or folder below `folder`.
+        files: All files of these, by their paths below `folder`.
+        folder: The folder of MLflow on this machine, or that of the model in a bundle.
+        settings: Its `model_config`.
+    """
+
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[ModelFile, ...] = ()
+    folder: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
 NO_COMPILED_FORM = "only models of scikit-learn, LightGBM and XGBoost have a compiled form"
 
 
@@ -248,6 +266,7 @@ class ModelSpec:
         not_compilable: Why the model has no compiled form; "" if every estimator has one.
         compiled_from: The files that a compiled model was made from; empty for others.
         fetched_from: Where the files were fetched from, of those that were given by an address.
+        context: What the author's code reads besides the files, of an MLflow model.
     """
 
     file: ModelFile
@@ -286,10 +305,17 @@ class ModelSpec:
     not_compilable: str = NO_COMPILED_FORM
     compiled_from: tuple[ModelFile, ...] = ()
     fetched_from: tuple[Origin, ...] = ()
+    context: ModelContext | None = None
 
     @property
     def files(self) -> tuple[ModelFile, ...]:
         return (self.file, *self.more_files)
+
+    @property
+    def artifacts(self) -> tuple[ModelFile, ...]:
+        """The files of `context`, by their whole paths."""
+        context = self.context or ModelContext()
+        return tuple(replace(f, path=f"{context.folder}/{f.path}") for f in context.files)
 
 
 @dataclass

@@ -92,7 +92,8 @@ def digests(directory: Path, model: ModelSpec) -> dict[str, dict[str, str]]:
 
     The files of the model are not read, as their digests are known.
     """
-    known = {file.path: {"sha256": file.sha256} for file in model.files}
+    files = (*model.files, *model.artifacts)
+    known = {file.path: {"sha256": file.sha256} for file in files}
     paths = [directory / name for name in (*_FILES, *_LOCKS)]
     paths += [path for name in _DIRECTORIES for path in (directory / name).rglob("*")]
     names = {path.relative_to(directory).as_posix() for path in paths if _is_source(path)}

@@ -31,7 +31,8 @@ def statement(contents: BundleContents, files: Digests) -> dict[str, Any]:
 
     Its subjects are the files of the model, because the digest of the image is not known yet.
     """
-    subjects = [_resource(file.path, {"sha256": file.sha256}) for file in contents.model.files]
+    described = (*contents.model.files, *contents.model.artifacts)
+    subjects = [_resource(file.path, {"sha256": file.sha256}) for file in described]
     return create_statement(subjects, PREDICATE, create_predicate(contents, files))
 
 

@@ -104,6 +104,7 @@ def list_components(contents: BundleContents) -> list[Component]:
     """Return all components, sorted by reference."""
     listed = [
         *(_model(contents.model, file) for file in contents.model.files),
+        *map(_artifact, contents.model.artifacts),
         _base(contents),
         *_distributions(contents.environment),
         *_debian(contents.environment),
@@ -163,6 +164,17 @@ def _model(model: ModelSpec, file: ModelFile) -> Component:
         "properties": [
             {"name": f"modelpack:{name}", "value": value} for name, value in facts.items() if value
         ],
+    }
+
+
+def _artifact(file: ModelFile) -> Component:
+    """Return a file that the code of the model reads."""
+    return {
+        "type": "data",
+        "bom-ref": file.path,
+        "name": file.path,
+        "hashes": _hashes([file.sha256]),
+        "properties": [{"name": "modelpack:size", "value": str(file.size)}],
     }
 
 

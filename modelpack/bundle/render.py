@@ -51,11 +51,13 @@ MODEL_FILES = {
     "keras": "model/model.keras",
     "keras-h5": "model/model.h5",
     "compiled": "model/model.compiled",
+    "mlflow-script": "model/model.py",
 }
 TASK_WORDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}
 CODE = "code"  # folder of the author's modules
+MODEL = "model"  # folder of the model
 PARTS = {name for _, name in TEMPLATES} | {
-    MANIFEST, LOCK, BUILD_LOCK, SBOM, PROVENANCE, CODE, "model", "modelpack", "__pycache__"
+    MANIFEST, LOCK, BUILD_LOCK, SBOM, PROVENANCE, CODE, MODEL, "modelpack", "__pycache__"
 }  # fmt: skip
 COPIED_PARTS = ("assembly", "serving")  # parts of this package that are copied into a bundle
 COPIED_SUFFIXES = {".py", ".html", ".css", ".js"}  # suffixes of their files
@@ -94,7 +96,7 @@ def render(  # noqa: PLR0913 - the values of the flow
         target.parent.mkdir(parents=True, exist_ok=True)
         contents = BundleContents(bundle.model, environment, base, code, claim)
         with files.atomic_directory(target, replace=True) as folder:
-            _write_bundle(folder, spec.files, contents)
+            _write_bundle(folder, (*spec.files, *spec.artifacts), contents)
     except OSError as error:
         raise UsageError(
             f"The bundle of {spec.file.path} cannot be written to {target}: {error.strerror}: "
@@ -105,10 +107,11 @@ def render(  # noqa: PLR0913 - the values of the flow
 
 
 def _write_bundle(folder: Path, model_files: Sequence[ModelFile], contents: BundleContents) -> None:
-    copies = [folder / file.path for file in contents.model.files]
+    model = contents.model
+    copies = [folder / file.path for file in (*model.files, *model.artifacts)]
     for file, copy in zip(model_files, copies, strict=True):
         _copy_model(file, copy)
-    omitted = UNPICKLING if contents.model.format == "compiled" else set()
+    omitted = UNPICKLING if model.format == "compiled" else set()
     omitted = omitted | (set() if contents.environment.grpc else RPC)
     for part in COPIED_PARTS:
         _copy_part(part, folder / "modelpack", omitted)
@@ -164,12 +167,13 @@ def _with_bundle_paths(spec: ModelSpec) -> ModelSpec:
     first, *more = (MODEL_FILES[file.format] for file in spec.files)
     named = [path.replace(".", f"-{number}.") for number, path in enumerate(more, start=2)]
     files = [replace(f, path=p) for f, p in zip(spec.files, [first, *named], strict=True)]
-    return replace(spec, file=files[0], more_files=tuple(files[1:]))
+    context = replace(spec.context, folder=MODEL) if spec.context else None
+    return replace(spec, file=files[0], more_files=tuple(files[1:]), context=context)
 
 
 def _copy_model(file: ModelFile, target: Path) -> None:
     """Copy at most the inspected size, and require the inspected digest."""
-    target.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with Path(file.path).open("rb") as source, target.open("wb") as copy:
         left = file.size + 1
@@ -211,7 +215,8 @@ def _normalise(folder: Path, digests: Mapping[Path, str]) -> None:
     """
     for path in sorted([folder, *folder.rglob("*")], reverse=True):
         seconds = 0 if path.is_dir() else _seconds_of_digest(digests.get(path) or _sha256(path))
-        mode = 0o755 if path.is_dir() else 0o444 if path.parent == folder / "model" else 0o644
+        is_model = path.is_relative_to(folder / MODEL)
+        mode = 0o755 if path.is_dir() else 0o444 if is_model else 0o644
         path.chmod(mode)
         os.utime(path, (MTIME + seconds, MTIME + seconds))
 

@@ -62,7 +62,7 @@ def _compared_values(model: ModelSpec) -> dict[str, str]:
     """Return the compared values as text. The path does not belong to the model."""
     library = " ".join(filter(None, (model.framework, model.framework_version)))
     return {
-        "sha256": ", ".join(file.sha256 for file in model.files),
+        "sha256": ", ".join(file.sha256 for file in (*model.files, *model.artifacts)),
         "size": ", ".join(f"{file.size:,} bytes" for file in model.files),
         "format": ", ".join(f"{file.format} ({file.container})" for file in model.files),
         "framework": library,

@@ -8,9 +8,9 @@ from itertools import chain, islice, starmap
 from pathlib import Path
 
 from modelpack.errors import UsageError
-from modelpack.types import Finding, HeldCallable, ModelSpec, Safety, Scalar, Signature
+from modelpack.types import Field, Finding, HeldCallable, ModelSpec, Safety, Scalar, Signature
 
-from . import methods, verdicts
+from . import known_formats, methods, verdicts
 from .callables.listing import listing
 from .companions import (
     Labels,
@@ -43,13 +43,19 @@ from .facts.unserved import are_of_unserved, unserved
 from .folders import unsupported_folder
 from .formats import mlflow
 from .formats.mlflow import LoggedModel
-from .formats.model import spec
+from .formats.model import NativeModel, spec
 from .logged import complete
 from .native_member import NativeMember
 from .nodes import Malformed, Node
-from .parser import ParsedFile, parse_description, parse_file
+from .parser import ParsedFile, parse_description, parse_file, parse_script
 from .pickle.machine import merge
 
+_SCRIPT = NativeModel(
+    "mlflow.pyfunc.model.PythonModel",
+    "mlflow-skinny",
+    "a script of MLflow",
+    Signature((), (Field("prediction", "any"),)),
+)
 _MAX_SHOWN = 5
 _MAX_CODED = 20
 """Inputs whose codes are explained in notices."""
@@ -97,11 +103,14 @@ def _parse(path: Path, trust: Collection[str]) -> tuple[ParsedFile, LoggedModel 
         logged = mlflow.read_folder(path)
     except Malformed as problem:
         return parse_description(path / mlflow.NAME, problem), None
-    return parse_file(logged.path, trust), logged
+    parse = parse_script if logged.is_script else parse_file
+    return parse(logged.path, trust), logged
 
 
 def _describe(files: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
     natives = [index for index, file in enumerate(files) if file.native]
+    if any(file.other is known_formats.MLFLOW_SCRIPT for file in files):
+        return _script_spec(files)
     if not natives:
         return _spec(files, select)
     if len(files) == 1 or len(natives) > 1:
@@ -293,6 +302,15 @@ def _native_spec(files: list[ParsedFile], select: Sequence[str]) -> ModelSpec:
         named = " and ".join(model.description for model in models)
         findings.append(Finding("misfit", f"the files contain {len(models)} models: {named}"))
     return spec(models[0], [file.file for file in files], findings)
+
+
+def _script_spec(files: list[ParsedFile]) -> ModelSpec:
+    """Return the spec of a script that MLflow runs to get a model of the author's class."""
+    findings = [finding for file in files for finding in _located(file, len(files))]
+    if len(files) > 1:
+        findings.append(Finding("misfit", "a script of MLflow is a model to which no file leads"))
+    described = spec(_SCRIPT, [file.file for file in files], findings)
+    return replace(described, framework=None, local_modules=(files[0].path.stem,))
 
 
 def _spec_around(files: list[ParsedFile], position: int, select: Sequence[str]) -> ModelSpec:

@@ -89,6 +89,7 @@ class Format:
 
 
 MLFLOW = Format("mlflow", "the folder of an MLflow model")
+MLFLOW_SCRIPT = Format("mlflow-script", "a script that MLflow runs to load a model")
 SKOPS = Format("skops", "a skops file")
 TORCH = Format("torch", "a PyTorch model", _TORCH)
 TORCH_WEIGHTS = Format(

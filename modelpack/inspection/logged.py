@@ -35,7 +35,7 @@ def complete(
     if verdict(spec.safety.findings) == "refuse":
         return spec
     if logged.flavour == PYTHON_FLAVOUR:
-        spec = _with_library(spec, logged.framework)
+        spec = _with_context(_with_library(spec, logged.framework), logged)
     notices = [*spec.notices, *_contradictions(spec, logged, is_last=is_last)]
     signature = spec.signature
     if is_first and signature.layout in _LAYOUTS:
@@ -67,6 +67,32 @@ def _with_library(spec: ModelSpec, library: str) -> ModelSpec:
         requirements=dict(sorted({**spec.requirements, library: "", "pandas": ""}.items())),
         reasons={**spec.reasons, library: reason, "pandas": "mlflow.pyfunc imports it"},
         local_modules=tuple(name for name in spec.local_modules if name != "mlflow"),
+    )
+
+
+def _with_context(spec: ModelSpec, logged: LoggedModel) -> ModelSpec:
+    """Return the spec of an object of the author's class with what its code reads and needs.
+
+    Only the folder names the libraries of files that the code reads, and those of a script.
+    """
+    if not logged.context and not logged.is_script:
+        return spec
+    context = logged.context
+    named = {name: "" if _is_version(text) else text for name, text in logged.requirements.items()}
+    added = {name: text for name, text in named.items() if name not in spec.requirements}
+    notices = list(spec.notices)
+    if context and context.artifacts:
+        notices.append(
+            f"The image contains the artifacts of MLmodel ({_shown([*context.artifacts])}), which "
+            "only the author's code reads. They are not inspected."
+        )
+    reasons = dict.fromkeys(added, "requirements.txt of the MLflow folder names it")
+    return replace(
+        spec,
+        requirements=dict(sorted({**spec.requirements, **added}.items())),
+        reasons={**spec.reasons, **reasons},
+        notices=tuple(notices),
+        context=context,
     )
 
 

@@ -42,6 +42,9 @@ _MAX_PICKLES = 1_000
 _MIN_OPCODES = 8
 """A file with fewer valid opcodes is hardly a damaged pickle."""
 
+SCRIPT_NAME = "mlflow.models:set_model"
+"""The name that trust in a script of MLflow is given by: each such script calls it."""
+
 _PICKLE = re.compile(rb"\x80([\0-\x0f]|\Z)")
 _TEXT_CODES = {"malformed", "bad-name", "truncated"}
 
@@ -132,6 +135,27 @@ def parse_description(path: Path, problem: Malformed) -> ParsedFile:
         data = file.read(limits.MIB)
         parsed.size = os.fstat(file.fileno()).st_size
         parsed.sha256 = hashlib.sha256(data).hexdigest() if len(data) == parsed.size else ""
+    return parsed
+
+
+def parse_script(path: Path, trust: Collection[str]) -> ParsedFile:
+    """Return the script at `path` that MLflow runs to load a model. It is not parsed here.
+
+    `trust` is as for `parse_file`.
+
+    Raises:
+        UsageError: As `parse_file`.
+    """
+    parsed = ParsedFile(path, other=known_formats.MLFLOW_SCRIPT)
+    try:
+        with _open(path) as file:
+            digest = stream.HashingFile(file)
+            parsed.sha256, parsed.size = digest.finish(), digest.size
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    if SCRIPT_NAME not in trust:
+        message = f"loading the model would run the script {ascii(path.name)[1:-1]}"
+        parsed.findings.append(Finding(verdicts.UNKNOWN, message, global_=SCRIPT_NAME))
     return parsed
 
 

@@ -88,12 +88,15 @@ _HINTS = {
     "hdf5-layout": "Load it with keras.saving.load_model and save it: model.save('model.keras')",
     "mlflow-flavour": "Log the model with one of these flavours, such as mlflow.sklearn, or "
     "export it to ONNX and log it with mlflow.onnx.",
+    "mlflow-savedmodel": "Convert it, where FOLDER is the one with saved_model.pb in it: "
+    "python -m tf2onnx.convert --saved-model FOLDER --output model.onnx. Or log it with Keras 3, "
+    "as mlflow.keras does.",
     "mlflow-method": "Give the file in the folder itself, whose predictions are those of its "
     "method predict, or log the model with pyfunc_predict_fn='predict'.",
-    "mlflow-python-model": "Keep all values in attributes of an object of your own class, whose "
-    "predict takes a DataFrame. Save it with mlflow.pyfunc.save_model(..., "
-    "code_paths=['FILE.py']), or without MLflow with joblib.dump(model, 'model.joblib'), and give "
-    "the file of the class: --code FILE.py. docs/code.md has an example.",
+    "mlflow-python-model": "Save an object of your own class, whose predict takes a DataFrame, and "
+    "whose model_config has texts, numbers, lists and dicts: mlflow.pyfunc.save_model(..., "
+    "code_paths=['FILE.py']). Or save it without MLflow, with joblib.dump(model, 'model.joblib'), "
+    "and give the file of the class: --code FILE.py. docs/code.md has an example.",
     "torch-code": "Export the model with a new tensor as its example, and save the program alone: "
     "torch.export.save(program, 'model.pt2').",
     "torch-operator": "Export the model to ONNX: torch.onnx.export(model.eval(), (example,), "
@@ -109,11 +112,14 @@ _HINTS = {
 _UNSUPPORTED = {
     "arrow-type", "dill-session", "empty-file", "explainer", "hdf5-layout", "keras-2",
     "keras-tensorflow", "keras-weights", "lz4-missing", "mlflow-flavour",
-    "mlflow-python-model", "neural-network", "only-a-name", "skops-pandas", "takes-sequences",
+    "mlflow-python-model", "mlflow-savedmodel", "neural-network", "only-a-name", "skops-pandas",
+    "takes-sequences",
     "torch-operator", "torch-signature", "torch-unsupported", "unread-function", "unread-value",
     "unserved-model", "unsupported-format",
 }  # fmt: skip
-_UNREAD = ({"unsupported-format"}, {"mlflow-flavour"}, {"mlflow-python-model"})
+_UNREAD = (
+    {"unsupported-format"}, {"mlflow-flavour"}, {"mlflow-python-model"}, {"mlflow-savedmodel"},
+)  # fmt: skip
 _HARMFUL = {
     "bad-arguments", "bad-callable", "bad-items", "bad-member", "bad-name", "bad-state", "bad-text",
     "banned-global", "broken-array", "broken-invariant", "computed-call", "decompression-bomb",

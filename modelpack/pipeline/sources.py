@@ -64,7 +64,16 @@ class LocalModels:
     def describe(self, model: ModelSpec) -> ModelSpec:
         """Return the model for the user, with the origins, and without temporary folders."""
         file, *more = map(self._file, model.files)
-        return replace(model, file=file, more_files=tuple(more), fetched_from=self.origins)
+        context = model.context and replace(
+            model.context, folder=self.present(model.context.folder)
+        )
+        return replace(
+            model,
+            file=file,
+            more_files=tuple(more),
+            fetched_from=self.origins,
+            context=context,
+        )
 
     def describe_code(self, code: Code) -> Code:
         """Return the code for the user, without temporary folders."""

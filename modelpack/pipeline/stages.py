@@ -377,7 +377,8 @@ def model_summary(model: ModelSpec) -> str:
     name = (model.estimator or "no estimator").rpartition(".")[2]
     library = " ".join(filter(None, (model.framework, model.framework_version)))
     inputs = len(model.signature.inputs)
-    return f"{name}, {library}, {inputs} input{'' if inputs == 1 else 's'}"
+    count = f"{inputs} input{'' if inputs == 1 else 's'}"
+    return ", ".join(filter(None, (name, library, count)))
 
 
 def environment_summary(resolved: Environment) -> str:

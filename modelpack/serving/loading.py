@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Collection, Iterable, Iterator
 from modelpack.serving.containers import decompress
 
 from .errors import StartupError
-from .manifest import Manifest, ModelFile
+from .manifest import Context, Manifest, ModelFile
 from .runtimes import LOADERS, wrappers
 from .runtimes.estimator import Chain
 from .runtimes.native_chain import NATIVE, NativeChain
@@ -49,8 +49,12 @@ def load(directory: Path, manifest: Manifest) -> Any:
     disable_telemetry()
     with user_code_importable(directory, manifest.main, manifest.startup):
         roots = [_root(directory / file.path, file, manifest.globals) for file in manifest.files]
+        _check_artifacts(directory, manifest.context)
     wrappers.guard()
-    members = [adapt(_member(roots[member.file], member.path)) for member in manifest.members]
+    members = [
+        adapt(_member(roots[member.file], member.path), manifest.context, directory)
+        for member in manifest.members
+    ]
     for message in BENIGN_WARNINGS:
         warnings.filterwarnings("ignore", message=message, category=UserWarning)
     use_one_thread(members)
@@ -86,11 +90,23 @@ def _root(path: Path, file: ModelFile, names: Collection[str]) -> Any:
             raise StartupError(f"the model does not load: {kind}: {error}{more}") from error
 
 
+def _check_artifacts(directory: Path, context: Context) -> None:
+    for path, sha256 in context.digests.items():
+        try:
+            with (directory / context.folder / path).open("rb") as stream:
+                digest = Digest(stream, f"the artifact {path}")
+                digest.run()
+                digest.check(sha256)
+        except OSError as error:
+            raise StartupError(f"the artifact {path} cannot be read: {error.strerror}.") from error
+
+
 class Digest(Thread):
     """A thread that computes the digest of a stream."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, name: str = "the model file") -> None:
         super().__init__()
+        self._described = name
         self._stream = stream
         self._sha256 = hashlib.sha256()
         self._error: OSError | None = None
@@ -110,14 +126,15 @@ class Digest(Thread):
         Raises:
             StartupError: The stream has another digest, or cannot be read.
         """
-        self.join()
+        if self.is_alive():
+            self.join()
         if self._error:
-            reason = f"the model file cannot be read: {self._error.strerror}."
+            reason = f"{self._described} cannot be read: {self._error.strerror}."
             raise StartupError(reason) from self._error
         actual = self._sha256.hexdigest()
         if actual != sha256:
             raise StartupError(
-                f"the model file is not the one that was packaged: its sha256 is {actual}, but "
+                f"{self._described} is not the one that was packaged: its sha256 is {actual}, but "
                 f"modelpack.json contains {sha256}."
             )
 

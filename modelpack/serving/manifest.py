@@ -59,6 +59,23 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Context:
+    """What the code of an MLflow model reads besides the file of the model.
+
+    Attributes:
+        artifacts: Name -> path of a file or folder below `folder`.
+        digests: Path of each file below `folder` -> SHA-256.
+        folder: In the bundle.
+        settings: The `model_config` of MLflow.
+    """
+
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The facts of the bundle.
 
@@ -78,6 +95,7 @@ class Manifest:
         labels: The labels of the predictions 0, 1, ..., if they have to be decoded.
         target: The transformer whose inverse is applied to predictions, if there is one.
         transform_output: The value of this setting of `sklearn.set_config` in training.
+        context: What the author's code reads besides the files.
     """
 
     model: Mapping[str, Any]
@@ -97,6 +115,7 @@ class Manifest:
     transform_output: str | None = None
     target: Member | None = None
     startup: str | None = None
+    context: Context = field(default_factory=Context)
 
     @property
     def format(self) -> str:
@@ -152,7 +171,13 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         labels=_tuple(model.get("labels")),
         transform_output=model.get("transform_output"),
         target=_member(model["target"]) if model.get("target") else None,
+        context=_context(model["context"]) if model.get("context") else Context(),
     )
+
+
+def _context(document: Mapping[str, Any]) -> Context:
+    digests = {file["path"]: file["sha256"] for file in document["files"]}
+    return Context(document["artifacts"], digests, document["folder"], document["settings"])
 
 
 def _member(document: Mapping[str, Any]) -> Member:

@@ -17,6 +17,9 @@ from .modules import ImportWalk, SearchPath
 from .script import MAIN, defines_method, names_defined
 from .source import OLDEST_MINOR, Source, read
 
+SCRIPT = "mlflow-script"
+"""The format of a script that is the file of a model."""
+
 STARTUP = "modelpack_startup"
 """The module under --code that is imported before the model is loaded.
 
@@ -75,8 +78,9 @@ def find_code(spec: ModelSpec, options: CodeOptions) -> Code:
 def _collect(spec: ModelSpec, options: CodeOptions) -> Code:
     named = user_code_modules.explicit_paths(options.paths, trusted=options.trusted)
     saved = _saved_names(spec)
+    runnable = read(Path(spec.file.path)) if spec.format == SCRIPT else None
     startup = STARTUP if has_startup(options.paths) else None
-    if not saved and not startup:
+    if not saved and not startup and not runnable:
         return Code()
     if startup and not options.trusted:
         raise UsageError(
@@ -96,6 +100,9 @@ def _collect(spec: ModelSpec, options: CodeOptions) -> Code:
     if startup:
         walk.add(startup, named)
     defined = _defined(walk, saved)
+    if runnable:
+        walk.scan(runnable.tree, "", runnable.path.name)
+        defined += _trusted_names(spec, options)
     if main:
         walk.scan(main.module.tree, "", f"{MAIN}.py")
         defined += _defined_in(main, names) if options.trusted else []
@@ -106,7 +113,7 @@ def _collect(spec: ModelSpec, options: CodeOptions) -> Code:
     sources = {name: module.source for name, module in walk.modules.items()}
     if main:
         sources["__main__"] = main.source
-    code = _code(walk, main, requirements, defined)
+    code = _code(walk, main, requirements, defined, runnable)
     return replace(
         code,
         startup=startup,
@@ -163,12 +170,25 @@ def _probabilistic(sources: Mapping[str, Source], spec: ModelSpec) -> tuple[str,
     )
 
 
+def _trusted_names(spec: ModelSpec, options: CodeOptions) -> list[str]:
+    """Return the name of the script that is the model, if --code names it or its folder."""
+    script = Path(spec.file.path).resolve()
+    named = {path.resolve() for path in options.paths}
+    is_named = options.trusted and bool(named & {script, script.parent})
+    return [f.global_ for f in spec.safety.findings if f.global_] if is_named else []
+
+
 def _code(
-    walk: ImportWalk, main: _Main | None, requirements: CodeRequirements, defined: Sequence[str]
+    walk: ImportWalk,
+    main: _Main | None,
+    requirements: CodeRequirements,
+    defined: Sequence[str],
+    runnable: Source | None,
 ) -> Code:
     modules = walk.modules.values()
     files = [CodeFile(m.path, m.source.sha256, str(m.source.path)) for m in modules]
     minors = [module.source.minor for module in modules]
+    minors += [runnable.minor] if runnable else []
     notes = [*walk.notes, *requirements.notes]
     if main:
         files.append(_extracted_file(main))

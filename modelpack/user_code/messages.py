@@ -9,6 +9,7 @@ from modelpack.errors import EnvironmentNotResolvedError, ModelRefusedError
 from modelpack.types import Code, CodeFile, ModelSpec
 
 from . import distributions
+from .find import SCRIPT
 from .nearby import script_near
 
 _FILE = "--code FILE.py"
@@ -39,6 +40,8 @@ def require_found(spec: ModelSpec, code: Code) -> None:
 def with_code_hint(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> ModelRefusedError:
     """Add to the refusal of an untrusted model where its code was found, or is missing."""
     folders = sorted({str(_folder(file)) for file in code.files if file.path != f"{code.main}.py"})
+    if spec.format == SCRIPT:
+        folders = [str(_relative(Path(spec.file.path)))]  # its imports need no trust
     ways = [_missing_hint(spec, code)] if code.missing else []
     if code.missing != ("__main__",) or folders:  # naming a script trusts it
         ways.append(refusal.hint)
@@ -53,7 +56,7 @@ def with_code_hint(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> M
 def _untrusted_elsewhere(spec: ModelSpec, code: Code) -> list[str]:
     """Return the names that need trust, and that no module of the author has."""
     own = {file.path.partition("/")[0].removesuffix(".py") for file in code.files}
-    own |= {*spec.local_modules, "__main__"}
+    own |= {*spec.local_modules, "__main__", *(["mlflow"] if spec.format == SCRIPT else [])}
     names = {finding.global_ for finding in spec.safety.findings if finding.global_}
     return sorted(name for name in names if name.partition(":")[0].partition(".")[0] not in own)[
         :_MAX_NAMES

@@ -29,7 +29,7 @@ from modelpack.pipeline.options import Options
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data" / "mlflow"
 FOLDERS = sorted(path.with_suffix("") for path in DATA.glob("*/*.json"))
-PYTHON = {"code", "context", "no-context"}  # see test_mlflow_python.py
+PYTHON = {"artifacts", "code", "context", "no-context", "script"}  # see test_mlflow_python.py
 SERVED = [path for path in FOLDERS if path.name not in {"keras", *PYTHON}]
 FRAME, NUMBERS, TENSOR = ("age", "rooms", "town"), ("age", "rooms"), ("x0", "x1")
 INPUTS = {"frame": FRAME, "catboost": FRAME, "probabilities": TENSOR, "onnx": TENSOR}

@@ -114,3 +114,33 @@ def test_time_grows_with_the_size(text):
     with suppress(Malformed):
         yaml.decode(text.encode())
     assert time.process_time() - started < 1
+
+
+def test_plain_scalars_have_the_types_of_safe_load():
+    text = """
+a: 1
+b: -2.5
+c: 1.0e-05
+d: true
+e: 'true'
+f: '1'
+g: null
+h:
+- 0
+- text
+- 10 apples
+i: {}
+j: 1.2.3
+"""
+    assert yaml.typed(yaml.decode(text.encode())) == {
+        "a": 1, "b": -2.5, "c": 1e-5, "d": True, "e": "true", "f": "1", "g": None,
+        "h": [0, "text", "10 apples"], "i": {}, "j": "1.2.3",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["2026-12-01", ".inf", "-.INF", ".nan", "0x1f", "yes", "1:30"])
+def test_values_that_json_does_not_have_are_rejected(value):
+    with pytest.raises(Malformed, match="which is not of JSON"):
+        yaml.typed(yaml.decode(f"a: {value}".encode()))
+    with pytest.raises(Malformed, match="a key that is not a text"):
+        yaml.typed(yaml.decode(b"a:\n  1: b"))

@@ -157,11 +157,14 @@ def model_violations(image: Subject) -> Iterator[Violation]:
     """The files of the model are those that were inspected, and cannot be changed."""
     described = image.manifest["model"]
     files = {f"app/{f['path']}": f["sha256"] for f in (described["file"], *described["more_files"])}
+    count = len(files)
+    context = described.get("context") or {"files": ()}
+    files |= {f"app/{context['folder']}/{f['path']}": f["sha256"] for f in context["files"]}
     for path, sha256 in files.items():
         entry = image.files.get(path)
         if entry is None or entry.kind != "file" or entry.sha256 != sha256:
             yield Violation(path, f"does not have the digest {sha256} of modelpack.json")
-    if image.labels.get(_LABEL) != ",".join(files.values()):
+    if image.labels.get(_LABEL) != ",".join(list(files.values())[:count]):
         yield Violation(_LABEL, f"is {image.labels.get(_LABEL)!r}")
     for path in (MANIFEST, *files):
         yield from _writable_parts(image, path)

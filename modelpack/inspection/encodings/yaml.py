@@ -1,12 +1,14 @@
 """Decode the part of YAML that `yaml.safe_dump` writes for mappings, lists and texts.
 
 Anchors, aliases, tags and flow collections with content are rejected: MLflow writes none, and they
-make YAML dangerous or large. Every scalar is a text, or None.
+make YAML dangerous or large. Every scalar is a text, or None; `typed` converts others from text.
 """
 
 from __future__ import annotations
 
 import re
+from math import isfinite
+from typing import Any
 
 from ..nodes import Malformed
 
@@ -33,6 +35,52 @@ _REFUSED = {
     "`": "a reserved character",
 }  # fmt: skip
 _NULLS = {"", "~", "null", "Null", "NULL"}
+
+
+# What `yaml.safe_dump` writes. Source: yaml/resolver.py and representer.py of PyYAML 6.
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
+_FLOAT = re.compile(r"[-+]?[0-9]+\.[0-9]*(?:[eE][-+][0-9]+)?")
+_BOOLEANS = {"true": True, "false": False}
+_OTHER = re.compile(
+    r"[-+]?\.(?:inf|nan)|\d{4}-\d\d-\d\d.*|[-+]?0(?:x[0-9a-f_]+|b[01_]+|[0-7_]+)|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+.*"
+    r"|yes|no|on|off|=|<<",
+    re.IGNORECASE | re.DOTALL,
+)
+_MAX_DIGITS = 400
+
+
+class Plain(str):
+    """A scalar without quotes, which may be a number."""
+
+    __slots__ = ()
+
+
+def typed(value: Value) -> Any:
+    """Return a value with the booleans and numbers that `yaml.safe_load` returns.
+
+    Raises:
+        Malformed: It has a value that JSON does not have: a date, an infinity, or a key that is
+            not a text.
+    """
+    if isinstance(value, dict):
+        if any(not isinstance(typed(key), str) for key in value):
+            raise Malformed("malformed", "it has a key that is not a text")
+        return {str(key): typed(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [typed(each) for each in value]
+    return _scalar(value) if isinstance(value, Plain) else value
+
+
+def _scalar(value: Plain) -> bool | int | float | str:
+    if value.lower() in _BOOLEANS:
+        return _BOOLEANS[value.lower()]
+    if len(value) <= _MAX_DIGITS and _INTEGER.fullmatch(value):
+        return int(value)
+    if len(value) <= _MAX_DIGITS and _FLOAT.fullmatch(value) and isfinite(float(value)):
+        return float(value)
+    if _OTHER.fullmatch(value):
+        raise Malformed("malformed", f"it has the value {ascii(value)[:60]}, which is not of JSON")
+    return str(value)
 
 
 def decode(data: bytes) -> Value:
@@ -104,7 +152,8 @@ class _Decoder:
             match = _KEY.match(line)
             if match is None:
                 raise self._error(f"contains {_REFUSED.get(line[0], 'no key')}")
-            key = self._unquoted(match["key"])
+            quoted = match["key"][0] in "'\""
+            key = self._unquoted(match["key"]) if quoted else Plain(match["key"])
             if key in found:
                 raise self._error("repeats a key")
             rest = match["rest"] or ""
@@ -159,7 +208,7 @@ class _Decoder:
             lines.append(line)
             self._at += 1
         text = _folded(lines)
-        return None if text in _NULLS else text
+        return None if text in _NULLS else Plain(text)
 
     def _quoted(self, start: str) -> str:
         """Decode a text in quotes, which may continue on further lines."""

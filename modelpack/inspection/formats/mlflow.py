@@ -12,19 +12,23 @@ import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from modelpack.types import FieldType, Scalar
+from modelpack.types import FieldType, ModelContext, ModelFile, Scalar
 
 from .. import limits
 from ..encodings import yaml
 from ..nodes import Malformed, require
+from ..stream import HashingFile
 
 NAME = "MLmodel"
 UNSERVED = "mlflow-flavour"
+SAVED_MODEL = "mlflow-savedmodel"
 PYTHON_MODEL = "mlflow-python-model"
 PYTHON_FLAVOUR = "python_function"
+ARTIFACT = "artifact"
 
 _MAX_FILE_BYTES = 4 * limits.MIB
 _MAX_COLUMNS = 100_000
@@ -39,16 +43,27 @@ _FILES = {
     "onnx": ("data", "onnx", "onnx_version"),
     "keras": ("data", "keras", "keras_version"),
     "pytorch": ("model_data", "torch", "pytorch_version"),
+    "tensorflow": ("data", "keras", "version"),  # its keras_version is that of TensorFlow
 }
 """Flavour -> the keys of its file and version, and the distribution of the version."""
 
-_IN_FOLDER = {"keras": ("model.keras",), "pytorch": ("model.pt2", "model.pth")}
+_IN_FOLDER = {
+    "keras": ("model.keras",), "pytorch": ("model.pt2", "model.pth"),
+    "tensorflow": ("model.keras", "model.h5", "model/saved_model.pb", "saved_model.pb"),
+}  # fmt: skip
 """Flavour whose key names a folder -> the files of which MLflow writes one."""
 
 _PYTHON_FILE = ("python_model", "mlflow-skinny", "mlflow_version")
 """As a line of `_FILES`: an object of the author's class. All folders have this flavour."""
 
-_PYTHON_LOADER = "mlflow.pyfunc.model"
+_SCRIPT_FILE = ("model_code_path", "mlflow-skinny", "mlflow_version")
+"""The same, of a script that MLflow runs to get the object (models from code)."""
+
+_PYTHON_LOADERS = {"mlflow.pyfunc.model", "mlflow.pyfunc.loaders.code_model"}
+
+_MAX_ARTIFACTS = 10_000
+_MAX_SETTINGS_BYTES = 2**20
+_CONTROL = re.compile(r"[\0-\x1f\x7f\\]")
 
 _TYPES: dict[str, FieldType] = {
     "boolean": "boolean", "integer": "integer", "long": "integer", "float": "number",
@@ -58,7 +73,14 @@ _DTYPES = {"boolean": "bool", "integer": "int32", "long": "int64", "float": "flo
            "double": "float64"}  # fmt: skip
 """Type of a column -> the dtype that MLflow converts it to."""
 
-_PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,99})==([0-9][0-9A-Za-z.+!-]{0,60})", re.ASCII)
+_CLAUSE = r"(?:===?|~=|!=|<=?|>=?)\s*[0-9][0-9A-Za-z.+!*-]{0,60}"
+_REQUIREMENT = re.compile(
+    rf"([A-Za-z0-9][A-Za-z0-9._-]{{0,99}})(?:\[[\w,. -]*\])?\s*({_CLAUSE}(?:\s*,\s*{_CLAUSE})*)?"
+    r"(?:\s*;.*)?",
+    re.ASCII,
+)
+_PIN = re.compile(r"==([0-9][0-9A-Za-z.+!-]{0,60})", re.ASCII)
+_MAX_REQUIREMENTS = 1_000
 _PYTHON = re.compile(r"(3\.\d{1,2})(?:\.\d{1,3})?", re.ASCII)
 _NOT_OF_MODEL = re.compile(r"mlflow.*|pytest.*|pip|setuptools|wheel", re.ASCII)
 """Distributions that MLflow adds to its requirements, and that no model needs."""
@@ -86,7 +108,9 @@ class LoggedModel:
         columns: The columns of the signature; None if it has none, or tensors.
         rows: Rows of the input example, with the names of their columns if it has them.
         python: The minor version of training, or "".
-        requirements: Distribution -> version.
+        requirements: Distribution -> version ("1.2"), specifier (">=1,<2"), or "".
+        is_script: The file is a script that MLflow runs to get the object of the author's class.
+        context: What an object of the author's class reads besides its file.
     """
 
     path: Path
@@ -99,6 +123,8 @@ class LoggedModel:
     rows: tuple[tuple[Scalar, ...], ...]
     python: str
     requirements: Mapping[str, str]
+    is_script: bool = False
+    context: ModelContext | None = None
 
 
 def is_folder(path: Path) -> bool:
@@ -124,14 +150,22 @@ def read_folder(folder: Path) -> LoggedModel:
     require(bool(flavours), "MLmodel names no flavour")
     function = _mapping(flavours.get("python_function"))
     flavour, entry = _flavour(flavours, function)
+    is_script = flavour == PYTHON_FLAVOUR and "model_code_path" in function
+    context = None
     if flavour == PYTHON_FLAVOUR:
-        _require_plain(described, function)
+        _require_rows(described)
+        context = _context(folder, function)
         entry = {**described, **function}
-    key, framework, version_key = _FILES.get(flavour, _PYTHON_FILE)
-    name = _text(entry.get(key)) or _text(function.get("data") or function.get("model_path"))
+    own = _SCRIPT_FILE if is_script else _PYTHON_FILE
+    key, framework, version_key = _FILES.get(flavour, own)
+    others = (entry.get("saved_model_dir"), function.get("data"), function.get("model_path"))
+    name = next(filter(None, map(_text, (entry.get(key), *others))), "")
     require(bool(name), f"MLmodel does not name the file of the flavour {flavour}")
+    name = re.split(r"[/\\]", name)[-1] if is_script else name  # a path of the training
     named = [f"{name}/{each}" for each in _IN_FOLDER.get(flavour, ())]
     name = next((each for each in named if os.path.lexists(folder / each)), (*named, name)[0])
+    if name.endswith("saved_model.pb"):
+        raise Malformed(SAVED_MODEL, "the MLflow model is a SavedModel of TensorFlow")
     if entry.get("save_exported_model") not in (None, False, "false"):  # of Keras
         raise Malformed(UNSERVED, "the MLflow model is exported (save_exported_model=True)")
     signature = _mapping(described.get("signature"))
@@ -148,7 +182,9 @@ def read_folder(folder: Path) -> LoggedModel:
         names,
         rows,
         python[1] if python else "",
-        dict(_requirements(folder)),
+        _requirements(folder),
+        is_script,
+        context,
     )
 
 
@@ -156,7 +192,7 @@ def _flavour(
     flavours: Mapping[str, Any], function: Mapping[str, Any]
 ) -> tuple[str, Mapping[str, Any]]:
     """Return the flavour that MLflow would load, and its entry."""
-    if function.get("loader_module") == _PYTHON_LOADER:
+    if function.get("loader_module") in _PYTHON_LOADERS:
         return PYTHON_FLAVOUR, function
     module = _text(function.get("loader_module")).rpartition(".")[2]
     served = [name for name in _FILES if name in flavours]
@@ -171,21 +207,19 @@ def _flavour(
     return flavour, _mapping(flavours[flavour])
 
 
-def _require_plain(described: Mapping[str, Any], function: Mapping[str, Any]) -> None:
-    """Require an object of the author's class that needs nothing but its file and its code.
+def _require_rows(described: Mapping[str, Any]) -> None:
+    """Require an object of the author's class that takes rows.
 
     Raises:
-        Malformed: It needs more.
+        Malformed: It takes something else.
     """
-    artifacts, config = function.get("artifacts"), function.get("config")
+    task = _text(_mapping(described.get("metadata")).get("task"))
+    hints = ("is_signature_from_type_hint", "type_hint_from_example")
     reasons = {
-        "is a script that MLflow runs to load it (models from code)": "model_code_path" in function,
-        f"reads files that an image does not contain (artifacts: {_names(artifacts)})": artifacts,
-        f"reads settings that an image does not contain (model_config: {_names(config)})": config,
-        "takes other objects than rows (type hints of predict)": (
-            described.get("is_signature_from_type_hint") not in (None, False, "false")
-            or described.get("type_hint_from_example") not in (None, False, "false")
+        "takes other objects than rows (type hints of predict)": any(
+            described.get(hint) not in (None, False, "false") for hint in hints
         ),
+        "takes messages (a chat model or an agent)": task.startswith("agent/"),
     }
     for reason, applies in reasons.items():
         if applies:
@@ -193,8 +227,58 @@ def _require_plain(described: Mapping[str, Any], function: Mapping[str, Any]) ->
             raise Malformed(PYTHON_MODEL, message)
 
 
-def _names(value: object) -> str:
-    return ascii(", ".join(map(str, _mapping(value))))[1:-1][:100]
+def _context(folder: Path, function: Mapping[str, Any]) -> ModelContext | None:
+    """Return the artifacts and settings of an object of the author's class, if it has any."""
+    named = _mapping(function.get("artifacts"))
+    settings = _mapping(function.get("config"))
+    if not named and not settings:
+        return None
+    artifacts: dict[str, str] = {}
+    files: dict[str, ModelFile] = {}
+    for name, entry in named.items():
+        path = _text(_mapping(entry).get("path"))
+        is_below = PurePosixPath(path).parts[:1] == ("artifacts",)
+        require(is_below, f"the artifact {ascii(name)[1:-1][:100]} is not in the folder artifacts")
+        artifacts[str(name)] = path
+        for file in _files(folder, path):
+            files.setdefault(file.path, file)
+        require(len(files) <= _MAX_ARTIFACTS, f"it has more than {_MAX_ARTIFACTS:,} artifacts")
+    try:
+        typed = yaml.typed(dict(settings))
+    except Malformed as problem:
+        message = (
+            f"the settings of the MLflow model (model_config) are not served: {problem.message}"
+        )
+        raise Malformed(PYTHON_MODEL, message) from problem
+    size = len(json.dumps(typed))
+    require(size <= _MAX_SETTINGS_BYTES, "the settings (model_config) are larger than 1 MiB")
+    ordered = tuple(files[path] for path in sorted(files))
+    return ModelContext(artifacts, ordered, str(folder), typed)
+
+
+def _files(folder: Path, name: str) -> Iterator[ModelFile]:
+    """Yield the regular files at a path of the folder, through no symbolic link."""
+    target = _inside(folder, name)
+    found = islice(target.rglob("*"), _MAX_ARTIFACTS + 1) if target.is_dir() else [target]
+    for path in sorted(found):
+        below = path.relative_to(folder).as_posix()
+        require(not _CONTROL.search(below), "the name of an artifact has a control character")
+        if path.is_dir() and not path.is_symlink():
+            continue
+        sha256, size = _digest(_regular(folder, below), below)
+        yield ModelFile(below, sha256, size, "raw", None, ARTIFACT)
+
+
+def _digest(path: Path, shown: str) -> tuple[str, int]:
+    """Return the SHA-256 and the size of a file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            hashed = HashingFile(file)
+            return hashed.finish(), hashed.size
+    except OSError as error:
+        text = f"{ascii(shown)[1:-1]} cannot be read ({error.strerror})"
+        raise Malformed("malformed", text) from error
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -211,6 +295,18 @@ def _regular(folder: Path, name: str) -> Path:
     Raises:
         Malformed: The name leaves the folder, or names no regular file in it.
     """
+    path = _inside(folder, name)
+    is_regular = stat.S_ISREG(path.lstat().st_mode)
+    require(is_regular, f"{ascii(name)[1:-1][:100]} in the folder is not a regular file")
+    return path
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return the path of a file or folder that exists in a folder, through no symbolic link.
+
+    Raises:
+        Malformed: The name leaves the folder, or leads through a symbolic link.
+    """
     shown = ascii(name)[1:-1][:100]
     parts = PurePosixPath(name).parts
     is_inside = bool(parts) and not name.startswith("/") and ".." not in parts
@@ -223,7 +319,6 @@ def _regular(folder: Path, name: str) -> Path:
         except OSError as error:
             raise Malformed("malformed", f"MLmodel names {shown}, which does not exist") from error
         require(not stat.S_ISLNK(mode), f"{shown} in the folder is a symbolic link")
-    require(stat.S_ISREG(mode), f"{shown} in the folder is not a regular file")
     return path
 
 
@@ -294,14 +389,19 @@ def _is_scalar(value: object) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
-def _requirements(folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the exact versions in requirements.txt that a model may need."""
+def _requirements(folder: Path) -> dict[str, str]:
+    """Return the lines of requirements.txt that a model may need."""
     if not os.path.lexists(folder / "requirements.txt"):
-        return
-    for line in _content(folder, "requirements.txt").decode("utf-8", "replace").splitlines():
-        match = _PIN.match(line.strip())
+        return {}
+    lines = _content(folder, "requirements.txt").decode("utf-8", "replace").splitlines()
+    named: dict[str, str] = {}
+    for line in lines[:_MAX_REQUIREMENTS]:
+        match = _REQUIREMENT.fullmatch(line.partition(" #")[0].strip())
         if match and not _NOT_OF_MODEL.fullmatch(match[1].lower()):
-            yield match[1].lower().replace("_", "-"), match[2]
+            text = re.sub(r"\s+", "", match[2] or "")
+            pin = _PIN.fullmatch(text)
+            named[match[1].lower().replace("_", "-")] = pin[1] if pin else text
+    return named
 
 
 def example_rows(model: LoggedModel, names: Sequence[str]) -> tuple[tuple[Scalar, ...], ...]:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Callable, Collection, cast
 from ..data.columns import Rows
 from ..errors import StartupError
 from ..manifest import Manifest
-from . import catboost, keras, lightgbm, onnx, torch, xgboost
+from . import catboost, keras, lightgbm, onnx, python_model, torch, xgboost
 from .catboost import CatBoostRuntime
 from .estimator import CompiledModel, EstimatorRuntime
 from .keras import KerasRuntime
@@ -107,6 +107,7 @@ LOADERS: dict[str, Callable[[BinaryIO, Collection[str]], Any]] = {
     "keras": keras.load,
     "keras-h5": keras.load,
     "compiled": partial(_load, "compiled", "load"),
+    "mlflow-script": python_model.load_script,
 }
 """Format -> function of the decompressed stream and the "module:name" that the file may look up.
 

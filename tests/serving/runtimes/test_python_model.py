@@ -18,12 +18,14 @@ from modelpack.inspection.inspector import inspect
 from modelpack.pipeline.inspect import inspect_with_code
 from modelpack.pipeline.options import Options
 from modelpack.serving.errors import StartupError
+from modelpack.serving.manifest import Context
 from modelpack.serving.runtimes.estimator import parts
 from modelpack.serving.runtimes.python_model import adapt, disable_telemetry
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "tests" / "data" / "mlflow"
-FOLDERS = [DATA / release / name for release in "23" for name in ("context", "no-context")]
+NAMES = ("context", "no-context", "artifacts", "script")
+FOLDERS = [DATA / release / name for release in "23" for name in NAMES]
 TRUST = ("mlflow.models.signature:_TypeHints",)
 DTYPES = {"age": "float32", "rooms": "int32"}
 
@@ -32,7 +34,7 @@ DTYPES = {"age": "float32", "rooms": "int32"}
 def test_bundle_predicts_what_pyfunc_predicts(tmp_path):
     requests, recorded = [], []
     for folder in FOLDERS:
-        options = Options(code=(folder / "code",))
+        options = Options(code=(folder if folder.name == "script" else folder / "code",))
         spec, code, problem = inspect_with_code(inspect(folder, trust=TRUST), options)
         assert problem is None
         target = tmp_path / f"{folder.parent.name}-{folder.name}"
@@ -93,7 +95,7 @@ class WithRowsAlone:
 @pytest.mark.parametrize("mixin", [WithContext, WithOtherName, WithoutContext, WithRowsAlone])
 def test_predict_is_called_in_each_form(mixin, base):
     model = type("Own", (mixin, base), {})()
-    adapted = adapt(model)
+    adapted = adapt(model, Context(), Path())
     assert adapted.predict("rows") == [True, {}, "rows", None]
     assert model in list(parts(adapted)), "threads and categories look for parts"
 
@@ -104,12 +106,26 @@ def test_failure_of_load_context_is_an_error_at_the_start(base):
 
     model = type("Own", (WithContext, base), {"load_context": fail})()
     with pytest.raises(StartupError, match="load_context of the model failed: KeyError: 'weights'"):
-        adapt(model)
+        adapt(model, Context(), Path())
 
 
 def test_other_objects_are_not_adapted():
     model = WithContext()
-    assert adapt(model) is model
+    assert adapt(model, Context(), Path()) is model
+
+
+def test_context_has_paths_and_settings_of_the_bundle(base, tmp_path):
+    context = Context({"weights": "artifacts/w.json"}, {}, "model", {"depth": 3})
+    adapted = adapt(type("Own", (WithContext, base), {})(), context, tmp_path)
+    assert adapted.predict(1)[1] == {"weights": str(tmp_path / "model" / "artifacts" / "w.json")}
+    assert getattr(adapted.model.loaded, "model_config", {"depth": 3}) == {"depth": 3}
+
+
+def test_chat_models_do_not_start(base):
+    chat = type("ChatModel", (base,), {"__module__": "mlflow.pyfunc.model"})
+    model = type("Own", (WithContext, chat), {})()
+    with pytest.raises(StartupError, match="the model is a Own, which does not predict rows"):
+        adapt(model, Context(), Path())
 
 
 def test_telemetry_is_off_unless_the_user_has_set_it(monkeypatch):

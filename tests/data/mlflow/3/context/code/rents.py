@@ -1,5 +1,8 @@
 """Classes of models of MLflow, which `code_paths` copies to their folders."""
 
+import json
+from pathlib import Path
+
 from mlflow.pyfunc import PythonModel
 
 
@@ -27,3 +30,18 @@ class Old(PythonModel):
     def predict(self, model_input):
         kinds = "-".join(str(model_input[name].dtype) for name in ("age", "rooms"))
         return (model_input["age"] > self.limit).map({True: f"old {kinds}", False: f"new {kinds}"})
+
+
+class Read(PythonModel):
+    """A class that reads a file, a folder of files and settings, as its `load_context` does."""
+
+    def load_context(self, context):
+        self.weights = json.loads(Path(context.artifacts["weights"]).read_text())
+        folder = Path(context.artifacts["rates"])
+        self.rates = {path.stem: float(path.read_text()) for path in folder.rglob("*.txt")}
+        self.settings = context.model_config
+
+    def predict(self, context, model_input, params=None):
+        base = model_input[["age", "rooms"]].to_numpy() @ self.weights
+        rates = model_input["town"].map(self.rates).to_numpy() * self.settings["factor"]
+        return base * rates + context.model_config["added"]["each"][1]
