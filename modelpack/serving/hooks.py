@@ -16,7 +16,7 @@ from .observability import multiprocess
 
 multiprocess.prepare()  # before the first metric is created
 
-from . import crashes, settings  # noqa: E402
+from . import balance, crashes, settings  # noqa: E402
 from .observability import metrics, tracing  # noqa: E402
 from .security import confinement  # noqa: E402
 
@@ -113,5 +113,6 @@ def child_exit(_arbiter: Any, worker: Any) -> None:
     So it takes no lock, and `pre_fork` increments the metric.
     """
     _crashes.count(worker)
+    balance.COUNTS.forget(int(worker.slot))
     multiprocess.forget(worker.slot)
     _ended.append(worker.slot)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import math
 import selectors
 import socket
 import time
 from functools import partial
 from typing import Any, Callable
 
+from ..balance import PAUSE_SECONDS, Share
 from ..settings import Limits
 from .connection import HEAD, LINGER, Connection
 from .http1 import BUSY, RequestError
@@ -32,31 +34,44 @@ MAPPED = "::ffff:"
 class ConnectionPool:
     """The part of the event loop that handles sockets."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, share: Share) -> None:
         self.limits = limits
+        self._share = share
         self._selector = selectors.DefaultSelector()
         self._listeners: list[Any] = []
+        self._listening = False  # whether the selector watches the listeners
         self._connections: dict[Connection, int] = {}  # the events that are watched
         self._held = 0
         self.crowded = False  # clients wait until a connection is free
+        self._paused_until = 0.0  # new connections are left to other workers; 0 if they are not
 
     def listen(self, listener: Any) -> None:
         """Accept the connections of a socket."""
         listener.setblocking(False)
         with contextlib.suppress(OSError):  # a Unix socket
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        self._ignore_listeners()
         self._listeners.append(listener)
-        self._watch_listener(listener)
+        self._watch_listeners()
+        self._publish()
 
-    def _watch_listener(self, listener: Any) -> None:
-        accept = partial(self._accept_if_room, listener)
-        self._selector.register(listener, selectors.EVENT_READ, accept)
+    def _watch_listeners(self) -> None:
+        for listener in [] if self._listening else self._listeners:
+            accept = partial(self._accept_if_due, listener)
+            self._selector.register(listener, selectors.EVENT_READ, accept)
+        self._listening = True
+
+    def _ignore_listeners(self) -> None:
+        for listener in self._listeners if self._listening else []:
+            self._selector.unregister(listener)
+        self._listening = False
 
     def stop_listening(self, *, last: bool) -> None:
         """Close the listeners. `last`: first accept the clients that have connected already."""
-        self.listen_again()
+        self._ignore_listeners()
+        self.crowded, self._paused_until = False, 0.0
+        self._share.leave()
         for listener in self._listeners:
-            self._selector.unregister(listener)
             while last and self._accept(listener):
                 pass
             listener.close()  # at once: a client that connects in between would be lost
@@ -66,18 +81,37 @@ class ConnectionPool:
         """Accept connections again, after there was no room for one."""
         if self.crowded:
             self.crowded = False
-            for listener in self._listeners:
-                self._watch_listener(listener)
+            self._watch_listeners()
 
     def _wait_for_room(self) -> None:
         """Leave new connections in the kernel's queue for a turn."""
         self.crowded = True
-        for listener in self._listeners:
-            self._selector.unregister(listener)
+        self._ignore_listeners()
 
-    def _accept_if_room(self, listener: Any, _events: int = 0) -> None:
-        if self.crowded:  # since another listener in this turn
+    def pause_seconds(self) -> float:
+        """Return how long new connections are still left to other workers."""
+        return max(0.0, self._paused_until - time.monotonic()) if self._paused_until else math.inf
+
+    def end_pause(self) -> None:
+        """Accept connections again after a pause, first those that no other worker has taken."""
+        if not self._paused_until or time.monotonic() < self._paused_until:
             return
+        self._paused_until = 0.0
+        self._watch_listeners()
+        for listener in self._listeners:
+            if len(self._connections) < self.limits.connections:
+                self._accept(listener)
+
+    def _accept_if_due(self, listener: Any, _events: int = 0) -> None:
+        if not self._listening:  # since another listener in this turn
+            return
+        if self._share.has_to_pause(len(self._connections)):
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            self._ignore_listeners()
+        else:
+            self._accept_if_room(listener)
+
+    def _accept_if_room(self, listener: Any) -> None:
         if len(self._connections) < self.limits.connections or self._make_room():
             self._accept(listener)
         else:
@@ -104,6 +138,7 @@ class ConnectionPool:
         sock.setblocking(False)
         connection = Connection(sock, addresses, self)
         self._connections[connection] = 0
+        self._publish()
         self.watch(connection, read=True)
         if len(self._connections) > self.limits.connections:
             connection.reject(RequestError(503, "There are too many connections."))
@@ -167,6 +202,11 @@ class ConnectionPool:
         self._held -= connection.held
         connection.held = 0
         self._connections.pop(connection, None)
+        self._publish()
+
+    def _publish(self) -> None:
+        if self._listeners:
+            self._share.publish(len(self._connections))
 
 
 def _unmapped(address: Any) -> Any:

@@ -151,7 +151,7 @@ class FastPath:
         record = RequestRecord("POST", fast.kind.route.rule, seconds, fast.headers)
         record.rows = count(request.rows)
         record.ignored = len(request.ignored or ())
-        job.closes = fast.kind.closes or draining
+        job.closes = job.closes or fast.kind.closes or draining
         job.response = _http_response(
             response, record, self._clock.date(), self._security_lines, closes=job.closes
         )

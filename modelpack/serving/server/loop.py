@@ -12,6 +12,7 @@ from collections import deque
 from functools import partial
 from typing import Any, Callable
 
+from ..balance import Share
 from ..observability import requests
 from ..settings import Limits
 from . import fast_path, http1, predictor
@@ -38,6 +39,7 @@ class Loop(ConnectionPool):
 
     Args:
         cfg: gunicorn's configuration.
+        share: The share of this worker in the connections.
         on_tick: Called four times a second.
         recycle: Called when a prediction does not end.
     """
@@ -47,11 +49,12 @@ class Loop(ConnectionPool):
         app: Any,
         cfg: Any,
         limits: Limits,
+        share: Share,
         *,
         on_tick: Callable[[], None],
         recycle: Callable[[], None],
     ) -> None:
-        super().__init__(limits)
+        super().__init__(limits, share)
         self.cfg = cfg
         self.draining = False
         self.requests = 0
@@ -89,7 +92,7 @@ class Loop(ConnectionPool):
         """Wait for events for a moment, and handle them."""
         was_crowded = self.crowded
         wait = 0.0 if self._ready else GRACE_SECONDS / 4 if self.closing else TICK_SECONDS
-        for key, events in self._selector.select(wait):
+        for key, events in self._selector.select(min(wait, self.pause_seconds())):
             key.data(events)
         while self._adopted:
             self._serve(self._adopted.popleft(), LOOPBACK)
@@ -103,12 +106,15 @@ class Loop(ConnectionPool):
             self._handle_fast_jobs()
         if was_crowded:
             self.listen_again()
+        self.end_pause()
         if time.monotonic() - self._ticked > TICK_SECONDS:
             self._tick()
 
     def _tick(self) -> None:
         self._ticked = now = time.monotonic()
         self._on_tick()
+        if not self.draining:
+            self._share.tick(len(self._connections))
         requests.set_queue_length(self._predictor.queued)
         stuck = self._predictor.stuck(self.limits.predict_seconds)
         if stuck:
@@ -145,6 +151,8 @@ class Loop(ConnectionPool):
         `top`: its head, or None if the request can be answered without Flask.
         """
         self.requests += 1
+        # The connection moves to another worker, unless its next request is here already.
+        job.closes = not job.connection.data and self._share.take_surplus()
         if top is None:
             self._fast_jobs.append(job)
         elif _is_immediate(top):
@@ -205,7 +213,7 @@ class Loop(ConnectionPool):
         if job.fast:
             peer = job.connection.addresses[0]
             job.request = http1.parse(job.request, self.cfg, peer, 1, self.limits).request
-        if self.closing:
+        if self.closing or job.closes:
             job.request.force_close()
         job.response, job.closes = predictor.call(self._app, job, self.cfg)
 
