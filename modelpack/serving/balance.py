@@ -15,9 +15,11 @@ from typing import Sequence
 
 MAX_WORKERS = 64
 """Workers with higher slots take no part."""
-PAUSE_SECONDS = 0.01
-"""For another worker to take a connection. A computing thread may hold the interpreter for half of
-it."""
+FEW = 4
+"""Connections up to which workers take turns. More are accepted several at a time."""
+PAUSE_SECONDS = 0.002
+"""For another worker to take a connection. One that is busy for longer gets it as a surplus later:
+clients should not wait for it."""
 SILENT_SECONDS = 0.75
 """After which a worker is left out that should publish its count four times a second."""
 ABSENT = -1
@@ -79,10 +81,14 @@ class Share:
         counts = (self._shared.counts[slot] for slot in self._others)
         return min((count for count in counts if count != ABSENT), default=None)
 
-    def has_to_pause(self, count: int) -> bool:
-        """Return whether to leave a connection to others, with `count` connections now."""
+    def lead(self, count: int) -> int | None:
+        """Return how many more connections than others this worker has, with `count` of them.
+
+        Of many, half do not count: while clients wait, it matters more that they are accepted, and
+        a surplus moves later. None: no other worker accepts connections.
+        """
         fewest = self._fewest() if self._others else None
-        return fewest is not None and count > fewest
+        return None if fewest is None else count - max(0, count - FEW) // 2 - fewest
 
     def take_surplus(self) -> bool:
         """Return whether to close a connection, which another worker should have instead.

@@ -57,7 +57,7 @@ class ConnectionPool:
 
     def _watch_listeners(self) -> None:
         for listener in [] if self._listening else self._listeners:
-            accept = partial(self._accept_if_due, listener)
+            accept = partial(self._accept_in_turn, listener)
             self._selector.register(listener, selectors.EVENT_READ, accept)
         self._listening = True
 
@@ -102,27 +102,29 @@ class ConnectionPool:
             if len(self._connections) < self.limits.connections:
                 self._accept(listener)
 
-    def _accept_if_due(self, listener: Any, _events: int = 0) -> None:
-        if not self._listening:  # since another listener in this turn
-            return
-        if self._share.has_to_pause(len(self._connections)):
-            self._paused_until = time.monotonic() + PAUSE_SECONDS
-            self._ignore_listeners()
-        else:
-            self._accept_if_room(listener)
+    def _accept_in_turn(self, listener: Any, _events: int = 0) -> None:
+        """Accept connections until this worker has more than others; then leave them to those.
 
-    def _accept_if_room(self, listener: Any) -> None:
+        Without others, one in a turn of the loop is enough.
+        """
+        lead = self._share.lead(len(self._connections))
+        while self._listening:  # not since another listener or connection in this turn
+            if lead is not None and lead > 0:
+                self._paused_until = time.monotonic() + PAUSE_SECONDS
+                self._ignore_listeners()
+            elif not self._accept_if_room(listener) or lead is None:
+                break
+            lead = self._share.lead(len(self._connections))
+
+    def _accept_if_room(self, listener: Any) -> bool:
+        """Accept a connection if there is room and one waits, and return whether there was one."""
         if len(self._connections) < self.limits.connections or self._make_room():
-            self._accept(listener)
-        else:
-            self._wait_for_room()
+            return self._accept(listener)
+        self._wait_for_room()
+        return False
 
     def _accept(self, listener: Any) -> bool:
-        """Accept one connection, and return whether there was one.
-
-        One in a turn of the loop is enough: workers with less work have shorter turns and accept
-        more.
-        """
+        """Accept one connection, and return whether there was one."""
         try:
             sock, address = listener.accept()
         except OSError as error:
