@@ -34,9 +34,9 @@ MAPPED = "::ffff:"
 class ConnectionPool:
     """The part of the event loop that handles sockets."""
 
-    def __init__(self, limits: Limits, share: Share) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._share = share
+        self._share = Share(None)
         self._selector = selectors.DefaultSelector()
         self._listeners: list[Any] = []
         self._listening = False  # whether the selector watches the listeners
@@ -44,6 +44,10 @@ class ConnectionPool:
         self._held = 0
         self.crowded = False  # clients wait until a connection is free
         self._paused_until = 0.0  # new connections are left to other workers; 0 if they are not
+
+    def join(self, slot: str | None) -> None:
+        """Share connections evenly with other workers. `slot`: of this worker, None if unknown."""
+        self._share = Share(slot)
 
     def listen(self, listener: Any) -> None:
         """Accept the connections of a socket."""

@@ -12,7 +12,6 @@ from collections import deque
 from functools import partial
 from typing import Any, Callable
 
-from ..balance import Share
 from ..observability import requests
 from ..settings import Limits
 from . import fast_path, http1, predictor
@@ -39,7 +38,6 @@ class Loop(ConnectionPool):
 
     Args:
         cfg: gunicorn's configuration.
-        share: The share of this worker in the connections.
         on_tick: Called four times a second.
         recycle: Called when a prediction does not end.
     """
@@ -49,12 +47,11 @@ class Loop(ConnectionPool):
         app: Any,
         cfg: Any,
         limits: Limits,
-        share: Share,
         *,
         on_tick: Callable[[], None],
         recycle: Callable[[], None],
     ) -> None:
-        super().__init__(limits, share)
+        super().__init__(limits)
         self.cfg = cfg
         self.draining = False
         self.requests = 0

@@ -13,7 +13,6 @@ from typing import Any, Mapping
 
 from gunicorn.workers import base
 
-from ..balance import Share
 from .. import memory, settings
 from ..errors import StartupError
 from ..settings import Limits
@@ -67,9 +66,8 @@ class Worker(base.Worker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until SIGTERM, the end of the master, or a prediction that does not end."""
         limits = _within_open_files(self.limits)
-        share = Share(getattr(self, "slot", None))  # hooks.pre_fork sets the slot
-        on_tick, recycle = self._check_in, self._recycle
-        loop = Loop(self.wsgi, self.cfg, limits, share, on_tick=on_tick, recycle=recycle)
+        loop = Loop(self.wsgi, self.cfg, limits, on_tick=self._check_in, recycle=self._recycle)
+        loop.join(getattr(self, "slot", None))  # set by `hooks.pre_fork`
         loop.wake_by(self.PIPE[0])
         for listener in self.sockets:
             loop.listen(listener)

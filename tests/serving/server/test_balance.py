@@ -28,7 +28,7 @@ def iris(tmp_path_factory):
 
 
 class Clients:
-    """Connections that are kept alive, and opened again when the service closes them."""
+    """Connections that are kept alive, and group again when the service closes them."""
 
     def __init__(self, server) -> None:
         self.server = server
@@ -61,34 +61,34 @@ class Clients:
 
 def _sockets(pid: int) -> set[str]:
     """Return the sockets of a process. The listener is also one of the other worker."""
-    links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
     return {link for link in links if link.startswith("socket:")}
 
 
 @contextmanager
 def clients(server):
-    opened = Clients(server)
+    group = Clients(server)
     try:
-        yield opened
+        yield group
     finally:
-        for connection in opened.connections:
+        for connection in group.connections:
             connection.close()
 
 
 def test_connections_are_spread_evenly(iris):
-    with clients(iris) as opened:
-        assert wait_until(opened.are_spread)
+    with clients(iris) as group:
+        assert wait_until(group.are_spread)
 
 
 def test_a_new_worker_gets_its_share_of_old_connections(iris):
     first, _ = iris.workers()
-    with clients(iris) as opened:
-        assert wait_until(opened.are_spread)
+    with clients(iris) as group:
+        assert wait_until(group.are_spread)
         os.kill(first, signal.SIGKILL)
         assert wait_until(lambda: first not in iris.workers())
-        opened.connections = [each for each in opened.connections if _is_open(each)]
-        assert len(opened.connections) < CLIENTS
-        assert wait_until(opened.are_spread)
+        group.connections = [each for each in group.connections if _is_open(each)]
+        assert len(group.connections) < CLIENTS
+        assert wait_until(group.are_spread)
 
 
 def _is_open(connection: http.client.HTTPConnection) -> bool:
@@ -104,8 +104,8 @@ def test_a_worker_that_hangs_does_not_hold_up_connections(iris):
     stopped, _ = iris.workers()
     os.kill(stopped, signal.SIGSTOP)
     try:
-        with clients(iris) as opened:
-            assert opened.request() == {200}
+        with clients(iris) as group:
+            assert group.request() == {200}
     finally:
         os.kill(stopped, signal.SIGCONT)
 
@@ -126,10 +126,10 @@ def shares():
 
 
 def publish(shares, *counts: int) -> None:
-    for share, count in zip(shares, counts):
+    for share, count in zip(shares, counts, strict=True):
         share.publish(count)
     for _ in range(2):  # the first sees no worker that ticks later
-        for share, count in zip(shares, counts):
+        for share, count in zip(shares, counts, strict=True):
             share.tick(count)
 
 
@@ -139,9 +139,9 @@ def surplus(share: Share) -> int:
 
 def test_who_has_more_leads(shares):
     publish(shares, 3, 2, 4)
-    assert [share.lead(n) for share, n in zip(shares, (3, 2, 4))] == [1, -1, 2]
+    assert [share.lead(n) for share, n in zip(shares, (3, 2, 4), strict=True)] == [1, -1, 2]
     publish(shares, 20, 12, 19)
-    assert [share.lead(n) for share, n in zip(shares, (20, 12, 19))] == [0, -11, 0]
+    assert [share.lead(n) for share, n in zip(shares, (20, 12, 19), strict=True)] == [0, -11, 0]
 
 
 def test_a_surplus_is_half_of_the_difference(shares):
