@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from modelpack.diff import Change, Difference, Impact, Section
+from modelpack.comparison import Change, Difference, Impact, Section
 from modelpack.errors import UsageError
 from modelpack.files import atomic_write_text
 

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from modelpack import diff as modelpack_diff
-from modelpack import parity
-from modelpack.diff import (
+from modelpack import comparison, parity
+from modelpack.comparison import (
     Difference,
     ModelAnswers,
     PredictionSection,
@@ -44,7 +43,7 @@ def diff(run: Pipeline, old: Target, new: Target) -> Difference:
             old_facts, new_facts = image.add_file_listings(
                 [side.side for side in sides], [side.image for side in sides]
             )
-            difference = modelpack_diff.compare(old_facts, new_facts, answers)
+            difference = comparison.compare(old_facts, new_facts, answers)
             summary.append(", ".join(difference.differing) or "nothing differs")
     return difference
 

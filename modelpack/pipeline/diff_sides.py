@@ -10,8 +10,8 @@ from typing import Any
 
 from modelpack import dockerfile, engines, oci
 from modelpack.bundle import manifest as bundle_manifest
-from modelpack.diff import Base, Side
-from modelpack.diff import image as diff_image
+from modelpack.comparison import Base, Side
+from modelpack.comparison import image as diff_image
 from modelpack.engines import Engine
 from modelpack.engines.protocol import read_manifest
 from modelpack.errors import NoEngineError, UsageError

@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 import modelpack
 from modelpack.cli import diff_view
 from modelpack.cli.diff_view import view_diff
-from modelpack.diff import Base, Difference, Side, compare, predictions
+from modelpack.comparison import Base, Difference, Side, compare, predictions
 from modelpack.errors import DifferentError
 from modelpack.pipeline.diff import require_no_difference
 from modelpack.types import BaseImage, Environment, Field

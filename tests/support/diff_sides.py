@@ -8,7 +8,7 @@ from typing import Any, get_args
 from engine_bundles import SPEC
 from hypothesis import strategies as st
 
-from modelpack.diff import (
+from modelpack.comparison import (
     ImageSummary,
     LayerSummary,
     ModelAnswers,

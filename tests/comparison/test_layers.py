@@ -14,8 +14,8 @@ import pytest
 from diff_sides import NOT_QUERIED, image
 
 from modelpack import oci
-from modelpack.diff import Difference, Side, compare
-from modelpack.diff import image as diff_image
+from modelpack.comparison import Difference, Side, compare
+from modelpack.comparison import image as diff_image
 from modelpack.oci import filesystem
 
 

@@ -1,4 +1,4 @@
-"""`compare()`."""
+"""Compare two models, bundles or images, given what each side contains and predicts."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpack.cli.diff_view import markdown_code
-from modelpack.diff import (
+from modelpack.comparison import (
     Base,
     Difference,
     ModelAnswers,
@@ -39,7 +39,7 @@ from modelpack.diff import (
     predictions,
     signature,
 )
-from modelpack.diff.model import moved
+from modelpack.comparison.model import moved
 from modelpack.oci.filesystem import Entry
 from modelpack.types import (
     Code,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from modelpack.oci.filesystem import Entry
-from modelpack.types import Code, Environment, ModelSpec, Scalar, to_json
+from modelpack.types import Code, Environment, ModelSpec, Scalar, notebook_html, to_json
 
 Kind = Literal["added", "removed", "changed", "renamed", "reordered", "up", "down"]
 Impact = Literal["none", "compatible", "breaking"]
@@ -180,6 +180,9 @@ class Difference:
     def breaking(self) -> tuple[str, ...]:
         """The names of sections that break callers."""
         return tuple(n for n, part in self.sections if part.verdict == "breaking")
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of `modelpack diff --json`."""
