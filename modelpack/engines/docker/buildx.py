@@ -12,6 +12,9 @@ from modelpack.engines.build_progress import Progress
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import BuildFailedError, NoEngineError
 
+_LOST_LAYER = "layer does not exist"
+"""Message of Docker if the cache of builds refers to a layer that was removed with an image."""
+
 LOCAL_OPTIONS: tuple[str, ...] = ("--load",)
 
 
@@ -24,8 +27,13 @@ def run(
         NoEngineError: `docker buildx` 0.13 or later is not installed.
         BuildFailedError: A step failed; the message contains the end of its output.
     """
-    command = ["docker", "buildx", "build", "--progress=rawjson", *options, str(context)]
-    _run(command, environ, Progress(on_step))
+    command = ["docker", "buildx", "build", "--progress=rawjson", *options]
+    try:
+        _run([*command, str(context)], environ, Progress(on_step))
+    except BuildFailedError as error:
+        if _LOST_LAYER not in error.message:
+            raise
+        _run([*command, "--no-cache", str(context)], environ, Progress(on_step))
 
 
 def platforms(environ: Mapping[str, str]) -> frozenset[str]:
