@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from modelpack.attestations.documents import (
     BundleContents,
     digests,
     document,
+    file_sha256,
     relabelled,
     sha256,
     unlabelled,
@@ -74,6 +75,30 @@ def refresh_documents(bundle: Bundle) -> tuple[str, ...]:
             hint="Create the bundle again: modelpack bundle MODEL -o DIR",
         ) from error
     return names
+
+
+def edited_files(bundle: Bundle) -> tuple[str, ...]:
+    """Return what was edited, added or removed in a bundle since it was rendered, as names.
+
+    These are the files that an image is built from, also those of edits that an earlier build has
+    recorded. A provenance that is missing or damaged is one of them.
+    """
+    directory = bundle.directory
+    try:
+        statement = json.loads((directory / PROVENANCE).read_bytes())
+        names = {*_edited_names(bundle, statement)} - {"base"}
+        before = statement["predicate"]["buildDefinition"]["internalParameters"].get("edited", ())
+        names |= {*map(str, before)} - {"base"}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        names = {PROVENANCE}
+    return tuple(sorted(names | {*_edited_models(bundle)}))
+
+
+def _edited_models(bundle: Bundle) -> Iterator[str]:
+    for model in bundle.model.files:
+        path = bundle.directory / model.path
+        if not path.is_file() or file_sha256(path) != model.sha256:
+            yield model.path
 
 
 def _edited_names(bundle: Bundle, statement: Mapping[str, Any]) -> tuple[str, ...]:

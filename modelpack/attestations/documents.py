@@ -63,6 +63,15 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def file_sha256(path: Path) -> str:
+    """Return the digest of a file that may be large."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def labels(sbom: str, provenance: str) -> str:
     """Return the line of the Dockerfile with the digests of both documents."""
     return f'LABEL {SBOM_LABEL}="{sha256(sbom.encode())}" ' + (

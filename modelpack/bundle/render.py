@@ -22,6 +22,7 @@ from modelpack.bundle.manifest import (
     MANIFEST,
     create_manifest,
     example,
+    read,
 )
 from modelpack.bundle.templates import TEMPLATES, render_template
 from modelpack.errors import ModelRefusedError, UsageError
@@ -54,6 +55,9 @@ MODEL_FILES = {
     "mlflow-script": "model/model.py",
 }
 TASK_WORDS = {"outlier_detector": "An outlier detector", "unknown": "A model"}
+README = "README.md"
+"""The only file of a bundle that no image contains, and so the provenance does not."""
+_MARK = "\n<!-- sha256 of the text above: "
 CODE = "code"  # folder of the author's modules
 MODEL = "model"  # folder of the model
 PARTS = {name for _, name in TEMPLATES} | {
@@ -106,6 +110,33 @@ def render(  # noqa: PLR0913 - the values of the flow
     return bundle
 
 
+def edited_files(directory: str | Path) -> tuple[str, ...]:
+    """Return the names of files in a bundle that were edited, added or removed.
+
+    A folder without a bundle has none: `render` replaces no such folder.
+    """
+    target = Path(directory).resolve()
+    if not (target / MANIFEST).is_file():
+        return ()
+    try:
+        names = {*attested.edited_files(read(target))}
+    except UsageError:
+        names = {MANIFEST}
+    if (target / README).is_file() and not _is_marked((target / README).read_bytes()):
+        names.add(README)
+    return tuple(sorted(names))
+
+
+def _marked(text: str) -> str:
+    """Append the digest of a text to it, with which an edit is recognised."""
+    return f"{text}{_MARK}{hashlib.sha256(text.encode()).hexdigest()} -->\n"
+
+
+def _is_marked(content: bytes) -> bool:
+    text, mark, _ = content.decode("utf-8", "replace").rpartition(_MARK)
+    return bool(mark) and _marked(text).encode() == content
+
+
 def _write_bundle(folder: Path, model_files: Sequence[ModelFile], contents: BundleContents) -> None:
     model = contents.model
     copies = [folder / file.path for file in (*model.files, *model.artifacts)]
@@ -147,6 +178,7 @@ def _texts(contents: BundleContents) -> dict[str, str]:
     rendered = {name: render_template(source, **context) for source, name in TEMPLATES}
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}
     written = {name: text for name, text in locks.items() if text or name == LOCK}
+    rendered[README] = _marked(rendered[README])
     return {**rendered, **written, MANIFEST: create_manifest(contents)}
 
 

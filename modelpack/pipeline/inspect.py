@@ -72,3 +72,12 @@ def require_trusted(model: ModelSpec, code: Code) -> None:
         from modelpack.user_code import with_code_hint
 
         raise with_code_hint(refusal, model, code) from None
+
+
+def model_summary(model: ModelSpec) -> str:
+    """Summarize a model: "SVC, scikit-learn 1.3.2, 4 inputs"."""
+    name = (model.estimator or "no estimator").rpartition(".")[2]
+    library = " ".join(filter(None, (model.framework, model.framework_version)))
+    inputs = len(model.signature.inputs)
+    count = f"{inputs} input{'' if inputs == 1 else 's'}"
+    return ", ".join(filter(None, (name, library, count)))

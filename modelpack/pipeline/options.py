@@ -22,6 +22,7 @@ class Options:
         tag: Reference of the image (default: from the file name).
         output: Folder of the bundle. By default, the bundle of an image is deleted, and a bundle
             without an image is written to the current directory.
+        force: Replace a bundle in `output` whose files were edited.
         compiled: Compile the model to numbers, so that the image needs neither its library nor
             pickle.
         slim_base: Copy only what serving needs from the base image.
@@ -41,6 +42,7 @@ class Options:
 
     tag: str | None = None
     output: Path | None = None
+    force: bool = False
     engine: str = "auto"
     base_image: str | None = None
     compiled: bool = False

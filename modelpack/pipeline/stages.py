@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,9 +39,18 @@ from modelpack.types import (
 )
 
 from . import sources, wheelhouse
-from .inspect import find_code, needs_code, require_code_paths, require_trusted
+from .inspect import (
+    find_code,
+    model_summary,
+    needs_code,
+    require_code_paths,
+    require_trusted,
+)
 from .options import Observer, Options
 from .sources import LocalModels
+
+MAX_NAMES = 8
+"""Number of edited files that a message names."""
 
 MAX_CONCURRENT_MODEL_BYTES = 256 * 2**20
 """Bytes of a model's files that are loaded in the sandbox and in the service at the same time."""
@@ -206,7 +216,12 @@ class Pipeline:
     def render(
         self, model: ModelSpec, code: Code, directory: Path, claim: Claim = claims.NO_CLAIM
     ) -> Bundle:
-        """Resolve the environment and render the bundle, which contains the claim."""
+        """Resolve the environment and render the bundle, which contains the claim.
+
+        Raises:
+            UsageError: `directory` contains a bundle with edited files, and `force` is not set.
+        """
+        self._require_unedited(directory)
         resolved, base = self.resolve(model)
         with self.stage("bundle") as summary:
             base = replace(base, slim=self.options.slim_base)
@@ -214,6 +229,20 @@ class Pipeline:
             bundle = self._render(claim=claim)
             summary.append(f"on {base.reference}")
         return bundle
+
+    def _require_unedited(self, directory: Path) -> None:
+        edited = bundles.edited_files(directory)
+        shown = ", ".join(edited[:MAX_NAMES]) + (", ..." if len(edited) > MAX_NAMES else "")
+        if edited and not self.options.force:
+            raise UsageError(
+                f"{directory} is not replaced, because these files of the bundle were edited:"
+                f" {shown}.",
+                hint="Choose another folder with -o, or replace the edited files with --force."
+                " To build the edited bundle, run: "
+                + shlex.join(["modelpack", "build", str(directory)]),
+            )
+        if edited:
+            self.observer.notice(f"Edited files are replaced (--force): {shown}.")
 
     def reference(
         self, model: ModelSpec, paths: Sequence[str | Path] = ()
@@ -370,15 +399,6 @@ def _with_model_answers(rows: Reference, get_response: Callable[[], bytes]) -> R
             return rows
         return replace(rows, problem=f"the model does not respond in a sandbox: {error.message}")
     return parity.complete_reference(rows, response)
-
-
-def model_summary(model: ModelSpec) -> str:
-    """Summarize a model: "SVC, scikit-learn 1.3.2, 4 inputs"."""
-    name = (model.estimator or "no estimator").rpartition(".")[2]
-    library = " ".join(filter(None, (model.framework, model.framework_version)))
-    inputs = len(model.signature.inputs)
-    count = f"{inputs} input{'' if inputs == 1 else 's'}"
-    return ", ".join(filter(None, (name, library, count)))
 
 
 def environment_summary(resolved: Environment) -> str:
