@@ -47,7 +47,7 @@ cp -R sample_models/iris "$work/test/iris"
 cd "$work/test"
 "$uv" venv --quiet --no-project --python "$root/.venv/bin/python" environment
 "$uv" pip install --quiet --no-progress --python environment/bin/python "$1"
-shown=$(env -u PYTHONPATH environment/bin/modelpack --version)
+shown=$(env -u PYTHONPATH environment/bin/modelpack --version | head -n 1)
 [ "$shown" = "modelpack, version $version" ] || fail "the wheel reports '$shown'"
 run() { env -u PYTHONPATH environment/bin/modelpack "$@" --quiet >/dev/null; }
 run inspect iris/model.joblib

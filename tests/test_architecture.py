@@ -251,7 +251,9 @@ def test_console_script_is_callable() -> None:
 
 
 def test_wheel_contains_every_source_file_and_template(wheel: Path) -> None:
-    held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    names = (name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name)
+    held = {name.partition(".data/data/")[2] or name for name in names}
+    manual = {"share/man/man1/modelpack.1"}
     sources = {
         str(path.relative_to(ROOT))
         for path in PACKAGE.rglob("*")
@@ -262,7 +264,7 @@ def test_wheel_contains_every_source_file_and_template(wheel: Path) -> None:
         for path in (ROOT / "templates").rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert held == sources | templates
+    assert held == sources | templates | manual
 
 
 def test_a_wheel_that_is_installed_finds_its_templates(wheel: Path, tmp_path: Path) -> None:

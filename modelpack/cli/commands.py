@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelpack._version import __version__
+from modelpack.cli.help import CHECK, DEPLOY, MACHINE, PACKAGE, STEPS, Group
 from modelpack.cli.options import (
     BASE,
     BATCH,
@@ -28,14 +28,17 @@ from modelpack.cli.options import (
     EXAMPLE,
     EXPECTED,
     FILE,
+    FORCE,
     GRPC,
     INDEX,
     MODEL,
+    NO_SMOKE,
     OUTPUT,
     REPORTS,
     ROW_FORMATS,
     SHA256,
     SLIM,
+    TARGET,
     TRUST,
     build_deploy_request,
     build_options,
@@ -68,16 +71,43 @@ def _pipeline(quiet: bool, verbose: bool, **given: Any) -> Pipeline:
     return Pipeline(build_options(**given), _observer(quiet, verbose))
 
 
+def _print_version(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
+    if is_given and not ctx.resilient_parsing:
+        from modelpack.cli import version
+
+        click.echo(version.text())
+        ctx.exit()
+
+
 # --- commands ------------------------------------------------------------------------------------
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="modelpack")
-def main() -> None:
-    """Package a saved model as a small, tested container image that serves it."""
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version, and the engines on this machine",
+)
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Package a saved model as a small, tested container image that serves it.
+
+    Without a command, modelpack lists the models in the current folder.
+    """
+    if ctx.invoked_subcommand is None:
+        from modelpack.cli import overview
+
+        overview.show(ctx)
 
 
-@main.command("inspect")
+@main.command("inspect", section=PACKAGE)
 @click.option(
     "--compiled", is_flag=True, help="Compile MODEL to find settings without a compiled form, too"
 )
@@ -126,9 +156,9 @@ def inspect_command(
             raise problem
 
 
-@main.command("bundle")
+@main.command("bundle", section=STEPS)
 @click.option("-o", "--output", type=FILE, required=True, help="Folder to write")
-@with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, COMPILED, GRPC, SLIM, OUTPUT)
+@with_options(FORCE, MODEL, TRUST, EXAMPLE, ENVIRONMENT, COMPILED, GRPC, SLIM, OUTPUT)
 def bundle_command(
     models: tuple[str | Path, ...],
     output: Path,
@@ -150,7 +180,7 @@ def bundle_command(
         cli_output.print_result(str(output))
 
 
-@main.command("lock")
+@main.command("lock", section=STEPS)
 @click.option("-o", "--output", type=FILE, help="Write the lock to this file")
 @click.option(
     "--download",
@@ -180,7 +210,7 @@ def lock_command(
         cli_output.print_lock(environment.lock)
 
 
-@main.command("build")
+@main.command("build", section=STEPS)
 @click.argument("bundle", type=FILE)
 @click.option("-t", "--tag", metavar="REF", help="Image tag (default: from the folder name)")
 @with_options(SLIM, BASE, INDEX, ENGINE, OUTPUT)
@@ -198,8 +228,8 @@ def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **giv
         cli_output.print_image(image)
 
 
-@main.command("smoke")
-@click.argument("target", metavar="IMAGE-OR-BUNDLE")
+@main.command("smoke", section=CHECK)
+@click.argument("target", metavar="IMAGE-OR-BUNDLE", type=TARGET)
 @with_options(BASE, EXAMPLE, EXPECTED, REPORTS, ENGINE, OUTPUT)
 def smoke_command(
     target: str,
@@ -229,8 +259,8 @@ def smoke_command(
     _conclude(outcome, run.options, report, junit)
 
 
-@main.command("scan")
-@click.argument("target", metavar="IMAGE")
+@main.command("scan", section=CHECK)
+@click.argument("target", metavar="IMAGE", type=TARGET)
 @with_options(ENGINE, OUTPUT)
 def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Check an image against the hardening rules without running it.
@@ -252,13 +282,13 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
     scan.require_passed_rules(rulings)
 
 
-@main.command("package")
+@main.command("package", section=PACKAGE)
 @click.option("-t", "--tag", metavar="REF", help="Image tag (default: from the file name)")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder")
-@click.option("--no-smoke", is_flag=True, help="Do not run the image")
 @with_options(
-    MODEL, EXAMPLE, EXPECTED, REPORTS, TRUST, ENVIRONMENT, COMPILED, GRPC, SLIM, ENGINE, OUTPUT
-)
+    FORCE, ENGINE, MODEL, TRUST, COMPILED, ENVIRONMENT, GRPC, SLIM, EXAMPLE, EXPECTED, NO_SMOKE,
+    REPORTS, OUTPUT,
+)  # fmt: skip
 def package_command(
     models: tuple[str | Path, ...],
     report: Path | None,
@@ -285,13 +315,13 @@ def package_command(
         cli_output.print_json(result.to_json())
     else:
         accepted = not result.smoke or options.accepts(result.smoke)
-        cli_output.print_package(result, accepted=accepted)
+        cli_output.print_package(result, accepted=accepted, quiet=quiet)
     if result.smoke:
         keep = ["--no-smoke"] if given["output"] else ["-o", BUNDLE, "--no-smoke"]
         _conclude(result.smoke, options, report, junit, keep)
 
 
-@main.command("export")
+@main.command("export", section=DEPLOY)
 @click.argument("reference", metavar="IMAGE")
 @click.argument("target", metavar="FILE.tar-OR-FOLDER", type=FILE)
 @with_options(OUTPUT[1:])
@@ -308,7 +338,7 @@ def export_command(reference: str, target: Path, **_: bool) -> None:
     cli_output.print_result(str(target))
 
 
-@main.command("push")
+@main.command("push", section=DEPLOY)
 @click.argument("reference", metavar="REF")
 @click.option(
     "--as", "other", metavar="REF", help="Tag the image with this reference before the push"
@@ -346,12 +376,11 @@ def push_command(
         cli_output.print_result(pushed.reference)
 
 
-@main.command("verify")
-@click.argument("target", metavar="REF")
+@main.command("verify", section=CHECK)
+@click.argument("target", metavar="REF", type=TARGET)
 @click.option("--key", type=FILE, help="Public key that signed the image (cosign.pub)")
-@click.option("--no-smoke", is_flag=True, help="Do not run the image")
 @click.option("--platform", metavar="OS/ARCH", help="Platform to select from an image for several")
-@with_options(EXAMPLE, EXPECTED, ENGINE, OUTPUT)
+@with_options(NO_SMOKE, EXAMPLE, EXPECTED, ENGINE, OUTPUT)
 def verify_command(
     target: str,
     key: Path | None,
@@ -381,9 +410,10 @@ def verify_command(
     verify.require_verified(outcome)
 
 
-@main.command("serve")
+@main.command("serve", section=PACKAGE)
 @click.option(
     "--port",
+    metavar="PORT",
     type=click.IntRange(1, 65535),
     default=8080,
     show_default=True,
@@ -406,9 +436,13 @@ def serve_command(
     sys.exit(serve(run, models, port))
 
 
-@main.command("predict")
+@main.command("predict", section=PACKAGE)
 @click.argument(
-    "target", metavar="MODEL-BUNDLE-OR-IMAGE", is_eager=True, callback=read_settings_of_target
+    "target",
+    metavar="MODEL-BUNDLE-OR-IMAGE",
+    type=TARGET,
+    is_eager=True,
+    callback=read_settings_of_target,
 )
 @click.argument("data", type=FILE, required=False)
 @with_options(SHA256, BATCH, TRUST, ENVIRONMENT, ENGINE, OUTPUT)
@@ -442,14 +476,15 @@ def predict_command(
         cli_output.print_json({"target": target, "output": str(output), **vars(done)})
 
 
-@main.command("diff")
-@click.argument("old")
-@click.argument("new")
+@main.command("diff", section=CHECK)
+@click.argument("old", type=TARGET)
+@click.argument("new", type=TARGET)
 @click.option(
     "--example", type=FILE, help=f"Rows to compare ({ROW_FORMATS}; default: recorded or generated)"
 )
 @click.option(
     "--tolerance",
+    metavar="X",
     type=click.FloatRange(0, 1),
     default=0.0,
     help="Relative difference of numbers that counts as equal (default: 0, bit for bit)",
@@ -494,8 +529,8 @@ def diff_command(
     diff.require_no_difference(found, fail_on)
 
 
-@main.command("deploy")
-@click.argument("target", metavar="[IMAGE-OR-BUNDLE]", required=False)
+@main.command("deploy", section=DEPLOY)
+@click.argument("target", metavar="[IMAGE-OR-BUNDLE]", type=TARGET, required=False)
 @with_options(DEPLOYMENT, EXAMPLE, ENGINE, OUTPUT)
 def deploy_command(
     target: str | None,
@@ -548,7 +583,7 @@ def deploy_command(
     apply.require_ready(deployed)
 
 
-@main.command("doctor")
+@main.command("doctor", section=MACHINE)
 @with_options(OUTPUT[:1])
 def doctor_command(as_json: bool) -> None:
     """List the tools on this machine, and how to install missing ones."""
@@ -562,7 +597,7 @@ def doctor_command(as_json: bool) -> None:
         cli_output.print_findings(findings)
 
 
-@main.group("base")
+@main.group("base", section=MACHINE)
 def base_group() -> None:
     """Manage local base images, for machines without access to a registry."""
 
@@ -588,6 +623,21 @@ def base_build_command(python: str, engine: str, as_json: bool, quiet: bool, ver
         cli_output.print_value(base)
     else:
         cli_output.print_result(base.reference)
+
+
+@main.command("completion", section=MACHINE)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion_command(shell: str) -> None:
+    """Print the script that completes commands, options and files in a shell.
+
+    bash: eval "$(modelpack completion bash)" in ~/.bashrc. zsh: the same with zsh in ~/.zshrc,
+    after compinit. fish: modelpack completion fish > ~/.config/fish/completions/modelpack.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    completion = get_completion_class(shell)
+    assert completion is not None  # noqa: S101 - a choice of click's
+    click.echo(completion(main, {}, "modelpack", "_MODELPACK_COMPLETE").source())
 
 
 def _import_meanwhile(module: str) -> None:

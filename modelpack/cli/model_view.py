@@ -94,7 +94,7 @@ def _file(file: ModelFile) -> tuple[tuple[str, str], ...]:
 
 
 def _tree(node: Estimator, into: Tree | None = None) -> Tree:
-    columns = f"  {_listing(node.columns, _MOST_COLUMNS)}" if node.columns else ""
+    columns = f"  {join_values(node.columns, _MOST_COLUMNS)}" if node.columns else ""
     label = Text.assemble(
         printable(f"{node.name}: " if node.name else ""),
         printable(node.type.rpartition(".")[2], "" if into else "bold"),
@@ -115,36 +115,40 @@ def _signature(spec: ModelSpec) -> Table:
         table.add_row(
             printable(field.name),
             field.type + (" or missing" if field.nullable else ""),
-            printable(_values(field)),
-            printable(_value(field.example)),
+            printable(field_values(field)),
+            printable(value_text(field.example)),
         )
     if len(inputs) > _MOST_FIELDS:
         table.add_row(Text(f"... and {len(inputs) - _MOST_FIELDS:,} more", "dim"), "", "", "")
     table.add_section()
     for field in spec.signature.outputs:
-        kind = field.type + _shape(field)
-        table.add_row(printable(field.name), kind, printable(_values(field)), "", style="cyan")
+        kind = field.type + shape_text(field)
+        table.add_row(printable(field.name), kind, printable(field_values(field)), "", style="cyan")
     return table
 
 
-def _shape(field: Field) -> str:
+def shape_text(field: Field) -> str:
+    """Return the shape after the type, such as " x 3"; "" for a scalar."""
     return "".join(f" x {size}" if size >= 0 else " x ?" for size in field.shape)
 
 
-def _values(field: Field) -> str:
+def field_values(field: Field) -> str:
+    """Return the categories or the range of a field; "" if neither is known."""
     if field.categories is not None:
-        return _listing(field.categories, _MOST_CATEGORIES)
+        return join_values(field.categories, _MOST_CATEGORIES)
     if field.minimum is not None and field.maximum is not None:
         return f"{field.minimum:.4g} to {field.maximum:.4g}"
     return ""
 
 
-def _value(value: Scalar) -> str:
+def value_text(value: Scalar) -> str:
+    """Return a value as text; None is "missing"."""
     return value if isinstance(value, str) else "missing" if value is None else f"{value}"
 
 
-def _listing(values: Iterable[Scalar], limit: int) -> str:
-    shown = [_value(value) for value in values]
+def join_values(values: Iterable[Scalar], limit: int) -> str:
+    """Return the first values, and how many there are if that is more."""
+    shown = [value_text(value) for value in values]
     more = f", ... ({len(shown)})" if len(shown) > limit else ""
     return ", ".join(shown[:limit]) + more
 
@@ -174,16 +178,20 @@ def _code(code: Code) -> Table:
     return table
 
 
-def _verdict(spec: ModelSpec) -> RenderableType:
+def verdict_text(spec: ModelSpec) -> tuple[str, str, str]:
+    """Return the verdict of an inspection, its color, and what it means."""
     verdict, findings = spec.safety.verdict, spec.safety.findings
-    shown: str = verdict
-    style, words = _STYLES[verdict], _VERDICTS[verdict]
     if verdict == "refuse" and is_unsupported(findings):
-        shown, style, words = "not checked", "yellow", _UNSUPPORTED
-    elif verdict == "refuse" and is_unreadable(findings):
-        words = _UNREADABLE
-    elif verdict == "refuse" and is_unserved(findings):
-        words = _UNSERVED
+        return "not checked", "yellow", _UNSUPPORTED
+    if verdict == "refuse" and is_unreadable(findings):
+        return verdict, _STYLES[verdict], _UNREADABLE
+    if verdict == "refuse" and is_unserved(findings):
+        return verdict, _STYLES[verdict], _UNSERVED
+    return verdict, _STYLES[verdict], _VERDICTS[verdict]
+
+
+def _verdict(spec: ModelSpec) -> RenderableType:
+    shown, style, words = verdict_text(spec)
     heading = Text.assemble(("\nsafety ", "bold"), (shown, f"bold {style}"), (f"  {words}", "dim"))
     table = grid()
     for finding in spec.safety.findings:

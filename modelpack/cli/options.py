@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from modelpack.addresses import is_address
 from modelpack.cli import config
+from modelpack.cli.help import set_section
 from modelpack.errors import UsageError
 from modelpack.pipeline.options import Options
 
@@ -25,6 +26,21 @@ FILE = click.Path(path_type=Path)
 
 F = TypeVar("F", bound=Callable[..., None])
 
+
+def _section(name: str, *options: Callable[[F], F]) -> tuple[Callable[[F], F], ...]:
+    """Put options into a section of the help."""
+
+    def with_section(option: Callable[[F], F]) -> Callable[[F], F]:
+        def decorate(command: F) -> F:
+            decorated = option(command)
+            set_section(decorated.__click_params__[-1], name)  # type: ignore[attr-defined]
+            return decorated
+
+        return decorate
+
+    return tuple(map(with_section, options))
+
+
 # Values of options. Tests compare them with the tables, whose modules take long to import.
 ENGINES = ("docker", "podman", "oci", "process")
 ROW_FORMATS = "csv, json, jsonl, npy, parquet"
@@ -32,13 +48,15 @@ PLATFORMS = ("compose", "swarm", "kubernetes", "kserve")
 BATCH_FORMATS = ("csv", "jsonl", "json", "npy", "arrow", "parquet")
 
 
-class _Model(click.ParamType[str | Path]):
+class _Model(click.Path):
     """A path, or an address as text, since paths have no double slash."""
 
-    name = "path"
+    def convert(self, value: Any, *_: object) -> str | Path:
+        return str(value) if is_address(str(value)) else Path(value)
 
-    def convert(self, value: str, *_: object) -> str | Path:
-        return value if is_address(value) else Path(value)
+
+TARGET = click.Path()
+"""Completed as a path. Its value is the text, which may name an image."""
 
 
 def _read_settings(
@@ -69,7 +87,8 @@ def read_settings_of_target(ctx: click.Context, param: click.Parameter, target: 
     return target
 
 
-SHA256 = (
+SHA256 = _section(
+    "Model",
     click.option(
         "--sha256",
         metavar="HEX",
@@ -89,7 +108,8 @@ MODEL = (
     ),
     *SHA256,
 )
-TRUST = (
+TRUST = _section(
+    "Model",
     click.option(
         "--select",
         metavar="KEY",
@@ -110,7 +130,8 @@ TRUST = (
         help="Folder of the author's modules, or a script, whose definitions are trusted",
     ),
 )
-INDEX = (
+INDEX = _section(
+    "Environment",
     click.option(
         "--index-url", metavar="URL", help="Package index (default: the one of pip or uv)"
     ),
@@ -122,7 +143,8 @@ INDEX = (
         help="Use only this folder of `lock --download`, and no network",
     ),
 )
-BASE = (
+BASE = _section(
+    "Environment",
     click.option(
         "--base-image",
         metavar="REF",
@@ -130,7 +152,8 @@ BASE = (
         " docker-archive:FILE, oci-archive:FILE and oci:FOLDER)",
     ),
 )
-ENVIRONMENT = (
+ENVIRONMENT = _section(
+    "Environment",
     click.option(
         "--python", metavar="X.Y", help="Python version (default: one that fits the file)"
     ),
@@ -157,45 +180,54 @@ ENVIRONMENT = (
     ),
     *INDEX,
 )
-GRPC = (
+GRPC = _section(
+    "Environment",
     click.option(
         "--grpc", is_flag=True, help="Serve gRPC, too, on port 8081 (adds grpcio and protobuf)"
     ),
 )
-COMPILED = (
+COMPILED = _section(
+    "Model",
     click.option(
         "--compiled",
         is_flag=True,
         help="Serve the model as numbers, without its library and without pickle",
     ),
 )
-SLIM = (
+SLIM = _section(
+    "Environment",
     click.option(
         "--slim-base",
         is_flag=True,
         help="Remove from the base image what the service does not need, such as the shell",
     ),
 )
-OUTPUT = (
+OUTPUT = _section(
+    "Output",
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document"),
     click.option("-q", "--quiet", is_flag=True, help="Print only results and errors"),
     click.option("-v", "--verbose", is_flag=True, help="Print every step, and tracebacks of bugs"),
 )
-REPORTS = (
+NO_SMOKE = _section("Test", click.option("--no-smoke", is_flag=True, help="Do not run the image"))
+REPORTS = _section(
+    "Test",
     click.option("--report", type=FILE, help="Write the smoke report as JSON to this file"),
     click.option("--junit", type=FILE, help="Write the smoke report as JUnit XML to this file"),
 )
-EXAMPLE = (
+EXAMPLE = _section(
+    "Test",
     click.option(
         "--example", type=FILE, help=f"Rows to predict ({ROW_FORMATS}; default: generated)"
     ),
 )
-EXPECTED = (
+EXPECTED = _section(
+    "Test",
     click.option(
         "--expected", type=FILE, help="Expected predictions of these rows, in the same formats"
     ),
     click.option(
         "--tolerance",
+        metavar="X",
         type=click.FloatRange(0, 1),
         default=0.0,
         help="Relative difference of floats that counts as equal (default: 0, bit for bit)",
@@ -215,6 +247,11 @@ ENGINE = (
         help="Container engine or local process to build and run with",
     ),
 )
+FORCE = (
+    click.option(
+        "--force", is_flag=True, help="Replace files that were edited in the folder of the bundle"
+    ),
+)
 RPC = ("grpcio>=1.40", "protobuf>=3.20")
 """Requirements of a service with gRPC. With a bound, their origin is the user."""
 FORMAT = click.Choice(BATCH_FORMATS)
@@ -223,38 +260,44 @@ BATCH = (
     click.option(
         "-o", "--output", type=FILE, help="Write the predictions to this file (default: stdout)"
     ),
-    click.option("--probabilities", is_flag=True, help="Add the probability of each class"),
-    click.option(
-        "--keep",
-        metavar="NAME",
-        multiple=True,
-        help="Copy this column to the output; the model gets it only if it is an input",
-    ),
-    click.option("--keep-inputs", is_flag=True, help="Copy all columns to the output"),
-    click.option(
-        "--on-error",
-        type=click.Choice(["fail", "null", "skip"]),
-        default="fail",
-        show_default=True,
-        help="For a row without a prediction: stop, write an empty prediction, or skip the row",
-    ),
-    click.option(
-        "--header",
-        type=click.Choice(["present", "absent"]),
-        help="Whether CSV input has a header (default: detected)",
-    ),
-    click.option(
-        "--input-format",
-        type=FORMAT,
-        help="Format of the input (default: from the file name or content)",
-    ),
-    click.option(
-        "--output-format",
-        type=FORMAT,
-        help="Format of the output (default: from the file name, or that of the input)",
-    ),
-    click.option(
-        "--chunk-rows", type=click.IntRange(1, 10**7), help="Number of rows to predict at a time"
+    *_section(
+        "Rows",
+        click.option("--probabilities", is_flag=True, help="Add the probability of each class"),
+        click.option(
+            "--keep",
+            metavar="NAME",
+            multiple=True,
+            help="Copy this column to the output; the model gets it only if it is an input",
+        ),
+        click.option("--keep-inputs", is_flag=True, help="Copy all columns to the output"),
+        click.option(
+            "--on-error",
+            type=click.Choice(["fail", "null", "skip"]),
+            default="fail",
+            show_default=True,
+            help="For a row without a prediction: stop, write an empty prediction, or skip the row",
+        ),
+        click.option(
+            "--header",
+            type=click.Choice(["present", "absent"]),
+            help="Whether CSV input has a header (default: detected)",
+        ),
+        click.option(
+            "--input-format",
+            type=FORMAT,
+            help="Format of the input (default: from the file name or content)",
+        ),
+        click.option(
+            "--output-format",
+            type=FORMAT,
+            help="Format of the output (default: from the file name, or that of the input)",
+        ),
+        click.option(
+            "--chunk-rows",
+            metavar="N",
+            type=click.IntRange(1, 10**7),
+            help="Number of rows to predict at a time",
+        ),
     ),
 )
 DEPLOYMENT = (
@@ -264,57 +307,7 @@ DEPLOYMENT = (
         help="Platform to deploy to",
     ),
     click.option("-o", "--output", type=FILE, required=True, help="Folder of the deployment"),
-    click.option(
-        "--rate",
-        type=click.FloatRange(0, min_open=True),
-        default=100.0,
-        show_default=True,
-        help="Requests of one row per second, of all replicas together",
-    ),
-    click.option(
-        "--replicas",
-        type=click.IntRange(1, 1000),
-        help="Least number of replicas (default: 2; 1 for compose and --publish host)",
-    ),
     click.option("--name", help="Name of the service (default: from the image)"),
-    click.option(
-        "--namespace", help="Existing namespace of Kubernetes (default: a new one of that name)"
-    ),
-    click.option(
-        "--port",
-        type=click.IntRange(1, 65535),
-        default=8080,
-        show_default=True,
-        help="Port of the host, for compose and swarm",
-    ),
-    click.option(
-        "--publish",
-        type=click.Choice(["ingress", "host"]),
-        default="ingress",
-        show_default=True,
-        help="For swarm: publish the port on every node, or on those with a replica",
-    ),
-    click.option(
-        "--mode",
-        type=click.Choice(["standard", "knative"]),
-        default="standard",
-        show_default=True,
-        help="For kserve: mode of the InferenceService",
-    ),
-    click.option(
-        "--canary",
-        type=click.IntRange(0, 100),
-        default=10,
-        show_default=True,
-        help="For kserve in mode knative: percentage of requests for a new revision",
-    ),
-    click.option(
-        "--measurements",
-        "report",
-        metavar="PATH",
-        type=FILE,
-        help="Smoke report with the measurements (default: of this machine, else run the image)",
-    ),
     click.option("--no-token", is_flag=True, help="Let clients connect without a token"),
     click.option("--force", is_flag=True, help="Replace files that were edited"),
     click.option(
@@ -334,6 +327,66 @@ DEPLOYMENT = (
         "action",
         flag_value="remove",
         help="Remove the deployment in the folder from its platform, and keep the files",
+    ),
+    *_section(
+        "Size",
+        click.option(
+            "--rate",
+            metavar="X",
+            type=click.FloatRange(0, min_open=True),
+            default=100.0,
+            show_default=True,
+            help="Requests of one row per second, of all replicas together",
+        ),
+        click.option(
+            "--replicas",
+            metavar="N",
+            type=click.IntRange(1, 1000),
+            help="Least number of replicas (default: 2; 1 for compose and --publish host)",
+        ),
+        click.option(
+            "--measurements",
+            "report",
+            metavar="PATH",
+            type=FILE,
+            help="Smoke report with the measurements (default: of this machine, or of a new test)",
+        ),
+    ),
+    *_section(
+        "Platform",
+        click.option(
+            "--namespace", help="Existing namespace of Kubernetes (default: a new one of that name)"
+        ),
+        click.option(
+            "--port",
+            metavar="PORT",
+            type=click.IntRange(1, 65535),
+            default=8080,
+            show_default=True,
+            help="Port of the host, for compose and swarm",
+        ),
+        click.option(
+            "--publish",
+            type=click.Choice(["ingress", "host"]),
+            default="ingress",
+            show_default=True,
+            help="For swarm: publish the port on every node, or on those with a replica",
+        ),
+        click.option(
+            "--mode",
+            type=click.Choice(["standard", "knative"]),
+            default="standard",
+            show_default=True,
+            help="For kserve: mode of the InferenceService",
+        ),
+        click.option(
+            "--canary",
+            metavar="N",
+            type=click.IntRange(0, 100),
+            default=10,
+            show_default=True,
+            help="For kserve in mode knative: percentage of requests for a new revision",
+        ),
     ),
 )
 

@@ -25,7 +25,7 @@ from modelpack.errors import ModelpackError
 from .text import lines, printable
 
 if TYPE_CHECKING:
-    from modelpack.diff import Difference
+    from modelpack.comparison import Difference
     from modelpack.pipeline.apply import Deployed
     from modelpack.pipeline.deploy import DeployResult
     from modelpack.pipeline.doctor import Finding
@@ -221,18 +221,22 @@ def print_image(built: Image) -> None:
     print_result(f"{built.reference}  {built.id}  {built.size_bytes / 1e6:.0f} MB")
 
 
-def print_package(packaged: PackageResult, *, accepted: bool) -> None:
-    """Print the result of `modelpack package`: what was tested, and how to use it."""
-    if packaged.smoke:
+def print_package(packaged: PackageResult, *, accepted: bool, quiet: bool = False) -> None:
+    """Print the result of `modelpack package`: what was tested, and how to use it.
+
+    With `quiet`, print the image only, and the report of a test that did not pass.
+    """
+    if packaged.smoke and not (quiet and accepted):
         err.print(report_table(packaged.smoke))
         err.print(_figures(packaged.smoke))
     if not accepted:
         return
-    if packaged.image:
-        print_image(packaged.image)
-        err.print(_usage(packaged.engine, packaged.image.reference, packaged.model), soft_wrap=True)
-    else:
+    if packaged.image is None:
         print_result(str(packaged.bundle))
+        return
+    print_image(packaged.image)
+    if not quiet:
+        err.print(_usage(packaged.engine, packaged.image.reference, packaged.model), soft_wrap=True)
 
 
 def print_deployment(result: DeployResult) -> None:

@@ -8,7 +8,12 @@ from rich.text import Text
 
 def printable(value: object, style: str = "") -> Text:
     """Escape control, format and bidirectional characters."""
-    return Text("".join(c if c.isprintable() else _escaped(c) for c in str(value)), style)
+    return Text(visible(value), style)
+
+
+def visible(value: object) -> str:
+    """Return a text in which control, format and bidirectional characters are escaped."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in str(value))
 
 
 def _escaped(character: str) -> str:

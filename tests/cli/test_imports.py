@@ -15,7 +15,7 @@ from modelpack.pipeline import predict
 MODEL = Path(__file__).parents[2] / "sample_models" / "kserve-svc" / "model.joblib"
 
 STAGES = {
-    "modelpack.attestations", "modelpack.bundle", "modelpack.diff", "modelpack.engines",
+    "modelpack.attestations", "modelpack.bundle", "modelpack.comparison", "modelpack.engines",
     "modelpack.environment", "modelpack.hardening", "modelpack.oci", "modelpack.parity",
     "modelpack.pipeline.package", "modelpack.pipeline.stages", "modelpack.smoke",
     "modelpack.user_code",
