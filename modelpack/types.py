@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -28,6 +29,12 @@ Layout = Literal["array", "frame", "text", "dicts"]
 Verdict = Literal["pass", "trust", "refuse"]
 CheckStatus = Literal["passed", "failed", "not run"]
 ReportStatus = Literal["passed", "failed", "untested"]
+
+
+def notebook_html(value: object) -> str:
+    """Return what a notebook shows of a value, with the views of `modelpack.api.notebook`."""
+    html: str = import_module("modelpack.api.notebook").html(value)
+    return html
 
 
 # --- ModelSpec: facts from files, of which nothing is executed -----------------------------------
@@ -316,6 +323,9 @@ class ModelSpec:
         """The files of `context`, by their whole paths."""
         context = self.context or ModelContext()
         return tuple(replace(f, path=f"{context.folder}/{f.path}") for f in context.files)
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self)
 
 
 @dataclass
@@ -732,6 +742,9 @@ class SmokeReport:
     def untested(self) -> str:
         """Why no prediction was tested; empty if one was."""
         return "".join(check.reason for check in self.checks if check.name == PREDICTION)
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self)
 
 
 # --- JSON ----------------------------------------------------------------------------------------

@@ -80,6 +80,15 @@ def record(
     return target
 
 
+def to_rows(rows: Any) -> tuple[list[str] | None, list[Any]]:
+    """Return the names of the columns, if any, and the rows as values of JSON.
+
+    Raises:
+        UsageError: A value has no form in JSON.
+    """
+    return training.names(rows), _instances(rows)
+
+
 def _facts(paths: Sequence[Path], X: Any) -> dict[str, Any]:  # noqa: N803 - as in `record`
     return {
         "schema": SCHEMA,

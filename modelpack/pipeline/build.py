@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from modelpack.attestations import bundle as attested
 from modelpack.bundle import manifest
 from modelpack.engines.local.engine import LocalRunner
 from modelpack.errors import UsageError
-from modelpack.types import Bundle, Image
+from modelpack.types import Bundle, Image, RunningService
 
 from .compiled import prepare
 from .package import bundle_directory, default_reference_from_name
@@ -69,13 +70,40 @@ def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
         ModelpackError: As `package`.
         UsageError: A bundle came with other paths.
     """
+    with _built_bundle(run, paths) as bundle:
+        run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
+        return LocalRunner().serve(bundle.path, port)
+
+
+@contextmanager
+def run_locally(
+    run: Pipeline, paths: Sequence[str | Path], port: int, variables: Mapping[str, str]
+) -> Iterator[tuple[Bundle, RunningService]]:
+    """Run the service of a model or a bundle, until the context ends. Port 0 is any free one.
+
+    Raises:
+        ModelpackError: As `serve`.
+    """
+    with (
+        _built_bundle(run, paths) as bundle,
+        LocalRunner().run(bundle.path, port, variables) as service,
+    ):
+        yield bundle, service
+
+
+@contextmanager
+def _built_bundle(run: Pipeline, paths: Sequence[str | Path]) -> Iterator[Bundle]:
+    """Yield the bundle of a model, or the bundle itself, with its environment on this machine."""
     if any(Path(path).is_dir() and not is_model(Path(path)) for path in paths):
         if len(paths) > 1:
             raise UsageError(
                 "A bundle is served alone, without further files.",
                 hint="Run: modelpack serve BUNDLE",
             )
-        return _serve(run, manifest.read(paths[0]), port)
+        bundle = manifest.read(paths[0])
+        run.build(bundle)
+        yield bundle
+        return
     with prepare(run, paths) as (run, model, code):  # noqa: PLR1704 - the run of what follows
         if manifest.example(model) is None:
             run.observer.notice(
@@ -84,10 +112,6 @@ def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
                 " X[:20].to_csv('rows.csv', index=False), and add: --example rows.csv"
             )
         with bundle_directory(None) as directory:
-            return _serve(run, run.render(model, code, directory), port)
-
-
-def _serve(run: Pipeline, bundle: Bundle, port: int) -> int:
-    run.build(bundle)
-    run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
-    return LocalRunner().serve(bundle.path, port)
+            bundle = run.render(model, code, directory)
+            run.build(bundle)
+            yield bundle

@@ -23,6 +23,7 @@ from modelpack.types import (
     Proof,
     Reference,
     SmokeReport,
+    notebook_html,
     to_json,
 )
 
@@ -319,6 +320,9 @@ class PackageResult:
     platforms: tuple[PlatformResult, ...] = ()
     engine: str = "docker"
     proof: Proof | None = None
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of `modelpack package --json`."""

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,11 @@ class LocalRunner:
         process = processes.sandbox(bundle, venv_path(bundle), command)
         return process.stream(streams)
 
-    def run(self, target: str) -> AbstractContextManager[LocalService]:
-        return processes.run_service(Path(target), venv_path(Path(target)))
+    def run(
+        self, target: str, port: int = 0, variables: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[LocalService]:
+        bundle = Path(target)
+        return processes.run_service(bundle, venv_path(bundle), port=port, variables=variables)
 
     def serve(self, target: str, port: int) -> int:
         """Serve a bundle on 127.0.0.1:`port` until it ends or Ctrl-C, and return its exit code.

@@ -1,0 +1,183 @@
+"""`ServedModel`: a service in processes of this machine."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
+
+import requests
+
+from modelpack.api.rows import encode, to_instances
+from modelpack.errors import SmokeFailedError, UsageError
+from modelpack.pipeline.build import run_locally
+from modelpack.pipeline.options import Observer, Options
+from modelpack.pipeline.stages import Pipeline
+from modelpack.types import ModelSpec, RunningService, notebook_html
+
+_START_SECONDS = 120.0
+_SECONDS = 60.0
+_NAP = 0.02
+
+
+class ServedModel:
+    """A running service of a model.
+
+    It ends with `stop()`, at the end of a `with` block, or with Python.
+
+    Attributes:
+        url: Its address, without a slash at the end.
+        model: The facts about the model.
+    """
+
+    def __init__(
+        self, service: RunningService, model: ModelSpec, stack: ExitStack, token: str = ""
+    ) -> None:
+        self.url = service.url
+        self.model = model
+        self._service = service
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy does not reach 127.0.0.1
+        if token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+        self._finalizer = weakref.finalize(self, stack.close)
+
+    def predict(self, rows: Any) -> list[Any]:
+        """Return the prediction of each row.
+
+        Args:
+            rows: A DataFrame, an array, or a list of rows: lists, or dicts by name.
+
+        Raises:
+            UsageError: The service does not accept the rows; the message names row and column.
+            SmokeFailedError: The service does not respond.
+        """
+        predictions: list[Any] = self._predict(rows)["predictions"]
+        return predictions
+
+    def predict_proba(self, rows: Any) -> list[Any]:
+        """Return the probabilities of each row in the order of `classes`, as scikit-learn does.
+
+        Raises:
+            UsageError: The service does not accept the rows, or the model has no probabilities.
+            SmokeFailedError: The service does not respond.
+        """
+        response = self._predict(rows, probabilities="true")["probabilities"]
+        return [list(each.values()) if isinstance(each, dict) else each for each in response]
+
+    @property
+    def classes(self) -> tuple[Any, ...] | None:
+        """The labels of a classifier."""
+        return self.model.signature.classes
+
+    def logs(self) -> str:
+        """Return the newest output of the service, at most 64 KiB."""
+        return self._service.logs()
+
+    def is_running(self) -> bool:
+        return self._finalizer.alive and self._service.is_running()
+
+    def stop(self) -> None:
+        """Stop the service, and remove its files."""
+        self._session.close()
+        self._finalizer()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the service has loaded the model.
+
+        Raises:
+            SmokeFailedError: It ended, or did not get ready within two minutes.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline and self._service.is_running():
+            try:
+                if self._session.get(f"{self.url}/readyz", timeout=_SECONDS).ok:
+                    return
+            except requests.ConnectionError:
+                pass
+            time.sleep(_NAP)
+        raise SmokeFailedError(
+            f"The service did not start. Its output ends with:\n{self.logs()[-2000:].strip()}",
+            hint="Run `modelpack smoke` with the bundle, which explains frequent reasons.",
+        )
+
+    def _predict(self, rows: Any, **query: str) -> dict[str, Any]:
+        if not self.is_running():
+            raise SmokeFailedError(
+                "The service has ended.", hint="Start it again with modelpack.serve(...)."
+            )
+        body = encode({"instances": to_instances(rows)})
+        try:
+            response = self._session.post(
+                f"{self.url}/predict",
+                params=query,
+                data=body,
+                headers={"Content-Type": "application/json"},
+                timeout=_SECONDS,
+            )
+        except requests.RequestException as error:
+            raise SmokeFailedError(
+                f"The service does not respond: {error}.", hint="Look at logs()."
+            ) from error
+        if not response.ok:
+            raise UsageError(
+                _problem(response), hint="`modelpack.inspect(path)` shows the inputs of the model."
+            )
+        document: dict[str, Any] = response.json()
+        return document
+
+    def __enter__(self) -> ServedModel:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<ServedModel {self.url}{'' if self.is_running() else ' (ended)'}>"
+
+    def _repr_html_(self) -> str:
+        return notebook_html(self)
+
+
+def start(
+    paths: Sequence[str],
+    options: Options,
+    port: int,
+    variables: Mapping[str, str],
+    observer: Observer | None,
+) -> ServedModel:
+    """Start the service of a model or a bundle, and wait until it is ready."""
+    with ExitStack() as stack:
+        run = Pipeline(options, observer)
+        bundle, service = stack.enter_context(run_locally(run, paths, port, variables))
+        token = variables.get("MODELPACK_TOKEN", "")
+        served = ServedModel(service, run.models.describe(bundle.model), stack.pop_all(), token)
+    try:
+        served.wait_until_ready()
+    except BaseException:
+        served.stop()
+        raise
+    return served
+
+
+def _problem(response: requests.Response) -> str:
+    """Return the text of a problem document, with the first errors of rows."""
+    try:
+        problem = response.json()
+        errors = [
+            ", ".join(f"{name} {error[name]}" for name in ("row", "column") if name in error)
+            + f": expected {error['expected']}, got {error['got']}"
+            for error in problem.get("errors", ())[:3]
+        ]
+        detail = str(problem.get("detail") or problem["title"])
+        return " ".join([detail, *errors]) if errors and errors[0] not in detail else detail
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return f"The service responded with status {response.status_code}."
