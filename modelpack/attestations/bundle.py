@@ -95,10 +95,10 @@ def edited_files(bundle: Bundle) -> tuple[str, ...]:
 
 
 def _edited_models(bundle: Bundle) -> Iterator[str]:
-    for model in bundle.model.files:
-        path = bundle.directory / model.path
-        if not path.is_file() or file_sha256(path) != model.sha256:
-            yield model.path
+    for file in (*bundle.model.files, *bundle.model.artifacts):
+        path = bundle.directory / file.path
+        if not path.is_file() or file_sha256(path) != file.sha256:
+            yield file.path
 
 
 def _edited_names(bundle: Bundle, statement: Mapping[str, Any]) -> tuple[str, ...]:
