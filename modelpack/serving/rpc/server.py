@@ -20,7 +20,7 @@ from ..settings import Limits
 from . import translation
 from .bridge import Bridge, Header, Reply
 from .messages import CLASSES, DecodeError
-from .wire import require_few_parts
+from .wire import require_fitting
 
 log = logging.getLogger("modelpack.serving")
 
@@ -172,6 +172,7 @@ class Server:
             StartupError: Another process listens on the port.
         """
         self._bridge = Bridge(adopt)
+        self._body_bytes = limits.body_bytes
         # The event loop answers before: after the queue, and after the prediction.
         self._seconds = 2.0 * limits.predict_seconds + limits.body_seconds + limits.write_seconds
         self._predictions = ThreadPoolExecutor(INFER_THREADS, thread_name_prefix="grpc-infer")
@@ -205,7 +206,7 @@ class Server:
         def handle(data: bytes, context: Any) -> bytes:
             try:
                 if call is _model_infer:
-                    require_few_parts(data)
+                    require_fitting(data, self._body_bytes)
                 request = CLASSES[message].FromString(data)
                 caller = Caller(self._bridge, context, self._seconds)
                 answer: bytes = call(request, caller).SerializeToString()

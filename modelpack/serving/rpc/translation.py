@@ -23,8 +23,11 @@ CONTENTS = {
     BYTES: "bytes_contents",
 }
 """The field of the elements of a datatype. FP16 has none and is sent as raw contents."""
-NARROW = ("INT8", "INT16", "UINT8", "UINT16")
-"""Datatypes whose field is wider, so that values may be out of range."""
+WIDE = {
+    **dict.fromkeys(("INT8", "INT16"), DTYPES["INT32"]),
+    **dict.fromkeys(("UINT8", "UINT16"), DTYPES["UINT32"]),
+}
+"""Datatypes whose field is wider, so that values may be out of range, and the type of the field."""
 
 
 class Body(NamedTuple):
@@ -57,11 +60,11 @@ def body(request: Any) -> Body:
             raise Problem(400, f"{place}: expected contents or raw_input_contents, got both.")
         data = raw[index] if raw else _data(tensor, place)
         document = _tensor(tensor)
-        if isinstance(data, bytes):
+        if data is None:
+            document["data"] = []
+        else:
             document["parameters"]["binary_data_size"] = len(data)
             parts.append(data)
-        else:
-            document["data"] = data
         tensors.append(document)
     outputs = [
         {"name": each.name, "parameters": {**_parameters(each.parameters), "binary_data": True}}
@@ -97,23 +100,39 @@ def _parameters(parameters: Iterable[Any]) -> dict[str, Any]:
     return values
 
 
-def _data(tensor: Any, place: str) -> bytes | list[Any]:
-    """Return the typed contents of a tensor, as binary data if no value can be out of range."""
-    field = CONTENTS.get(tensor.datatype)
+def _data(tensor: Any, place: str) -> bytes | None:
+    """Return the typed contents of a tensor as binary data, None for an unknown datatype.
+
+    Elements are converted one at a time: a list of them would take 32 bytes for each, so that a
+    request could need twenty times its size.
+    """
+    datatype = tensor.datatype
+    field = CONTENTS.get(datatype)
     sent = [descriptor.name for descriptor, _ in tensor.contents.ListFields()]
-    if field is None and tensor.datatype in DTYPES:
-        raise Problem(400, f"{place}: send {tensor.datatype} as raw_input_contents.")
-    if field is None:  # an unknown datatype, for which the protocol has an error
-        return []
+    if field is None and datatype in DTYPES:
+        raise Problem(400, f"{place}: send {datatype} as raw_input_contents.")
+    if field is None:  # the protocol has an error for it
+        return None
     if sent not in ([], [field]):
-        expected = f"{field} for {tensor.datatype}"
+        expected = f"{field} for {datatype}"
         raise Problem(400, f"{place}: expected {expected}, got {', '.join(sent)}.")
     values = getattr(tensor.contents, field)
-    if tensor.datatype == BYTES:
+    if datatype == BYTES:
         return b"".join(LENGTH.pack(len(value)) + value for value in values)
-    if tensor.datatype in NARROW:
-        return list(values)
-    return np.array(values, DTYPES[tensor.datatype]).tobytes()
+    array = np.fromiter(values, WIDE.get(datatype, DTYPES[datatype]), len(values))
+    if datatype in WIDE:
+        array = _narrowed(array, datatype, place)
+    return array.tobytes()
+
+
+def _narrowed(array: np.ndarray, datatype: str, place: str) -> np.ndarray:
+    """Return an array in its datatype. Raise a Problem 400 if a value is out of its range."""
+    bounds = np.iinfo(DTYPES[datatype])
+    if array.size and not bounds.min <= array.min() <= array.max() <= bounds.max:
+        index = int(np.flatnonzero((array < bounds.min) | (array > bounds.max))[0])
+        expected = f"an integer from {bounds.min} to {bounds.max}"
+        raise Problem(400, f"{place}[{index}]: expected {expected}, got {int(array[index])}.")
+    return array.astype(DTYPES[datatype])
 
 
 def response(content: bytes, json_size: int, *, raw: bool) -> Any:
