@@ -34,6 +34,7 @@ _MAX_SHOWN = 100
 _BLOCK = 2**20
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 _SERVED = "or start the server with --serve-artifacts, so that it sends the artifacts itself"
+SHARED = "MODELPACK_ARTIFACT_FOLDERS"
 _DOWNLOAD = "Download the folder, and give it: mlflow artifacts download -u {address} -d FOLDER"
 
 Progress = Callable[[str, int, int], object]
@@ -69,6 +70,7 @@ def open_store(uri: str, address: str) -> Store:
 
     Raises:
         ModelNotSupportedError: The store is neither the proxy of a server nor a shared disk.
+        ModelRefusedError: The server names a folder of this machine that the user has not allowed.
         UsageError: The folder does not exist on this machine.
     """
     try:
@@ -81,19 +83,42 @@ def open_store(uri: str, address: str) -> Store:
         return _ProxyStore(uri)
     if parts.scheme in {"", "file"} and parts.netloc in {"", "localhost"}:
         path = Path(unquote(parts.path) if parts.scheme else uri)
-        if not path.is_absolute() or not os.path.lexists(path):
-            raise UsageError(
-                f"The artifacts of {address} are in the folder {ascii(str(path))[1:-1]} of the"
-                " server, which does not exist on this machine.",
-                hint=f"Run modelpack where the folder exists, {_SERVED}.",
-            )
-        return _DiskStore(path)
+        return _DiskStore(_shared_folder(path, address))
     where = ascii(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")[1:-1][:_MAX_SHOWN]
     raise ModelNotSupportedError(
         f"The artifacts of {address} are in {where}, which modelpack does not read.",
         hint=f"{_DOWNLOAD.format(address=address)}. Or restart the server with --serve-artifacts,"
         " and log the model again.",
     )
+
+
+def _shared_folder(path: Path, address: str) -> Path:
+    """Return the folder on this machine that a server names, if the user allows it.
+
+    Any server could name a folder of this machine, and so have it copied, read and packaged.
+    """
+    shown = ascii(str(path))[1:-1]
+    if not _is_shared(path):
+        raise ModelRefusedError(
+            f"The server says that the artifacts of {address} are in the folder {shown} of this"
+            " machine.",
+            hint=f"If the server stores its artifacts there, give the folder itself as MODEL, or"
+            f" set {SHARED} to a folder that contains it. Otherwise {_SERVED[3:]}.",
+        )
+    if not os.path.lexists(path):
+        raise UsageError(
+            f"The artifacts of {address} are in the folder {shown} of the server, which does not"
+            " exist on this machine.",
+            hint=f"Run modelpack where the folder exists, {_SERVED}.",
+        )
+    return path
+
+
+def _is_shared(path: Path) -> bool:
+    """Return whether a path is in a folder that `MODELPACK_ARTIFACT_FOLDERS` lists."""
+    listed = map(Path, filter(None, os.environ.get(SHARED, "").split(os.pathsep)))
+    folders = {folder.resolve() for folder in listed if folder.is_absolute()}
+    return path.is_absolute() and not folders.isdisjoint({*(real := path.resolve()).parents, real})
 
 
 def copy_all(store: Store, target: Path, on_bytes: Progress) -> dict[str, str]:

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 import pytest
 from fake_servers import FakeServer, run_fake_server
 
-from modelpack.addresses import http
+from modelpack.addresses import artifacts, http
 
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Remove the variables of MLflow, give a home without files, and do not wait."""
     for name in list(os.environ):
-        if name.startswith("MLFLOW_") or name == "MODELPACK_PLAIN_HTTP":
+        if name.startswith("MLFLOW_") or name in {"MODELPACK_PLAIN_HTTP", artifacts.SHARED}:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.setattr(http, "PAUSES", (0.0, 0.0, 0.0, 0.0))

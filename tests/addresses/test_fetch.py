@@ -102,7 +102,8 @@ def test_models_and_files_of_runs_are_fetched(server, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["file://{}", "{}"])
-def test_folder_on_a_shared_disk_is_copied(form, server, tmp_path):
+def test_folder_on_a_shared_disk_is_copied(form, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELPACK_ARTIFACT_FOLDERS", f"relative:/missing:{FOLDER.parent}:")
     serve_model(server, FOLDER)
     uri(server, form.format(FOLDER))
     assert set(get("models:/churn/3", tmp_path)[0].digests) == set(FILES)
@@ -112,7 +113,38 @@ def test_folder_on_a_shared_disk_is_copied(form, server, tmp_path):
     assert "--serve-artifacts" in error.value.hint
 
 
-def test_links_and_pipes_on_a_shared_disk_are_refused(server, tmp_path):
+@pytest.mark.parametrize("form", ["file://{}", "file://localhost{}", "{}", "file:{}"])
+@pytest.mark.parametrize("listed", ["", ".", "{}/other", "{}x"])
+def test_a_server_names_no_folder_of_this_machine(form, listed, server, tmp_path, monkeypatch):
+    """Also not through `..` or a link in a folder that the user allows."""
+    secret, other = tmp_path / "secret", tmp_path / "secret" / "other"
+    other.mkdir(parents=True)
+    (secret / "key.pkl").write_bytes(b"secret")
+    (other / "link").symlink_to(secret)
+    (tmp_path / "secretx").mkdir()
+    monkeypatch.chdir(secret)
+    monkeypatch.setenv("MODELPACK_ARTIFACT_FOLDERS", listed.format(secret))
+    serve_model(server, FOLDER)
+    for path in (secret, f"{other}/..", other / "link", secret / "key.pkl", "/etc", "/missing"):
+        uri(server, form.format(path))
+        with pytest.raises(ModelRefusedError, match="of this machine") as error:
+            get("models:/churn/3", tmp_path)
+        assert error.value.exit_code == 3
+        assert "set MODELPACK_ARTIFACT_FOLDERS" in error.value.hint
+    assert not list(tmp_path.glob("fetched-*/*"))
+
+
+@pytest.mark.parametrize("path", ["mlruns/1", "./mlruns/1", "file:mlruns/1", "../secret"])
+def test_a_relative_folder_of_a_server_is_refused(path, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELPACK_ARTIFACT_FOLDERS", "/")
+    serve_model(server, FOLDER)
+    uri(server, path)
+    with pytest.raises(ModelRefusedError, match="of this machine"):
+        get("models:/churn/3", tmp_path)
+
+
+def test_links_and_pipes_on_a_shared_disk_are_refused(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELPACK_ARTIFACT_FOLDERS", str(tmp_path))
     serve_model(server, FOLDER)
     for name, make in (("link", lambda path: path.symlink_to("/etc")), ("pipe", os.mkfifo)):
         folder = tmp_path / name
