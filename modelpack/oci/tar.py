@@ -53,6 +53,10 @@ def _members(stream: HashingReader) -> Iterator[tuple[Entry, Content | None]]:
     raise damaged_layer(f"it has more than {streams.MEMBERS} entries")
 
 
+class OutsideError(UsageError):
+    """A path in a tar leaves its directory."""
+
+
 class _Bounded(tarfile.TarInfo):
     """Rejects headers that are longer than any useful one, before they are in memory."""
 
@@ -159,7 +163,8 @@ def path(name: str) -> str:
     """
     names = [part for part in name.split("/") if part not in {"", "."}]
     if ".." in names:
-        raise unsupported_entry(name, "leaves its directory")
+        error = unsupported_entry(name, "leaves its directory")
+        raise OutsideError(error.message, hint=error.hint)
     if not _fits(name) or any(len(part.encode(*_BYTES)) > streams.NAME for part in names):
         raise unsupported_entry(name, "has a name that no file can have")
     return "/".join(names)

@@ -1,7 +1,8 @@
 """The only model in a zip or tar archive, unpacked for the time of a command.
 
 Training services save `model.tar.gz` with one file. An archive with several models, or with code,
-which may change predictions, is left to the inspector, which names it.
+which may change predictions, is left to the inspector, which names it. One that is dangerous to
+unpack is refused, because the inspector would advise to unpack it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from modelpack.errors import UsageError
+from modelpack.errors import ModelRefusedError, UsageError
 from modelpack.inspection import detect, known_formats
 from modelpack.inspection import stream as streams
 from modelpack.inspection.nodes import Malformed
@@ -28,6 +30,9 @@ from .unpacked import MAX_BYTES, MAX_MEMBERS, MAX_RATIO, METHODS, RATIO_FLOOR
 
 _ENDS = 2**16
 _BLOCK = 2**20
+_HEADERS = 2**14
+"""Bytes of a tar for each member: its headers, and zeros up to the next one."""
+_MAX_SHOWN = 100
 _IGNORED = re.compile(r"(.*/)?(\._.*|\.DS_Store)|__MACOSX/.*", re.DOTALL)
 _CODE = {".py", ".ipynb", ".r", ".java"}
 _RECORD = ".record.json"
@@ -49,8 +54,12 @@ def unpacked_model(path: Path) -> Iterator[Path]:
 def find_only_model(path: Path) -> str | None:
     """Return the name of the only model in an archive.
 
-    None if the file is not an archive, if it is damaged or grows beyond the limits, or if it
-    contains several models, code, or a file in a format that modelpack does not read.
+    None if the file is not an archive, if it is damaged, or if it contains several models, code, or
+    a file in a format that modelpack does not read.
+
+    Raises:
+        ModelRefusedError: It contains a link, a device, a path that leaves it, too many members, or
+            more bytes than modelpack unpacks.
     """
     models = []
     try:
@@ -74,6 +83,7 @@ def unpack(path: Path, name: str, parent: Path) -> Path:
 
     Raises:
         UsageError: The archive was changed.
+        ModelRefusedError: As `find_only_model`.
     """
     stem = path.name.partition(".")[0]
     folder = parent / (re.sub(r"[^\w.-]", "_", stem, flags=re.ASCII) or "model")
@@ -117,12 +127,19 @@ def _form(path: Path) -> known_formats.Format | None:
 
 
 def _tar_members(path: Path, limit: int) -> Iterator[tuple[str, IO[bytes]]]:
+    total = 0
     with path.open("rb") as file, decompress(file) as plain:
-        for number, (entry, content) in enumerate(tar.members(HashingReader(plain, limit))):
-            if number >= MAX_MEMBERS or entry.kind not in {"file", "directory"}:
-                raise UsageError("the archive contains a link, a device or too many members")
-            if content is not None:
-                yield entry.path, io.BufferedReader(content, _BLOCK)
+        reader = HashingReader(plain, limit + MAX_MEMBERS * _HEADERS)
+        try:
+            for number, (entry, content) in enumerate(tar.members(reader)):
+                total += entry.size
+                _require_few(path, number + 1, total, limit)
+                if entry.kind not in {"file", "directory"}:
+                    raise _refused(path, f"its member {_shown(entry.path)} is a {entry.kind}")
+                if content is not None:
+                    yield entry.path, io.BufferedReader(content, _BLOCK)
+        except tar.OutsideError as error:
+            raise _refused(path, "a member leaves the folder in which it is unpacked") from error
 
 
 def _zip_members(path: Path, limit: int) -> Iterator[tuple[str, IO[bytes]]]:
@@ -130,13 +147,36 @@ def _zip_members(path: Path, limit: int) -> Iterator[tuple[str, IO[bytes]]]:
         infos = [info for info in archive.infolist() if not info.is_dir()]
         names = [info.filename for info in infos]
         is_odd = any(i.flag_bits & 1 or i.compress_type not in METHODS for i in infos)
-        if is_odd or len(set(names)) < len(names) or len(names) > MAX_MEMBERS:
+        if is_odd or len(set(names)) < len(names):
             raise UsageError("the archive is encrypted, or its members are not distinct")
-        if sum(info.file_size for info in infos) > limit:
-            raise UsageError(f"its members have more than {limit:,} bytes")
+        _require_few(path, len(infos), sum(info.file_size for info in infos), limit)
+        for info in infos:
+            mode = info.external_attr >> 16
+            if stat.S_IFMT(mode) not in {0, stat.S_IFREG}:
+                raise _refused(path, f"its member {_shown(info.filename)} is a link or a device")
+            if ".." in re.split(r"[/\\]", info.filename) or info.filename[:1] in {"/", "\\"}:
+                raise _refused(path, f"its member {_shown(info.filename)} leaves the folder")
         for info in infos:
             with archive.open(info) as content:
                 yield info.filename, content
+
+
+def _require_few(path: Path, count: int, size: int, limit: int) -> None:
+    if count > MAX_MEMBERS:
+        raise _refused(path, f"it has more than {MAX_MEMBERS:,} members")
+    if size > limit:
+        raise _refused(path, f"its members have more than {limit:,} bytes")
+
+
+def _shown(name: str) -> str:
+    return ascii(name[:_MAX_SHOWN])[1:-1]
+
+
+def _refused(path: Path, problem: str) -> ModelRefusedError:
+    return ModelRefusedError(
+        f"{ascii(path.name)[1:-1]} is refused and was not unpacked: {problem}.",
+        hint="Pack the file of the model again, and nothing else.",
+    )
 
 
 def _ends(content: IO[bytes]) -> tuple[bytes, bytes]:

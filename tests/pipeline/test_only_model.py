@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import stat
 import subprocess
 import sys
 import tarfile
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from modelpack.errors import ModelRefusedError
 from modelpack.pipeline.only_model import find_only_model, unpacked_model
 
 ROOT = Path(__file__).parents[2]
@@ -54,10 +56,13 @@ LEFT = {
     "code": [("model.joblib", MODEL), ("code/inference.py", b"import os\n")],
     "MLflow": [("model.pkl", MODEL), ("MLmodel", b"flavors:\n  sklearn: {}\n")],
     "PyTorch": [("model.joblib", MODEL), ("model.pth", TORCH)],
-    "parent": [("../m.pkl", MODEL)],
-    "bomb": [("m.pkl", MODEL), ("zeros", bytes(65 * 2**20))],
-    "many": [*((str(number), b"") for number in range(1_001)), ("m.pkl", MODEL)],
 }
+HOSTILE = {
+    "parent": ([("m.pkl", MODEL), ("../../m.pkl", MODEL)], "leaves the folder"),
+    "bomb": ([("m.pkl", MODEL), ("zeros", bytes(65 * 2**20))], "more than 67,108,864 bytes"),
+    "many": ([*((str(number), b"") for number in range(1_001)), ("m.pkl", MODEL)],
+             "more than 1,000 members"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["m.tar.gz", "m.tgz", "m.zip", "m.tar"])
@@ -78,21 +83,59 @@ def test_the_only_model_is_unpacked(tmp_path, name, members):
 @pytest.mark.parametrize("members", LEFT.values(), ids=LEFT)
 def test_other_archives_are_left_to_the_inspector(tmp_path, name, members):
     path = archive(tmp_path / name, members)
-    assert find_only_model(path) is None or (name, members) == ("m.zip", LEFT["parent"])
-    with unpacked_model(path) as model:
-        assert model == path or model.read_bytes() == MODEL
-
-
-def test_links_in_archives_are_not_followed(tmp_path):
-    path = tmp_path / "m.tar.gz"
-    with tarfile.open(path, "w:gz") as tar:
-        link = tarfile.TarInfo("m.pkl")
-        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-        tar.addfile(link)
-        model = tarfile.TarInfo("n.pkl")
-        model.size = len(MODEL)
-        tar.addfile(model, io.BytesIO(MODEL))
     assert find_only_model(path) is None
+    with unpacked_model(path) as model:
+        assert model == path
+
+
+@pytest.mark.parametrize("name", ["m.tar.gz", "m.zip"])
+@pytest.mark.parametrize(("members", "reason"), HOSTILE.values(), ids=HOSTILE)
+def test_hostile_archives_are_refused(tmp_path, name, members, reason):
+    path = archive(tmp_path / name, members)
+    with pytest.raises(ModelRefusedError, match=reason), unpacked_model(path):
+        pass
+
+
+KINDS = {
+    "symlink": tarfile.SYMTYPE, "hardlink": tarfile.LNKTYPE, "device": tarfile.CHRTYPE,
+    "block device": tarfile.BLKTYPE, "fifo": tarfile.FIFOTYPE,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../etc/passwd", "n.pkl"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_links_and_devices_in_tars_are_refused(tmp_path, kind, target, is_first):
+    path = tmp_path / "model.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        other, model = tarfile.TarInfo("m.pkl"), tarfile.TarInfo("n.pkl")
+        other.type, other.linkname = KINDS[kind], target
+        model.size = len(MODEL)
+        members = [(other, None), (model, io.BytesIO(MODEL))]
+        for member, content in members if is_first else reversed(members):
+            tar.addfile(member, content)
+    with pytest.raises(ModelRefusedError) as error, unpacked_model(path):
+        pass
+    reason = f"m.pkl is a {kind.rpartition(' ')[2]}"
+    is_outside = kind == "hardlink" and ".." in target
+    assert ("leaves the folder" if is_outside else reason) in error.value.message
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("m.pkl", stat.S_IFLNK), ("m.pkl", stat.S_IFCHR), ("/m.pkl", 0), ("a/../../m.pkl", 0),
+     ("a\\..\\m.pkl", 0), ("\\m.pkl", 0)],
+)  # fmt: skip
+def test_links_and_paths_in_zips_are_refused(tmp_path, name, mode):
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        info = zipfile.ZipInfo(name)
+        info.external_attr = mode << 16
+        file.writestr(info, b"/etc/passwd")
+        file.writestr("n.pkl", MODEL)
+    with pytest.raises(ModelRefusedError, match=r"link or a device|leaves the folder"):
+        find_only_model(path)
 
 
 def test_cut_and_damaged_archives_are_left_to_the_inspector(tmp_path):
@@ -120,6 +163,17 @@ def test_commands_read_the_model_of_an_archive_and_leave_nothing(tmp_path):
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["estimator"] == "sklearn.pipeline.Pipeline"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_commands_refuse_a_hostile_archive(tmp_path):
+    path = archive(tmp_path / "model.tar.gz", HOSTILE["parent"][0])
+    command = [sys.executable, "-m", "modelpack", "inspect", str(path)]
+    environ = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "model.tar.gz is refused and was not unpacked: a member leaves" in done.stderr
+    assert "Pack the file of the model again" in done.stderr
     assert list(tmp_path.iterdir()) == [path]
 
 
