@@ -4,70 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .ways_out import (
+    CONVERT_TO_ONNX,
+    EXPORT_ONNX,
+    EXPORT_TORCH,
+    GIVE_MODEL,
+    LOAD_FASTAI,
+    LOAD_TABNET,
+    LOAD_TORCH,
+    LOAD_TORCH_WEIGHTS,
+    OTHER,
+    OWN_PROPHET,
+    OWN_SKTIME,
+    ROWS_ONLY,
+    SAVE,
+    SAVE_IN_R,
+    SAVE_JOBLIB,
+    SERVE_TRANSFORMERS,
+    TENSORFLOW_WEIGHTS,
+    UNPACK,
+)
+
 READ = (
     "scikit-learn models saved by pickle, joblib or skops, and models of LightGBM (text), XGBoost "
     "(JSON, UBJSON, binary), CatBoost (.cbm), ONNX, PyTorch (torch.export, TorchScript) and Keras "
     "(.keras, .h5)"
 )
 """All formats that are read, for errors."""
-
-_SAVE = "Save the fitted estimator with joblib.dump(model, 'model.joblib')."
-_DATA = "Give the file of the model. A file of rows is given with --example."
-_UNPACK = "Unpack it, and give the file of the model in it."
-_ONNX = "Export the model to ONNX with its library, and give that file."
-_OTHER = (
-    "Train the model with a library that modelpack serves, or export it to ONNX if its library can."
-)
-_TORCH_EXPORT = (
-    "torch.export.save(torch.export.export(model.eval(), (example,), dynamic_shapes=[["
-    "torch.export.Dim('rows'), torch.export.Dim.STATIC]]), 'model.pt2'), where example is a tensor "
-    "of several rows. It needs PyTorch 2.8 or later. The image of a model in ONNX is smaller: "
-    "torch.onnx.export(model.eval(), (example,), 'model.onnx', external_data=False)"
-)
-_TORCH = (
-    "If you trust its author, load it in Python (a model of torch.save: model = "
-    f"torch.load('{{path}}', weights_only=False)) and export it: {_TORCH_EXPORT}"
-)
-_TORCH_WEIGHTS = (
-    "Create the model of its class, load the weights (of a checkpoint, the entry with them, such "
-    "as ['model_state_dict']), and export it: model.load_state_dict(torch.load('{path}', "
-    f"map_location='cpu', weights_only=True)); {_TORCH_EXPORT}"
-)
-_FASTAI = (
-    "If you trust its author, load it with learn = load_learner('{path}') of fastai, and export "
-    "model = learn.model. Its inputs are the tensors behind the transforms of learn.dls, so encode "
-    f"categories and normalise numbers before: {_TORCH_EXPORT}"
-)
-_ROWS_ONLY = "modelpack serves rows of tables."
-_TO_ONNX = "Convert it: python -m tf2onnx.convert {} --output model.onnx"
-_TENSORFLOW_WEIGHTS = (
-    "Load it into its model, save that with tf.saved_model.save(model, 'FOLDER'), and convert it: "
-    "python -m tf2onnx.convert --saved-model FOLDER --output model.onnx"
-)
-_TABNET = (
-    "If you trust its author, load it with TabNetClassifier().load_model('{path}') or "
-    "TabNetRegressor, and export its attribute network: " + _TORCH_EXPORT
-)
-_SKTIME = (
-    "Load it with sktime.base.load('{path}') if you trust its author, and save an object of your "
-    "own class whose predict(X) calls it: docs/formats.md has an example."
-)
-_PROPHET = (
-    "Save an object of your own class instead, whose predict(X) calls the model: docs/formats.md "
-    "has an example."
-)
-_TRANSFORMERS = (
-    f"{_ROWS_ONLY} Serve its folder with a server of such models: vllm serve FOLDER for a language "
-    "model, text-embeddings-router --model-id FOLDER for embeddings and classes of texts."
-)
-_R = (
-    "In R, save a model of XGBoost with xgb.save(model, 'model.ubj'), of LightGBM with "
-    "lgb.save(model, 'model.txt'). No other models of R are served."
-)
-_JOBLIB_09 = (
-    "If you trust its author, load it where it was saved and save it with a newer joblib: "
-    "joblib.dump(joblib.load('{path}'), 'model.joblib')"
-)
 
 
 @dataclass(frozen=True)
@@ -91,20 +54,20 @@ class Format:
 MLFLOW = Format("mlflow", "the folder of an MLflow model")
 MLFLOW_SCRIPT = Format("mlflow-script", "a script that MLflow runs to load a model")
 SKOPS = Format("skops", "a skops file")
-TORCH = Format("torch", "a PyTorch model", _TORCH)
+TORCH = Format("torch", "a PyTorch model", LOAD_TORCH)
 TORCH_WEIGHTS = Format(
-    "torch-weights", "the weights of a PyTorch model, without the model", _TORCH_WEIGHTS
+    "torch-weights", "the weights of a PyTorch model, without the model", LOAD_TORCH_WEIGHTS
 )
-FASTAI = Format("fastai", "a Learner of fastai", _FASTAI)
+FASTAI = Format("fastai", "a Learner of fastai", LOAD_FASTAI)
 TORCH_PROGRAM = Format("torch-export", "a program of PyTorch (torch.export)", reader="torch-export")
 TORCHSCRIPT = Format("torchscript", "a TorchScript model", reader="torchscript")
 KERAS_H5 = Format("keras-h5", "a Keras model (HDF5)", reader="keras-h5")
 COREML = Format("coreml", "a Core ML model", "Give the model that it was converted from.")
-_ARCHIVE = f"{_UNPACK} modelpack reads an archive with one model and no code as it is."
-WHEEL = Format("wheel", "a Python distribution, not a model", _UNPACK)
+_ARCHIVE = f"{UNPACK} modelpack reads an archive with one model and no code as it is."
+WHEEL = Format("wheel", "a Python distribution, not a model", UNPACK)
 TAR = Format("tar", "a tar archive", _ARCHIVE)
 ZIP = Format("zip", "a zip archive", _ARCHIVE)
-NPZ = Format("npz", "a bundle of numpy arrays (.npz)", _SAVE)
+NPZ = Format("npz", "a bundle of numpy arrays (.npz)", SAVE)
 SEVERAL = Format("pickles", "{} pickles one after another, of which loading reads the first", (
     "If you trust its author, save the objects as one list: python -c \"import joblib, "
     "pickle{more}; f = {file_object}; "
@@ -128,7 +91,7 @@ _FILE_OBJECTS = {
 
 EXTERNAL = Format(
     "joblib-files", "one of several files of joblib 0.9 or older: its arrays are in other files",
-    _JOBLIB_09)  # fmt: skip
+    SAVE_JOBLIB)  # fmt: skip
 ENCRYPTED = Format("encrypted", "encrypted", "Decrypt it, and give the result.")
 LFS = Format(
     "git-lfs", "a Git LFS pointer, not the model",
@@ -136,7 +99,7 @@ LFS = Format(
 COMPRESSED = Format("compressed", "compressed twice", "Decompress it once, and give the result.")
 UNKNOWN = Format("unknown", "in no format that modelpack knows", (
     "If its library is one that modelpack serves, save the fitted model with joblib.dump(model, "
-    "'model.joblib') or in a format of the library. " + _OTHER
+    "'model.joblib') or in a format of the library. " + OTHER
 ))  # fmt: skip
 
 _LENGTH = r"[\x80-\xff]{0,4}[\0-\x7f]"  # a varint of Protocol Buffers
@@ -167,40 +130,40 @@ MAGIC: tuple[tuple[str, Format], ...] = (
         "xgboost", "an XGBoost model (JSON)", reader="xgboost")),
     (r"tree\r?\nversion=", Format("lightgbm", "a LightGBM model (text)", reader="lightgbm")),
     (rf"\x08\x01\x12{_LENGTH}\n{_LENGTH}[\x12\x1a\x22\x2a\x32\x38]", Format(
-        "savedmodel", "a TensorFlow SavedModel", _TO_ONNX.format("--saved-model FOLDER"))),
+        "savedmodel", "a TensorFlow SavedModel", CONVERT_TO_ONNX.format("--saved-model FOLDER"))),
     (rf"\x08[\x01-\x14]\x12{_LENGTH}\n{_LENGTH}\n", COREML),
     (r"\x08[\x01-\x20](\x12[^\0]{0,2000}?)?[\x1a\x22\x28\x32\x3a\x42]", Format(
         "onnx", "an ONNX model", reader="onnx")),
     (r"....TFL3", Format(
-        "tflite", "a TensorFlow Lite model", _TO_ONNX.format("--tflite {file}"))),
-    (r"\n.\n\x05<unk>\x15", Format("sentencepiece", "a tokenizer of SentencePiece", _OTHER)),
-    (rf"\n{_LENGTH}\x08\0\x10\xff{{9}}\x01", Format("paddle", "a PaddlePaddle model", _ONNX)),
+        "tflite", "a TensorFlow Lite model", CONVERT_TO_ONNX.format("--tflite {file}"))),
+    (r"\n.\n\x05<unk>\x15", Format("sentencepiece", "a tokenizer of SentencePiece", OTHER)),
+    (rf"\n{_LENGTH}\x08\0\x10\xff{{9}}\x01", Format("paddle", "a PaddlePaddle model", EXPORT_ONNX)),
     (rf"\n{_LENGTH}\n[\x01-\x7f][!-~]+\x12[\x01-\x40][A-Z]\w+", Format(
         "tensorflow", "a graph of TensorFlow",
-        _TO_ONNX.format("--graphdef {file} --inputs NAME:0 --outputs NAME:0"))),
+        CONVERT_TO_ONNX.format("--graphdef {file} --inputs NAME:0 --outputs NAME:0"))),
     (r"\s*node \{\s*\n", Format(
         "tensorflow-text", "a graph of TensorFlow in text",
         "Save it as a binary file with tf.io.write_graph(graph, '.', 'graph.pb', as_text=False). "
-        + _TO_ONNX.format("--graphdef graph.pb --inputs NAME:0 --outputs NAME:0"))),
+        + CONVERT_TO_ONNX.format("--graphdef graph.pb --inputs NAME:0 --outputs NAME:0"))),
     (r'(#[^\n]*\n|\s)*(name: *"[^"\n]*"\s*\n\s*)?((layers?|input_shape) *\{|input: *")', Format(
-        "caffe-text", "the layers of a Caffe model, without parameters", _OTHER)),
+        "caffe-text", "the layers of a Caffe model, without parameters", OTHER)),
     (r'[^\0]{0,500}?^(platform|backend): *"', Format(
         "triton", "the configuration of a model of Triton",
         "Give the file of the model, in the folder with the number of its version.")),
-    (r"\n[\x01-\x7f][ -~]+(\x12|\xa2\x06)", Format("caffe", "a Caffe model", _OTHER)),
-    (r"\x12\x01\0{6}", Format("mxnet", "parameters of MXNet, without a model", _ONNX)),
+    (r"\n[\x01-\x7f][ -~]+(\x12|\xa2\x06)", Format("caffe", "a Caffe model", OTHER)),
+    (r"\x12\x01\0{6}", Format("mxnet", "parameters of MXNet, without a model", EXPORT_ONNX)),
     (r'.{5}\0{3}\{\s*"', Format(
         "safetensors", "tensors of safetensors, without a model",
-        "Load them into the model that they belong to, and export it: " + _TORCH_EXPORT)),
+        "Load them into the model that they belong to, and export it: " + EXPORT_TORCH)),
     (r"GGUF|lmgg|tjgg|fmgg", Format(
         "gguf", "a language model (GGUF)",
         "Serve it with llama.cpp: llama-server -m {file}. modelpack serves rows of tables.")),
-    (r"ZF0x[0-9a-f]", Format("joblib-zf", "compressed by joblib 0.9 or older", _JOBLIB_09)),
+    (r"ZF0x[0-9a-f]", Format("joblib-zf", "compressed by joblib 0.9 or older", SAVE_JOBLIB)),
     (r"\s*(<\?xml[^>]{0,200}\?>\s*)?(<!--.{0,2000}?-->\s*)?<PMML\b", Format(
         "pmml", "a PMML model", "Save the estimator that it was made from with joblib.dump.")),
     (r"\s*(<\?xml[^>]{0,200}\?>\s*)?<net [^>]*\bversion=", Format(
         "openvino", "an OpenVINO model", "Give the ONNX file that it was converted from.")),
-    (r"\x1c\xed", Format("h2o", "a model of H2O in its binary format", _OTHER)),
+    (r"\x1c\xed", Format("h2o", "a model of H2O in its binary format", OTHER)),
     (r"[\x81-\x8f][\xa1-\xbf][\w.]+[\x81-\x8f][\xa1-\xbf]\w", Format(
         "msgpack", "data of MessagePack, as Flax saves parameters",
         "Restore the parameters in JAX, and export the function that predicts with "
@@ -209,21 +172,21 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r"7767517\r?\n", Format(
         "ncnn", "the layers of an ncnn model", "Give the ONNX file that it was converted from.")),
     (r"\0{4}[\x01\x02]\0{3}[\0-\x05]\0{3}|([#;][^\n]*\n|\s)*\[net(work)?\]\s", Format(
-        "darknet", "a model of Darknet (YOLO)", _OTHER)),
+        "darknet", "a model of Darknet (YOLO)", OTHER)),
     (r"[\x03\x04]\0{3}.\0{3}.\0{3}[\x02\x03]{2}.{4}\0{4}", Format(
         "treelite", "a Treelite model", "Give the model that it was made from.")),
     (r"%YAML:1\.0\s*---\s*opencv_ml_|\s*(<\?xml[^>]{0,200}\?>\s*)?<opencv_storage>", Format(
-        "opencv", "a model of OpenCV", _OTHER)),
-    (r"SVM-light Version", Format("svmlight", "a model of SVMlight", _OTHER)),
-    (r"\xac\xed\0\x05", Format("java", "an object of Java, as Weka writes models", _OTHER)),
-    (r"svm_type \w+\n|solver_type \w+\n", Format("libsvm", "a LIBSVM or LIBLINEAR model", _SAVE)),
+        "opencv", "a model of OpenCV", OTHER)),
+    (r"SVM-light Version", Format("svmlight", "a model of SVMlight", OTHER)),
+    (r"\xac\xed\0\x05", Format("java", "an object of Java, as Weka writes models", OTHER)),
+    (r"svm_type \w+\n|solver_type \w+\n", Format("libsvm", "a LIBSVM or LIBLINEAR model", SAVE)),
     (r"lCRF", Format("crfsuite", "a CRFsuite model", "Save the sklearn_crfsuite.CRF with joblib.")),
-    (r"\xba\x16\x4f\x2f", Format("fasttext", "a fastText model", _OTHER)),
-    (r"[\x05-\x10]\0{3}\d+\.\d+\.\d+\0", Format("vowpal", "a Vowpal Wabbit model", _OTHER)),
-    (r"I[xwBv][A-Z][A-Za-z0-9].{2}\0\0", Format("faiss", "an index of Faiss, not a model", _OTHER)),
-    (r"\d+ \d+\r?\n\S+ ", Format("word2vec", "word vectors (word2vec)", _OTHER)),
+    (r"\xba\x16\x4f\x2f", Format("fasttext", "a fastText model", OTHER)),
+    (r"[\x05-\x10]\0{3}\d+\.\d+\.\d+\0", Format("vowpal", "a Vowpal Wabbit model", OTHER)),
+    (r"I[xwBv][A-Z][A-Za-z0-9].{2}\0\0", Format("faiss", "an index of Faiss, not a model", OTHER)),
+    (r"\d+ \d+\r?\n\S+ ", Format("word2vec", "word vectors (word2vec)", OTHER)),
     (r"[^\s\d]\S*( -?\d+\.\d+(e-?\d+)?){8}", Format(
-        "word2vec", "word vectors (GloVe)", _OTHER)),
+        "word2vec", "word vectors (GloVe)", OTHER)),
     (r'booster\[0\]:\r?\n|\s*\[\s*\{\s*"nodeid"', Format(
         "xgboost-dump", "a text of the trees of an XGBoost model, which XGBoost cannot load",
         "Save the model itself: model.save_model('model.ubj')")),
@@ -233,17 +196,17 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r'\s*\{[^{]{0,40}(\{.{0,4000})?"(features_info|model_info)"', Format(
         "catboost-json", "a CatBoost model (JSON)",
         "Save it in CatBoost's own format: model.save_model('model.cbm')")),
-    (r'\s*\{\s*"growth"\s*:', Format("prophet-json", "a Prophet model (JSON)", _PROPHET)),
+    (r'\s*\{\s*"growth"\s*:', Format("prophet-json", "a Prophet model (JSON)", OWN_PROPHET)),
     (r'\s*\{\s*"version"\s*:\s*"1\.0",\s*"truncation"', Format(
-        "tokenizer", "a tokenizer of Hugging Face, not a model", f"{_ROWS_ONLY} {_OTHER}")),
+        "tokenizer", "a tokenizer of Hugging Face, not a model", f"{ROWS_ONLY} {OTHER}")),
     (r'\s*\{\s*"metadata"\s*:\s*\{[^{}]*\},\s*"weight_map"', Format(
-        "transformers", "the index of a model of Transformers", _TRANSFORMERS)),
+        "transformers", "the index of a model of Transformers", SERVE_TRANSFORMERS)),
     (r'\s*\{(?=.{0,4000}?"(architectures|model_type|transformers_version)"\s*:)', Format(
-        "transformers", "the configuration of a model of Transformers", _TRANSFORMERS)),
+        "transformers", "the configuration of a model of Transformers", SERVE_TRANSFORMERS)),
     (r'\s*\{\s*"nodes"\s*:\s*\[\s*\{\s*"op"\s*:', Format(
-        "mxnet-json", "the layers of an MXNet model, without parameters", _ONNX)),
+        "mxnet-json", "the layers of an MXNet model, without parameters", EXPORT_ONNX)),
     (r'\s*\{\s*"(format"\s*:\s*"(layers|graph)-model|modelTopology)"', Format(
-        "tensorflow-js", "a model of TensorFlow.js", _TO_ONNX.format("--tfjs {file}"))),
+        "tensorflow-js", "a model of TensorFlow.js", CONVERT_TO_ONNX.format("--tfjs {file}"))),
     (r'\s*\{(?=.{0,4000}?"input"\s*:)(?=.{0,4000}?"output"\s*:)(?=.{0,4000}?"action"\s*:)', Format(
         "pfa", "a PFA document", "Save the estimator that it was made from with joblib.dump.")),
     (r'\s*\{\s*("module"\s*:\s*"keras|"class_name"\s*:\s*"(Sequential|Functional|Model)")', Format(
@@ -268,49 +231,49 @@ MAGIC: tuple[tuple[str, Format], ...] = (
         "html", "a web page, perhaps downloaded in place of the model",
         "Download the model again, by the link to the file itself.")),
     (r'\s*(\[\s*[\[{]|\{\s*"(instances|inputs|dataframe_split|dataframe_records|columns)"\s*:'
-     r'|\{[^{}\n]*\}\r?\n\s*\{)', Format("rows", "rows (JSON), not a model", _DATA)),
+     r'|\{[^{}\n]*\}\r?\n\s*\{)', Format("rows", "rows (JSON), not a model", GIVE_MODEL)),
     (r"[-+]?\d+(\.\d+)? (qid:\d+ )?\d+:\S", Format(
-        "rows", "rows (LIBSVM), not a model", _DATA)),
-    (r"(%[^\n]*\n|\s)*@(?i:relation)\s", Format("arff", "a table of Weka (ARFF)", _DATA)),
-    (r"\x93NUMPY", Format("numpy", "a numpy array (.npy)", _DATA)),
-    (r"PAR1", Format("parquet", "a Parquet table", _DATA)),
-    (r"ARROW1|FEA1|\xff{4}.{3}\0\x10\0{3}", Format("arrow", "an Arrow table", _DATA)),
-    (r"ORC", Format("orc", "an ORC table", _DATA)),
-    (r"Obj\x01", Format("avro", "an Avro file", _DATA)),
-    (r"<stata_dta>|[\x69-\x75][\x01\x02]\x01\0", Format("stata", "a table of Stata", _DATA)),
-    (r"\$FL[23]@\(#\)", Format("spss", "a table of SPSS", _DATA)),
-    (r"HEADER RECORD\*{7}|\0{12}\xc2\xea\x81\x60", Format("sas", "a table of SAS", _DATA)),
-    (r"SQLite format 3\0", Format("sqlite", "an SQLite database", _DATA)),
+        "rows", "rows (LIBSVM), not a model", GIVE_MODEL)),
+    (r"(%[^\n]*\n|\s)*@(?i:relation)\s", Format("arff", "a table of Weka (ARFF)", GIVE_MODEL)),
+    (r"\x93NUMPY", Format("numpy", "a numpy array (.npy)", GIVE_MODEL)),
+    (r"PAR1", Format("parquet", "a Parquet table", GIVE_MODEL)),
+    (r"ARROW1|FEA1|\xff{4}.{3}\0\x10\0{3}", Format("arrow", "an Arrow table", GIVE_MODEL)),
+    (r"ORC", Format("orc", "an ORC table", GIVE_MODEL)),
+    (r"Obj\x01", Format("avro", "an Avro file", GIVE_MODEL)),
+    (r"<stata_dta>|[\x69-\x75][\x01\x02]\x01\0", Format("stata", "a table of Stata", GIVE_MODEL)),
+    (r"\$FL[23]@\(#\)", Format("spss", "a table of SPSS", GIVE_MODEL)),
+    (r"HEADER RECORD\*{7}|\0{12}\xc2\xea\x81\x60", Format("sas", "a table of SAS", GIVE_MODEL)),
+    (r"SQLite format 3\0", Format("sqlite", "an SQLite database", GIVE_MODEL)),
     (r"\xce\x9a\x57\x13|\x13\x57\x9a\xce", Format(
         "dbm", "a database of shelve (GDBM)",
-        "If you trust its author, load the model with shelve.open. " + _SAVE)),
+        "If you trust its author, load the model with shelve.open. " + SAVE)),
     (r"______LightGBM_Binary_File_Token______|\x01\xab\xff\xff", Format(
-        "dataset", "rows for training, as LightGBM and XGBoost save them", _DATA)),
-    (r"MATLAB [57]\.\d MAT-file", Format("matlab", "a MATLAB file", _OTHER)),
+        "dataset", "rows for training, as LightGBM and XGBoost save them", GIVE_MODEL)),
+    (r"MATLAB [57]\.\d MAT-file", Format("matlab", "a MATLAB file", OTHER)),
     (r"RDX[23]\n|RDA[23]\n|[XA]\n\0\0\0[\x02\x03]\0[\x01-\x09]|A\n[23]\n\d", Format(
-        "r", "an R object", _R)),
-    (r".[\x0c-\x0f]\r\n", Format("pyc", "compiled Python code, not a model", _SAVE)),
-    (r"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("office", "a Microsoft Office document", _SAVE)),
-    (r"%PDF-", Format("pdf", "a PDF document", _SAVE)),
+        "r", "an R object", SAVE_IN_R)),
+    (r".[\x0c-\x0f]\r\n", Format("pyc", "compiled Python code, not a model", SAVE)),
+    (r"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("office", "a Microsoft Office document", SAVE)),
+    (r"%PDF-", Format("pdf", "a PDF document", SAVE)),
     (r"\x89PNG\r\n|\xff\xd8\xff|GIF8|II\*\0|MM\0\*|RIFF.{4}WEBP", Format(
-        "image", "a picture", _SAVE)),
+        "image", "a picture", SAVE)),
     (r"RIFF.{4}(WAVE|AVI )|OggS|fLaC|ID3[\x02-\x04]|\0\0\0.ftyp", Format(
-        "media", "sound or a film", _SAVE)),
+        "media", "sound or a film", SAVE)),
     (r".{12}\x09.{8}\x1a\x0dbrain\.Event", Format(
-        "tensorboard", "a log of TensorBoard, not a model", _SAVE)),
-    (r"\x7fELF|MZ.{58}..\0\0", Format("executable", "a program", _SAVE)),
+        "tensorboard", "a log of TensorBoard, not a model", SAVE)),
+    (r"\x7fELF|MZ.{58}..\0\0", Format("executable", "a program", SAVE)),
     (r"\x28\xb5\x2f\xfd", Format(
         "zstd", "compressed by zstd", "Decompress it, and give the result: zstd -d {file}")),
     (r"\xff\x06\0\0sNaPpY", Format("snappy", "compressed by Snappy", "Decompress it first.")),
     (r"LZIP\x01|\x1f\x9d[\x80-\x90]", Format(
         "unix-compressed", "compressed by lzip or compress", "Decompress it first.")),
-    (r"!<arch>\n|MSCF\0{4}", Format("archive", "an archive of a package", _UNPACK)),
-    (r"7z\xbc\xaf\x27\x1c", Format("7z", "a 7z archive", _UNPACK)),
-    (r"Rar!\x1a\x07", Format("rar", "a RAR archive", _UNPACK)),
+    (r"!<arch>\n|MSCF\0{4}", Format("archive", "an archive of a package", UNPACK)),
+    (r"7z\xbc\xaf\x27\x1c", Format("7z", "a 7z archive", UNPACK)),
+    (r"Rar!\x1a\x07", Format("rar", "a RAR archive", UNPACK)),
     (r"Salted__|age-encryption\.org/|-----BEGIN (PGP|AGE)|\$ANSIBLE_VAULT;", ENCRYPTED),
     # OpenPGP: a session key of a passphrase, or of a public key.
     (r"\x8c\x0d\x04[\x01-\x0d][\0-\x03]|\x85[\x01\x02].\x03|\x84.\x03", ENCRYPTED),
-    (r"\xff\xfe|\xfe\xff", Format("text", "a text file in UTF-16", _SAVE)),
+    (r"\xff\xfe|\xfe\xff", Format("text", "a text file in UTF-16", SAVE)),
 )  # fmt: skip
 """The first bytes of a format, as a regular expression, and the format. The first match counts."""
 
@@ -325,25 +288,25 @@ CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
         (b"/.data/extern_modules", Format(
             "torch-package", "a package of torch.package, which contains Python code",
             "If you trust its author, load the model in it (torch.package.PackageImporter("
-            f"'{{path}}').load_pickle('PACKAGE', 'RESOURCE')) and export it: {_TORCH_EXPORT}")),
+            f"'{{path}}').load_pickle('PACKAGE', 'RESOURCE')) and export it: {EXPORT_TORCH}")),
         (b"/constants.pkl", TORCHSCRIPT),
         (b"/data.pkl", TORCH),
         (b"schema.json", SKOPS),
         (b"model.weights.h5", Format("keras", "a Keras model (.keras)", reader="keras")),
-        (b"xl/workbook.", Format("excel", "an Excel workbook", _DATA)),
+        (b"xl/workbook.", Format("excel", "an Excel workbook", GIVE_MODEL)),
         (b"com.apple.CoreML/", COREML),
-        (b"model.ini", Format("mojo", "a model of H2O (MOJO)", _OTHER)),
-        (b"TransformerChain", Format("mlnet", "a model of ML.NET", _ONNX)),
-        (b"word/document.xml", Format("office", "a Microsoft Office document", _SAVE)),
+        (b"model.ini", Format("mojo", "a model of H2O (MOJO)", OTHER)),
+        (b"TransformerChain", Format("mlnet", "a model of ML.NET", EXPORT_ONNX)),
+        (b"word/document.xml", Format("office", "a Microsoft Office document", SAVE)),
         (b"_stable_baselines3_version", Format(
             "stable-baselines", "an agent of Stable-Baselines3",
             "Export its policy to ONNX, as the documentation of Stable-Baselines3 shows.")),
-        (b"network.pt", Format("tabnet", "a model of pytorch-tabnet", _TABNET)),
-        (b"MAR-INF/", Format("torchserve", "an archive of TorchServe", _UNPACK)),
-        (b"_metadataPK\x01\x02", Format("sktime", "a model of sktime", _SKTIME)),
+        (b"network.pt", Format("tabnet", "a model of pytorch-tabnet", LOAD_TABNET)),
+        (b"MAR-INF/", Format("torchserve", "an archive of TorchServe", UNPACK)),
+        (b"_metadataPK\x01\x02", Format("sktime", "a model of sktime", OWN_SKTIME)),
         (b"EGG-INFO/", WHEEL),
         (b".dist-info/", WHEEL),
-        (b"META-INF/MANIFEST.MF", Format("jar", "an archive of Java", _OTHER)),
+        (b"META-INF/MANIFEST.MF", Format("jar", "an archive of Java", OTHER)),
         (b'model.json{"arrays":', Format(
             "modelpack", "a compiled model of modelpack", "Give the model that it was made from.")),
         (b".npy", NPZ),
@@ -356,7 +319,7 @@ CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
             "keras-weights", "the weights of a Keras model",
             "Create the model, load them and save it as one file: "
             "model.load_weights('{path}'); model.save('model.keras')")),
-        (b"", Format("hdf5", "an HDF5 file", _DATA)),
+        (b"", Format("hdf5", "an HDF5 file", GIVE_MODEL)),
     ),
 }  # fmt: skip
 """The first bytes of a container -> what its first or last 64 KiB contain, and the format."""
@@ -370,7 +333,7 @@ END_OF_ZIP = b"PK\5\6"
 TAILS: tuple[tuple[bytes, Format], ...] = (
     (b"\x57\xfb\x80\x8b\x24\x75\x47\xdb", Format(
         "checkpoint", "a checkpoint of TensorFlow, without a model",
-        f"{_TENSORFLOW_WEIGHTS}. If its file MODEL.meta exists: "
+        f"{TENSORFLOW_WEIGHTS}. If its file MODEL.meta exists: "
         "python -m tf2onnx.convert --checkpoint MODEL.meta --output model.onnx "
         "--inputs NAME:0 --outputs NAME:0")),
 )  # fmt: skip
@@ -378,9 +341,9 @@ TAILS: tuple[tuple[bytes, Format], ...] = (
 
 TEXTS: tuple[tuple[str, Format], ...] = (
     (r"(#[^\n]*\n|\s)*\[+[A-Za-z][\w. -]*\]+[ \t]*\r?\n", Format(
-        "settings", "a file of settings, not a model", _SAVE)),
-    (r"\s*[{\[]", Format("json", "a JSON file", _SAVE)),
-    (r"\s*(<\?xml|<\w+[\s>])", Format("xml", "an XML file", _SAVE)),
+        "settings", "a file of settings, not a model", SAVE)),
+    (r"\s*[{\[]", Format("json", "a JSON file", SAVE)),
+    (r"\s*(<\?xml|<\w+[\s>])", Format("xml", "an XML file", SAVE)),
     (r'([ \t\r\f]*(#.*|"""[^"]*""".*)?\n)*((import|from) \w|(def|class) \w+ ?[(:])', Format(
         "python", "Python code, not a model",
         "Run it if it trains and saves the model, and give that file.")),
@@ -395,11 +358,11 @@ TEXTS: tuple[tuple[str, Format], ...] = (
         "FOLDER")),
     (r"(#[^\n]*\n|\s)*([\w.-]+:([ \t][^\n]*)?\n[ \t\r\n]*(- |[\w.-]+:\s)"
      r"|(---|%YAML[^\n]*)[ \t\r]*\n)", Format(
-        "yaml", "a YAML file, not a model", _SAVE)),
-    (r"[^\n,]*,[^\n]*\n[^\n,]*,", Format("csv", "a table (CSV), not a model", _DATA)),
-    (r"[^\n;]*;[^\n]*\n[^\n;]*;", Format("csv", "a table (CSV), not a model", _DATA)),
-    (r"[^\n\t]*\t[^\n]*\n[^\n\t]*\t", Format("tsv", "a table (TSV), not a model", _DATA)),
-    (r"", Format("text", "a text file, not a model", _SAVE)),
+        "yaml", "a YAML file, not a model", SAVE)),
+    (r"[^\n,]*,[^\n]*\n[^\n,]*,", Format("csv", "a table (CSV), not a model", GIVE_MODEL)),
+    (r"[^\n;]*;[^\n]*\n[^\n;]*;", Format("csv", "a table (CSV), not a model", GIVE_MODEL)),
+    (r"[^\n\t]*\t[^\n]*\n[^\n\t]*\t", Format("tsv", "a table (TSV), not a model", GIVE_MODEL)),
+    (r"", Format("text", "a text file, not a model", SAVE)),
 )  # fmt: skip
 """What a text that is not a pickle begins with, and its format.
 
@@ -416,7 +379,7 @@ _HINTS = {found.name: found.hint for found in ALL}
 
 def is_document(form: Format) -> bool:
     """Return whether files of a format are rows, pictures or texts, and no models."""
-    return form.hint in {_DATA, _SAVE}
+    return form.hint in {GIVE_MODEL, SAVE}
 
 
 def format_hint(name: str, container: str = "raw") -> str:
