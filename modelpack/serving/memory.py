@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +24,9 @@ USABLE = 0.9
 """Of the memory: the rest is for the kernel's buffers and the files of libraries."""
 WORKER_BYTES = 24 * MIB
 """That a worker takes for itself once it serves."""
+SPARE_BYTES = 512 * MIB
+"""For the stacks of threads, which take 8 MiB each of the address space, and little memory."""
+STATUS = Path("/proc/self/status")
 SHARES = {
     "body_bytes": (40, 256 * 1024),  # 30 times a body is three quarters of the room
     "held_bytes": (4, MIB),
@@ -78,6 +82,18 @@ def allowed(root: Path = Path("/sys/fs/cgroup")) -> int:
     return min([physical, *(number for number in map(_number, paths) if number)])
 
 
+def limit_process() -> None:
+    """Let allocations of this process and its workers fail that exceed the memory of the container.
+
+    Otherwise the kernel would end a process without an answer or an entry in the log.
+    """
+    used = _status("VmData:")
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    limit = used + SPARE_BYTES + max(0, int(allowed() * USABLE) - anonymous())
+    if used and (hard == resource.RLIM_INFINITY or limit < hard):
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
 def _number(path: Path) -> int | None:
     try:
         return int(path.read_text())
@@ -85,10 +101,15 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def anonymous(status: Path = Path("/proc/self/status")) -> int:
+def anonymous(status: Path = STATUS) -> int:
     """Return the bytes of this process that are not pages of files."""
+    return _status("RssAnon:", "RssShmem:", path=status)
+
+
+def _status(*names: str, path: Path = STATUS) -> int:
+    """Return the sum of some figures in the status of this process; 0 if they are unknown."""
     try:
-        lines = [line.split() for line in status.read_text().splitlines()]
+        lines = [line.split() for line in path.read_text().splitlines()]
     except OSError:
         return 0
-    return sum(int(line[1]) * 1024 for line in lines if line[0] in ("RssAnon:", "RssShmem:"))
+    return sum(int(line[1]) * 1024 for line in lines if line[0] in names)

@@ -258,6 +258,14 @@ NAMES = {
               "dtype": "S999999999"}}), "malformed"),
     "a vocabulary in a file": (layer("IntegerLookup", vocabulary="/etc/passwd"), "keras-code"),
     "more units than the file has numbers": (layer("Dense", units=10**9), "broken-array"),
+    "inputs that the file has no weights for": (
+        {**DENSE, "build_config": {"input_shape": [None, 9_999_999]}}, "broken-array"),
+    "inputs of a convolution": (
+        {**layer("Conv1D", filters=4, kernel_size=1, groups=2, data_format="channels_first"),
+         "build_config": {"input_shape": [None, 999, None]}}, "broken-array"),
+    "inputs by name": (
+        {**layer("Dense", units=4), "build_config": {"shapes_dict": {"input_shape": [1, 999]}}},
+        "broken-array"),
     "a large adaptation": (layer("Dense", units=1, lora_rank=10**9), "broken-array"),
     "an embedding larger than the file": (
         layer("Embedding", input_dim=10**12, output_dim=8), "broken-array"),

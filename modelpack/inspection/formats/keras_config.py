@@ -35,6 +35,8 @@ _SIZES = {"units", "filters", "input_dim", "output_dim", "num_heads", "key_dim",
           "depth_multiplier", "lora_rank", "projection_dim", "intermediate_dim",
           "hidden_dim"}  # fmt: skip
 """Members whose value is a dimension of a weight."""
+_KERNELS = {"units", "filters"}
+"""Those that are the dimension of a weight, whose other dimension is that of the input."""
 _REPEATS = {"factor", "max_tokens", "n", "num_bins", "num_tokens", "padding", "size",
             "target_shape"}  # fmt: skip
 _MAX_REPEAT = 10_000_000
@@ -170,6 +172,7 @@ def check_sizes(model: Mapping[str, Any], weights: int) -> None:
         Malformed: A dimension of a weight is larger than the file, or a result is huge.
     """
     for node in objects(model):
+        _check_kernel(node, weights)
         for name in _SIZES & node.keys():
             for size in _numbers(node[name]):
                 message = f"a layer has {size:,} {name}, but the file has {weights:,} numbers"
@@ -178,6 +181,25 @@ def check_sizes(model: Mapping[str, Any], weights: int) -> None:
             for size in _numbers(node[name]):
                 message = f"a layer has the {name} {size:,}, which is more than {_MAX_REPEAT:,}"
                 require(size <= _MAX_REPEAT, message, "limit")
+
+
+def _check_kernel(node: Mapping[str, Any], weights: int) -> None:
+    """Check that the weights of a layer, which Keras creates for its inputs, are in the file."""
+    config, build = node.get("config"), node.get("build_config")
+    if not isinstance(config, dict) or not isinstance(build, dict):
+        return
+    inner = build.get("shapes_dict")
+    shapes = [build.get("input_shape"), *(inner.values() if isinstance(inner, dict) else ())]
+    axis = 1 if config.get("data_format") == "channels_first" else -1
+    groups = config.get("groups")
+    groups = groups if type(groups) is int and groups > 0 else 1
+    for shape in shapes:
+        width = shape[axis] if isinstance(shape, list) and len(shape) > 1 else None
+        for name in _KERNELS & config.keys() if type(width) is int else ():
+            if type(config[name]) is int:
+                count = width * config[name] // groups
+                message = f"a layer has {width:,} inputs and {config[name]:,} {name}, but the file "
+                require(count <= weights, f"{message}has {weights:,} numbers", "broken-array")
 
 
 def _numbers(value: Any) -> list[int]:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import io
+import math
 import os
-from typing import Any, BinaryIO, Collection, Sequence
+import zipfile
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Collection, Iterator, Sequence
 
 import numpy as np
 
+from .. import memory
 from ..data.columns import Rows
 from ..manifest import Manifest
 from .estimator import EstimatorRuntime
 from .onnx import Input
 
+MIN_NUMBERS = 1_000_000
+"""Weights that a file of any size may have: layers may create some that are not saved."""
 BATCH = 32
 """Rows that `Model.predict` passes to the model at once by default."""
 
@@ -155,13 +161,44 @@ def load(stream: BinaryIO, _names: Collection[str]) -> Any:
 
     torch.set_num_threads(1)
 
+    memory.limit_process()
     content = io.BytesIO(stream.read())
     if content.getvalue()[:2] == b"PK":
         from keras.src.saving import saving_lib  # noqa: PLC0415
 
-        return KerasModel(saving_lib.load_model(content, compile=False, safe_mode=True))
+        with zipfile.ZipFile(content) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        content.seek(0)
+        with _limited_weights(size):
+            return KerasModel(saving_lib.load_model(content, compile=False, safe_mode=True))
     import h5py  # noqa: PLC0415
     from keras.src.legacy.saving import legacy_h5_format  # noqa: PLC0415
 
-    with h5py.File(content, "r") as file:
+    with h5py.File(content, "r") as file, _limited_weights(len(content.getvalue())):
         return KerasModel(legacy_h5_format.load_model_from_hdf5(file, compile=False))
+
+
+@contextmanager
+def _limited_weights(size: int) -> Iterator[None]:
+    """Let layers create no more weights than a file can have that contains `size` bytes.
+
+    Keras creates them before it reads the file, with the sizes in the configuration.
+    """
+    from keras.layers import Layer  # noqa: PLC0415 - a library that only these files need
+
+    own, left = Layer.add_weight, max(size, MIN_NUMBERS)
+
+    def add_weight(self: Any, *arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        shapes = [each for each in (named.get("shape"), *arguments) if each is not None]
+        sizes = shapes[0] if shapes and not isinstance(shapes[0], str) else ()
+        left -= math.prod(sizes if isinstance(sizes, (tuple, list)) else [sizes])
+        if left < 0:
+            raise ValueError("its layers have more weights than the file has bytes")
+        return own(self, *arguments, **named)
+
+    Layer.add_weight = add_weight
+    try:
+        yield
+    finally:
+        Layer.add_weight = own

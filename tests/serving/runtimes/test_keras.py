@@ -3,6 +3,7 @@
 Needs Keras and PyTorch, which the tests do not install: `pip install keras torch h5py`.
 """
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,7 @@ import joblib
 import numpy as np
 import pytest
 from gunicorn_server import python_path, serve
-from keras_files import DATA
+from keras_files import CONFIG, DATA, archive, contents
 from serving_models import BASE, ENVIRONMENT, SAMPLES, render_native_bundle
 from sklearn.preprocessing import StandardScaler
 
@@ -24,6 +25,7 @@ keras = pytest.importorskip("keras")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 from modelpack.serving import loading, manifest, reference  # noqa: E402
+from modelpack.serving.errors import StartupError  # noqa: E402
 from modelpack.serving.problems import Problem  # noqa: E402
 from modelpack.serving.service import Service  # noqa: E402
 from modelpack.serving.settings import Limits  # noqa: E402
@@ -85,6 +87,24 @@ def test_predictions_have_the_bits_of_keras(tmp_path, name, columns):
     assert not service.runner.can_batch
     shape = service.manifest.model["signature"]["outputs"][0]["shape"]
     assert shape in ([], list(expected.shape[1:]))
+
+
+def test_layers_create_no_weights_beyond_the_file(tmp_path):
+    """Two layers of a size that the file has, one behind the other, would take half a gigabyte."""
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2000), keras.layers.Dense(1)])
+    model.save(tmp_path / "model.keras")
+    members = contents(tmp_path / "model.keras")
+    config = json.loads(members[CONFIG])
+    for each in config["config"]["layers"][1:]:
+        each["config"]["units"] = 12_000
+        del each["build_config"]
+    members[CONFIG] = json.dumps(config).encode()
+    (tmp_path / "model.keras").write_bytes(archive(members))
+    own = keras.layers.Layer.add_weight
+    where = render_native_bundle(tmp_path / "model.keras", tmp_path)
+    with pytest.raises(StartupError, match="more weights than the file has bytes"):
+        Service.load(where)
+    assert keras.layers.Layer.add_weight is own
 
 
 def test_a_scaler_before_a_model(tmp_path):
