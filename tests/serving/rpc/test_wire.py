@@ -65,7 +65,8 @@ def test_integers_are_rejected_by_the_memory_that_they_take(datatype, field, siz
 ])  # fmt: skip
 def test_elements_are_converted_without_objects(datatype, field):
     count = 200_000
-    request = integers(datatype, field, [True] * count)
+    value = {"BOOL": True, "FP32": 0.1, "FP64": 0.1}.get(datatype, 100)
+    request = integers(datatype, field, [value] * count)
     tracemalloc.start()
     try:
         body = translation.body(request)
