@@ -99,6 +99,9 @@ _HINTS = {
     "and give the file of the class: --code FILE.py. docs/code.md has an example.",
     "torch-code": "Export the model with a new tensor as its example, and save the program alone: "
     "torch.export.save(program, 'model.pt2').",
+    "torch-division": "Divide by a constant, or export the model with torch.export, because the "
+    "service checks its divisions: torch.export.save(torch.export.export(model.eval(), (example,), "
+    "dynamic_shapes=[[torch.export.Dim('rows'), torch.export.Dim.STATIC]]), 'model.pt2').",
     "torch-operator": "Export the model to ONNX: torch.onnx.export(model.eval(), (example,), "
     "'model.onnx', external_data=False). It needs the packages onnx and onnxscript.",
     "torch-signature": "Export the model in evaluation mode, for a tensor of several rows and a "
@@ -113,9 +116,8 @@ _UNSUPPORTED = {
     "arrow-type", "dill-session", "empty-file", "explainer", "hdf5-layout", "keras-2",
     "keras-tensorflow", "keras-weights", "lz4-missing", "mlflow-flavour",
     "mlflow-python-model", "mlflow-savedmodel", "neural-network", "only-a-name", "skops-pandas",
-    "takes-sequences",
-    "torch-operator", "torch-signature", "torch-unsupported", "unread-function", "unread-value",
-    "unserved-model", "unsupported-format",
+    "takes-sequences", "torch-division", "torch-operator", "torch-signature", "torch-unsupported",
+    "unread-function", "unread-value", "unserved-model", "unsupported-format",
 }  # fmt: skip
 _UNREAD = (
     {"unsupported-format"}, {"mlflow-flavour"}, {"mlflow-python-model"}, {"mlflow-savedmodel"},

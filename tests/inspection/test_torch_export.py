@@ -272,11 +272,22 @@ def weights(change):
     (lambda p: p["tensor_meta"].update(sizes=[{"as_int": -1}]), "broken-invariant"),
     (lambda p: p["tensor_meta"].update(storage_offset={"as_int": 10**6}), "broken-invariant"),
     (lambda p: p["tensor_meta"].update(strides=[]), "broken-invariant"),
+    (lambda p: p["tensor_meta"].update(sizes=[{"as_int": 2**39}], strides=[{"as_int": 0}]),
+     "limit"),
+    (lambda p: p["tensor_meta"].update(sizes=[{"as_int": 2**20}], strides=[{"as_int": 0}]), None),
     (lambda p: p["tensor_meta"].update(dtype=11), "torch-unsupported"),
     (lambda p: p["tensor_meta"]["device"].update(type="cuda"), "torch-unsupported"),
 ])  # fmt: skip
 def test_weights_are_bytes_of_the_file(change, expected):
     assert weights(change) == expected
+
+
+def test_values_of_a_row_that_take_gigabytes_are_refused():
+    def change(document):
+        values = document["graph_module"]["graph"]["tensor_values"]
+        values["linear"]["sizes"].append({"as_int": 2**28})
+
+    assert code(program(change)) == "limit"
 
 
 @pytest.mark.parametrize(("name", "expected"), [

@@ -1,7 +1,10 @@
 """TorchScript archives: their code is no Python, and calls only operators that are listed."""
 
+import codecs
 import gzip
+import pickle
 import random
+import struct
 from itertools import islice
 from pathlib import Path
 
@@ -88,6 +91,68 @@ def test_other_code_is_refused(line, expected):
 
 
 @pytest.mark.parametrize("line", [
+    "    _1 = torch.remainder(input, 7)", "    _1 = torch.floordiv(torch.size(input, 0), 2)",
+    "    _1 = torch.div(input, input)", "    _1 = torch.div(input, bias)",
+    '    _1 = torch.div(torch.add(input, (bias, [1, 2])[0]), -2, rounding_mode="trunc")',
+    "    _1 = torch.fmod(input, 2.5)", "    _1 = torch.remainder(input, -1.5e3)",
+    "    _1 = torch.floor_divide(\n      input, 2)", "    _1 = ops.aten.remainder(input, 3)",
+    "    remainder = torch.add(input, 1)\n    div = torch.add(remainder, 1)",
+])  # fmt: skip
+def test_divisions_by_constants_pass(line):
+    assert with_line(line) is None
+
+
+@pytest.mark.parametrize("line", [
+    "    _1 = torch.remainder(input, -1)", "    _1 = torch.remainder(input, 0)",
+    "    _1 = torch.remainder(input, bias)", "    _1 = torch.remainder(7, bias)",
+    "    _1 = torch.floordiv(1, 0)", "    _1 = torch.__round_to_zero_floordiv(1, 0)",
+    "    _1 = torch.floordiv(1, self.out_features)", "    _1 = torch.fmod(input, -1 )",
+    '    _1 = torch.div(input, bias, rounding_mode="trunc")',
+    '    _1 = torch.div(input, -1, rounding_mode="floor")',
+    "    _1 = torch.div(input, rounding_mode=bias)", "    _1 = torch.divide(input, -1, bias)",
+    "    _1 = torch.remainder(input, other=-1)", "    _1 = torch.remainder(input, other=2)",
+    "    _1 = torch.remainder(input, *[2])", "    _1 = torch.remainder(input)",
+    "    _1 = torch . remainder (input, -1)", "    _1 = torch.remainder(input, 2 - 3)",
+    "    _1 = torch.remainder(input, (-1))", "    _1 = torch.remainder(input, 2",
+    "    _1 = torch.remainder", "    _1 = torch.remainder\n    _2 = _1(input, -1)",
+    "    _1 = torch.remainder(torch.add(input, 2), -1)", "    _1 = torch.remainder(input, 00)",
+    "    _1 = torch.floor_divide(input, CONSTANTS.c0)", "    _1 = torch.remainder(input, -01)",
+    "    _1 = input.remainder(bias)", "    _1 = input.remainder", "    _1 = (input).fmod",
+    '    _1 = getattr(input, "floor_divide")', '    _1 = getattr(input, "remainder")(bias)',
+    "    _1 = input.remainder(bias)\n  def remainder(self: __torch__.A) -> int:\n    return 1",
+    "    _1 = input // bias", "    _1 = input % bias", "    input //= bias", "    input %= bias",
+    "    _1 = divmod(1, 0)", "    _1 = divmod", "    _1 = ops.aten.div(input, -1, bias)",
+])  # fmt: skip
+def test_divisions_that_could_end_the_process_are_refused(line):
+    assert with_line(line) in {"torch-division", "torch-operator", "torch-unsupported"}
+
+
+TENSOR = (
+    b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\n%s\n"
+    b"X\x01\0\0\0%dX\x03\0\0\0cpuK\x01tQK\0))\x89ccollections\nOrderedDict\n)RtR"
+)
+
+
+@pytest.mark.parametrize(("kind", "number", "expected"), [
+    (b"LongStorage", struct.pack("<q", 2), None), (b"FloatStorage", struct.pack("<f", -1), None),
+    (b"LongStorage", struct.pack("<q", -1), "torch-division"), (b"LongStorage",
+     struct.pack("<q", 2**63 - 2**62), None), (b"IntStorage", struct.pack("<i", -1),
+                                             "torch-division"),
+    (b"CharStorage", b"\xff", "torch-division"), (b"ByteStorage", b"\xff", None),
+])  # fmt: skip
+def test_divisions_by_constant_tensors(kind, number, expected):
+    """Tracing writes each number as a tensor."""
+    text = MEMBERS[LINEAR].decode()
+    line = "    _1 = torch.floor_divide(input, CONSTANTS.c1)\n    return"
+    files = {
+        **MEMBERS, LINEAR: text.replace("    return", line).encode(),
+        "constants.pkl": b"\x80\x02(X\x01\0\0\0a" + TENSOR % (kind, 0) + b"t.",
+        "constants/0": number,
+    }  # fmt: skip
+    assert code(archive(files)) == expected
+
+
+@pytest.mark.parametrize("line", [
     "    _1 = input._indices()", "    _1 = input._indices", "    _1 = (input._indices)()",
     '    _1 = getattr(input, "_indices")()', "    _1 = torch.relu(input)._indices",
     '    _1 = getattr(getattr(self, "0"), "_indices")', "    _1 = getattr",
@@ -98,6 +163,7 @@ def test_other_code_is_refused(line, expected):
     "    _1 = input._indices()\n  def _indices(self: __torch__.A) -> int:\n    return 1",
     "    _1 = torch._native_batch_norm_legit_no_training(input)",
     "    _1 = torch.scaled_dot_product_attention(input, input, input)",
+    "    _1 = torch.lstm(input, [input], [], True, 4, 0., False, True, False)",
     "    _1 = __torch__.torch.classes.quantized.Conv2dPackedParamsBase", "    _1 = __torch__",
     "    _1 = __torch__.torch",
 ])  # fmt: skip
@@ -174,11 +240,69 @@ def test_constants_contain_tensors():
     assert code(archive({**MEMBERS, "constants.pkl": pickled(SYSTEM)})) == "banned-global"
 
 
-@pytest.mark.parametrize(
-    "name", ["bytecode.pkl", "code/other.py", "extra", "data.so", "code/__torch__.so"]
-)
+@pytest.mark.parametrize("name", [
+    "code/other.py", "extra", "data.so", "code/__torch__.so", "bytecode.pkl", "bytecode/0",
+    "mobile_debug_handles.pkl", "metadata.pkl", "mobile.ff",
+])  # fmt: skip
 def test_other_members_are_refused(name):
     assert code(archive({**MEMBERS, name: b""})) == "torch-unsupported"
+
+
+def test_a_file_of_pytorch_mobile_is_named(tmp_path):
+    (tmp_path / "model.ptl").write_bytes(archive({**MEMBERS, "bytecode.pkl": b"\x80\x02)."}))
+    with pytest.raises(ModelNotSupportedError, match="only PyTorch Mobile reads"):
+        require_servable(inspect(tmp_path / "model.ptl"))
+
+
+def positions(*records, table=("", "code", "x.py")):
+    """Return a pickle of positions in the source, with lists of integers as PyTorch writes them."""
+    content = pickle.dumps(("FORMAT_WITH_STRING_TABLE", table, records), 2)
+    return content.replace(b"c_codecs\nencode\n", b"ctorch.jit._pickle\nbuild_intlist\n")
+
+
+class Integers:
+    def __init__(self, *numbers):
+        self.numbers = list(numbers)
+
+    def __reduce__(self):
+        return codecs.encode, (self.numbers,)
+
+
+SOURCE = (Integers(1, 0), 2, 1)
+
+
+@pytest.mark.parametrize("records", [
+    (), [(0, (SOURCE, 0, 4), 0)], [(0, ((Integers(), 0, 0), 0, 0), 0), (9, (SOURCE, 1, 2), 1)],
+    [(0, ((Integers(0), -1, 1), 0, 0), 0)],
+])  # fmt: skip
+def test_positions_in_the_source_pass(records):
+    content = positions(*records)
+    assert code(archive({**MEMBERS, f"{LINEAR}.debug_pkl": content})) is None
+
+
+@pytest.mark.parametrize("records", [
+    [(0, ((Integers(3), 2, 1), 0, 0), 0)], [(0, ((Integers(-1), 2, 1), 0, 0), 0)],
+    [(0, ((Integers(2**40), 2, 1), 0, 0), 0)], [(0, ((Integers(0), 3, 1), 0, 0), 0)],
+    [(0, ((Integers(0), 2, "1"), 0, 0), 0)], [(0, (SOURCE, 0, 5), 0)], [(0, (SOURCE, -1, 2), 0)],
+    [(0, (SOURCE, 3, 2), 0)], [(0, SOURCE, 0)], [("0", (SOURCE, 0, 4), 0)], [0], [()],
+    [(0, ((["a"], 2, 1), 0, 0), 0)], [(0, ((Integers("a"), 2, 1), 0, 0), 0)],
+])  # fmt: skip
+def test_positions_beyond_their_texts_are_refused(records):
+    """PyTorch would look them up when an operator fails."""
+    content = positions(*records)
+    assert code(archive({**MEMBERS, f"{LINEAR}.debug_pkl": content})) == "broken-invariant"
+
+
+@pytest.mark.parametrize(("content", "expected"), [
+    (pickled(SYSTEM), "banned-global"), (b"", "truncated"), (b"\x80\x02}.", "broken-invariant"),
+    (b"\x80\x02K\0.", "broken-invariant"), (positions(table=(1,)), "broken-invariant"),
+    (positions(table=["a"]), "broken-invariant"), (positions()[:-1], "truncated"),
+    (pickle.dumps(((0, (("code", "x.py", 1), 0, 4)),), 2), None),
+    (pickle.dumps(((0, 5, (("code", None, 1), 0, 4)),), 2), None),
+    (pickle.dumps(((0, (("code", "x.py", 1), 0, 5)),), 2), "broken-invariant"),
+])  # fmt: skip
+def test_other_positions(content, expected):
+    assert code(archive({**MEMBERS, f"{LINEAR}.debug_pkl": content})) == expected
 
 
 @pytest.mark.parametrize(

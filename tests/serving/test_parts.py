@@ -45,6 +45,7 @@ def test_each_runtime_has_a_file():
         "pickle",
         "python_model",  # wraps a loaded object, which EstimatorRuntime calls
         "threads",
+        "torch_checks",
         "trials",
         "wrappers",
     }

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from modelpack.types import Field, FieldType, Finding, Signature
@@ -49,6 +50,9 @@ _TYPES: dict[int, FieldType] = {
     **dict.fromkeys(_INTEGERS, "integer"),
 }  # fmt: skip
 _MAX_DOCUMENT = 256 * 2**20
+_MAX_EXPANDED = 256 * 2**20
+"""Bytes of all weights that are more than those in the file (`torch.ones(1).expand(1000)`)."""
+_MAX_VALUE = 2**30
 _MATRIX = 2
 
 Size = int | str
@@ -80,6 +84,7 @@ def read(data: bytes) -> NativeModel:
         _check_payloads(members, folder, prefix)
     samples = _samples(members)
     module = program["graph_module"]
+    _check_values(module)
     calls = module["module_call_graph"]
     call = calls[0]["signature"] if calls else None
     if call is None or any(each["signature"] for each in calls[1:]):
@@ -142,7 +147,7 @@ def _check_payloads(members: Members, folder: str, prefix: str) -> None:
     if legacy is not None:  # before PyTorch 2.9
         torch_archive.read_tensors(legacy, f"data/{folder}/model.pt")
         return
-    name = f"data/{folder}/model_{folder}_config.json"
+    name, expanded = f"data/{folder}/model_{folder}_config.json", 0
     for path, payload in _document(members, name, torch_schema.PAYLOADS)["config"].items():
         member, meta = payload["path_name"], payload.get("tensor_meta")
         if (
@@ -156,6 +161,22 @@ def _check_payloads(members: Members, folder: str, prefix: str) -> None:
         end = _end(meta, path)
         require(end <= len(content or b""), f"the tensor {path[:60]!a} has no numbers in the file",
                 "broken-invariant")  # fmt: skip
+        expanded += max(0, _value_bytes(meta) - len(content or b""))
+        require(expanded <= _MAX_EXPANDED, f"the tensor {path[:60]!a} repeats its numbers, and "
+                f"takes more than {_MAX_EXPANDED:,} bytes", "limit")  # fmt: skip
+
+
+def _value_bytes(meta: Mapping[str, Any]) -> int:
+    """Return the bytes of a tensor; of one row if their number is unknown."""
+    fixed: list[int] = [size["as_int"] for size in meta["sizes"] if "as_int" in size]
+    return prod(fixed) * ITEM_SIZES.get(meta["dtype"], 0)
+
+
+def _check_values(module: Mapping[str, Any]) -> None:
+    """Check the sizes of what the operators compute. The service limits the memory, too."""
+    for name, meta in module["graph"]["tensor_values"].items():
+        message = f"the value {name[:60]!a} of the program has more than {_MAX_VALUE:,} bytes"
+        require(_value_bytes(meta) <= _MAX_VALUE, message, "limit")
 
 
 def _end(meta: Mapping[str, Any], path: str) -> int:

@@ -7,6 +7,9 @@ operator must be one that `torch_operators.json` lists, or one of lists and numb
 Every other operator with an argument `self` is also an attribute of tensors, whether it is called
 at once or later (`f = x._indices`), and some let code write to any address. `torch_methods.json`
 lists them. As the types of values are not known here, no attribute may have such a name.
+
+A division of the smallest integer by -1, or of a number that is no tensor by 0, ends the process.
+So the divisor must be a constant with another value.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from pathlib import Path
 from ..nodes import Malformed, require
 from . import torch_text
 
+DIVISION = "torch-division"
+"""Code of a finding: a division that can end the process."""
+
 _MAX_CODE = 16 * 2**20
 _SIGNS = re.compile(r"[ -~\n]*")
 _TEXT = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')
@@ -27,6 +33,7 @@ _CHAIN = re.compile(r"(?<![\w.])([A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)(\s*\()?"
 _METHOD = re.compile(r"\.\s*([A-Za-z_]\w*)(\s*\()?")
 _GETATTR = re.compile(r'(?<![\w.])getattr\(((?:\([\w.]+\)|\w+)[\w.]*), "(\d+)"\)')
 _ANY_GETATTR = re.compile(r"(?<![\w.])getattr\b")
+_SEPARATOR = re.compile(r"[(\[{)\]},]")
 _BRACKET = re.compile(r"[(\[{)\]}]")
 _MAX_NESTED = 16
 _DEFINED = re.compile(r"^ *def (\w+)\(", re.MULTILINE)
@@ -55,13 +62,29 @@ _PRIM = {
     "TupleIndex", "unchecked_cast", "unchecked_unwrap_optional", "layout", "grad", "is_nested",
     "itemsize", "requires_grad", "shape", "abs",
 }  # fmt: skip
-_UNCHECKED = {"_native_batch_norm_legit_no_training", "scaled_dot_product_attention"}
+_UNCHECKED = {
+    "_native_batch_norm_legit_no_training", "gru", "lstm", "rnn_relu", "rnn_tanh",
+    "scaled_dot_product_attention",
+}  # fmt: skip
 """Operators that read beyond short tensors; the runtime of programs of torch.export checks them."""
+_DIVISIONS = {
+    "__round_to_zero_floordiv", "div", "div_", "divide", "floor_divide", "floordiv", "fmod",
+    "remainder",
+}  # fmt: skip
+"""Operators that can divide integers."""
+_TRUE_DIVISIONS = {"div", "div_", "divide"}
+"""Those whose result is a float, unless they have a third argument."""
+_DIVISOR = re.compile(r"-?\d+|-?\d+\.\d*(?:e[+-]?\d+)?|CONSTANTS\.c\d{1,6}")
+_BY_NAME = re.compile(r"[A-Za-z_]\w*\s*=|\*")
 _STARTS_PROCESSES = {"awaitable", "fork", "rpc_async", "rpc_remote", "rpc_sync"}
 
 
-def check(files: Iterable[str]) -> None:
+def check(files: Iterable[str], divisors: Set[str]) -> None:
     """Check the names in the code of an archive.
+
+    Args:
+        files: The code.
+        divisors: The constants by which any integer may be divided, such as "CONSTANTS.c0".
 
     Raises:
         Malformed: It uses an operator that is not listed, or is not written by PyTorch.
@@ -77,7 +100,11 @@ def check(files: Iterable[str]) -> None:
         _check_statements(plain)
         plain = _without_getattr(plain, literals)
         for match in _CHAIN.finditer(plain):
-            _check_name(re.sub(r"\s", "", match[1]).split("."), bool(match[2]), own)
+            parts = re.sub(r"\s", "", match[1]).split(".")
+            _check_name(parts, bool(match[2]), own)
+            if parts[0] in {"torch", "ops"} and parts[-1] in _DIVISIONS:
+                called = _arguments(plain, match.end()) if match[2] else []
+                _check_division(parts, called, divisors)
         rest = _CHAIN.sub(lambda match: f"_{match[2] or ''}", plain)
         for match in _METHOD.finditer(rest):  # of a literal, or of a result
             _check_method([match[1]], bool(match[2]), own)
@@ -92,7 +119,7 @@ def _without_literals(text: str) -> tuple[str, list[str]]:
         return f'"{len(literals) - 1}"'
 
     plain = _TEXT.sub(numbered, text)
-    is_plain = _SIGNS.fullmatch(text) and not re.search(r"[#;\\`$]|'|\"\s*\"\d", plain)
+    is_plain = _SIGNS.fullmatch(text) and not re.search(r"[#;\\`$%]|//|'|\"\s*\"\d", plain)
     is_plain = is_plain and plain.count('"') == 2 * len(literals)
     require(bool(is_plain), "the archive contains code that PyTorch does not write",
             torch_text.UNSUPPORTED)  # fmt: skip
@@ -119,7 +146,7 @@ def _without_getattr(plain: str, literals: list[str]) -> str:
 
     def checked(match: re.Match[str]) -> str:
         name = literals[int(match[2])]
-        _require("\\" not in name and name not in _methods(), [name])
+        _require("\\" not in name and name not in _methods() | _DIVISIONS, [name])
         return match[1]  # which is checked with the rest
 
     for _ in range(_MAX_NESTED):
@@ -138,9 +165,40 @@ def _methods() -> frozenset[str]:
     return frozenset(names) - _PRIMITIVES
 
 
+def _arguments(plain: str, start: int) -> list[str]:
+    """Return the arguments of a call whose bracket opens before `start`. Texts are in `plain`."""
+    found, depth, first = [], 0, start
+    for match in _SEPARATOR.finditer(plain, start):
+        sign = match[0]
+        if sign in ")]}" and not depth:
+            found.append(plain[first : match.start()].strip())
+            break
+        if sign == "," and not depth:
+            found.append(plain[first : match.start()].strip())
+            first = match.end()
+        elif sign != ",":
+            depth += 1 if sign in "([{" else -1
+    return found
+
+
+def _check_division(parts: list[str], arguments: list[str], divisors: Set[str]) -> None:
+    """Check a call of an operator that can divide integers; without arguments if it is no call."""
+    is_float = parts[-1] in _TRUE_DIVISIONS and len(arguments) == 2
+    if is_float and not any(map(_BY_NAME.match, arguments)):
+        return
+    divisor = arguments[1] if len(arguments) > 1 else ""
+    is_known = _DIVISOR.fullmatch(divisor) is not None and (
+        divisor in divisors if divisor[0] == "C" else float(divisor) not in {0, -1}
+    )
+    if not is_known:
+        shown = f"{'.'.join(parts)[:80]} by a value that may be -1 or 0"
+        message = f"the code of the archive uses {shown}, and such a division can end the process"
+        raise Malformed(DIVISION, message)
+
+
 def _check_name(parts: list[str], is_called: bool, own: Set[str]) -> None:
     first, *rest = parts
-    _require(_UNCHECKED.isdisjoint(parts), parts)
+    _require(_UNCHECKED.isdisjoint(parts) and parts != ["divmod"], parts)
     if first == "torch":
         is_known = len(rest) == 1 and (rest[0] in _PRIMITIVES or torch_text.is_operator(rest[0]))
         _require(is_known, parts)
@@ -158,7 +216,7 @@ def _check_name(parts: list[str], is_called: bool, own: Set[str]) -> None:
 
 def _check_method(parts: list[str], is_called: bool, own: Set[str]) -> None:
     """Check the names of attributes. That of a tensor may be any operator, even one that writes."""
-    _require(_methods().isdisjoint(parts), parts)
+    _require((_methods() | _DIVISIONS).isdisjoint(parts), parts)
     is_own = parts[-1] in own - _FILE_OPERATORS
     _require(not is_called or is_own or _FORWARD.fullmatch(parts[-1]) is not None, parts)
 

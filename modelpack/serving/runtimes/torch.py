@@ -6,12 +6,16 @@ from typing import Any, BinaryIO, Collection, Sequence
 
 import numpy as np
 
+from .. import memory
 from ..data.columns import Rows
 from ..manifest import Manifest
 from .estimator import EstimatorRuntime
 from .onnx import cast
+from .torch_checks import add_checks
 
 MATRIX = 2
+NO_MEMORY = "can't allocate memory"
+"""A part of the message of PyTorch's allocator."""
 
 
 class TorchInput:
@@ -125,6 +129,8 @@ class TorchRuntime(EstimatorRuntime):
             with torch.no_grad():
                 result = _first_tensor(self.model.module(*tensors))
         except Exception as error:  # its exception classes differ between releases
+            if NO_MEMORY in str(error):
+                raise MemoryError(str(error).partition("\n")[0]) from error
             raise ValueError(str(error).partition("\n")[0]) from error
         if result.dtype is torch.bfloat16:
             result = result.float()
@@ -139,10 +145,14 @@ def _first_tensor(result: Any) -> Any:
 
 
 def _library() -> Any:
-    """Import PyTorch, and let it use one thread: others would not survive the fork."""
+    """Import PyTorch, and let it use one thread: others would not survive the fork.
+
+    A program can allocate any number of bytes for one row, so the memory is limited, too.
+    """
     import torch  # noqa: PLC0415 - a library that only these files need
 
     torch.set_num_threads(1)
+    memory.limit_process()
     return torch
 
 
@@ -158,34 +168,7 @@ def load_exported(stream: BinaryIO, _names: Collection[str]) -> TorchModel:
         flat = len(value.shape) == 1
         inputs.append(TorchInput(value.dtype, 1 if flat else int(value.shape[1]), flat=flat))
     smallest, largest = _batch_sizes(batch, program.range_constraints)
-    return TorchModel(_checked(program.module()), inputs, smallest, largest)
-
-
-def _checked(module: Any) -> Any:
-    """Let a program compare the sizes that PyTorch does not, and reads beyond."""
-    import torch  # noqa: PLC0415 - a library that only these files need
-
-    normalization = torch.ops.aten._native_batch_norm_legit_no_training.default
-    attention = torch.ops.aten.scaled_dot_product_attention.default
-
-    def normalize(input: Any, *arguments: Any, **named: Any) -> Any:
-        tensors = [each for each in (*arguments, *named.values()) if torch.is_tensor(each)]
-        if any(each.shape != input.shape[1:2] for each in tensors):
-            raise ValueError("a normalization has other sizes than its values")
-        return normalization(input, *arguments, **named)
-
-    def attend(query: Any, key: Any, value: Any, *arguments: Any, **named: Any) -> Any:
-        if key.shape[-2] != value.shape[-2] or key.shape[-1] != query.shape[-1]:
-            raise ValueError("an attention has keys of other sizes than its values")
-        return attention(query, key, value, *arguments, **named)
-
-    checks = {normalization: normalize, attention: attend}
-    nodes = [node for node in module.graph.nodes if node.target in checks]
-    for node in nodes:
-        node.target = checks[node.target]
-    if nodes:
-        module.recompile()
-    return module
+    return TorchModel(add_checks(program.module()), inputs, smallest, largest)
 
 
 def load_script(stream: BinaryIO, _names: Collection[str]) -> TorchModel:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 from contextlib import suppress
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch_files import PROGRAM, SAMPLE, SAMPLE_MEMBERS, SAMPLES, archive, chang
 
 from modelpack.errors import ModelpackError
 from modelpack.inspection import inspect, require_servable
+from modelpack.serving import memory
 from modelpack.serving.problems import Problem
 
 torch = pytest.importorskip("torch")
@@ -252,3 +254,118 @@ def test_pytorch_does_not_read_beyond_short_tensors(tmp_path, module, sizes):
     service = load_service(tmp_path / "model.pt2", tmp_path / "short")
     with pytest.raises((Problem, ValueError), match="other sizes"):
         predict(service, ROWS.tolist())
+
+
+class Quotient(torch.nn.Module):
+    """A division of the first column by the second."""
+
+    def __init__(self, divide):
+        super().__init__()
+        self.divide = divide
+
+    def forward(self, x):
+        return self.divide(x[:, 0], x[:, 1])
+
+
+DIVISIONS = {
+    "remainder": torch.remainder, "fmod": torch.fmod, "floor_divide": torch.floor_divide,
+    "div, trunc": lambda x, y: torch.div(x, y, rounding_mode="trunc"),
+    "div, floor": lambda x, y: torch.div(x, y, rounding_mode="floor"),
+    "in place": lambda x, y: torch.add(x, 0).div_(y, rounding_mode="trunc"),
+    "a number by a column": lambda x, y: torch.remainder(
+        torch.full_like(x, torch.iinfo(x.dtype).min), y),
+    "a column by a number": lambda x, y: torch.fmod(x, -1) + y,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("divide", DIVISIONS.values(), ids=DIVISIONS)
+@pytest.mark.parametrize("kind", [torch.int64, torch.int32])
+def test_no_division_ends_the_process(tmp_path, divide, kind):
+    """PyTorch itself raises SIGFPE for the smallest integer divided by -1."""
+    example = torch.ones(8, 2, dtype=kind)
+    shapes = [[ANY, torch.export.Dim.STATIC]]
+    path = exported(tmp_path, Quotient(divide), (example,), shapes)
+    service = load_service(path, tmp_path)
+    with pytest.raises((Problem, ValueError), match="divided by -1"):
+        predict(service, [[torch.iinfo(kind).min, -1]])
+    rows = torch.tensor([[7, 2], [-7, 3], [7, -2]], dtype=kind)
+    expected = own_answer(path, rows).tolist()
+    assert predict(service, rows.tolist()).tolist() == expected
+
+
+def test_divisions_by_a_constant_and_of_floats_have_no_check(tmp_path):
+    class Buckets(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = torch.nn.Embedding(10, 2)
+
+        def forward(self, x):
+            return self.table(x[:, 0] // 10) * (x[:, :1] / x[:, 1:]) % 3.5
+
+    path = exported(tmp_path, Buckets(), (torch.ones(8, 2, dtype=torch.int64),),
+                    [[ANY, torch.export.Dim.STATIC]])  # fmt: skip
+    service = load_service(path, tmp_path)
+    targets = {node.target for node in service.runner.model.module.graph.nodes}
+    assert torch.ops.aten.floor_divide.default in targets
+    assert not any(getattr(target, "__name__", "") == "divide" for target in targets)
+    rows = torch.tensor([[17, 2], [99, 3]])
+    assert predict(service, rows.tolist()).tolist() == own_answer(path, rows).tolist()
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    """Let the container have no memory beyond that for stacks."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    monkeypatch.setattr(memory, "allowed", lambda: 0)
+    yield
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def test_a_program_that_needs_more_memory_than_there_is_fails(tmp_path, little_memory):
+    class Large(torch.nn.Module):
+        def forward(self, x):
+            return (x[:, :1] + torch.zeros(1).expand(2**28)).sum(dim=1)
+
+    path = exported(tmp_path, Large(), (torch.ones(1, 4),), None)
+    service = load_service(path, tmp_path)
+    assert not service.ready  # an example is a row, too
+    with pytest.raises(MemoryError, match="can't allocate memory"):
+        predict(service, ROWS[:1].tolist())
+
+
+class Recurrent(torch.nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(x[:, :, None])[0][:, -1]
+
+
+RECURRENT = {
+    "lstm": torch.nn.LSTM(1, 3, 2, batch_first=True),
+    "gru": torch.nn.GRU(1, 3, batch_first=True, bidirectional=True),
+    "rnn": torch.nn.RNN(1, 3, 2, bias=False, batch_first=True, bidirectional=True),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The tensor attributes")  # of the layers of PyTorch
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_layers_have_weights_that_fit(tmp_path, name):
+    """With fewer weights than layers, PyTorch reads beyond the list of them (SIGSEGV)."""
+    path = exported(tmp_path, Recurrent(RECURRENT[name]), (torch.ones(8, 4),),
+                    [[ANY, torch.export.Dim.STATIC]])  # fmt: skip
+    service = load_service(path, tmp_path / "honest")
+    expected = own_answer(path, torch.from_numpy(ROWS)).tolist()
+    assert predict(service, ROWS.tolist()).tolist() == expected
+    files = members(path.read_bytes())
+    document = json.loads(files[PROGRAM])
+    (node,) = [each for each in document["graph_module"]["graph"]["nodes"]
+               if each["target"].endswith(".input")]  # fmt: skip
+    for hostile in ([], node["inputs"][2]["arg"]["as_tensors"][::-1]):
+        node["inputs"][2]["arg"]["as_tensors"] = hostile
+        path.write_bytes(archive({**files, PROGRAM: json.dumps(document).encode()}))
+        service = load_service(path, tmp_path / str(len(hostile)))
+        with pytest.raises((Problem, ValueError), match="a recurrent layer has weights"):
+            predict(service, ROWS.tolist())
