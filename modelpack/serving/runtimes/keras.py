@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import os
 import zipfile
 from contextlib import contextmanager
@@ -192,7 +191,7 @@ def _limited_weights(size: int) -> Iterator[None]:
         nonlocal left
         shapes = [each for each in (named.get("shape"), *arguments) if each is not None]
         sizes = shapes[0] if shapes and not isinstance(shapes[0], str) else ()
-        left -= math.prod(sizes if isinstance(sizes, (tuple, list)) else [sizes])
+        left -= int(np.prod(np.array(sizes, dtype=object)))
         if left < 0:
             raise ValueError("its layers have more weights than the file has bytes")
         return own(self, *arguments, **named)
