@@ -14,6 +14,8 @@ ModelpackError                     1  a bug in modelpack, if not one of its subc
 
 from __future__ import annotations
 
+from importlib import import_module
+
 
 class ModelpackError(Exception):
     """The root of the hierarchy.
@@ -29,6 +31,16 @@ class ModelpackError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def __notes__(self) -> list[str]:
+        """What Python 3.11 and later print below a traceback."""
+        return [f"hint: {self.hint}"] if self.hint else []
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that notebooks and IPython show in place of a traceback."""
+        lines: list[str] = import_module("modelpack.api.notebook").error_lines(self)
+        return lines
 
 
 class UsageError(ModelpackError):

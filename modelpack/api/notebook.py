@@ -20,6 +20,7 @@ from modelpack.cli.model_view import (
     verdict_text,
 )
 from modelpack.cli.text import visible
+from modelpack.errors import ModelpackError
 from modelpack.types import Check, Estimator, ModelSpec, SmokeReport
 
 if TYPE_CHECKING:
@@ -31,12 +32,13 @@ _MAX_FIELDS, _MAX_COLUMNS, _MAX_CHANGES, _MAX_NODES = 40, 8, 100, 200
 
 _STYLE = """<style>
 .modelpack { font-size: 13px; line-height: 1.45; max-width: 62em; }
-.modelpack h4 { font-size: 14px; margin: .2em 0 .5em; }
+.modelpack h4 { font-size: 14px; font-weight: 600; margin: .2em 0 .5em; overflow-wrap: anywhere; }
 .modelpack .muted { opacity: .7; font-weight: normal; }
 .modelpack table { border-collapse: collapse; margin: .3em 0 .6em; font-size: 12px; }
 .modelpack th, .modelpack td { text-align: left !important; vertical-align: top;
   padding: .25em .8em .25em 0 !important; border: 0;
-  border-bottom: 1px solid rgba(128, 128, 128, .25); white-space: normal; overflow-wrap: anywhere; }
+  border-bottom: 1px solid rgba(128, 128, 128, .25); white-space: normal;
+  overflow-wrap: break-word; max-width: 38em; }
 .modelpack th { font-weight: 600; overflow-wrap: normal; }
 .modelpack .number { text-align: right !important; font-variant-numeric: tabular-nums; }
 .modelpack .mark { display: inline-block; border-radius: 3px; padding: 0 .5em; color: #fff;
@@ -44,9 +46,10 @@ _STYLE = """<style>
 .modelpack .green { background: #1a7f37; } .modelpack .red { background: #cf222e; }
 .modelpack .yellow { background: #8a5a00; } .modelpack .grey { background: #59636e; }
 .modelpack summary { cursor: pointer; font-weight: 600; margin: .3em 0; }
-.modelpack ul { list-style: none; margin: 0; padding-left: 1.2em;
+.modelpack ul { list-style: none !important; margin: 0 0 0 .4em; padding-left: 1.2em;
   border-left: 1px solid rgba(128, 128, 128, .35); }
-.modelpack ul.root { border: 0; padding-left: 0; }
+.modelpack ul.root { border: 0; margin: 0; padding-left: 0; }
+.modelpack li { margin: .15em 0; }
 .modelpack code, .modelpack pre { font-size: 12px; background: rgba(128, 128, 128, .12);
   border-radius: 3px; padding: .1em .35em; }
 .modelpack pre { padding: .5em .7em; margin: .3em 0; white-space: pre-wrap;
@@ -61,6 +64,13 @@ _COLORS = {
 def html(value: Any) -> str:
     """Return the HTML of a value of a class in `VIEWS`."""
     return f'{_STYLE}<div class="modelpack">{VIEWS[type(value).__name__](value)}</div>'
+
+
+def error_lines(error: ModelpackError) -> list[str]:
+    """Return the message and the hint of an error: the traceback leads into modelpack only."""
+    lines = f"{type(error).__name__}: {error.message}".splitlines()
+    lines += f"hint: {error.hint}".splitlines() if error.hint else []
+    return [visible(line) for line in lines]
 
 
 def _model(spec: ModelSpec) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from modelpack.api import notebook
 from modelpack.api.service import ServedModel
 from modelpack.comparison import Change, Difference, Named, PredictionSection, Section
 from modelpack.comparison.report import ImageSection
+from modelpack.errors import UsageError
 from modelpack.pipeline.package import PackageResult
 from modelpack.types import (
     Check,
@@ -141,6 +144,17 @@ def test_every_view_belongs_to_a_class_with_html() -> None:
     classes = {Difference, ModelSpec, PackageResult, ServedModel, SmokeReport}
     assert {each.__name__ for each in classes} == set(notebook.VIEWS)
     assert all(hasattr(each, "_repr_html_") for each in classes)
+
+
+def test_error_is_shown_with_its_hint_and_without_a_traceback(tmp_path) -> None:
+    with pytest.raises(UsageError) as caught:
+        modelpack.inspect(tmp_path / "missing\x1b[2J.joblib")
+    lines = caught.value._render_traceback_()
+    assert lines[0].startswith("UsageError: ")
+    assert "missing\\x1b[2J.joblib" in lines[0]
+    assert lines[-1] == f"hint: {caught.value.hint}"
+    shown = "".join(traceback.format_exception(caught.value))
+    assert sys.version_info < (3, 11) or f"hint: {caught.value.hint}" in shown
 
 
 @pytest.mark.slow
