@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -60,11 +61,12 @@ print(max(pss(pid) for pid in pids if pid != os.getpid()))
 
 @dataclass(frozen=True)
 class Model:
-    """The files of a model, and rows that it predicts."""
+    """The files of a model, rows that it predicts, and requirements that its file does not name."""
 
     name: str
     files: tuple[Path, ...]
     known: tuple[Any, ...]
+    requirements: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -90,9 +92,13 @@ def varied(value: Any, generator: random.Random) -> Any:
 
 def sample(folder: Path) -> Model:
     """Return a sample model."""
-    files = (*sorted(folder.glob("vectorizer.*")), *sorted(folder.glob("model.*"))[:1])
+    model = next(iter(sorted(folder.glob("model.*"))), folder / "model")
+    files = (*sorted(folder.glob("vectorizer.*")), model)
     rows = json.loads((folder / "request.json").read_text())["instances"]
-    return Model(folder.name, files, tuple(rows))
+    script = folder / "train.py"
+    is_dated = model.suffix != ".pt"  # of TorchScript
+    found = [] if is_dated else re.findall(r'"(torch==[\w.]+)"', script.read_text())
+    return Model(folder.name, files, tuple(rows), tuple(found))
 
 
 def published() -> Iterator[Model]:
@@ -138,11 +144,12 @@ class Results:
 class Image:
     """A packaged model."""
 
-    def __init__(self, model: Model, kind: str, scratch: Path) -> None:
+    def __init__(self, model: Model, kind: str, scratch: Path, python: str | None = None) -> None:
         self.tag = f"modelpack-benchmark/{kind}-{model.tag}:1"
         result = modelpack.package(
             *model.files, engine="docker", tag=self.tag, output=scratch / f"{kind}-{model.tag}",
             compiled=kind == "compiled", example=example(model, scratch),
+            requirements=model.requirements, python=python,
         )  # fmt: skip
         assert result.image is not None
         self.megabytes = result.image.size_bytes / 1e6
@@ -162,11 +169,12 @@ class Image:
 
 
 def example(model: Model, scratch: Path) -> Path | None:
-    """Return the known rows of a model of texts, whose file lists no inputs."""
-    if not all(isinstance(row, str) for row in model.known):
+    """Return the known rows of a model whose file has none: one of texts, or of TorchScript."""
+    is_text = all(isinstance(row, str) for row in model.known)
+    if not is_text and not model.requirements:
         return None
     path = scratch / f"{model.tag}.json"
-    path.write_text(json.dumps([{"text": row} for row in model.known]))
+    path.write_text(json.dumps([{"text": row} for row in model.known] if is_text else model.known))
     return path
 
 

@@ -1,7 +1,7 @@
 """Each model format: versions tried, image, start, speed and parity.
 
-    python -m benchmarks.formats [--rounds N] [--seconds N] [--json | --markdown | --write]
-                                [SAMPLE...]
+    python -m benchmarks.formats [--rounds N] [--seconds N] [--python VERSION]
+                                [--json | --markdown | --write] [SAMPLE...]
 
 SAMPLE is a folder of sample_models (default: for each format, the first in the table of its
 README). It is packaged with Docker. In each of N rounds (3) the image is started and queried by
@@ -9,7 +9,8 @@ wrk: single rows by one connection, and 1,000 rows a request. Then the library p
 rows in a container of the same image, from arrays or frames that exist already, one row and 1,000
 rows a call. All figures are medians. Parity compares the response to 1,000 rows with the
 library's predictions. A sample that fails is listed with the reason. --write replaces the table in
-docs/formats.md.
+docs/formats.md. --python gives all images this version of Python: some indexes have PyTorch without
+CUDA for one version only.
 
 The versions tried are those that files of tests/data record, and those of the matrix in
 docs/compatibility.md.
@@ -27,6 +28,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,8 @@ def versions() -> dict[tuple[str, str], set[str]]:
             continue
         if spec.framework and spec.framework_version and spec.safety.verdict != "refuse":
             tried[spec.format, spec.framework].add(spec.framework_version)
+            if (path.parent / "MLmodel").exists():
+                tried[label(path.parent, spec), spec.framework].add(spec.framework_version)
     for library, version, ways in ROW.findall(MATRIX.read_text()):
         for way in ways.split(", "):
             if form := FORMATS.get(way.split()[0].lower()):
@@ -142,14 +146,19 @@ def versions() -> dict[tuple[str, str], set[str]]:
     return tried
 
 
-def span(tried: dict[tuple[str, str], set[str]], spec: ModelSpec) -> str:
+def label(path: Path, spec: ModelSpec) -> str:
+    """Return the name of the format of a model, also that of a folder of MLflow."""
+    return f"MLflow folder ({spec.format})" if path.is_dir() else spec.format
+
+
+def span(tried: dict[tuple[str, str], set[str]], form: str, spec: ModelSpec) -> str:
     """Return the first, the last and the number of the versions of a format."""
-    libraries = {library for form, library in tried if form == spec.format}
+    libraries = {library for known, library in tried if known == form}
     if spec.framework in libraries:
         libraries = {spec.framework}
     parts = []
     for library in sorted(libraries):
-        found = sorted(tried[spec.format, library], key=Version)
+        found = sorted(tried[form, library], key=Version)
         ends = found[0] if len(found) == 1 else f"{found[0]} to {found[-1]} ({len(found)})"
         parts.append(f"{library} {ends}")
     return ", ".join(parts)
@@ -172,7 +181,7 @@ def samples() -> Iterator[tuple[Model, ModelSpec]]:
 def first_of_each_format() -> dict[str, tuple[Model, ModelSpec]]:
     found: dict[str, tuple[Model, ModelSpec]] = {}
     for model, spec in samples():
-        found.setdefault(spec.format, (model, spec))
+        found.setdefault(label(model.files[-1], spec), (model, spec))
     return {model.name: (model, spec) for model, spec in found.values()}
 
 
@@ -205,15 +214,23 @@ def difference(ours: Any, theirs: Any) -> float:
     return 0.0 if ours == theirs else math.inf
 
 
-def compare(
-    model: Model, spec: ModelSpec, rounds: int, seconds: int, scratch: Path
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Run:
+    """How a model is measured. `python`: the version of all images, or None."""
+
+    rounds: int
+    seconds: int
+    scratch: Path
+    python: str | None
+
+
+def compare(model: Model, spec: ModelSpec, run: Run) -> dict[str, Any]:
     """Return the figures of a model: those of the service, of the library, and their parity."""
     many = model.rows(MANY)
-    bodies = [scratch / f"{model.tag}-one", scratch / f"{model.tag}-many"]
+    bodies = [run.scratch / f"{model.tag}-one", run.scratch / f"{model.tag}-many"]
     bodies[0].write_text("".join(json.dumps({"instances": [row]}) + "\n" for row in many[:SINGLE]))
     bodies[1].write_text(json.dumps({"instances": many}) + "\n")
-    image = Image(model, "plain", scratch)
+    image = Image(model, "plain", run.scratch, run.python)
     try:
         with image.served() as (_, url):
             while send(url, "GET", "/readyz")[0] != 200:
@@ -221,19 +238,19 @@ def compare(
             status, answer = send(url, "POST", "/predict", bodies[1].read_text())
             if status != 200:
                 raise RuntimeError(f"the service rejects rows: {answer[:300]!r}")
-        runs = [measure(image, bodies, seconds) for _ in range(rounds)]
+        served = [measure(image, bodies, run.seconds) for _ in range(run.rounds)]
         rows = [in_order(spec, row) for row in many]
-        own = [library(image, rows, seconds) for _ in range(rounds)]
+        own = [library(image, rows, run.seconds) for _ in range(run.rounds)]
     finally:
         image.end()
     speed = ("1 connection", "rows")
     return {
-        "format": spec.format,
+        "format": label(model.files[-1], spec),
         "megabytes": image.megabytes,
         "compared": len(rows),
         "difference": difference(json.loads(answer)["predictions"], own[0]["predictions"]),
-        **{key: statistics.median(run[key] for run in runs) for key in ("ready", *speed)},
-        "library": {key: statistics.median(run[key] for run in own) for key in speed},
+        **{key: statistics.median(each[key] for each in served) for key in ("ready", *speed)},
+        "library": {key: statistics.median(each[key] for each in own) for key in speed},
     }
 
 
@@ -278,6 +295,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", metavar="SAMPLE")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--python", metavar="VERSION")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--markdown", action="store_true")
     parser.add_argument("--write", action="store_true")
@@ -288,14 +306,16 @@ def main() -> None:
     refused: dict[str, str] = {}
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
+        run = Run(given.rounds, given.seconds, Path(scratch), given.python)
         for name, (model, spec) in chosen(given.models).items():
             print(name, file=sys.stderr)
             try:
-                results[name] = compare(model, spec, given.rounds, given.seconds, Path(scratch))
+                results[name] = compare(model, spec, run)
             except (ModelpackError, RuntimeError) as error:
                 refused[name] = str(error)
                 continue
-            rows.append(in_a_row(name, span(tried, spec), results[name]))
+            form = results[name]["format"]
+            rows.append(in_a_row(name, span(tried, form, spec), results[name]))
     if given.json:
         print(json.dumps({"results": results, "refused": refused}, indent=2))
     elif given.write:

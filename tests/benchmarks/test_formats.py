@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,9 @@ def test_each_format_has_the_first_sample_of_the_table() -> None:
     assert {spec.format for _, spec in found.values()} >= {
         "joblib", "pickle", "lightgbm", "xgboost", "catboost", "onnx"
     }  # fmt: skip
-    assert len({spec.format for _, spec in found.values()}) == len(found)
+    labels = [formats.label(model.files[-1], spec) for model, spec in found.values()]
+    assert len(set(labels)) == len(labels)
+    assert {"skops", "torchscript", "torch-export", "keras", "MLflow folder (pickle)"} < {*labels}
     assert next(iter(found)) == "iris"  # no other sample of joblib
     with pytest.raises(SystemExit, match="missing is none of"):
         formats.chosen(["missing"])
@@ -60,9 +61,9 @@ def test_versions_come_from_files_and_from_the_matrix(
     spec = inspect(sample)
     assert tried["xgboost", "xgboost"] == {"0.81", "10.0", str(spec.framework_version)}
     assert tried["joblib", "xgboost"] == {"10.0"}
-    assert formats.span(tried, spec) == "xgboost 0.81 to 10.0 (3)"
-    assert formats.span(tried, replace(spec, format="onnx")) == "skl2onnx 1.7.0"
-    assert formats.span(tried, replace(spec, format="keras")) == ""
+    assert formats.span(tried, "xgboost", spec) == "xgboost 0.81 to 10.0 (3)"
+    assert formats.span(tried, "onnx", spec) == "skl2onnx 1.7.0"
+    assert formats.span(tried, "keras", spec) == ""
 
 
 def test_rows_have_ratios_and_parity() -> None:

@@ -19,15 +19,19 @@ from modelpack.types import ModelSpec
 
 ROOT = Path(__file__).parents[2] / "sample_models"
 FOLDERS = sorted(path for path in ROOT.iterdir() if path.is_dir())
-MODELS = sorted(ROOT.glob("*/model.*"))
-PICKLED = [path for path in MODELS if path.suffix in {".joblib", ".pkl"}]
+MODELS = sorted([*ROOT.glob("*/model.*"), *ROOT.glob("*/model/model.*")])
+SAVED = [path for path in MODELS if path.suffix in {".joblib", ".pkl", ".skops"}]
 WITHOUT_CODE = [
-    path for path in PICKLED if path.parent.name != "own-code"
+    path for path in SAVED if path.parent.name != "own-code"
 ]  # needs no code next to it
 
 # folder -> the scikit-learn version that saved the model; "1.7.2" for those of ours
 VERSIONS = {"kserve-svc": "1.3.2", "kserve-svc-0.20.3": "0.20.3", "kserve-mixedtype": "1.3.0"}
-NEED_PANDAS = {"iris", "mixed-columns", "kserve-mixedtype"}
+NEED = {
+    **dict.fromkeys(("iris", "mixed-columns", "kserve-mixedtype", "mlflow"), ("pandas",)),
+    "skops": ("pandas", "skops"),
+}
+"""Folder -> other libraries that load the model, or make its rows."""
 
 PREDICT = """
 import json, pickle, sys
@@ -36,6 +40,9 @@ path, request = Path(sys.argv[1]), json.load(open(sys.argv[2]))
 if path.suffix == ".joblib":
     import joblib
     model = joblib.load(path)
+elif path.suffix == ".skops":
+    import skops.io
+    model = skops.io.load(path)
 else:
     model = pickle.loads(path.read_bytes())
 rows = request["instances"]
@@ -134,9 +141,8 @@ def test_a_model_is_small(model):
 @pytest.mark.parametrize("model", WITHOUT_CODE, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_model_returns_its_response_in_its_dated_environment(model, interpreter):
     """Exactly, and without scikit-learn's warning that a model is of another version."""
-    name = model.parent.name
-    libraries = ["pandas"] if name in NEED_PANDAS else []
-    python = interpreter(VERSIONS.get(name, "1.7.2"), *libraries)
-    request = model.parent / "request.json"
+    name = model.relative_to(ROOT).parts[0]
+    python = interpreter(VERSIONS.get(name, "1.7.2"), *NEED.get(name, ()))
+    request = ROOT / name / "request.json"
     answer = run(python, "-W", "error::UserWarning", "-c", PREDICT, model, request)
-    assert json.loads(answer)["predictions"] == request_and_response(model.parent)[1]
+    assert json.loads(answer)["predictions"] == request_and_response(ROOT / name)[1]

@@ -19,17 +19,20 @@ import onnx_models
 import pytest
 from packaged_images import SAMPLES, SVC, container, curl, package
 
-SMALL = {".joblib", ".pkl", ".txt", ".onnx"}
+SMALL = {".joblib", ".pkl", ".txt", ".onnx", ".skops"}
 """Images with CatBoost or XGBoost have a gigabyte: runtimes/test_native.py serves those."""
 
 OTHERS = {"kserve-svc", "kserve-mixedtype"}
 """Samples of other tests of this file."""
 
-MODELS = sorted(
-    path
-    for path in SAMPLES.glob("*/model.*")
-    if path.suffix in SMALL and path.parent.name not in OTHERS
-)
+MODELS = [
+    *sorted(
+        path
+        for path in SAMPLES.glob("*/model.*")
+        if path.suffix in SMALL and path.parent.name not in OTHERS
+    ),
+    SAMPLES / "mlflow" / "model",
+]
 
 TELLING = {"lightgbm-text", "mixed-columns", "onnx", "own-code"}
 """Samples whose rows would tell modelpack more about columns than their files do."""

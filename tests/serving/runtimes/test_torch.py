@@ -85,6 +85,20 @@ def test_the_sample_gives_the_bits_of_pytorch(tmp_path):
     )
 
 
+def test_the_sample_of_torchscript_gives_the_bits_of_pytorch(tmp_path):
+    path = SAMPLE.parents[1] / "torchscript" / "model.pt"
+    service = load_service(path, tmp_path)
+    rows = ROWS[:, :3].copy()  # PyTorch computes other last bits for a view
+    expected = torch.jit.load(path)(torch.from_numpy(rows)).detach().numpy()[:, 0]
+    assert predict(service, rows.tolist()).tolist() == expected.tolist()
+    request, response = (
+        json.loads((path.parent / f"{name}.json").read_text()) for name in ("request", "response")
+    )
+    np.testing.assert_allclose(
+        predict(service, request["instances"]), response["predictions"], rtol=1e-6
+    )
+
+
 def test_rows_of_several_requests_are_never_predicted_together(tmp_path):
     service = load_service(SAMPLE, tmp_path)
     assert not service.runner.can_batch
