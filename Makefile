@@ -10,6 +10,7 @@ setup:  ## the virtual environment in .venv, with what the tests need
 engine: setup  ## a container engine, and the base images that the tests use
 	@sh scripts/engine.sh start
 	@sh scripts/bases.sh 3.7 3.8 3.9 3.10 3.11 3.12 3.13
+	@sh scripts/proxy.sh
 
 demo:  ## package the iris sample, run its container, query it
 	@sh scripts/setup.sh

@@ -9,7 +9,7 @@ ModelpackError                     1  a bug in modelpack, if not one of its subc
 +- BuildFailedError               6  the image could not be built
 +- SmokeFailedError               7  a check of the running service failed
 +- NoEngineError                  8  no container engine, or no base image for it
-+- DifferentError                 9  `diff` found a difference of `--fail-on`
++- DifferentError                 9  `diff`, or `deploy` with two versions, found a difference
 """
 
 from __future__ import annotations

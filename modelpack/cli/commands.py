@@ -1,8 +1,8 @@
 """One click command per function.
 
 Exit codes: 0 done, 1 a bug in modelpack, 2 usage, 3 model refused, 4 model not supported,
-5 environment not resolved, 6 build failed, 7 smoke test failed, 8 no engine, 9 `diff` found a
-difference of --fail-on.
+5 environment not resolved, 6 build failed, 7 smoke test failed, 8 no engine, 9 a difference of
+--fail-on, in `diff` or before a second version of `deploy`.
 """
 
 from __future__ import annotations
@@ -545,6 +545,7 @@ def deploy_command(
 
     Requests, limits, workers, probes and autoscaling are computed from the measurements of the
     smoke test. A comment next to each number says where it comes from. --apply also deploys them.
+    --canary and --shadow deploy a second version next to it, which `modelpack diff` compares first.
     Without IMAGE-OR-BUNDLE, --apply, --status and --remove use the files in the folder.
     """
     from modelpack.cli import output as cli_output

@@ -22,7 +22,9 @@ COMMAND_SECTIONS = (
 """Titles in the order of `modelpack --help`. Each command names one of them."""
 PACKAGE, CHECK, DEPLOY, STEPS, MACHINE = COMMAND_SECTIONS
 
-OPTION_SECTIONS = ("Basic", "Model", "Environment", "Test", "Rows", "Size", "Platform", "Output")
+OPTION_SECTIONS = (
+    "Basic", "Model", "Environment", "Test", "Rows", "Size", "Platform", "Version", "Output",
+)  # fmt: skip
 """In the order of `--help`. An option that belongs to no other section is basic."""
 
 _MAX_IN_ONE_LIST = 10

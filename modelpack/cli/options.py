@@ -16,10 +16,10 @@ from modelpack.addresses import is_address
 from modelpack.cli import config
 from modelpack.cli.help import set_section
 from modelpack.errors import UsageError
-from modelpack.pipeline.options import Options
+from modelpack.pipeline.options import FAIL_ON, Options
 
 if TYPE_CHECKING:
-    from modelpack.pipeline.deploy import DeployRequest
+    from modelpack.pipeline.deploy_request import DeployRequest
     from modelpack.pipeline.predict import PredictRequest
 
 FILE = click.Path(path_type=Path)
@@ -45,6 +45,7 @@ def _section(name: str, *options: Callable[[F], F]) -> tuple[Callable[[F], F], .
 ENGINES = ("docker", "podman", "oci", "process")
 ROW_FORMATS = "csv, json, jsonl, npy, parquet"
 PLATFORMS = ("compose", "swarm", "kubernetes", "kserve")
+PROXY_IMAGE = "nginx:1.30-alpine"
 BATCH_FORMATS = ("csv", "jsonl", "json", "npy", "arrow", "parquet")
 
 
@@ -379,13 +380,50 @@ DEPLOYMENT = (
             show_default=True,
             help="For kserve: mode of the InferenceService",
         ),
+    ),
+    *_section(
+        "Version",
+        click.option(
+            "--proxy",
+            is_flag=True,
+            help="For compose and swarm: forward requests with nginx (implied by a second version)",
+        ),
+        click.option(
+            "--proxy-image",
+            metavar="IMAGE",
+            default=PROXY_IMAGE,
+            show_default=True,
+            help="Image of nginx",
+        ),
+        click.option(
+            "--gateway",
+            metavar="[NAMESPACE/]NAME",
+            help="For kubernetes: Gateway that sends requests to the service",
+        ),
         click.option(
             "--canary",
+            metavar="IMAGE",
+            help="Second version that answers --weight percent of the requests",
+        ),
+        click.option(
+            "--weight",
             metavar="N",
             type=click.IntRange(0, 100),
             default=10,
             show_default=True,
-            help="For kserve in mode knative: percentage of requests for a new revision",
+            help="Percentage of requests that the canary answers",
+        ),
+        click.option(
+            "--shadow",
+            metavar="IMAGE",
+            help="Second version that gets a copy of each request, and whose responses are dropped",
+        ),
+        click.option(
+            "--fail-on",
+            type=click.Choice(FAIL_ON),
+            default="breaking",
+            show_default=True,
+            help="Differences that refuse a second version with exit code 9, as in modelpack diff",
         ),
     ),
 )
@@ -444,7 +482,7 @@ def build_predict_request(
 
 def build_deploy_request(options: dict[str, Any]) -> DeployRequest:
     """Move the options of DEPLOYMENT from `options` to a request."""
-    from modelpack.pipeline.deploy import DeployRequest
+    from modelpack.pipeline.deploy_request import DeployRequest
 
     platform, has_token = options.pop("to"), not options.pop("no_token")
     if platform is None:

@@ -7,16 +7,27 @@ from __future__ import annotations
 
 from modelpack.deployment.folder import Folder, WriteResult
 from modelpack.deployment.plan import Demand, Number, Plan, create_plan
-from modelpack.deployment.targets import TARGETS, Deployment, ImageFacts, render
+from modelpack.deployment.targets import (
+    SERVICES,
+    TARGETS,
+    Deployment,
+    Gateway,
+    ImageFacts,
+    Version,
+    render,
+)
 
 __all__ = [
+    "SERVICES",
     "TARGETS",
     "Demand",
     "Deployment",
     "Folder",
+    "Gateway",
     "ImageFacts",
     "Number",
     "Plan",
+    "Version",
     "WriteResult",
     "create_plan",
     "render",

@@ -20,6 +20,8 @@ from modelpack.files import atomic_write_text, read_regular
 RECORD = "deployment.json"
 APPLIED = ".applied"
 """A copy of the files that were applied last, for a rollback."""
+PROXY_FOLDER = "proxy"
+"""Its files are read by a container, which runs as another user."""
 _MAX_BYTES = 2**20
 
 
@@ -90,6 +92,7 @@ class Folder:
             ]  # fmt: skip
             for path in stale:
                 (self.path / path).unlink()
+                self._remove_empty_folder(path)
             for path in changed:
                 self._write_file(path, files[path])
             digests = {
@@ -155,9 +158,19 @@ class Folder:
             _copy(copies / path, self.path / path)
         return True
 
+    @property
+    def applied(self) -> dict[str, Any]:
+        """The record of the files that were applied last. Empty if nothing is deployed."""
+        return _read_record(self.path / APPLIED)
+
     def forget_applied(self) -> None:
         """Remove the copy, because nothing is deployed."""
         shutil.rmtree(self.path / APPLIED, ignore_errors=True)
+
+    def _remove_empty_folder(self, path: str) -> None:
+        parent = (self.path / path).parent
+        if parent != self.path and not any(parent.iterdir()):
+            parent.rmdir()
 
     def _paths(self) -> list[str]:
         return list(self.record.get("files") or ())
@@ -165,6 +178,7 @@ class Folder:
     def _write_file(self, path: str, text: str) -> None:
         (self.path / path).parent.mkdir(parents=True, exist_ok=True)
         atomic_write_text(self.path / path, text)
+        _make_readable(self.path / path)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -172,6 +186,14 @@ def _copy(source: Path, target: Path) -> None:
     if source.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
+        _make_readable(target)
+
+
+def _make_readable(file: Path) -> None:
+    """Let containers read a file of the proxy, whatever the umask is."""
+    if file.parent.name == PROXY_FOLDER:
+        file.parent.chmod(0o755)
+        file.chmod(0o644)
 
 
 def _read_record(path: Path) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from modelpack._version import __version__
 from modelpack.bundle.templates import render_template
 from modelpack.deployment import plan as plans
+from modelpack.deployment.folder import PROXY_FOLDER
 from modelpack.deployment.plan import Plan
 
 TOKEN_FILE = "secrets/token"  # noqa: S105 - a path
@@ -15,6 +18,13 @@ OVERLAY = "overlays/production"
 NAMESPACE = f"{OVERLAY}/namespace.yaml"
 AUTOSCALER = "horizontalpodautoscaler.yaml.j2"
 REFERENCES = f"{OVERLAY}/references.yaml"
+ROUTE = "base/httproute.yaml"
+PROXY_FILE = f"{PROXY_FOLDER}/nginx.conf"
+PROXY_IMAGE = "nginx:1.30-alpine"
+SERVICES = frozenset({"model", "canary", "shadow", "proxy", "route"})
+SHADOW_REQUESTS = 64
+"""Mirrored requests that may be open at a time."""
+_DIGITS_OF_DIGEST = 12
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,30 @@ class ImageFacts:
 
 
 @dataclass(frozen=True)
+class Version:
+    """A second version, which runs next to the one that is deployed.
+
+    Attributes:
+        kind: "canary", which answers a part of the requests, or "shadow", which gets a copy of each
+            and whose responses are dropped.
+        weight: Percentage of requests that a canary answers.
+    """
+
+    kind: str
+    image: ImageFacts
+    plan: Plan
+    weight: int = 0
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A Gateway of Kubernetes. Without a namespace, it is in that of the deployment."""
+
+    name: str
+    namespace: str = ""
+
+
+@dataclass(frozen=True)
 class Deployment:
     """What is deployed.
 
@@ -49,7 +83,10 @@ class Deployment:
         port: On the host, for Compose and Swarm.
         publish: How Swarm publishes it: "ingress" or "host".
         mode: Of KServe: "standard" or "knative".
-        canary: Percentage of requests that a new revision gets first, for Knative.
+        has_proxy: Whether a proxy forwards requests to the replicas, for Compose and Swarm.
+        proxy_image: Image of nginx.
+        gateway: Sends requests to the replicas, for Kubernetes.
+        second: The second version, if there is one.
     """
 
     name: str
@@ -61,7 +98,20 @@ class Deployment:
     port: int = 8080
     publish: str = "ingress"
     mode: str = "standard"
-    canary: int = 10
+    has_proxy: bool = False
+    proxy_image: str = PROXY_IMAGE
+    gateway: Gateway | None = None
+    second: Version | None = None
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of its parts, of `SERVICES`."""
+        return (
+            "model",
+            *((self.second.kind,) if self.second else ()),
+            *(("proxy",) if self.has_proxy else ()),
+            *(("route",) if self.gateway else ()),
+        )
 
 
 @dataclass(frozen=True)
@@ -70,6 +120,7 @@ class Target:
 
     Attributes:
         files: Path in the folder -> template below `templates/deploy/`.
+        version_files: The same for a second version, in a folder with the name of its kind.
         editable: Files that users are expected to edit.
         needs_registry: Whether other machines pull the image.
         replicas: The least number of them (default: of `--replicas`).
@@ -79,6 +130,7 @@ class Target:
 
     files: Mapping[str, str]
     command: str
+    version_files: Mapping[str, str] = field(default_factory=dict)
     editable: frozenset[str] = frozenset()
     needs_registry: bool = False
     replicas: int = 2
@@ -89,14 +141,31 @@ def _kustomize(target: str, names: Mapping[str, str]) -> dict[str, str]:
     return {path: f"{target}/{template}" for path, template in names.items()}
 
 
+_KUBERNETES_VERSION = {
+    "deployment.yaml": "kubernetes/deployment.yaml.j2",
+    "service.yaml": "kubernetes/service.yaml.j2",
+    "horizontalpodautoscaler.yaml": AUTOSCALER,
+    "poddisruptionbudget.yaml": "kubernetes/poddisruptionbudget.yaml.j2",
+    "networkpolicy.yaml": "kubernetes/networkpolicy.yaml.j2",
+    "kustomization.yaml": "kubernetes/version.yaml.j2",
+}
+
 TARGETS: Mapping[str, Target] = {
     "compose": Target(
-        {"compose.yaml": "compose/compose.yaml.j2", ".gitignore": "gitignore.j2"},
+        {
+            PROXY_FILE: "proxy/nginx.conf.j2",
+            "compose.yaml": "compose/compose.yaml.j2",
+            ".gitignore": "gitignore.j2",
+        },
         "docker compose -f DIR/compose.yaml up --wait",
         replicas=1,
     ),
     "swarm": Target(
-        {"stack.yaml": "swarm/stack.yaml.j2", ".gitignore": "gitignore.j2"},
+        {
+            PROXY_FILE: "proxy/nginx.conf.j2",
+            "stack.yaml": "swarm/stack.yaml.j2",
+            ".gitignore": "gitignore.j2",
+        },
         "docker stack deploy -c DIR/stack.yaml NAME",
     ),
     "kubernetes": Target(
@@ -109,6 +178,7 @@ TARGETS: Mapping[str, Target] = {
                     "base/service.yaml": "service.yaml.j2",
                     "base/poddisruptionbudget.yaml": "poddisruptionbudget.yaml.j2",
                     "base/networkpolicy.yaml": "networkpolicy.yaml.j2",
+                    ROUTE: "httproute.yaml.j2",
                     "components/keda/kustomization.yaml": "keda.yaml.j2",
                     "components/keda/scaledobject.yaml": "scaledobject.yaml.j2",
                     "components/prometheus/kustomization.yaml": "prometheus.yaml.j2",
@@ -122,6 +192,7 @@ TARGETS: Mapping[str, Target] = {
             ".gitignore": "gitignore.j2",
         },
         f"kubectl apply -k DIR/{OVERLAY}",
+        _KUBERNETES_VERSION,
         frozenset({f"{OVERLAY}/kustomization.yaml"}),
         needs_registry=True,
         token_file=f"{OVERLAY}/{TOKEN_FILE}",
@@ -146,7 +217,7 @@ TARGETS: Mapping[str, Target] = {
             ".gitignore": "gitignore.j2",
         },
         f"kubectl apply -k DIR/{OVERLAY}",
-        frozenset({f"{OVERLAY}/kustomization.yaml"}),
+        editable=frozenset({f"{OVERLAY}/kustomization.yaml"}),
         needs_registry=True,
         token_file=f"{OVERLAY}/{TOKEN_FILE}",
     ),
@@ -156,20 +227,50 @@ TARGETS: Mapping[str, Target] = {
 def render(target: str, deployment: Deployment) -> dict[str, str]:
     """Return the files of a deployment: path -> content. The same input gives the same bytes."""
     entry = TARGETS[target]
-    context = {
+    context: dict[str, Any] = {
         "target": target,
         "token_file": entry.token_file,
+        "token_name": f"{deployment.name}-token",
         "overlay": OVERLAY,
         "version": __version__,
         "pre_stop_seconds": plans.PRE_STOP_SECONDS,
         "start_period": plans.START_PERIOD,
         "liveness_period": plans.LIVENESS_PERIOD,
+        "predict_seconds": plans.PREDICT_SECONDS,
+        "shadow_requests": SHADOW_REQUESTS,
+        "proxy_file": PROXY_FILE,
+        "proxy_folder": PROXY_FOLDER,
+        "proxy_digest": "",
+        "role": "model",
+        # A replica of a node that publishes its port stops before the new one starts.
+        "stops_first": deployment.publish == "host" and not deployment.has_proxy,
         **vars(deployment),
     }
-    omitted = set() if deployment.creates_namespace else {NAMESPACE}
-    omitted |= set() if deployment.has_token else {REFERENCES}
-    return {
-        path: render_template(f"deploy/{template}", **context)
-        for path, template in entry.files.items()
-        if path not in omitted
+    second = deployment.second
+    if second and target == "kserve":  # which has one image, and keeps the earlier revision
+        context |= {"image": second.image, "plan": second.plan}
+    files = {}
+    for path, template in entry.files.items():
+        if path not in _omitted(deployment):
+            files[path] = render_template(f"deploy/{template}", **context)
+        if path == PROXY_FILE and deployment.has_proxy:
+            digest = hashlib.sha256(files[path].encode()).hexdigest()
+            context["proxy_digest"] = digest[:_DIGITS_OF_DIGEST]
+    if second:
+        name = f"{deployment.name}-{second.kind}"
+        context |= {"name": name, "image": second.image, "plan": second.plan}
+        for path, template in entry.version_files.items():
+            text = render_template(f"deploy/{template}", **context)
+            files[f"{second.kind}/{path}"] = text
+    return files
+
+
+def _omitted(deployment: Deployment) -> set[str]:
+    """Return the files that a deployment does not need."""
+    conditions = {
+        NAMESPACE: deployment.creates_namespace,
+        REFERENCES: deployment.has_token,
+        PROXY_FILE: deployment.has_proxy,
+        ROUTE: deployment.gateway,
     }
+    return {path for path, condition in conditions.items() if not condition}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelpack.deployment import Folder
+from modelpack.deployment import SERVICES, Folder
 from modelpack.deployment.controllers import CONTROLLERS, Controller, Location, Status
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
@@ -71,10 +72,12 @@ def _roll_back(
     """Apply the earlier files, or remove the deployment. Return the error to raise."""
     if not isinstance(error, SmokeFailedError):
         return error
+    failed = folder.record
     restored = folder.restore_applied()
     try:
         if restored:
             run.observer.notice("The deployment failed, and is rolled back.")
+            controller, _, _ = _open(folder, failed)
             controller.apply()
             _wait(run, controller, _seconds(folder))
         else:
@@ -156,18 +159,38 @@ def remove(run: Pipeline, path: Path) -> None:
         summary.append(name)
 
 
-def _open(folder: Folder) -> tuple[Controller, str, str]:
+def _open(folder: Folder, former: Mapping[str, Any] | None = None) -> tuple[Controller, str, str]:
+    """Return the controller of the files in a folder, its platform and the name.
+
+    Args:
+        folder: The folder.
+        former: Record of the files that are deployed (default: those that were applied last).
+
+    Raises:
+        UsageError: The folder is not a deployment.
+    """
     record = folder.record
     try:
         platform, name = record["to"], require_name(record["name"])
         namespace = require_name(record.get("namespace") or name)
-        location = Location(folder.path, name, namespace)
+        services = _services(record)
+        earlier = _services(folder.applied if former is None else former)
+        removed = tuple(each for each in earlier if each not in services)
+        location = Location(folder.path, name, namespace, services, removed)
         return CONTROLLERS[platform](location), platform, name
     except (KeyError, TypeError) as error:
         raise UsageError(
             f"{folder.path} is not the folder of a deployment.",
             hint="Run: modelpack deploy IMAGE --to compose -o DIR",
         ) from error
+
+
+def _services(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the services in a record. One of an earlier version of modelpack names none."""
+    services = tuple(record.get("services") or ("model",))
+    if not SERVICES.issuperset(services):
+        raise TypeError("unknown services")
+    return services
 
 
 def _seconds(folder: Folder) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,20 @@ def test_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="not a folder"):
         Folder(tmp_path / "file")
+
+
+def test_containers_can_read_the_files_of_the_proxy_whatever_the_umask(tmp_path: Path) -> None:
+    umask = os.umask(0o077)
+    try:
+        write(tmp_path, {"proxy/nginx.conf": "", "compose.yaml": ""})
+    finally:
+        os.umask(umask)
+    modes = [(tmp_path / path).stat().st_mode & 0o777 for path in ("proxy", "proxy/nginx.conf")]
+    assert modes == [0o755, 0o644]
+
+
+def test_folder_of_removed_files_is_removed_if_it_is_empty(tmp_path: Path) -> None:
+    write(tmp_path, {"canary/a.yaml": "", "base/a.yaml": ""})
+    (tmp_path / "base/mine").write_text("")
+    write(tmp_path, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base", "deployment.json"]

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,10 @@ import pytest
 import yaml
 from deployments import DIGEST, IMAGE, deployment
 from hostile_text import HOSTILE
+from kustomizations import kustomized
 
 from modelpack.cli import options
 from modelpack.deployment import TARGETS, render
-from modelpack.deployment.targets import OVERLAY
 from modelpack.engines.docker import containers
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "deploy"
@@ -28,7 +26,7 @@ VARIANTS = {
     "swarm": {"publish": "host"},
     "compose": {"has_token": False},
     "kubernetes": {"has_token": False, "creates_namespace": False},
-    "kserve": {"mode": "knative", "canary": 25},
+    "kserve": {"mode": "knative"},
 }
 HARDENED = containers._HARDENED
 
@@ -66,7 +64,7 @@ def test_variants_are_valid_yaml_without_traces_of_what_is_left_out(target: str)
         assert (text.count("mode: host"), text.count("start-first")) == (1, 0)
     if target == "kserve":
         assert "components/knative" in text
-        assert re.search(r"canaryTrafficPercent\n\s+value: 25\n", text)
+        assert "canaryTrafficPercent" not in text
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -179,22 +177,6 @@ def test_values_of_options_are_those_of_the_table() -> None:
 # --- other people's tools ------------------------------------------------------------------------
 
 
-def kustomized(target: str, folder: Path, **changes: object) -> list[dict[str, Any]]:
-    """Return the objects that `kubectl kustomize` makes of the files, with all components."""
-    if shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed")
-    for name, text in render(target, deployment(**changes)).items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(re.sub("^# ?(components:|  - )", r"\1", text, flags=re.M))
-    token = folder / TARGETS[target].token_file
-    token.parent.mkdir(parents=True, exist_ok=True)
-    token.write_text("t" * 64)
-    command = ["kubectl", "kustomize", folder / OVERLAY]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return list(yaml.safe_load_all(done.stdout))
-
-
 KINDS = {
     "kubernetes": {
         "Deployment", "Namespace", "NetworkPolicy", "PodDisruptionBudget", "ScaledObject",
@@ -219,7 +201,7 @@ def test_kustomize_builds_the_overlay(variant: str, tmp_path: Path) -> None:
     places = [place for each in objects.values() for place in leaves(each) if place[1] == secret]
     assert len(places) == (3 if variant == "kubernetes" else 2), "each reference is renamed"
     spec = objects.get("InferenceService", {}).get("spec", {}).get("predictor", {})
-    assert spec.get("canaryTrafficPercent") == (10 if variant == "knative" else None)
+    assert "canaryTrafficPercent" not in spec
     assert ("terminationGracePeriodSeconds" in spec) == (variant == "standard")
 
 

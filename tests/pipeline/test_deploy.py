@@ -13,9 +13,9 @@ from deployments import DIGEST, REPORT
 
 from modelpack.engines import Engine
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
-from modelpack.pipeline import deploy as pipeline_deploy
-from modelpack.pipeline import measurements
-from modelpack.pipeline.deploy import DeployRequest, DeployResult, default_name, deploy
+from modelpack.pipeline import measured, measurements
+from modelpack.pipeline.deploy import DeployResult, default_name, deploy
+from modelpack.pipeline.deploy_request import DeployRequest
 from modelpack.pipeline.options import Observer, Options
 from modelpack.pipeline.stages import Pipeline
 from modelpack.pipeline.targets import DEPLOY, classify
@@ -64,7 +64,7 @@ def smoke_tests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[SmokeRe
     """Return the reports that smoke tests will have; the cache is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     reports = [PASSED]
-    monkeypatch.setattr(pipeline_deploy, "smoke_target", lambda *_: reports.pop(0))
+    monkeypatch.setattr(measured, "smoke_target", lambda *_: reports.pop(0))
     return reports
 
 
@@ -111,7 +111,7 @@ def test_pushed_image_is_deployed_by_its_digest(run: Pipeline) -> None:
 def test_image_that_is_only_in_a_registry_is_pulled_to_be_measured(
     run: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline_deploy, "_by_digest", lambda *_: PUSHED)
+    monkeypatch.setattr(measured, "_by_digest", lambda *_: PUSHED)
     result = deployed(run, "kubernetes", "registry.example.org/team/iris:1")
     assert run.engine.images.pulled == [PUSHED]
     assert result.deployment.image.reference == PUSHED

@@ -17,17 +17,23 @@ from modelpack.errors import NoEngineError
 
 _HINT = "Install Docker's Compose plugin; on Debian: apt-get install docker-compose"
 _FAILED = {"dead", "exited", "restarting"}
+_TEST = ("nginx", "-e", "stderr", "-t", "-q", "-c", "/etc/modelpack/nginx.conf")
 
 
 class Compose:
-    """A `Controller` of a container on this machine."""
+    """A `Controller` of containers on this machine."""
 
     def __init__(self, location: Location) -> None:
         file = str(location.directory / "compose.yaml")
         self._options = ["--project-name", location.name, "--file", file]
+        self._services = location.services
 
     def apply(self) -> None:
+        """Start or update the containers. The proxy reads its configuration without a restart."""
         self._run("up", "--detach", "--remove-orphans")
+        if "proxy" in self._services:
+            self._run("exec", "--no-TTY", "proxy", *_TEST)
+            self._run("kill", "--signal", "HUP", "proxy")
 
     def status(self) -> Status:
         replicas, ready, failure = [], 0, ""
@@ -38,7 +44,8 @@ class Compose:
             replicas.append(replica)
             if health == "unhealthy" or state in _FAILED:
                 failure = f"{replica.name} is {replica.state}"
-        return Status(ready, len(replicas), tuple(replicas), failure=failure)
+        expected = max(len(replicas), len(self._services)) if replicas else 0
+        return Status(ready, expected, tuple(replicas), failure=failure)
 
     def remove(self) -> None:
         self._run("down", "--remove-orphans")

@@ -62,13 +62,36 @@ class Status:
         return f"{self.ready} of {self.expected} replicas ready"
 
 
+def combine(statuses: Sequence[Status]) -> Status:
+    """Return the state of several services together. It is empty if the first does not exist."""
+    if not statuses[0].exists:
+        return statuses[0]
+    return Status(
+        sum(status.ready for status in statuses),
+        # One that does not exist should have a replica.
+        sum(status.expected if status.exists else 1 for status in statuses),
+        tuple(replica for status in statuses for replica in status.replicas),
+        is_current=all(status.is_current for status in statuses),
+        failure=next((status.failure for status in statuses if status.failure), ""),
+    )
+
+
 @dataclass(frozen=True)
 class Location:
-    """A deployment in a folder. `namespace` is of Kubernetes."""
+    """A deployment in a folder.
+
+    Attributes:
+        namespace: Of Kubernetes.
+        services: What the deployment consists of: "model" and, if it has them, "canary" or
+            "shadow", "proxy", and "route" of Kubernetes.
+        former_services: The same of the files that were applied last, without `services`.
+    """
 
     directory: Path
     name: str
     namespace: str = ""
+    services: tuple[str, ...] = ("model",)
+    former_services: tuple[str, ...] = ()
 
 
 class Controller(Protocol):

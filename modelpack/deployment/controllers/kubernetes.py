@@ -5,10 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from modelpack.deployment.controllers.controller import Location, Replica, Status, run
+from modelpack.deployment.controllers.controller import (
+    Location,
+    Replica,
+    Status,
+    combine,
+    run,
+)
 from modelpack.deployment.targets import OVERLAY
 
 _HINT = "Install kubectl, and select a context: kubectl config use-context NAME"
+_VERSIONS = ("canary", "shadow")
+_VERSION_KINDS = "deployment,service,horizontalpodautoscaler,poddisruptionbudget,networkpolicy"
 _SELECTOR = "app.kubernetes.io/name"
 _KSERVE_SELECTOR = "serving.kserve.io/inferenceservice"
 
@@ -23,13 +31,28 @@ class Kubernetes:
         self._overlay = str(location.directory / OVERLAY)
         self._name = location.name
         self._namespace = ["--namespace", location.namespace]
+        self._versions = [each for each in _VERSIONS if each in location.services]
+        self._former = location.former_services
 
     def apply(self) -> None:
+        """Apply the files, and delete the objects of a second version or a route without files."""
         run(["kubectl", "apply", "--kustomize", self._overlay], _HINT)
+        for version in set(self._former).intersection(_VERSIONS):
+            self._delete(_VERSION_KINDS, f"{self._name}-{version}")
+        if "route" in self._former:
+            self._delete("httproute", self._name)
+
+    def _delete(self, kinds: str, name: str) -> None:
+        command = ["kubectl", "delete", kinds, name, *self._namespace, "--ignore-not-found"]
+        run(command, _HINT)
 
     def status(self) -> Status:
-        resource = self._get(self.kind, self._name)
-        return self.read_status(resource, self._replicas()) if resource else Status(0, 0)
+        names = (self._name, *(f"{self._name}-{version}" for version in self._versions))
+        return combine([self._status(name) for name in names])
+
+    def _status(self, name: str) -> Status:
+        resource = self._get(self.kind, name)
+        return self.read_status(resource, self._replicas(name)) if resource else Status(0, 0)
 
     def read_status(self, resource: dict[str, Any], replicas: tuple[Replica, ...]) -> Status:
         """Return the state of a Deployment. See the source of `kubectl rollout status`."""
@@ -53,8 +76,8 @@ class Kubernetes:
             ),
         )
 
-    def _replicas(self) -> tuple[Replica, ...]:
-        pods = self._get("pods", "--selector", f"{self.selector}={self._name}")
+    def _replicas(self, name: str) -> tuple[Replica, ...]:
+        pods = self._get("pods", "--selector", f"{self.selector}={name}")
         return tuple(map(_replica, pods.get("items") or ()))
 
     def _get(self, *arguments: str) -> dict[str, Any]:
@@ -68,7 +91,7 @@ class Kubernetes:
 
 
 class KServe(Kubernetes):
-    """A `Controller` of an InferenceService."""
+    """A `Controller` of an InferenceService, which has the revisions of a canary itself."""
 
     kind = "inferenceservice"
     selector = _KSERVE_SELECTOR

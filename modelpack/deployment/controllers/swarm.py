@@ -10,6 +10,7 @@ from modelpack.deployment.controllers.controller import (
     Location,
     Replica,
     Status,
+    combine,
     parse_documents,
     run,
 )
@@ -25,12 +26,12 @@ _REMOVE_SECONDS = 60.0
 
 
 class Swarm:
-    """A `Controller` of a service in a swarm, whose updates the swarm rolls back itself."""
+    """A `Controller` of services in a swarm, whose updates the swarm rolls back itself."""
 
     def __init__(self, location: Location) -> None:
         self._file = str(location.directory / "stack.yaml")
         self._stack = location.name
-        self._service = f"{location.name}_model"
+        self._services = [f"{location.name}_{service}" for service in location.services]
         self._applied_at = float("-inf")
 
     def apply(self) -> None:
@@ -39,20 +40,24 @@ class Swarm:
         self._applied_at = time.monotonic()
 
     def status(self) -> Status:
-        text = run(["docker", "service", "inspect", self._service], _HINT, check=False)
+        return combine([self._status(name) for name in self._services])
+
+    def _status(self, name: str) -> Status:
+        text = run(["docker", "service", "inspect", name], _HINT, check=False)
         if not text:
             return Status(0, 0)
         (service,) = json.loads(text)
-        expected = int(service["Spec"]["Mode"]["Replicated"]["Replicas"])
         update = (service.get("UpdateStatus") or {}).get("State", "")
-        replicas = tuple(map(_replica, self._tasks("desired-state=running")))
+        replicas = tuple(map(_replica, _tasks(name, "desired-state=running")))
         ready = sum(replica.state.startswith("Running") for replica in replicas)
+        replicated = service["Spec"]["Mode"].get("Replicated")
+        expected = int(replicated["Replicas"]) if replicated else max(1, len(replicas))
         return Status(
             ready,
             expected,
             replicas,
             is_current=update not in _UPDATING and not self._is_pending(service, update),
-            failure=self._failure(service, update, ready),
+            failure=_failure(name, service, update, ready),
         )
 
     def _is_pending(self, service: dict[str, Any], update: str) -> bool:
@@ -60,18 +65,6 @@ class Swarm:
         previous = (service.get("PreviousSpec") or service["Spec"])["TaskTemplate"]
         has_changed = service["Spec"]["TaskTemplate"] != previous
         return has_changed and not update and time.monotonic() - self._applied_at < _PENDING_SECONDS
-
-    def _failure(self, service: dict[str, Any], update: str, ready: int) -> str:
-        if update in _FAILED:
-            return str(service["UpdateStatus"].get("Message") or update)
-        failed = [task for task in self._tasks("desired-state=shutdown") if task.get("Error")]
-        if ready == 0 and not update and len(failed) >= _MAX_FAILURES:
-            return str(failed[0]["Error"])
-        return ""
-
-    def _tasks(self, condition: str) -> list[dict[str, Any]]:
-        options = ["--no-trunc", "--format", "{{json .}}", "--filter", condition]
-        return parse_documents(run(["docker", "service", "ps", *options, self._service], _HINT))
 
     def remove(self) -> None:
         """Remove the stack, and wait until its network is gone, which a new one would miss."""
@@ -82,6 +75,20 @@ class Swarm:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.5)
+
+
+def _failure(name: str, service: dict[str, Any], update: str, ready: int) -> str:
+    if update in _FAILED:
+        return str(service["UpdateStatus"].get("Message") or update)
+    failed = [task for task in _tasks(name, "desired-state=shutdown") if task.get("Error")]
+    if ready == 0 and not update and len(failed) >= _MAX_FAILURES:
+        return str(failed[0]["Error"])
+    return ""
+
+
+def _tasks(name: str, condition: str) -> list[dict[str, Any]]:
+    options = ["--no-trunc", "--format", "{{json .}}", "--filter", condition]
+    return parse_documents(run(["docker", "service", "ps", *options, name], _HINT))
 
 
 def _replica(task: dict[str, Any]) -> Replica:

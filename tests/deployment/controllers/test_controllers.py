@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -42,8 +43,8 @@ def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Answe
     compose_module._command.cache_clear()
 
 
-def controller(name: str):
-    return CONTROLLERS[name](Location(Path("dir"), "iris", "models"))
+def controller(name: str, *services: str, former: tuple[str, ...] = ()):
+    return CONTROLLERS[name](Location(Path("dir"), "iris", "models", ("model", *services), former))
 
 
 def test_each_target_has_a_controller() -> None:
@@ -80,6 +81,24 @@ def test_compose_file_that_does_not_run_has_an_empty_state(commands) -> None:
         f"{options} up --detach --remove-orphans",
         f"{options} down --remove-orphans",
     ]
+
+
+def test_proxy_reads_its_configuration_after_a_test(commands) -> None:
+    log = commands({})
+    controller("compose", "canary", "proxy").apply()
+    lines = log.read_text().splitlines()[-3:]
+    up, test, reload = [line.split("compose.yaml ")[1] for line in lines]
+    assert up == "up --detach --remove-orphans"
+    assert re.match("exec --no-TTY proxy nginx .*-t .*/etc/modelpack/nginx.conf", test)
+    assert reload == "kill --signal HUP proxy"
+
+
+def test_compose_file_is_not_ready_without_its_canary(commands) -> None:
+    healthy = [{"Name": name, "State": "running", "Health": "healthy"} for name in ("a", "b")]
+    commands({"ps --all": healthy})
+    assert controller("compose", "proxy").status().is_ready
+    status = controller("compose", "canary", "proxy").status()
+    assert (status.is_ready, status.expected) == (False, 3)
 
 
 def test_missing_command_is_an_error_with_a_hint(monkeypatch, tmp_path) -> None:
@@ -153,6 +172,24 @@ def test_swarm_without_the_service_has_an_empty_state(commands) -> None:
     assert not controller("swarm").status().exists
 
 
+def test_stack_is_ready_when_all_its_services_are(commands) -> None:
+    everywhere = [{"Spec": {"Mode": {"Global": {}}, "TaskTemplate": {}}}]
+    commands(
+        {
+            "inspect iris_model": service(),
+            "inspect iris_canary": service("updating"),
+            "inspect iris_proxy": everywhere,
+            "=running iris_proxy": tasks("Running"),
+            "=running": RUNNING,
+        }
+    )
+    status = controller("swarm", "canary", "proxy").status()
+    assert (status.ready, status.expected, status.is_ready) == (5, 5, False)
+    assert controller("swarm", "proxy").status().is_ready
+    missing = controller("swarm", "shadow").status()
+    assert (missing.ready, missing.expected, missing.is_ready) == (2, 3, False)
+
+
 # --- kubernetes ----------------------------------------------------------------------------------
 
 
@@ -207,3 +244,27 @@ def test_kubectl_gets_the_overlay_and_the_namespace(commands, name) -> None:
     assert lines[0] == "kubectl apply --kustomize dir/overlays/production"
     assert all("--namespace models" in line for line in lines if " get " in line)
     assert lines[-1] == "kubectl delete --ignore-not-found --kustomize dir/overlays/production"
+
+
+def test_kubectl_deletes_what_the_files_no_longer_contain(commands) -> None:
+    log = commands({})
+    controller("kubernetes", "canary", former=("shadow", "route")).apply()
+    apply, shadow, route = log.read_text().splitlines()
+    assert " delete deployment,service," in shadow
+    assert "iris-shadow --namespace models" in shadow
+    assert "delete httproute iris --namespace models --ignore-not-found" in route
+    assert " apply " in apply
+
+
+def test_deployment_is_ready_when_its_canary_is(commands) -> None:
+    ready, starting = resource({"replicas": 2}, **READY), resource({"replicas": 1})
+    commands(
+        {
+            "get deployment iris-canary": starting,
+            "get deployment iris": ready,
+            "get pods": {"items": []},
+        }
+    )
+    assert controller("kubernetes").status().is_ready
+    status = controller("kubernetes", "canary").status()
+    assert (status.ready, status.expected, status.is_ready) == (2, 3, False)
