@@ -81,14 +81,19 @@ class Share:
         counts = (self._shared.counts[slot] for slot in self._others)
         return min((count for count in counts if count != ABSENT), default=None)
 
-    def lead(self, count: int) -> int | None:
+    def lead(self, count: int, *, is_full: bool = False) -> int | None:
         """Return how many more connections than others this worker has, with `count` of them.
 
         Of many, half do not count: while clients wait, it matters more that they are accepted, and
-        a surplus moves later. None: no other worker accepts connections.
+        a surplus moves later. All count if the worker `is_full` and would reject one more.
+
+        None: no other worker accepts connections.
         """
         fewest = self._fewest() if self._others else None
-        return None if fewest is None else count - max(0, count - FEW) // 2 - fewest
+        if fewest is None:
+            return None
+        ignored = 0 if is_full else max(0, count - FEW) // 2
+        return count - ignored - fewest
 
     def take_surplus(self) -> bool:
         """Return whether to close a connection, which another worker should have instead.

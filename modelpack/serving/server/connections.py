@@ -111,14 +111,23 @@ class ConnectionPool:
 
         Without others, one in a turn of the loop is enough.
         """
-        lead = self._share.lead(len(self._connections))
-        while self._listening:  # not since another listener or connection in this turn
+        while self._listening:  # until now in this turn
+            is_full = len(self._connections) >= self.limits.connections
+            lead = self._share.lead(len(self._connections), is_full=is_full)
             if lead is not None and lead > 0:
-                self._paused_until = time.monotonic() + PAUSE_SECONDS
-                self._ignore_listeners()
+                self._leave_to_others(is_full=is_full)
             elif not self._accept_if_room(listener) or lead is None:
                 break
-            lead = self._share.lead(len(self._connections))
+            elif len(self._connections) >= self.limits.connections:
+                break  # the request of the last one is read before another one is rejected
+
+    def _leave_to_others(self, *, is_full: bool) -> None:
+        """Accept no connections for a moment. If this worker `is_full`, others may end first."""
+        if is_full:
+            self._wait_for_room()
+        else:
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+            self._ignore_listeners()
 
     def _accept_if_room(self, listener: Any) -> bool:
         """Accept a connection if there is room and one waits, and return whether there was one."""

@@ -142,6 +142,7 @@ def test_who_has_more_leads(shares):
     assert [share.lead(n) for share, n in zip(shares, (3, 2, 4), strict=True)] == [1, -1, 2]
     publish(shares, 20, 12, 19)
     assert [share.lead(n) for share, n in zip(shares, (20, 12, 19), strict=True)] == [0, -11, 0]
+    assert shares[0].lead(20, is_full=True) == 8
 
 
 def test_a_surplus_is_half_of_the_difference(shares):
