@@ -24,7 +24,7 @@ EXIT_CODES = {
     6: "the image could not be built",
     7: "the smoke test of the service failed, or a hardening rule is broken",
     8: "no container engine, or no base image",
-    9: "`diff` found a difference that `--fail-on` selects",
+    9: "`diff`, or `deploy` of two versions, found a difference that `--fail-on` selects",
     130: "interrupted",
 }
 """As in docs/commands.md."""
