@@ -149,6 +149,18 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Tensor:
+    """An input of several dimensions. Its values in row-major order are consecutive inputs.
+
+    Attributes:
+        shape: Of the value in a row; -1 for an unknown size.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Signature:
     """Inputs in the order of the model, and outputs.
 
@@ -160,6 +172,8 @@ class Signature:
         named: The file contains the names of the inputs; otherwise they are x0, x1, ...
         probabilities: The model has a `predict_proba` that can be called.
         samples: A few real rows, in the order of `inputs`, if the author provided any.
+        tensors: What the inputs are the values of, in order. Empty if each tensor of the model is
+            a column, or if its only one is a vector.
     """
 
     inputs: tuple[Field, ...]
@@ -169,6 +183,7 @@ class Signature:
     named: bool = False
     probabilities: bool = False
     samples: tuple[tuple[Scalar, ...], ...] = ()
+    tensors: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate, pairwise
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,16 @@ from modelpack import dockerfile
 from modelpack._version import __version__
 from modelpack.attestations.documents import BundleContents
 from modelpack.errors import UsageError
-from modelpack.types import BaseImage, Bundle, Code, Environment, ModelSpec, from_json, to_json
+from modelpack.types import (
+    BaseImage,
+    Bundle,
+    Code,
+    Environment,
+    ModelSpec,
+    Signature,
+    from_json,
+    to_json,
+)
 
 SCHEMA = 1
 MANIFEST = "modelpack.json"
@@ -97,13 +108,36 @@ def facts_of(manifest: Mapping[str, Any]) -> tuple[ModelSpec, Environment, Code]
 def example(spec: ModelSpec) -> dict[str, Any] | None:
     """Return an example body for POST /predict, or None if the model does not record enough.
 
-    It has one row, with names if the model recorded names.
+    It has one row, with names if the model recorded names. Tensors are nested lists.
     """
     inputs = spec.signature.inputs
     if not inputs or any(field.example is None and not field.nullable for field in inputs):
         return None
+    if spec.signature.tensors:
+        return {"instances": [_tensors(spec.signature)]}
     row = {field.name: field.example for field in inputs}
     return {"instances": [row if spec.signature.named else list(row.values())]}
+
+
+def _tensors(signature: Signature) -> Any:
+    """Return the example as the only tensor, or as tensors by name."""
+    values = [field.example for field in signature.inputs]
+    sizes = [prod(tensor.shape) for tensor in signature.tensors]
+    rest = len(values) - sum(size for size in sizes if size > 0)  # of an unknown size
+    starts = accumulate((size if size > 0 else rest for size in sizes), initial=0)
+    nested = {
+        tensor.name: _nested(values[start:end], tensor.shape)
+        for tensor, (start, end) in zip(signature.tensors, pairwise(starts), strict=True)
+    }
+    return nested if len(nested) > 1 else next(iter(nested.values()))
+
+
+def _nested(values: Any, shape: Sequence[int]) -> Any:
+    """Return values in row-major order as nested lists of a shape."""
+    for size in reversed(shape[1:]):
+        width = size if size > 0 else len(values)
+        values = [values[at : at + width] for at in range(0, len(values), width)]
+    return values if shape else values[0]
 
 
 def _read_manifest(document: Any, lock: str) -> tuple[ModelSpec, Environment, Code]:

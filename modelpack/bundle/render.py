@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
@@ -60,6 +61,7 @@ README = "README.md"
 _MARK = "\n<!-- sha256 of the text above: "
 CODE = "code"  # folder of the author's modules
 MODEL = "model"  # folder of the model
+MAX_EXAMPLE = 10_000  # characters of the example in the README
 PARTS = {name for _, name in TEMPLATES} | {
     MANIFEST, LOCK, BUILD_LOCK, SBOM, PROVENANCE, CODE, MODEL, "modelpack", "__pycache__"
 }  # fmt: skip
@@ -157,6 +159,7 @@ def _write_bundle(folder: Path, model_files: Sequence[ModelFile], contents: Bund
 
 def _texts(contents: BundleContents) -> dict[str, str]:
     spec, environment, code = contents.model, contents.environment, contents.code
+    shown = example(spec)
     context = {
         "spec": spec,
         "kind": TASK_WORDS.get(spec.task, f"A {spec.task}"),
@@ -173,7 +176,7 @@ def _texts(contents: BundleContents) -> dict[str, str]:
         "version": __version__,
         "epoch": MTIME,
         "wheel_platforms": wheel_platform_tags(MACHINES[environment.platform]),
-        "example": example(spec),
+        "example": shown if len(json.dumps(shown)) <= MAX_EXAMPLE else None,
     }
     rendered = {name: render_template(source, **context) for source, name in TEMPLATES}
     locks = {LOCK: environment.lock, BUILD_LOCK: environment.build_lock}

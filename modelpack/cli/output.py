@@ -270,6 +270,10 @@ def _export(reference: str) -> str:
     return f"{export} && {shlex.join(['docker', 'load', '-i', file])}"
 
 
+_MAX_BODY = 2_000
+_LONG_BODY = 'GET / of the service has a body of POST /predict as "example".'
+
+
 def _usage(engine: str, reference: str, spec: ModelSpec) -> Text:
     """Return commands to copy: to run the image, or to load it first, and to query it."""
     from modelpack.bundle.manifest import example
@@ -283,6 +287,7 @@ def _usage(engine: str, reference: str, spec: ModelSpec) -> Text:
         text = Text.assemble(("run     ", "bold"), printable(shlex.join(run)))
     if document := example(spec):
         body = json.dumps(document, ensure_ascii=True)
-        query = ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]
-        text.append_text(Text.assemble("\n", ("query   ", "bold"), printable(shlex.join(query))))
+        command = ["curl", "-H", "Content-Type: application/json", "-d", body, PREDICT_URL]
+        query = shlex.join(command) if len(body) <= _MAX_BODY else _LONG_BODY
+        text.append_text(Text.assemble("\n", ("query   ", "bold"), printable(query)))
     return text

@@ -19,7 +19,7 @@ from .known_formats import format_hint
 UNKNOWN = "unknown-global"
 NOTES = {
     "not-a-model", "not-fitted", "no-prediction", "repeated-name", "several-models", "misfit",
-    "file-order", "mlflow-method", "takes-sequences",
+    "file-order", "mlflow-method", "network-inputs", "takes-sequences",
 }  # fmt: skip
 """Codes of findings that describe the file. They do not change the verdict."""
 
@@ -53,6 +53,9 @@ _HINTS = {
     "dill.load_session('{path}'); joblib.dump(model, 'model.joblib')",
     "takes-sequences": "Save an object of your own class, whose predict makes the sequences "
     "from columns, and give its file: --code FILE.py. docs/formats.md has an example.",
+    "network-inputs": "Save a model whose inputs are numbers, with fixed sizes and at most 100,000 "
+    "values in a row. Encode texts before the model, such as by a transformer of scikit-learn in a "
+    "file before it.",
     "neural-network": "Export it to ONNX, such as torch.onnx.export(model.eval(), (rows,), "
     "'model.onnx', external_data=False), where model is the attribute module_ of a skorch model. "
     "It needs the packages torch, onnx and onnxscript.",

@@ -131,12 +131,35 @@ def table_from_json(document: Any) -> Table:
         document = document["instances"]
     if not isinstance(document, list):
         document = [document]
+    document = [_flat_row(row) for row in document]
     if document and all(isinstance(row, dict) for row in document):
         names = tuple(dict.fromkeys(name for row in document for name in row))
         return Table(names, [[row.get(name) for name in names] for row in document])
     rows = [row if isinstance(row, list) else [row] for row in document]
     _check(rows, columns)
     return Table(None if columns is None else tuple(columns), rows)
+
+
+def _flat_row(row: Any) -> Any:
+    """Return a row with the values of nested lists in row-major order.
+
+    In a row by name, the values of NAME are NAME_0, NAME_1, ..., as the inputs of a tensor.
+    """
+    if isinstance(row, dict):
+        pairs = ((name, value, _flat(value)) for name, value in row.items())
+        return {
+            f"{name}_{index}" if isinstance(value, list) and len(flat) > 1 else name: each
+            for name, value, flat in pairs
+            for index, each in enumerate(flat)
+        }
+    return _flat(row) if isinstance(row, list) else row
+
+
+def _flat(value: Any) -> list[Any]:
+    values = value if isinstance(value, list) else [value]
+    while any(isinstance(each, list) for each in values):
+        values = [part for each in values for part in (each if isinstance(each, list) else [each])]
+    return values
 
 
 def _check(rows: Iterable[list[Any]], columns: Any) -> None:
@@ -161,8 +184,8 @@ def _read_npy(path: Path) -> Table:
         facts = tuple(map(_column, array.dtype.names, parts, columns))
         rows = list(zip(*columns, strict=True))
         return Table(tuple(array.dtype.names), rows, facts=facts, is_typed=True)
-    if array.ndim not in {1, 2}:
-        raise RowFileError(f"it is an array of {array.ndim} dimensions")
+    if not array.ndim:
+        raise RowFileError("it is an array of 0 dimensions")
     return Table(None, array.reshape(len(array), -1).tolist())
 
 

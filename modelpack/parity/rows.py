@@ -215,5 +215,7 @@ def _category(number: int, rows: int, categories: int) -> int:
 def _number(field: Field, example: float, share: float) -> float | int:
     low = field.minimum if field.minimum is not None else example / 2
     high = field.maximum if field.maximum is not None else example * 1.5
+    if low == high == 0:
+        high = 1.0
     value = float(f"{low + (high - low) * share:.6g}")
     return round(value) if field.type == "integer" else value

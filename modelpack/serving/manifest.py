@@ -35,6 +35,14 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Tensor:
+    """An input of several dimensions, and the shape of its value in a row (-1: any size)."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ModelFile:
     """A file of the model.
 
@@ -96,6 +104,7 @@ class Manifest:
         target: The transformer whose inverse is applied to predictions, if there is one.
         transform_output: The value of this setting of `sklearn.set_config` in training.
         context: What the author's code reads besides the files.
+        tensors: What the inputs are the values of, in order; empty for most models.
     """
 
     model: Mapping[str, Any]
@@ -116,6 +125,7 @@ class Manifest:
     target: Member | None = None
     startup: str | None = None
     context: Context = field(default_factory=Context)
+    tensors: tuple[Tensor, ...] = ()
 
     @property
     def format(self) -> str:
@@ -172,7 +182,12 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         transform_output=model.get("transform_output"),
         target=_member(model["target"]) if model.get("target") else None,
         context=_context(model["context"]) if model.get("context") else Context(),
+        tensors=tuple(map(_tensor, signature.get("tensors", ()))),
     )
+
+
+def _tensor(document: Mapping[str, Any]) -> Tensor:
+    return Tensor(document["name"], tuple(document["shape"]))
 
 
 def _context(document: Mapping[str, Any]) -> Context:

@@ -20,6 +20,7 @@ from .data import results as data_results
 from .data.columns import FallbackRequiredError, Rows, count
 from .data.extra_inputs import Extras
 from .data.rows import Decoder, DictDecoder, unnamed_fields
+from .data.tensors import Tensors
 from .errors import StartupError
 from .observability import logs, requests
 from .problems import Problem
@@ -31,6 +32,9 @@ log = logging.getLogger("modelpack.serving")
 
 MAX_INPUTS = 100_000
 """Inputs of a model whose file does not list them. Each takes more memory than its value."""
+
+MAX_LISTS = 1_000_000
+"""Lists in a request of tensors. Each takes 64 bytes or more."""
 
 Parse = Callable[[bytes, settings.Limits], Any]
 
@@ -49,8 +53,12 @@ class Service:
     def __init__(self, facts: manifest.Manifest, model: Any, limits: settings.Limits) -> None:
         self.manifest = facts
         self.limits = limits
-        # A request by columns has a list for each input.
-        self._json_limits = replace(limits, rows=max(limits.rows, len(facts.inputs)))
+        self.tensors = Tensors(facts.tensors)
+        # A request by columns has a list for each input, and one of tensors several for each row.
+        lists = max(
+            limits.rows, len(facts.inputs), min(limits.rows * self.tensors.lists, MAX_LISTS)
+        )
+        self._json_limits = replace(limits, rows=lists)
         self.runner = runtimes.select_runtime(model, facts)
         self.name = settings.name(os.environ)
         self.version = settings.version(os.environ)
@@ -177,10 +185,10 @@ class Service:
             Problem: See `decode_rows`.
         """
         try:
-            rows = read(json_body.parse)
+            rows = self.tensors.flat_rows(read(json_body.parse))
             return self.decoder(_width(rows)).decode(rows, ignored)
         except (ValueError, FallbackRequiredError):
-            rows = read(json_body.parse_strict)
+            rows = self.tensors.flat_rows(read(json_body.parse_strict))
             return self.decoder(_width(rows)).explain(rows, ignored)
 
     def decode_rows(self, rows: list[Any]) -> Rows:
@@ -189,6 +197,7 @@ class Service:
         Raises:
             Problem: 422, the rows do not match the signature. 413, there are too many.
         """
+        rows = self.tensors.flat_rows(rows)
         return self.decoder(_width(rows)).explain(rows)
 
     def table(
@@ -207,9 +216,12 @@ class Service:
     def matrix(self, matrix: np.ndarray) -> Rows:
         """Decode rows from a matrix (n_rows, n_inputs) in the order of the signature.
 
+        The only tensor of a model may have its own shape.
+
         Raises:
             Problem: See `decode_rows`.
         """
+        matrix = self.tensors.flat_matrix(matrix)
         return tables.rows_from_matrix(self.decoder(matrix.shape[-1] if matrix.ndim else 0), matrix)
 
     def decoder(self, width: int) -> Decoder:

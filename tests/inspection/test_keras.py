@@ -1,6 +1,7 @@
 """Models of Keras: facts of real files, and files that are hostile or not served."""
 
 import json
+import math
 import random
 import shutil
 import subprocess
@@ -11,7 +12,17 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from keras_files import CONFIG, DATA, MEMBERS, MODEL, archive, keras_file, layer, with_layer
+from keras_files import (
+    CONFIG,
+    DATA,
+    MEMBERS,
+    MODEL,
+    archive,
+    contents,
+    keras_file,
+    layer,
+    with_layer,
+)
 from mutations import mutants
 from watching import WATCH
 
@@ -95,15 +106,37 @@ def test_operations_and_inner_models():
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("shape", "words"),
     [
-        ("image.keras", "its input 'input_layer.*' has 4 dimensions"),
-        ("two_outputs.keras", "it has 2 outputs, but modelpack serves one"),
+        ([None, None, None, 3], r"has sizes that the file does not fix: \(any, any, any, 3\)"),
+        ([None, 300, 300, 3], "its rows have 270,000 values, and modelpack serves 100,000"),
     ],
 )
-def test_models_that_no_table_fits_are_not_supported(name, words):
-    with pytest.raises(ModelNotSupportedError, match=words):
-        require_servable(inspect(DATA / name))
+def test_inputs_of_other_sizes_are_not_supported(shape, words, tmp_path):
+    members = contents(DATA / "image.keras")
+    model = json.loads(members[CONFIG])
+    model["config"]["layers"][0]["config"]["batch_shape"] = shape
+    path = tmp_path / "image.keras"
+    path.write_bytes(archive({**members, CONFIG: json.dumps(model).encode()}))
+    with pytest.raises(ModelNotSupportedError, match=words) as error:
+        require_servable(inspect(path))
+    assert "at most 100,000 values in a row" in error.value.hint
+
+
+def test_inputs_of_several_dimensions_are_the_values_of_a_tensor():
+    signature = served("image.keras").signature
+    (tensor,) = signature.tensors
+    assert len(tensor.shape) == 3
+    assert [field.name for field in signature.inputs] == [
+        f"x{index}" for index in range(math.prod(tensor.shape))
+    ]  # fmt: skip
+
+
+def test_outputs_are_named_in_their_order():
+    spec = served("two_outputs.keras")
+    assert spec.signature.outputs[0].shape == (-1,)
+    (notice,) = spec.notices
+    assert notice.startswith("A prediction has the values of 2 outputs, in this order: ")
 
 
 def test_the_number_of_rows_in_training_does_not_matter():

@@ -214,10 +214,18 @@ def test_model_without_recorded_inputs(tmp_path):
         (
             onnx.model(
                 [onnx.node("Relu", ["picture"], ["y"])],
-                [onnx.tensor("picture", onnx.FLOAT, [None, 3, 8, 8])],
-                [onnx.tensor("y", onnx.FLOAT, [None, 3, 8, 8])],
+                [onnx.tensor("picture", onnx.FLOAT, [None, 3, None, 8])],
+                [onnx.tensor("y", onnx.FLOAT, [None, 3, None, 8])],
             ),
-            "its input 'picture' has 4 dimensions",
+            "its input 'picture' has sizes that the graph does not fix",
+        ),
+        (
+            onnx.model(
+                [onnx.node("Relu", ["picture"], ["y"])],
+                [onnx.tensor("picture", onnx.FLOAT, [None, 3, 200, 200])],
+                [onnx.tensor("y", onnx.FLOAT, [None, 3, 200, 200])],
+            ),
+            "its rows have 120,000 values, and modelpack serves 100,000",
         ),
     ],
 )

@@ -384,7 +384,8 @@ def renamed(document, dims, dtype=7):
 
 
 @pytest.mark.parametrize(("change", "message"), [
-    (lambda d: renamed(d, [{"as_int": 1}] * 4), "has 4 dimensions"),
+    (lambda d: renamed(d, []), "is a single number"),
+    (lambda d: renamed(d, [{"as_int": 8}, *[{"as_int": 50}] * 3]), "its rows have 125,000 values"),
     (lambda d: renamed(d, [{"as_int": 8}, {"as_expr": {"expr_str": "s0", "hint": None}}]),
      "no fixed number of columns"),
     (lambda d: renamed(d, [{"as_int": 8}, {"as_int": 4}]), "for each row"),

@@ -141,7 +141,7 @@ def test_error_of_a_mismatched_row_contains_its_position(table: Table, message: 
         ("x.json", b'{"columns": ["a"], "instances": [[1, 2]]}', "names 1 columns"),
         ("x.json", b"[]", "no rows"),
         ("x.npy", b"no array", "cannot be read as rows"),
-        ("x.npy", None, "3 dimensions"),
+        ("x.npy", None, "0 dimensions"),
         ("x.parquet", b"PAR1", "cannot be read as rows"),
     ],
 )
@@ -150,12 +150,26 @@ def test_error_of_a_malformed_file_contains_the_reason(
 ) -> None:
     path = tmp_path / name
     if content is None:
-        np.save(path, np.zeros((2, 2, 2)))
+        np.save(path, np.float64(1))
     else:
         path.write_bytes(content)
     with pytest.raises(UsageError) as caught:
         read_table(path)
     assert message in caught.value.message
+
+
+def test_rows_of_tensors_are_read_in_row_major_order(tmp_path: Path) -> None:
+    values = np.arange(12).reshape(2, 3, 2)
+    flat = values.reshape(2, -1).tolist()
+    np.save(tmp_path / "x.npy", values)
+    assert read_table(tmp_path / "x.npy").rows == flat
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(values.tolist()))
+    assert read_table(path).rows == flat
+    path.write_text(json.dumps([{"a": row, "b": 1} for row in values.tolist()]))
+    table = read_table(path)
+    assert table.columns == (*(f"a_{index}" for index in range(6)), "b")
+    assert table.rows == [[*row, 1] for row in flat]
 
 
 def test_an_npy_file_of_objects_is_not_unpickled(tmp_path: Path) -> None:

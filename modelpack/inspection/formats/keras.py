@@ -8,6 +8,7 @@ file has the configuration in the attribute `model_config` of its root.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any
 
 from packaging.version import InvalidVersion, Version
@@ -22,7 +23,7 @@ from ..skops.archive import Budget, malformed_archive, members
 from ..stream import Reader
 from . import keras_config, keras_layers
 from .keras_layers import Input
-from .model import NativeModel, no_prediction_finding
+from .model import NativeModel, inputs_finding, tensors, width_problem
 
 OLDEST = Version("3.15")
 """Older releases load what their safe mode should refuse, and HDF5 files that read other files:
@@ -35,6 +36,7 @@ _FIRST = Version("3")
 _METADATA, _CONFIG, _WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
 _MATRIX = 2
 _SHOWN = 60
+_MAX_SHOWN = 5
 _MAX_VERSION = 40
 _TYPES: dict[str, FieldType] = {
     "string": "string", "bool": "boolean",
@@ -42,6 +44,8 @@ _TYPES: dict[str, FieldType] = {
     **dict.fromkeys(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"), "integer"),
 }  # fmt: skip
 _PROBABILITIES = {"softmax", "sigmoid"}
+_OUTPUTS = Field("prediction", "number", (-1,))
+"""The values of several outputs, one behind the other."""
 
 
 def read(data: bytes) -> NativeModel:
@@ -106,7 +110,8 @@ def _native_model(
     keras_config.check_sizes(model, sum(each.count for _, each in weights.datasets()))
     inputs = keras_layers.inputs(model)
     problem = _problem(model, inputs)
-    activation = keras_layers.output(model)[1]
+    names = keras_layers.output_names(model)
+    activation = keras_layers.output(model)[1] if len(names) == 1 else ""
     return NativeModel(
         estimator="keras.Model",
         framework="keras",
@@ -118,8 +123,14 @@ def _native_model(
             "keras": _reason(written),
             "torch": "Keras computes with PyTorch",
         },
-        problem=no_prediction_finding(problem) if problem else None,
+        problem=inputs_finding(problem) if problem else None,
+        notices=() if len(names) == 1 else (_outputs_notice(names),),
     )
+
+
+def _outputs_notice(names: list[str]) -> str:
+    shown = ", ".join(map(_text, names[:_MAX_SHOWN])) + (", ..." if len(names) > _MAX_SHOWN else "")
+    return f"A prediction has the values of {len(names)} outputs, in this order: {shown}."
 
 
 def _version(value: Any) -> Version | None:
@@ -149,17 +160,23 @@ def _problem(model: Mapping[str, Any], inputs: tuple[Input, ...]) -> str | None:
     if not inputs:
         return "the shapes of its inputs are not in the file; build it before it is saved"
     for each in inputs:
-        if reason := _not_a_column(each):
+        if reason := _not_a_tensor(each, single=len(inputs) == 1):
             return f"its input {_text(each.name)} {reason}"
+    shapes = [_known(each.shape) for each in inputs]
+    if reason := width_problem([shape for shape in shapes if -1 not in shape]):
+        return reason
     if keras_layers.is_stateful(model):
         return "its predictions depend on earlier ones (stateful=True)"
-    count = keras_layers.output_count(model)
-    if count != 1:
-        return f"it has {count} outputs, but modelpack serves one"
+    if not keras_layers.output_names(model):
+        return "its outputs are not in the file"
     return None
 
 
-def _not_a_column(one: Input) -> str:
+def _known(shape: tuple[int | None, ...]) -> tuple[int, ...]:
+    return tuple(-1 if size is None else size for size in shape)
+
+
+def _not_a_tensor(one: Input, *, single: bool) -> str:
     kind = _TYPES.get(one.dtype)
     if kind is None:
         return f"has the type {_text(one.dtype)}, but modelpack serves numbers"
@@ -167,9 +184,14 @@ def _not_a_column(one: Input) -> str:
         return "takes texts, which Keras processes with TensorFlow only"
     if not one.is_dense:
         return "is sparse or ragged, but modelpack serves table rows"
-    if len(one.shape) >= _MATRIX:
-        return f"has {len(one.shape) + 1} dimensions, but modelpack serves table rows"
+    unknown = one.shape.count(None)
+    if len(one.shape) >= _MATRIX and unknown > int(single):
+        return f"has sizes that the file does not fix: ({_shape_text(one)})"
     return ""
+
+
+def _shape_text(one: Input) -> str:
+    return ", ".join("any" if size is None else str(size) for size in (None, *one.shape))
 
 
 def _text(value: str) -> str:
@@ -177,7 +199,7 @@ def _text(value: str) -> str:
 
 
 def _signature(model: Mapping[str, Any], inputs: tuple[Input, ...]) -> Signature:
-    widths = [each.shape[0] if each.shape else 1 for each in inputs]
+    widths = [None if None in each.shape else prod(_known(each.shape)) for each in inputs]
     if len(inputs) > 1:  # a service passes one column to each that has no width
         widths = [1 if width is None else width for width in widths]
     known = [width for width in widths if width is not None]
@@ -185,9 +207,15 @@ def _signature(model: Mapping[str, Any], inputs: tuple[Input, ...]) -> Signature
     columns = list(_columns(inputs, known)) if is_listed else []
     width, activation = keras_layers.output(model)
     fields = tuple(column.field("number") for column in columns)
+    shapes = [_known(each.shape) for each in inputs]
+    if len(inputs) > 1:
+        shapes = [tuple(1 if size < 0 else size for size in shape) for shape in shapes]
+    count = len(keras_layers.output_names(model))
+    names = [each.name or f"input_{index}" for index, each in enumerate(inputs)]
     return Signature(
         inputs=fields,
-        outputs=(_output(width, activation),),
+        outputs=(_output(width, activation) if count == 1 else _OUTPUTS,),
+        tensors=tensors(list(zip(names, shapes, strict=True))),
         named=is_listed and len(inputs) > 1 and len({f.name for f in fields}) == len(fields),
     )
 

@@ -198,12 +198,13 @@ def _lists(root: Any) -> Iterator[Any]:
             waiting += node.values() if isinstance(node, dict) else node
 
 
-def output_count(model: Mapping[str, Any]) -> int:
-    """Return the number of outputs."""
+def output_names(model: Mapping[str, Any]) -> list[str]:
+    """Return the names of the outputs, which are those of a dict or of layers."""
     if model.get("class_name") == "Sequential":
         own = layers(model)
-        return output_count(own[-1]) if own and is_model(own[-1]) else 1
-    return len(references(_config(model).get("output_layers")))
+        last = own[-1] if own else {}
+        return output_names(last) if is_model(last) else [_name(last)]
+    return [key or name for key, name in references(_config(model).get("output_layers"))]
 
 
 _UNCHANGED = {"Activation", "ActivityRegularization", "BatchNormalization", "Dropout", "ELU",

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
-from modelpack.types import NO_COMPILED_FORM, Finding, ModelFile, ModelSpec, Safety, Signature, Task
+from modelpack.types import (
+    NO_COMPILED_FORM,
+    Finding,
+    ModelFile,
+    ModelSpec,
+    Safety,
+    Signature,
+    Task,
+    Tensor,
+)
 
 from ..facts import libraries
 from ..facts.columns import Column
@@ -33,6 +43,7 @@ class NativeModel:
         protocol: Version of the format.
         problem: Why the model cannot be served.
         min_width: The number of columns that it reads, if the file does not fix their number.
+        notices: Sentences on what of it is used.
     """
 
     estimator: str
@@ -47,11 +58,17 @@ class NativeModel:
     protocol: int | None = None
     problem: Finding | None = None
     min_width: int = 0
+    notices: tuple[str, ...] = ()
 
 
 def no_prediction_finding(reason: str) -> Finding:
     """Return the finding of a well-formed model that cannot be served."""
     return Finding("no-prediction", reason)
+
+
+def inputs_finding(reason: str) -> Finding:
+    """Return the finding of a network whose inputs or outputs are not served."""
+    return Finding("network-inputs", reason)
 
 
 def columns(width: int, names: Sequence[str] | None) -> tuple[list[Column], bool]:
@@ -64,6 +81,25 @@ def columns(width: int, names: Sequence[str] | None) -> tuple[list[Column], bool
     if names is not None and len(names) == width == len(set(names)) and all(names):
         return [Column(name) for name in names], True
     return [Column(f"x{index}") for index in range(width)], False
+
+
+def tensors(shapes: Sequence[tuple[str, tuple[int, ...]]]) -> tuple[Tensor, ...]:
+    """Return the tensors of a signature, by the names and shapes of the inputs without the rows.
+
+    There are none if each input is a column, or if the only one is a vector.
+    """
+    is_vector = len(shapes) == 1 and len(shapes[0][1]) <= 1
+    if is_vector or all(prod(shape) == 1 for _, shape in shapes):
+        return ()
+    return tuple(Tensor(name, shape) for name, shape in shapes)
+
+
+def width_problem(shapes: Sequence[tuple[int, ...]]) -> str:
+    """Return why rows of so many values are not served; "" if they are."""
+    count = sum(prod(shape) for shape in shapes)
+    if count <= MAX_INPUTS or all(len(shape) <= 1 for shape in shapes):
+        return ""
+    return f"its rows have {count:,} values, and modelpack serves {MAX_INPUTS:,}"
 
 
 def outputs(count: Any, what: str) -> int:
@@ -103,6 +139,7 @@ def spec(model: NativeModel, files: Sequence[ModelFile], findings: Sequence[Find
             "numpy": "rows are numpy arrays",
         },
         locales=model.locales,
+        notices=model.notices,
         not_compilable="" if model.framework in LIBRARIES else NO_COMPILED_FORM,
     )
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
 
-from modelpack.types import Field, FieldType, Scalar, Signature, Task
+from modelpack.types import Field, FieldType, Scalar, Signature, Task, Tensor
 
 from ..facts.columns import Column, scalar_type
 from ..facts.signature import MAX_INPUTS
 from ..nodes import require
 from . import onnx_graph, onnx_trees
-from .model import NativeModel, no_prediction_finding
+from .model import NativeModel, no_prediction_finding, tensors, width_problem
 from .onnx_graph import Model, Operator, Value
 
 _TYPES: dict[int, FieldType] = {
@@ -83,14 +84,16 @@ def _problem(model: Model, inputs: list[Value], locales: list[str]) -> str | Non
     first = model.outputs[0]
     if first.kind != "tensor" or first.element not in _TYPES:
         return f"its first output, {first.name[:_SHOWN]!a}, is not a tensor of numbers or strings"
-    return None
+    return width_problem([tuple(size or 1 for size in value.dims[1:]) for value in inputs]) or None
 
 
 def _not_a_column(value: Value) -> str:
     if value.kind != "tensor" or value.element not in _TYPES:
         return "is not a tensor of numbers, strings or booleans"
-    if value.shaped and not 0 < len(value.dims) <= _MATRIX:
-        return f"has {len(value.dims)} dimensions"
+    if value.shaped and not value.dims:
+        return "is a single value"
+    if value.shaped and len(value.dims) > _MATRIX and not all(value.dims[1:]):
+        return "has sizes that the graph does not fix"
     return ""
 
 
@@ -116,14 +119,23 @@ def _signature(model: Model, inputs: list[Value], labels: tuple[Scalar, ...] | N
         layout="text" if is_text else "array",
         named=known and len(inputs) > 1 and len({field.name for field in fields}) == len(fields),
         probabilities=labels is not None,
+        tensors=_tensors(inputs, widths),
     )
+
+
+def _tensors(inputs: list[Value], widths: list[int | None]) -> tuple[Tensor, ...]:
+    """Return the tensors whose sizes are known. The service has no tensors of others."""
+    if None in widths and len(inputs) == 1:
+        return ()
+    return tensors([(value.name, tuple(size or 1 for size in value.dims[1:])) for value in inputs])
 
 
 def _width(value: Value) -> int | None:
     """Return the number of columns of an input. None if the file does not fix it."""
     if not value.shaped:
         return None
-    return value.dims[1] if len(value.dims) == _MATRIX else 1
+    sizes = value.dims[1:]
+    return prod(size or 0 for size in sizes) or None if sizes else 1
 
 
 def _fields(model: Model, inputs: list[Value], widths: list[int]) -> list[Field]:

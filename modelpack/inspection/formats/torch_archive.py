@@ -14,6 +14,8 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
+from math import prod
 
 from .. import limits
 from ..allowlist import standing
@@ -373,20 +375,24 @@ def saved_tensor(node: Node) -> SavedTensor | None:
     return SavedTensor(f"data/{ident[2]}", code, ident[4], offset, tuple(sizes), tuple(strides))
 
 
+MAX_FIRST_ROW = 100_000
+"""Numbers of a row that are read as an example."""
+
+
 def first_row(tensor: SavedTensor, records: Members) -> list[float | int | bool] | None:
     """Return the numbers of the first row of a tensor, None if they cannot be read."""
     content = records.get(tensor.member)
-    if content is None or not tensor.code or not 0 < len(tensor.sizes) <= 2:
+    if content is None or not tensor.code or not tensor.sizes:
         return None
     if bytes(records.get("byteorder", b"little")) != b"little" or not tensor.sizes[0]:
         return None
-    width, step = (tensor.sizes[1], tensor.strides[1]) if len(tensor.sizes) == 2 else (1, 1)
-    if not step:
+    sizes, strides = tensor.sizes[1:], tensor.strides[1:]
+    if prod(sizes) > MAX_FIRST_ROW:
         return None
-    number, places = (
-        struct.Struct(f"<{tensor.code}"),
-        range(tensor.offset, tensor.offset + width * step, step),
-    )
+    number = struct.Struct(f"<{tensor.code}")
+    steps = [range(0, size * step, step) if step else [0] * size
+             for size, step in zip(sizes, strides, strict=True)]  # fmt: skip
+    places = (tensor.offset + sum(each) for each in product(*steps))
     try:
         return [number.unpack_from(content, place * number.size)[0] for place in places]
     except struct.error:

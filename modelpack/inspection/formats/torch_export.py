@@ -20,7 +20,7 @@ from ..facts.columns import Column
 from ..facts.signature import MAX_INPUTS
 from ..nodes import Malformed, require
 from . import torch_archive, torch_schema, torch_text
-from .model import NativeModel, outputs
+from .model import NativeModel, outputs, tensors, width_problem
 from .torch_archive import CODE, Members
 
 DESCRIPTION = "a program of PyTorch (torch.export)"
@@ -68,7 +68,12 @@ class _Input:
     @property
     def width(self) -> int:
         """The number of columns."""
-        return int(self.sizes[1]) if len(self.sizes) == _MATRIX else 1
+        return prod(self.shape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of a row."""
+        return tuple(int(size) for size in self.sizes[1:])
 
 
 def read(data: bytes) -> NativeModel:
@@ -246,6 +251,8 @@ def _input_problem(inputs: Sequence[_Input]) -> str | None:
     for each in inputs:
         if reason := _not_a_table(each):
             return f"its input {each.name[:60]!a} {reason}"
+    if reason := width_problem([each.shape for each in inputs]):
+        return reason
     if len({each.sizes[0] for each in inputs}) > 1:
         return "its inputs have different numbers of rows"
     rows = inputs[0].sizes[0]
@@ -256,7 +263,7 @@ def _input_problem(inputs: Sequence[_Input]) -> str | None:
 
 def _output_problem(module: Mapping[str, Any], inputs: Sequence[_Input]) -> str | None:
     output = _output(module)
-    if output and 0 < len(output.sizes) <= _MATRIX and output.sizes[0] == inputs[0].sizes[0]:
+    if output and output.sizes and output.sizes[0] == inputs[0].sizes[0]:
         return None
     return "its first output has no number, or list of numbers, for each row"
 
@@ -295,10 +302,10 @@ def _changes_weights(module: Mapping[str, Any]) -> bool:
 def _not_a_table(each: _Input) -> str:
     if each.dtype not in _TYPES:
         return "is not a tensor of numbers or booleans"
-    if not 0 < len(each.sizes) <= _MATRIX:
-        return f"has {len(each.sizes)} dimensions, but modelpack serves rows of tables"
-    if len(each.sizes) == _MATRIX and not isinstance(each.sizes[1], int):
-        return "has no fixed number of columns"
+    if not each.sizes:
+        return "is a single number, but modelpack serves rows"
+    if not all(isinstance(size, int) and size > 0 for size in each.sizes[1:]):
+        return "has no fixed number of columns, or of another dimension than the first"
     if isinstance(each.sizes[0], int) and each.sizes[0] < 1:
         return "has no rows"
     return ""
@@ -333,15 +340,16 @@ def _signature(
         outputs=(Field("prediction", predicted, _shape(output)),),
         layout="array",
         named=len(inputs) > 1 and len(names) == len(fields) > 0,
+        tensors=tensors([(each.name, each.shape) for each in inputs]),
     )
 
 
 def _shape(output: _Input | None) -> tuple[int, ...]:
     """Return the shape of one prediction: a single number for a column."""
-    if output is None or len(output.sizes) < _MATRIX or output.sizes[1] == 1:
+    if output is None or len(output.sizes) < _MATRIX or output.sizes[1:] == (1,):
         return ()
-    size = output.sizes[1]
-    return (outputs(size, "a program of PyTorch") if isinstance(size, int) else -1,)
+    what = "a program of PyTorch"
+    return tuple(outputs(size, what) if isinstance(size, int) else -1 for size in output.sizes[1:])
 
 
 def _columns(each: _Input, sample: Sequence[float | int | bool] | None, count: int) -> list[Column]:

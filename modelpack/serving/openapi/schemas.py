@@ -25,9 +25,31 @@ def row_schemas(service: Service) -> dict[str, Any]:
     forms: list[dict[str, Any]] = [{"$ref": f"#/components/schemas/{name}"} for name in rows]
     if inputs and _takes_positions(service):
         forms.append(_row_by_position(service))
+    if service.tensors.shapes:
+        forms.append(_row_of_tensors(service))
     if len(inputs) < 2:
         forms.append(_without_examples(values[0]) if inputs else value_schema("any", True))
     return {**rows, "Row": {"anyOf": forms}, "Rows": _rows_schema(service)}
+
+
+def _row_of_tensors(service: Service) -> dict[str, Any]:
+    """Return the schema of a row of nested lists: the only tensor, or an object of several."""
+    inputs = service.manifest.inputs
+    value = any_value(service) if inputs else value_schema("any", True)
+    by_name = {
+        name: _nested(value, shape) for name, shape in service.tensors.sizes(len(inputs)).items()
+    }
+    if len(by_name) == 1:
+        (only,) = by_name.values()
+        return {**only, "description": "The values of the tensor as nested lists."}
+    return operations.object_schema(by_name)
+
+
+def _nested(value: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    for size in reversed(shape):
+        sizes = {"minItems": size, "maxItems": size} if size > 0 else {"minItems": 1}
+        value = {"type": "array", "items": value, **sizes}
+    return value
 
 
 def _rows_schema(service: Service) -> dict[str, Any]:
@@ -119,10 +141,19 @@ def column_schemas(service: Service) -> dict[str, Any]:
     All columns have one length. Inputs without names accept any names, in the order of the
     signature.
     """
-    return {
+    schemas = {
         "Columns": _columns_schema(service, _column),
         "ColumnsOfLists": _columns_schema(service, _column_of_lists),
     }
+    if not service.tensors.shapes:
+        return schemas
+    value = any_value(service) if service.manifest.inputs else value_schema("any", True)
+    by_name = {
+        name: {"type": "array", "items": _nested(value, shape), "minItems": 1}
+        for name, shape in service.tensors.sizes(len(service.manifest.inputs)).items()
+    }
+    tensors = operations.object_schema(by_name)
+    return {name: {"anyOf": [each, tensors]} for name, each in schemas.items()}
 
 
 def _columns_schema(service: Service, values: ColumnSchema) -> dict[str, Any]:

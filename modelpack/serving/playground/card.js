@@ -53,6 +53,7 @@ function facts({ model, environment }, signature) {
   return [
     ["Estimator", model.estimator ? lastWord(model.estimator) : "unknown", model.estimator],
     ["Inputs", inputs ? inputs.toLocaleString("en") : "not told"],
+    ...(signature.tensors ?? []).map(({ name, shape }) => [name, `[n, ${shape.join(", ")}]`, "Nested lists as instances, or a tensor of V2"]),
     signature.classes ? ["Classes", signature.classes.length.toLocaleString("en")] : ["Gives", GIVES[model.task] ?? "values"],
     ["Version", model.version],
     ["Python", environment.python ?? "unknown"],

@@ -301,6 +301,8 @@ def _inputs(service: Service, inputs: Any, ignored: Extras) -> list[Any]:
         raise Problem(422, 'Expected columns of equal length as "inputs".')
     names = list(inputs)
     rows = list(map(list, zip(*lists)))
+    if service.tensors.are_names(names):
+        return [dict(zip(names, row)) for row in rows]
     return _by_name(service.decoder(len(names)), names, rows, ignored)
 
 

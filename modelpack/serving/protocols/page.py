@@ -100,6 +100,8 @@ def _example(service: Service) -> dict[str, Any] | None:
     row = service.manifest.example
     if row is None:
         return None
+    if service.tensors.shapes:
+        return {"instances": [service.tensors.nested(row)]}
     if service.manifest.model["signature"]["named"]:
         return {"instances": [dict(zip((f.name for f in service.manifest.inputs), row))]}
     return {"instances": [row]}

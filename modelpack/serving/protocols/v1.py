@@ -6,6 +6,7 @@ https://www.tensorflow.org/tfx/serving/api_rest
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Sequence
 
 from flask import Blueprint, Request, Response
@@ -14,6 +15,7 @@ from .. import inference
 from ..data import json_body, results, validation
 from ..data.columns import Rows
 from ..data.extra_inputs import Extras
+from ..data.tensors import Tensors
 from ..openapi import operations, predictions, schemas
 from ..problems import Problem
 from ..service import Service
@@ -80,14 +82,14 @@ class _TablesError(Exception):
 
 def _rows(service: Service, body: bytes, ignored: Extras) -> Rows:
     try:
-        return service.read(body, _rows_in_document, ignored)
+        return service.read(body, partial(_rows_in_document, service.tensors), ignored)
     except _TablesError as error:
         columns = _concatenate(error.tables)
         return service.table(list(columns), list(columns.values()), ignored)
 
 
-def _rows_in_document(document: Any) -> list[Any]:
-    """Return the rows of a document.
+def _rows_in_document(tensors: Tensors, document: Any) -> list[Any]:
+    """Return the rows of a document. `tensors`: those of the model.
 
     Raises:
         Problem: 422, it contains none.
@@ -102,10 +104,12 @@ def _rows_in_document(document: Any) -> list[Any]:
         raise Problem(422, 'Expected "serving_default" as signature_name.')
     rows = document.get("instances", document.get("inputs"))
     if isinstance(rows, dict) and "inputs" in document:
+        if tensors.are_names(rows) and all(isinstance(each, list) for each in rows.values()):
+            return [dict(zip(rows, values)) for values in zip(*rows.values())]
         raise _TablesError([rows])
     if not isinstance(rows, list):
         raise Problem(422, EXPECTED)
-    if rows and all(map(_is_table, rows)):
+    if rows and all(map(_is_table, rows)) and not tensors.are_names(rows[0]):
         raise _TablesError(rows)
     return rows
 

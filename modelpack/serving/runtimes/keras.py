@@ -14,7 +14,7 @@ from .. import memory
 from ..data.columns import Rows
 from ..manifest import Manifest
 from .estimator import EstimatorRuntime
-from .onnx import Input
+from .onnx import MATRIX, Input
 
 MIN_NUMBERS = 1_000_000
 """Weights that a file of any size may have: layers may create some that are not saved."""
@@ -87,7 +87,8 @@ class KerasRuntime(EstimatorRuntime):
 
     def call_library(self, rows: Rows) -> Any:
         """Return the result of `Model.predict` itself, which is slow for a few rows."""
-        return squeezed(_single(self.model.predict(self._arranged(self._tensors(rows)), verbose=0)))
+        result = self.model.predict(self._arranged(self._tensors(rows)), verbose=0)
+        return squeezed(_joined(_outputs(result)))
 
     def _tensors(self, rows: Rows) -> list[np.ndarray]:
         columns = list(rows.T) if isinstance(rows, np.ndarray) else rows
@@ -104,10 +105,7 @@ class KerasRuntime(EstimatorRuntime):
                 result = self.model(self._arranged(tensors), training=False)
         except IndexError as error:
             raise ValueError(str(error)) from error
-        tensor = _single(result)
-        is_bfloat16 = str(tensor.dtype) == "torch.bfloat16"  # which numpy lacks
-        array: np.ndarray = (tensor.float() if is_bfloat16 else tensor).numpy()
-        return array
+        return _joined([_array(tensor) for tensor in _outputs(result)])
 
     def _arranged(self, tensors: Sequence[np.ndarray]) -> Any:
         """Return the tensors in the structure that the model was created with."""
@@ -133,16 +131,36 @@ def _input(tensor: Any, width: int) -> Input:
     """Describe an input; `width` is used if the model does not fix it."""
     shape = tuple(tensor.shape)
     flat = len(shape) == 1
+    if len(shape) > MATRIX:
+        sizes = tuple(-1 if size is None else size for size in shape[1:])
+        dtype = _NARROW.get(tensor.dtype, tensor.dtype)
+        width = width if -1 in sizes else int(np.prod(sizes))
+        return Input(tensor.name, np.dtype(dtype).type, width, flat, sizes)
     known = 1 if flat else shape[1] if shape[1] is not None else width
     dtype = _NARROW.get(tensor.dtype, tensor.dtype)
     return Input(tensor.name, np.dtype(dtype).type, known, flat)
 
 
-def _single(result: Any) -> Any:
-    """Return the only output, which may be in a list or a dict."""
+def _outputs(result: Any) -> list[Any]:
+    """Return all outputs, which may be in a list or a dict."""
     if isinstance(result, dict):
-        result = list(result.values())
-    return result[0] if isinstance(result, (list, tuple)) else result
+        return [part for key in sorted(result) for part in _outputs(result[key])]
+    if isinstance(result, (list, tuple)):
+        return [part for each in result for part in _outputs(each)]
+    return [result]
+
+
+def _array(tensor: Any) -> np.ndarray:
+    is_bfloat16 = str(tensor.dtype) == "torch.bfloat16"  # which numpy lacks
+    array: np.ndarray = (tensor.float() if is_bfloat16 else tensor).numpy()
+    return array
+
+
+def _joined(outputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the only output, or the values of several in one row."""
+    if len(outputs) == 1:
+        return outputs[0]
+    return np.hstack([each.reshape(len(each), -1) for each in outputs])
 
 
 def squeezed(array: np.ndarray) -> np.ndarray:

@@ -25,17 +25,26 @@ MATRIX = 2
 
 @dataclass(frozen=True)
 class Input:
-    """An input tensor of shape (n_rows, width), or (n_rows,) if `flat`."""
+    """An input tensor of shape (n_rows, width), or (n_rows,) if `flat`.
+
+    `shape`: that of a row, for a tensor of more dimensions; -1 for an unknown size.
+    """
 
     name: str
     type: Any
     width: int
     flat: bool
+    shape: tuple[int, ...] = ()
 
     def tensor(self, columns: Sequence[np.ndarray]) -> np.ndarray:
         """Build the tensor from its columns. Raise ValueError if a number is out of range."""
         numbers = [cast(column, self.type) for column in columns]
-        return numbers[0] if self.flat else np.column_stack(numbers)
+        return numbers[0] if self.flat else shaped(np.column_stack(numbers), self.shape)
+
+
+def shaped(matrix: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+    """Return a matrix as rows of a shape, unless that is empty."""
+    return matrix.reshape(len(matrix), *shape) if shape else matrix
 
 
 class OnnxRuntime(EstimatorRuntime):
@@ -114,6 +123,9 @@ def _input(argument: Any, width: int) -> Input:
     """Describe an input of the graph; `width` is used if the graph does not contain it."""
     shape = argument.shape
     flat = len(shape) == 1
+    if len(shape) > MATRIX:
+        sizes = tuple(shape[1:])
+        return Input(argument.name, TYPES[argument.type], int(np.prod(sizes)), flat, sizes)
     known = shape[1] if len(shape) == MATRIX and isinstance(shape[1], int) else width
     return Input(argument.name, TYPES[argument.type], 1 if flat else known, flat)
 

@@ -10,7 +10,7 @@ from .. import memory
 from ..data.columns import Rows
 from ..manifest import Manifest
 from .estimator import EstimatorRuntime
-from .onnx import cast
+from .onnx import cast, shaped
 from .torch_checks import add_checks
 
 MATRIX = 2
@@ -25,19 +25,21 @@ class TorchInput:
         type: The type of its elements in numpy.
         dtype: Their type in PyTorch.
         width: The number of columns; 0 for all columns of the row.
+        shape: That of a row, for a tensor of more dimensions.
     """
 
-    def __init__(self, dtype: Any, width: int, *, flat: bool) -> None:
+    def __init__(self, dtype: Any, width: int, *, flat: bool, shape: Sequence[int] = ()) -> None:
         name = str(dtype).rpartition(".")[2]
         self.type = np.float32 if name == "bfloat16" else np.dtype(name).type
         self.dtype = dtype
         self.width = width
         self.flat = flat
+        self.shape = tuple(shape)
 
     def array(self, columns: Sequence[np.ndarray]) -> np.ndarray:
         """Build the tensor from its columns. Raise ValueError if a number is out of range."""
         numbers = [cast(column, self.type) for column in columns]
-        return numbers[0] if self.flat else np.column_stack(numbers)
+        return numbers[0] if self.flat else shaped(np.column_stack(numbers), self.shape)
 
 
 class TorchModel:
@@ -104,7 +106,7 @@ class TorchRuntime(EstimatorRuntime):
     def _arrays(self, rows: Rows) -> list[np.ndarray]:
         first, *others = self.model.inputs
         if isinstance(rows, np.ndarray) and not others and not first.flat:
-            return [cast(rows, first.type)]
+            return [shaped(cast(rows, first.type), first.shape)]
         columns = list(rows.T) if isinstance(rows, np.ndarray) else rows
         arrays, start = [], 0
         for each in self.model.inputs:
@@ -165,8 +167,9 @@ def load_exported(stream: BinaryIO, _names: Collection[str]) -> TorchModel:
     for name in program.graph_signature.user_inputs:
         value = named[name].meta["val"]
         batch = value.shape[0] if batch is None else batch
-        flat = len(value.shape) == 1
-        inputs.append(TorchInput(value.dtype, 1 if flat else int(value.shape[1]), flat=flat))
+        sizes = [int(size) for size in value.shape[1:]]
+        width, shape = int(np.prod(sizes)), sizes if len(sizes) > 1 else ()
+        inputs.append(TorchInput(value.dtype, width, flat=not sizes, shape=shape))
     smallest, largest = _batch_sizes(batch, program.range_constraints)
     return TorchModel(add_checks(program.module()), inputs, smallest, largest)
 

@@ -107,6 +107,34 @@ def test_layers_create_no_weights_beyond_the_file(tmp_path):
     assert keras.layers.Layer.add_weight is own
 
 
+@pytest.mark.parametrize("unknown", [False, True], ids=["fixed", "a size that is not fixed"])
+def test_pictures_have_the_bits_of_keras(tmp_path, unknown):
+    path = DATA / "image.keras"
+    shape = (8, 8, 1)
+    if unknown:
+        keras.utils.set_random_seed(0)
+        shape = (6, 2)
+        layers = keras.layers
+        model = keras.Sequential([layers.Input((None, 2)), layers.LSTM(3), layers.Dense(2)])
+        path = tmp_path / "lstm.keras"
+        model.save(path)
+    values = np.random.default_rng(1).normal(size=(ROWS, *shape)).astype("float32")
+    service = load_service(path, tmp_path)
+    expected = keras.saving.load_model(path, compile=False).predict(values, verbose=0)
+    expected = expected[:, 0] if expected.shape[1:] == (1,) else expected
+    for rows in (values.tolist(), values.reshape(ROWS, -1).tolist()):
+        assert np.array_equal(service.predict(rows).predictions, expected)
+
+
+def test_the_values_of_several_outputs_are_one_row(tmp_path):
+    service = load_service(DATA / "two_outputs.keras", tmp_path)
+    rows = numbers(service)
+    expected = np.hstack(predicted(DATA / "two_outputs.keras", rows))
+    assert np.array_equal(service.predict(rows).predictions, expected)
+    decoded = service.decode_rows(rows)
+    assert np.array_equal(service.runner.call_library(decoded), expected)
+
+
 def test_a_scaler_before_a_model(tmp_path):
     """The most common pair of files: StandardScaler of scikit-learn, and the network behind it."""
     rows = np.random.default_rng(1).normal(5, 3, (ROWS, 4))

@@ -65,6 +65,36 @@ def predict(service, rows):
     return service.runner.call("predict", service.decode_rows(rows))
 
 
+class Pictures(torch.nn.Module):
+    """A picture and numbers, and a result of several dimensions."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = torch.nn.Conv2d(2, 3, 3)
+
+    def forward(self, picture, numbers):
+        return self.inner(picture).flatten(2) + numbers[:, :, None]
+
+
+def test_tensors_of_several_dimensions_have_the_bits_of_pytorch(tmp_path):
+    chance = np.random.default_rng(1)
+    picture = chance.normal(size=(5, 2, 4, 4)).astype(np.float32)
+    numbers = chance.normal(size=(5, 3)).astype(np.float32)
+    arguments = tuple(map(torch.from_numpy, (picture, numbers)))
+    path = exported(tmp_path, Pictures(), arguments, ({0: ANY}, {0: ANY}))
+    spec = inspect(path)
+    assert spec.signature.outputs[0].shape == (3, 4)
+    assert spec.signature.inputs[31].example == pytest.approx(picture[0].ravel()[31], 1e-5)
+    service = load_service(path, tmp_path)
+    expected = own_answer(path, *arguments).numpy()
+    rows = [
+        {"picture": a, "numbers": b}
+        for a, b in zip(picture.tolist(), numbers.tolist(), strict=True)
+    ]
+    assert predict(service, rows).tolist() == expected.tolist()
+
+
 def own_answer(path, *arguments):
     with torch.no_grad():
         return torch.export.load(path).module()(*arguments)

@@ -8,7 +8,7 @@ from ...openapi import operations, schemas
 from ...openapi.operations import content, object_schema
 from ...service import Service
 from . import datatypes, inputs, outputs
-from .requests import BINARY, LENGTH_HEADER, MAX_DIMENSIONS, MAX_ID_LENGTH
+from .requests import BINARY, LENGTH_HEADER, MAX_DIMENSIONS, MAX_ID_LENGTH, product
 
 TEXT = {"type": "string"}
 DATATYPES = [*datatypes.DTYPES, datatypes.BYTES]
@@ -128,10 +128,12 @@ def _examples(service: Service) -> dict[str, Any]:
     row, metadata = schemas.example_row(service), inputs.metadata(service)
     if row is None or len(metadata) > MAX_TENSORS or any(value is None for value in row):
         return {}
-    values = [row] if len(metadata) == 1 else [[value] for value in row]
-    tensors = [
-        {**tensor, "shape": [1, len(data)], "data": data} for tensor, data in zip(metadata, values)
-    ]
+    tensors, start = [], 0
+    for tensor in metadata:
+        shape = [1, *(size if size > 0 else len(row) for size in tensor["shape"][1:])]
+        end = start + product(tuple(shape))
+        tensors.append({**tensor, "shape": shape, "data": row[start:end]})
+        start = end
     names = [each["name"] for each in outputs.Outputs(service).metadata()]
     every = {"inputs": tensors, "outputs": [{"name": name} for name in names]}
     return {"tensors": {"inputs": tensors}, "outputs": every}

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence
+from dataclasses import replace
+from typing import Any, Callable, Iterable, Sequence
 
 import numpy as np
 
 from ...data import validation
 from ...data.columns import Rows
 from ...data.extra_inputs import Extras
+from ...data.tensors import is_shape
 from ...manifest import Field
 from ...problems import Problem
 from ...service import Service
 from . import datatypes
-from .requests import Tensor
+from .requests import Tensor, product
 
 MATRIX = 2
 SINGLE = "input-0"
@@ -33,9 +35,11 @@ def metadata(service: Service) -> list[dict[str, Any]]:
     """Return the input tensors.
 
     A model with unnamed numbers has one tensor (n_rows, n_inputs). Other models have a tensor
-    (n_rows, 1) for each input.
+    (n_rows, 1) for each input. A model of tensors has these.
     """
     fields = service.manifest.inputs
+    if service.tensors.shapes:
+        return _tensors(service)
     kinds = [_datatype(field) for field in fields]
     if not service.manifest.named and set(kinds) <= {"FP64", "INT64"}:
         return [{"name": SINGLE, "datatype": "FP64", "shape": [-1, len(fields) or -1]}]
@@ -43,6 +47,18 @@ def metadata(service: Service) -> list[dict[str, Any]]:
         {"name": field.name, "datatype": kind, "shape": [-1, 1]}
         for field, kind in zip(fields, kinds)
     ]
+
+
+def _tensors(service: Service) -> list[dict[str, Any]]:
+    fields, start = service.manifest.inputs, 0
+    single = len(service.tensors.shapes) == 1
+    listed = []
+    for name, shape in service.tensors.sizes(len(fields)).items():
+        kind = _datatype(fields[start]) if fields else "FP64"
+        shown = {"name": SINGLE if single else name, "datatype": "FP64" if single else kind}
+        listed.append({**shown, "shape": [-1, *shape]})
+        start += product(shape) if fields else 0
+    return listed
 
 
 def _datatype(field: Field) -> str:
@@ -58,8 +74,9 @@ def raw_tensor(service: Service, data: memoryview) -> Tensor:
     if not data:
         raise Problem(422, "The request contains no rows. Send at least one.")
     tensors = metadata(service)
-    tensor, width = tensors[0], tensors[0]["shape"][1]
-    if len(tensors) > 1 or width < 1:
+    tensor, sizes = tensors[0], tensors[0]["shape"][1:]
+    width = product(sizes)
+    if len(tensors) > 1 or min(sizes) < 1:
         detail = "Binary data without JSON require a model with one input tensor of known shape."
         raise Problem(400, detail)
     if tensor["datatype"] == datatypes.BYTES:
@@ -81,6 +98,7 @@ def rows(service: Service, tensors: Sequence[Tensor], ignored: Extras = None) ->
     if not tensors:
         raise Problem(422, "The request contains no inputs. Send at least one tensor.")
     fields = service.manifest.inputs
+    tensors = _flattened(service, tensors)
     names = {field.name for field in fields}
     several = len(tensors) > 1
     if several and names:
@@ -95,6 +113,39 @@ def rows(service: Service, tensors: Sequence[Tensor], ignored: Extras = None) ->
     if len(tensors) == 1 and not _is_input(service, tensors[0]):
         return _matrix(service, tensors[0])
     return _table(service, tensors)
+
+
+def _flattened(service: Service, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Return tensors of the shapes of the model as one matrix, and others as they are.
+
+    Raises:
+        Problem: 422, a tensor has the name of one of the model, and another shape.
+    """
+    shapes = service.tensors.shapes
+    if len(shapes) == 1 and len(tensors) == 1:
+        (tensor,), (shape,) = tensors, shapes.values()
+        if is_shape(tensor.shape[1:], shape):
+            return [replace(tensor, shape=(tensor.shape[0], product(tensor.shape[1:])))]
+    is_empty = not all(tensor.count for tensor in tensors)
+    if len(shapes) < 2 or is_empty or not service.tensors.are_names(_names(tensors)):
+        return tensors
+    by_name = {tensor.name: tensor for tensor in tensors}
+    parts = []
+    for name, shape in shapes.items():
+        tensor = by_name[name]
+        is_flat = tensor.shape[1:] == (product(shape),) or (len(tensor.shape) == 1 and shape == ())
+        if not is_shape(tensor.shape[1:], shape) and not is_flat:
+            raise _misshaped(tensor, f"[n, {', '.join(map(str, shape))}]")
+        if tensor.datatype == datatypes.BYTES:
+            raise validation.table_problem("numbers", "texts", name)
+        parts.append(_column(tensor).reshape(tensor.shape[0], -1))
+    heights = {len(part) for part in parts}
+    if len(heights) > 1:
+        raise _different_heights(heights)
+    matrix = np.hstack(parts)
+    datatype = "FP64" if matrix.dtype.kind == "f" else "INT64"
+    data = datatypes.to_binary(datatype, matrix.astype(datatypes.DTYPES[datatype]))
+    return [Tensor(SINGLE, datatype, matrix.shape, memoryview(data))]
 
 
 def _names(tensors: Sequence[Tensor]) -> list[str]:
@@ -140,11 +191,15 @@ def _matrix(service: Service, tensor: Tensor) -> Rows:
 def _table(service: Service, tensors: Sequence[Tensor]) -> Rows:
     heights = {tensor.shape[0] for tensor in tensors}
     if len(heights) > 1:
-        got = ", ".join(map(str, sorted(heights)[: validation.MAX_ERRORS]))
-        raise Problem(422, f"Expected the same number of rows in every tensor, got {got}.")
+        raise _different_heights(heights)
     service.decoder(len(tensors)).check_count(heights.pop())
     columns = [_column(tensor) for tensor in tensors]
     return service.table(_names(tensors), columns)
+
+
+def _different_heights(heights: Iterable[int]) -> Problem:
+    got = ", ".join(map(str, sorted(heights)[: validation.MAX_ERRORS]))
+    return Problem(422, f"Expected the same number of rows in every tensor, got {got}.")
 
 
 def _column(tensor: Tensor) -> np.ndarray:
