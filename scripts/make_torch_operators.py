@@ -1,10 +1,11 @@
 """Writes torch_operators.json and torch_methods.json in modelpack/inspection/formats.
 
-    python scripts/make_torch_operators.py native_functions.yaml
+    python scripts/make_torch_operators.py native_functions.yaml...
 
-The argument is torchgen/packaged/ATen/native/native_functions.yaml of an installed torch. The first
-table has the operators of scripts/torch_operators.txt, which are admitted, with their overloads.
-The second one has the methods of tensors that are not. All that are admitted compute tensors from
+The arguments are torchgen/packaged/ATen/native/native_functions.yaml of several releases of torch,
+the newest one last. The first table has the operators of scripts/torch_operators.txt, which are
+admitted, with their overloads in the newest one. The second one has the methods of tensors of any
+of the releases that are not. All that are admitted compute tensors from
 tensors. Left out are those that read files (from_file), that return memory as it was
 (empty, resize_), that draw random numbers (dropout does so only in training), that need a value
 before they know a shape (item, nonzero), and overloads that write to an argument `out`.
@@ -45,9 +46,10 @@ def methods(text: str) -> list[str]:
 
 
 def main() -> None:
-    text = Path(sys.argv[1]).read_text(encoding="utf-8")
-    METHODS.write_text(json.dumps(methods(text), indent=0) + "\n", encoding="utf-8")
-    table = overloads(text)
+    texts = [Path(name).read_text(encoding="utf-8") for name in sys.argv[1:]]
+    found = sorted({name for text in texts for name in methods(text)})
+    METHODS.write_text(json.dumps(found, indent=0) + "\n", encoding="utf-8")
+    table = overloads(texts[-1])
     lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(table[name])}" for name in table)
     TABLE.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
 

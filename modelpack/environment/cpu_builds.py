@@ -21,6 +21,8 @@ MARKED = {"torch": "cpu"}
 _OF_CUDA = ("nvidia-", "cuda-", "triton")
 _COMPUTES_WITH = {"keras": "torch", "torch": "torch"}
 """Framework -> the distribution that computes its predictions."""
+WITH_CUDA = frozenset(_COMPUTES_WITH)
+"""Distributions that may need libraries of CUDA, which others are installed without."""
 INDEX = "https://download.pytorch.org/whl/cpu"
 
 

@@ -18,7 +18,7 @@ from modelpack.platforms import PLATFORMS, require_platform
 from modelpack.types import Environment, IndexSettings, ModelSpec
 
 from . import artifacts, compatibility, installed, python_versions, releases, warnings, wheelhouse
-from .cpu_builds import require_cpu_build, require_version, with_cpu_builds
+from .cpu_builds import WITH_CUDA, require_cpu_build, require_version, with_cpu_builds
 from .requirements import (
     SERVING,
     VARIANTS,
@@ -362,7 +362,7 @@ def _plan(
     chosen |= {canonical(r) for r in required.user if r.specifier}
     left_out = {VARIANTS[name] for name in names & VARIANTS.keys()}
     # Other distributions may need what these leave out.
-    if names <= {*releases.libraries(), *SERVING, *TRACING_STACK}:
+    if names <= {*releases.libraries(), *SERVING, *TRACING_STACK} - WITH_CUDA:
         left_out |= {name for one in names for name in LEFT_OUT.get(one, ())}
     left_out |= {*ALIASES} - names
     current = {*SERVING_STACK, *(TRACING_STACK if _traces(required) else ())}

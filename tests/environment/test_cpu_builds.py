@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from modelpack.environment import resolve
+from modelpack.environment import candidate_pythons, resolve
 from modelpack.errors import EnvironmentNotResolvedError
 from modelpack.types import IndexSettings
 
@@ -35,7 +35,7 @@ def spec(make_spec):
 
 def test_the_build_for_processors_is_locked(spec, index):
     index.add("torch", "2.13.0+cpu", day="2026-07-08")
-    environment = resolve(spec, "3.11", index=IndexSettings(index.url))
+    environment = resolve(spec, "3.14", index=IndexSettings(index.url))
     assert environment.requirements["torch"] == "2.13.0+cpu"
     assert environment.origins["torch"] == "file"
     assert environment.warnings == ()
@@ -102,3 +102,12 @@ def test_a_file_without_a_version_needs_one_of_the_user(spec, index):
     recorded = replace(unknown, recorded={"torch": "2.13.0"})  # by MLflow
     environment = resolve(recorded, "3.11", index=settings)
     assert environment.requirements["torch"] == "2.13.0+cpu"
+
+
+def test_the_release_of_pytorch_dates_the_model(spec):
+    """Its Python is one with wheels of the release, and not the newest one."""
+    assert candidate_pythons(spec)[:2] == ("3.14", "3.13")
+    old = replace(spec, framework_version="1.13.1", requirements={"torch": "==1.13.1"},
+                  versions={"torch": "1.13.1"})  # fmt: skip
+    assert candidate_pythons(old)[0] == "3.10"
+    assert "3.12" not in candidate_pythons(old)

@@ -5,11 +5,13 @@ They need torch 2.8 or later, which `make setup` does not install.
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
 import resource
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -413,3 +415,17 @@ def test_recurrent_layers_have_weights_that_fit(tmp_path, name):
         service = load_service(path, tmp_path / str(len(hostile)))
         with pytest.raises((Problem, ValueError), match="a recurrent layer has weights"):
             predict(service, ROWS.tolist())
+
+
+def test_the_tables_contain_the_operators_of_this_release():
+    """A method of tensors that is in neither table could be called by code of TorchScript."""
+    folder = Path(torch.__file__).parents[1] / "torchgen" / "packaged" / "ATen" / "native"
+    text = (folder / "native_functions.yaml").read_text(encoding="utf-8")
+    path = SAMPLE.parents[2] / "scripts" / "make_torch_operators.py"
+    facts = importlib.util.spec_from_file_location("make_torch_operators", path)
+    script = importlib.util.module_from_spec(facts)
+    facts.loader.exec_module(script)
+    known = json.loads(script.METHODS.read_text(encoding="utf-8"))
+    assert script.methods(text)
+    assert set(script.methods(text)) <= set(known)
+    assert script.overloads(text) == json.loads(script.TABLE.read_text(encoding="utf-8"))
