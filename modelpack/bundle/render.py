@@ -71,7 +71,16 @@ UNPICKLING = {"serving/runtimes/pickle.py", "serving/security/unpickling.py"}
 """Parts that a compiled model does not need."""
 RPC = {
     f"serving/rpc/{name}.py"
-    for name in ("__init__", "bridge", "client", "messages", "server", "translation", "wire")
+    for name in (
+        "__init__",
+        "bridge",
+        "health",
+        "client",
+        "messages",
+        "server",
+        "translation",
+        "wire",
+    )
 }
 """Parts of a service with gRPC."""
 

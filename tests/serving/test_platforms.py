@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import serving_models
+import yaml
 from flask_clients import client_for_bundle
 from gunicorn_server import Server, serve, worker_pids
 from serving_models import render_bundle
@@ -157,6 +158,40 @@ def test_limits_of_a_batch_transform():
 def test_an_endpoint_answers_before_sagemaker_gives_up():
     """A request waits in the queue, then for the prediction; SageMaker waits for 60 s."""
     assert 2 * Limits().predict_seconds <= 60
+
+
+def test_azure_requests_the_routes_of_its_environment(bundle):
+    """The routes are those of the example in the documentation."""
+    page = (Path(__file__).parents[2] / "docs" / "deploy" / "azure.md").read_text()
+    (text,) = re.findall("```yaml\n(.*?)```", page, re.S)
+    document = yaml.safe_load(text)
+    routes = document["environment"]["inference_config"]
+    assert {route["port"] for route in routes.values()} == {8080}
+    (body,) = re.findall(r"`(\{\"instances\": .*?\})`", page)
+    assert list(json.loads(body)) == ["instances"]
+    with on_all_addresses(bundle, "PORT") as server:
+        for probe in ("liveness_route", "readiness_route"):
+            headers = {"User-Agent": "kube-probe/1.30"}
+            assert query(server, "GET", routes[probe]["path"], **headers)[0].status == 200
+        # The front end passes the key of the endpoint, and ids of its own.
+        headers = {
+            "Authorization": "Bearer KEY-OF-THE-ENDPOINT",
+            "Content-Type": "application/json",
+            "azureml-model-deployment": document["name"],
+            "x-ms-client-request-id": "5f9c2b1e",
+            "x-ms-request-id": "0d5d6f7e-7a0e-4d8b-9a39-0b8a2f8e4a11",
+            "x-request-id": "0d5d6f7e-7a0e-4d8b-9a39-0b8a2f8e4a11",
+        }
+        path = routes["scoring_route"]["path"]
+        rows = json.dumps({"instances": [ROW, ROW]})
+        response, content = query(server, "POST", path, rows, **headers)
+        assert (response.status, json.loads(content)) == (200, {"predictions": [LABEL, LABEL]})
+        assert response.getheader("X-Request-Id") == headers["x-request-id"]
+        assert query(server, "POST", path, "{}", **headers)[0].status == 422
+        tensors = {"inputs": [{"name": "x", "datatype": "FP64", "shape": [1, 4], "data": ROW}]}
+        infer = "/v2/models/model/infer"
+        response, content = query(server, "POST", infer, json.dumps(tensors), **headers)
+        assert json.loads(content)["outputs"][0]["data"] == [LABEL]
 
 
 def test_cloud_run_stops_the_service_before_it_is_killed(tmp_path):

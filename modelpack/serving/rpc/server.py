@@ -6,7 +6,8 @@ import logging
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Callable, Mapping
+from contextlib import contextmanager
+from typing import Any, Callable, Iterator, Mapping
 
 import grpc
 import orjson
@@ -17,16 +18,17 @@ from ..errors import StartupError
 from ..problems import Problem
 from ..protocols.v2.requests import BINARY, LENGTH_HEADER
 from ..settings import Limits
-from . import translation
+from . import health, translation
 from .bridge import Bridge, Header, Reply
+from .health import MAX_WATCHERS, Watcher, Watchers
 from .messages import CLASSES, DecodeError
 from .wire import require_fitting
 
 log = logging.getLogger("modelpack.serving")
 
-SERVICE, HEALTH = "inference.GRPCInferenceService", "grpc.health.v1.Health"
-SERVING, NOT_SERVING = 1, 2
-"""Values of `HealthCheckResponse.ServingStatus`."""
+SERVICE = "inference.GRPCInferenceService"
+WATCHED = ("", SERVICE, health.NAME)
+"""The services whose health is that of the model."""
 
 CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -142,10 +144,11 @@ def _model_infer(request: Any, caller: Caller) -> Any:
 
 
 def _check(request: Any, caller: Caller) -> Any:
-    if request.service not in ("", SERVICE, HEALTH):
+    if request.service not in WATCHED:
         raise Problem(404, "Unknown service.")
-    ready = caller.is_ready("/v2/health/ready")
-    return CLASSES["HealthResponse"](status=SERVING if ready else NOT_SERVING)
+    ready = caller.is_ready(health.READY_PATH)
+    status = health.SERVING if ready else health.NOT_SERVING
+    return CLASSES["HealthResponse"](status=status)
 
 
 METHODS: Mapping[str, Mapping[str, tuple[str, Call]]] = {
@@ -157,7 +160,7 @@ METHODS: Mapping[str, Mapping[str, tuple[str, Call]]] = {
         "ModelMetadata": ("Name", _model_metadata),
         "ModelInfer": ("InferRequest", _model_infer),
     },
-    HEALTH: {"Check": ("HealthRequest", _check)},
+    health.NAME: {"Check": ("HealthRequest", _check)},
 }
 """Service -> method -> the message of its requests, and its function."""
 
@@ -176,9 +179,10 @@ class Server:
         # The event loop answers before: after the queue, and after the prediction.
         self._seconds = 2.0 * limits.predict_seconds + limits.body_seconds + limits.write_seconds
         self._predictions = ThreadPoolExecutor(INFER_THREADS, thread_name_prefix="grpc-infer")
+        self._watchers = Watchers(self._bridge, self._seconds)
         self._server = grpc.server(
             ThreadPoolExecutor(OTHER_THREADS, thread_name_prefix="grpc"),
-            maximum_concurrent_rpcs=limits.queue + INFER_THREADS + OTHER_THREADS,
+            maximum_concurrent_rpcs=limits.queue + INFER_THREADS + OTHER_THREADS + MAX_WATCHERS,
             options=(
                 ("grpc.so_reuseport", 1),
                 ("grpc.max_receive_message_length", limits.body_bytes),
@@ -187,6 +191,8 @@ class Server:
         )
         for service, methods in METHODS.items():
             handlers = {name: self._handler(*method) for name, method in methods.items()}
+            if service == health.NAME:
+                handlers["Watch"] = self._watch_handler()
             handler = grpc.method_handlers_generic_handler(service, handlers)
             self._server.add_generic_rpc_handlers((handler,))
         address = settings.all_addresses(port)
@@ -200,32 +206,51 @@ class Server:
 
     def stop(self, seconds: float) -> Any:
         """Accept no more calls, end the others within `seconds`, and return the final event."""
+        self._watchers.close()
         return self._server.stop(seconds)
 
     def _handler(self, message: str, call: Call) -> Any:
         def handle(data: bytes, context: Any) -> bytes:
-            try:
+            with _abort_on_error(context):
                 if call is _model_infer:
                     require_fitting(data, self._body_bytes)
                 request = CLASSES[message].FromString(data)
                 caller = Caller(self._bridge, context, self._seconds)
                 answer: bytes = call(request, caller).SerializeToString()
-            except DecodeError:
-                code, detail = grpc.StatusCode.INVALID_ARGUMENT, "The message is malformed."
-            except Problem as problem:
-                code = CODES.get(problem.status, grpc.StatusCode.UNKNOWN)
-                detail = problem.detail
-            except Exception:
-                log.exception("unexpected error")
-                code, detail = grpc.StatusCode.INTERNAL, "The service failed."
-            else:
                 return answer
-            context.abort(code, detail[:MAX_DETAIL])
-            raise AssertionError  # `abort` raises
+            raise AssertionError  # the call is aborted
 
         if call is _model_infer:
             handle.experimental_thread_pool = self._predictions  # type: ignore[attr-defined]
         return grpc.unary_unary_rpc_method_handler(handle)
+
+    def _watch_handler(self) -> Any:
+        def handle(data: bytes, context: Any, send: Callable[[Any], None]) -> None:
+            with _abort_on_error(context):
+                request = CLASSES["HealthRequest"].FromString(data)
+                self._watchers.add(Watcher(send, request.service in WATCHED), context)
+
+        # The thread of the call is free again: `send` is called from another one.
+        handle.experimental_non_blocking = True  # type: ignore[attr-defined]
+        return grpc.unary_stream_rpc_method_handler(handle)
+
+
+@contextmanager
+def _abort_on_error(context: Any) -> Iterator[None]:
+    """Abort a call with the code of a problem, or of any other error."""
+    try:
+        yield
+    except DecodeError:
+        code, detail = grpc.StatusCode.INVALID_ARGUMENT, "The message is malformed."
+    except Problem as problem:
+        code = CODES.get(problem.status, grpc.StatusCode.UNKNOWN)
+        detail = problem.detail
+    except Exception:
+        log.exception("unexpected error")
+        code, detail = grpc.StatusCode.INTERNAL, "The service failed."
+    else:
+        return
+    context.abort(code, detail[:MAX_DETAIL])
 
 
 def start(limits: Limits, adopt: Callable[[Any], None], port: int) -> Server:

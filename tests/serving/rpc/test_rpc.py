@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import serving_models
 import tritonclient.grpc as triton
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from gunicorn_server import Server, serve
 from serving_models import BASE, ENVIRONMENT, Trained, build_spec, people, render_bundle
 from sleeping_model import Sleeping
@@ -30,6 +31,8 @@ from modelpack.bundle.render import render
 from modelpack.cli.options import RPC, build_options
 from modelpack.serving import settings
 from modelpack.serving.errors import StartupError
+from modelpack.serving.problems import Problem
+from modelpack.serving.rpc import health
 from modelpack.serving.rpc.messages import CLASSES
 from modelpack.smoke.probe import CheckFailedError, Probe
 from modelpack.smoke.routes.grpc import ROUTES
@@ -44,6 +47,7 @@ WITH_GRPC = replace(
 OUTPUTS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 TOKEN = "c8f1d0b7a9e24635c8f1d0b7a9e24635"
 SERVICE, HEALTH = "inference.GRPCInferenceService", "grpc.health.v1.Health"
+STATUS = health_pb2.HealthCheckResponse
 
 
 class Served:
@@ -215,6 +219,59 @@ def test_health_protocol(iris):
         assert iris.call(*check, request, service=HEALTH).status == 1
     request = CLASSES["HealthRequest"](service="other")
     assert status_code(iris.call, *check, request, service=HEALTH) is grpc.StatusCode.NOT_FOUND
+
+
+def test_health_is_watched_until_the_service_stops(tmp_path):
+    """More clients watch than there are threads for calls, and calls are answered."""
+    with served(serving_models.iris(), tmp_path, WEB_CONCURRENCY="1") as iris:
+        stub = health_pb2_grpc.HealthStub(iris.channel)
+        request = health_pb2.HealthCheckRequest
+        watches = [stub.Watch(request(service=name)) for name in ("", SERVICE, HEALTH) * 10]
+        assert {next(watch).status for watch in watches} == {STATUS.SERVING}
+        unknown = stub.Watch(request(service="other"))
+        assert next(unknown).status == STATUS.SERVICE_UNKNOWN
+        watches.pop().cancel()
+        assert stub.Check(request(), timeout=10).status == STATUS.SERVING
+        assert iris.client.is_server_live()
+        iris.server.process.send_signal(signal.SIGTERM)
+        for watch in watches:
+            assert [each.status for each in watch] == [STATUS.NOT_SERVING]
+            assert watch.code() is grpc.StatusCode.OK
+        assert not list(unknown)
+        assert iris.server.process.wait(10) == 0
+
+
+def test_each_change_of_the_health_is_sent_once(monkeypatch):
+    replies = iter([200, 200, 503, None, 200])
+    sent: list[int | None] = []
+
+    def request(*_, seconds: float) -> SimpleNamespace:
+        status = next(replies, 200)
+        if status is None:
+            raise Problem(503, "The service did not answer.")
+        return SimpleNamespace(status=status)
+
+    def send(data: bytes | None) -> None:
+        sent.append(CLASSES["HealthResponse"].FromString(data).status if data else None)
+
+    monkeypatch.setattr(health, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(health, "MAX_WATCHERS", 1)
+    watchers = health.Watchers(SimpleNamespace(request=request), 1.0)
+    ended: list = []
+    context = SimpleNamespace(add_callback=lambda call: ended.append(call) or True)
+    watchers.add(health.Watcher(send, known=True), context)
+    with pytest.raises(Problem, match="More than 1 clients"):
+        watchers.add(health.Watcher(send, known=True), context)
+    deadline = time.monotonic() + 20
+    while len(sent) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sent == [STATUS.SERVING, STATUS.NOT_SERVING, STATUS.SERVING]
+    ended[0]()
+    watchers.add(health.Watcher(send, known=False), context)
+    watchers.close()
+    assert sent[3:] == [STATUS.SERVICE_UNKNOWN, None]
+    with pytest.raises(Problem, match="stopping"):
+        watchers.add(health.Watcher(send, known=True), context)
 
 
 def test_calls_are_logged_and_counted_like_requests(iris):
