@@ -16,14 +16,23 @@ from .. import loading, manifest, settings
 from ..problems import Problem
 from ..security import confinement
 from ..service import Service
-from . import files, progress, streams
+from . import files, folder, progress, shards, streams
 from .chunks import Chunk
 from .files import FORMATS
-from .predict import BAD_ROWS, Batch, BatchError, BatchOptions, BatchPredictor
+from .plan import SPLITTABLE
+from .predict import (
+    BAD_ROWS,
+    NO_INPUT,
+    NO_OUTPUT,
+    USAGE,
+    Batch,
+    BatchError,
+    BatchOptions,
+    BatchPredictor,
+)
 
 settings.limit_threads()
 
-USAGE, NO_INPUT, NO_OUTPUT = 2, 66, 74
 INTERRUPTED, BROKEN_PIPE = 130, 141
 UNLIMITED = 2**62
 
@@ -38,7 +47,8 @@ def run(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # process 1 would ignore it
     reporter = progress.REPORTERS[options.progress]()
     try:
-        return _predict(options, reporter, streams.reserve_output())
+        run_command = _predict if options.folder is None else _predict_folder
+        return run_command(options, reporter, streams.reserve_output())
     except BatchError as error:
         reporter.failed(error.detail, error.place, error.code)
         return error.code
@@ -73,12 +83,7 @@ def _predict(options: argparse.Namespace, reporter: progress.Reporter, output: i
         to = options.output_format or files.format_from_name(options.output) or kind
         if confinement.is_enabled(os.environ):
             confinement.confine([str(Path(options.output).parent)] if options.output else [])
-        service = load_service(Path(), options.chunk_rows)
-        reporter.begin()
-        if not service.ready:
-            reporter.note("the model does not answer its own example")
-        if options.probabilities and "predict_proba" not in service.methods:
-            raise BatchError("This model has no probabilities.", {}, USAGE)
+        service = _begin(options, reporter)
         out = stack.enter_context(streams.open_output(options.output, output))
         keep = None if options.keep_inputs else options.keep
         batch_options = BatchOptions(options.probabilities, keep, options.on_error)
@@ -90,15 +95,55 @@ def _predict(options: argparse.Namespace, reporter: progress.Reporter, output: i
     return 0
 
 
-def load_service(folder: Path, rows: int | None) -> Service:
-    """Load the bundle in `folder`, with limits for chunks of `rows` instead of requests."""
+def _predict_folder(options: argparse.Namespace, reporter: progress.Reporter, output: int) -> int:
+    _require_folder_options(options)
+    _, target = folder.paths(options)
+    with streams.open_output(None, output) as out:
+        if options.report:
+            folder.check(options, out)
+            return 0
+        if confinement.is_enabled(os.environ):
+            confinement.confine([str(target)])
+        folder.predict(options, _begin(options, reporter), reporter, out)
+    reporter.done()
+    return 0
+
+
+def _require_folder_options(options: argparse.Namespace) -> None:
+    if options.data is not None or options.output or options.input_format:
+        detail = "--folder takes the place of FILE, of -o and of --input-format."
+        raise BatchError(detail, {}, USAGE)
+    if options.output_format not in (None, *SPLITTABLE):
+        detail = f"The predictions of a folder are one of {', '.join(SPLITTABLE)}."
+        raise BatchError(detail, {}, USAGE)
+    if options.shard and options.shards:
+        raise BatchError("Give one of --shard and --shards.", {}, USAGE)
+
+
+def _begin(options: argparse.Namespace, reporter: progress.Reporter) -> Service:
+    """Load the model, and start the time of the rows.
+
+    Raises:
+        BatchError: It has no probabilities, but they are requested.
+    """
+    service = load_service(Path(), options.chunk_rows)
+    reporter.begin()
+    if not service.ready:
+        reporter.note("the model does not answer its own example")
+    if options.probabilities and "predict_proba" not in service.methods:
+        raise BatchError("This model has no probabilities.", {}, USAGE)
+    return service
+
+
+def load_service(bundle: Path, rows: int | None) -> Service:
+    """Load a bundle, with limits for chunks of `rows` instead of requests."""
     logger = logging.getLogger("modelpack")  # the reporter prints what the service logs
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
-    facts = manifest.read(folder)
+    facts = manifest.read(bundle)
     max_rows = rows or max(1, min(MAX_ROWS, MAX_VALUES // max(1, len(facts.inputs))))
     limits = replace(settings.from_environment(), rows=max_rows, body_bytes=UNLIMITED)
-    service = Service(facts, loading.load(folder, facts), limits)
+    service = Service(facts, loading.load(bundle, facts), limits)
     service.warm_up()
     return service
 
@@ -140,9 +185,26 @@ def argument_parser() -> argparse.ArgumentParser:
         " be predicted: stop, leave it empty, or skip it (default: fail)")  # fmt: skip
     add("--chunk-rows", type=_count, metavar="N", help="Rows in a chunk"
         f" (default: {MAX_ROWS}, or a million values)")  # fmt: skip
+    add("--folder", nargs=2, metavar=("IN", "OUT"), help="Predict all csv, jsonl and parquet files"
+        " of IN to OUT, without the parts that are already finished")  # fmt: skip
+    add("--shard", type=_shard, metavar="K/N", help="With --folder: predict every Nth part of it,"
+        " from the Kth")  # fmt: skip
+    add("--shards", type=_count, metavar="N", help="The same, with K from a variable:"
+        f" {', '.join(shards.INDEXES)}")  # fmt: skip
+    add("--part-rows", type=_count, metavar="N", help="Rows in a part, rounded up to whole chunks"
+        f" (default: {folder.CHUNKS_IN_PART} chunks)")  # fmt: skip
+    add("--report", action="store_true", help="With --folder: check that OUT contains each row of"
+        " IN once, and predict nothing")  # fmt: skip
     add("--progress", choices=list(progress.REPORTERS), default="auto", help="Progress on standard"
         " error: as text, as JSON lines, or errors only (default: auto)")  # fmt: skip
     return parser
+
+
+def _shard(text: str) -> shards.Shard:
+    try:
+        return shards.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _count(text: str) -> int:

@@ -19,7 +19,7 @@ from . import progress, streams
 from .chunks import Chunk, ChunkResult, concatenate, scatter
 
 # From sysexits.h. 1 is a service that cannot start, and those of Docker begin at 125.
-BAD_ROWS, FAILED = 65, 70
+USAGE, BAD_ROWS, NO_INPUT, FAILED, NO_OUTPUT, UNFINISHED = 2, 65, 66, 70, 74, 75
 
 
 class BatchError(Exception):
@@ -41,13 +41,22 @@ class Batch:
         writer: Any,
         reporter: progress.Reporter,
         output: str | None,
+        first: int = 0,
     ) -> None:
-        """`output`: the name of the output file, or None for standard output."""
+        """Create a batch.
+
+        Args:
+            predictor: Predicts the chunks.
+            writer: Of the output format.
+            reporter: Receives the progress.
+            output: The name of the output file, or None for standard output.
+            first: The number of rows of the file before the batch.
+        """
         self._predictor = predictor
         self._open = writer
         self._reporter = reporter
         self._output = output
-        self._rows = 0  # that have been read
+        self._rows = first  # of the file, that have been read
         self._ignored = 0  # names that have been reported
 
     def run(self, chunks: Iterator[Chunk], out: BinaryIO, counted: streams.CountingReader) -> None:

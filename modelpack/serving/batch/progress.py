@@ -52,6 +52,10 @@ class Reporter:
         """Report something that is not an error."""
         self.report("note", detail=detail)
 
+    def part(self, name: str, rows: int) -> None:
+        """Report that a part of a folder is finished."""
+        self.report("part", name=name, part_rows=rows)
+
     def done(self) -> None:
         """Report that all rows are predicted."""
         self.report("done")
@@ -78,6 +82,8 @@ class TextReporter(Reporter):
         clear = "\r\x1b[K" if self._live else ""
         if event in PREFIXES:
             _write(f"{clear}{PREFIXES[event]}{facts['detail']}\n")
+        elif event == "part":
+            _write(f"{clear}{facts['name']!a}: {facts['part_rows']:,} rows\n")
         elif event == "done":
             without = f", {self.refused:,} of them without an answer" if self.refused else ""
             _write(f"{clear}{self.rows:,} rows in {self.seconds:.1f} s{without}\n")
@@ -88,7 +94,7 @@ class TextReporter(Reporter):
 
 
 class JsonReporter(Reporter):
-    """JSON lines. `event` is progress, refused, note, done or failed."""
+    """JSON lines. `event` is progress, refused, note, part, done or failed."""
 
     def report(self, event: str, **facts: Any) -> None:
         """Write an event to standard error."""

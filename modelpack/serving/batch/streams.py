@@ -8,6 +8,7 @@ import stat
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, BinaryIO, Iterator
 
 BUFFER = 2**20
@@ -93,7 +94,7 @@ def open_output(path: str | None, standard: int) -> Iterator[BinaryIO]:
             yield stream
         return
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    partial = temporary_name(target)
     try:
         with partial.open("xb", buffering=BUFFER) as stream:
             yield stream
@@ -101,6 +102,11 @@ def open_output(path: str | None, standard: int) -> Iterator[BinaryIO]:
     finally:
         if partial.exists():
             partial.unlink()
+
+
+def temporary_name(path: Path) -> Path:
+    """Return a hidden name next to a file, which a process in another container does not use."""
+    return path.with_name(f".{path.name}.{token_hex(8)}")
 
 
 @contextmanager

@@ -5,6 +5,12 @@ START: The first bytes of each file, or None.
 read(stream, max_rows, service, header): Yields chunks of a binary stream, or raises Problem 400
 if the file is malformed. `header`: whether CSV has one, if known.
 Writer(stream, like): Writes predictions of the form of `like`.
+
+Formats of files in a folder, see `plan.SPLITTABLE`, also have:
+
+split(stream, size, service, header): Returns ranges of `size` rows.
+read_range(stream, range, max_rows, service, header): Yields the chunks of one.
+count_written(stream): Returns the number of rows in a file of `Writer`.
 """
 
 from __future__ import annotations

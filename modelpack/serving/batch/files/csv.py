@@ -14,7 +14,9 @@ from ...data.extra_inputs import Extras
 from ...media import csv as media
 from ...problems import Problem
 from ...service import Service
+from .. import ranges
 from ..chunks import Chunk, ChunkResult, take
+from ..ranges import Range
 
 EXTENSIONS = (".csv",)
 START = None
@@ -83,13 +85,51 @@ def read(stream: BinaryIO, max_rows: int, service: Service, header: str | None) 
     if first is None:
         return
     names = _are_names(service, _cells(first[1]), header)
-    rest = records if names else chain([first], records)
+    yield from _chunks(first[1], names, records if names else chain([first], records), max_rows)
+
+
+def _chunks(head: bytes, names: bool, records: Iterator[Record], max_rows: int) -> Iterator[Chunk]:
     while True:
-        some = list(islice(rest, max_rows))
+        some = list(islice(records, max_rows))
         if not some:
             return
         numbers, lines = zip(*some)
-        yield Lines(first[1], names, lines, numbers)
+        yield Lines(head, names, lines, numbers)
+
+
+def split(stream: BinaryIO, size: int, service: Service, header: str | None) -> list[Range]:
+    """Return ranges of `size` rows. The stream is at its start."""
+    first = next(_records(stream), None)
+    if first is None:
+        return []
+    line, head = first
+    if _are_names(service, _cells(head), header):
+        line += max(1, head.count(b"\n"))
+    else:
+        stream.seek(stream.tell() - len(head))
+    return ranges.split_lines(stream, line, size, _is_plain, _records)
+
+
+def read_range(
+    stream: BinaryIO, part: Range, max_rows: int, service: Service, header: str | None
+) -> Iterator[Chunk]:
+    """Yield chunks of a range of rows. The stream is at its start."""
+    _, head = next(_records(stream))
+    names = _are_names(service, _cells(head), header)
+    stream.seek(part.offset)
+    records = ((part.line - 1 + number, record) for number, record in _records(stream))
+    yield from _chunks(head, names, islice(records, part.rows), max_rows)
+
+
+def count_written(stream: BinaryIO) -> int:
+    """Return the number of rows that `Writer` wrote."""
+    next(_records(stream))
+    return ranges.count_lines(stream, _is_plain, _records)
+
+
+def _is_plain(block: bytes) -> bool:
+    """Return whether each line of a block is a record: none has quotes, and none is empty."""
+    return not (b'"' in block or block[:1] in b"\r\n" or b"\n\n" in block or b"\n\r" in block)
 
 
 def _check_width(row: int, cells: list[str], width: int) -> None:

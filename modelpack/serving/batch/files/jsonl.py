@@ -11,11 +11,13 @@ from ...data.extra_inputs import Extras
 from ...media import jsonlines as media
 from ...problems import Problem
 from ...service import Parse, Service
-from .. import chunks
+from .. import chunks, ranges
 from ..chunks import Chunk, ChunkResult, take
+from ..ranges import Range
 
 EXTENSIONS = (".jsonl", ".ndjson")
 START = None
+SPACES = (b" ", b"\t", b"\n", b"\r", b"\v", b"\f")
 
 
 class Lines(Chunk):
@@ -65,13 +67,48 @@ def _read(text: bytes, service: Service) -> Any:
 
 def read(stream: BinaryIO, max_rows: int, service: Service, header: str | None) -> Iterator[Chunk]:  # noqa: ARG001
     """Yield chunks of lines, without blank ones."""
-    lines = ((number, line) for number, line in enumerate(stream, 1) if not line.isspace())
+    yield from _chunks(_records(stream), max_rows, service)
+
+
+def _records(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    return ((number, line) for number, line in enumerate(stream, 1) if not line.isspace())
+
+
+def _chunks(lines: Iterator[tuple[int, bytes]], max_rows: int, service: Service) -> Iterator[Chunk]:
     while True:
         some = list(islice(lines, max_rows))
         if not some:
             return
         numbers, texts = zip(*some)
         yield Lines(texts, numbers, service)
+
+
+def split(stream: BinaryIO, size: int, service: Service, header: str | None) -> list[Range]:  # noqa: ARG001
+    """Return ranges of `size` rows. The stream is at its start."""
+    return ranges.split_lines(stream, 1, size, _is_plain, _records)
+
+
+def read_range(
+    stream: BinaryIO,
+    part: Range,
+    max_rows: int,
+    service: Service,
+    header: str | None,  # noqa: ARG001
+) -> Iterator[Chunk]:
+    """Yield chunks of a range of rows."""
+    stream.seek(part.offset)
+    records = ((part.line - 1 + number, line) for number, line in _records(stream))
+    yield from _chunks(islice(records, part.rows), max_rows, service)
+
+
+def count_written(stream: BinaryIO) -> int:
+    """Return the number of rows that `Writer` wrote."""
+    return ranges.count_lines(stream, _is_plain, _records)
+
+
+def _is_plain(block: bytes) -> bool:
+    """Return whether no line of a block is blank, by its first character."""
+    return not block[:1].isspace() and not any(b"\n" + space in block for space in SPACES)
 
 
 class Writer:
