@@ -36,7 +36,15 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 
 def serve() -> NoReturn:
-    """Replace this process by gunicorn, so that gunicorn receives the signals."""
+    """Replace this process by gunicorn, so that gunicorn receives the signals.
+
+    On AWS Lambda, gunicorn is a child.
+    """
+    if os.environ.get("AWS_LAMBDA_RUNTIME_API"):
+        from . import aws_lambda  # noqa: PLC0415 - for Lambda only
+
+        if aws_lambda.is_used():
+            aws_lambda.run([sys.executable, *SERVE])
     os.execv(sys.executable, [sys.executable, *SERVE])  # noqa: S606 - no shell is wanted
 
 
