@@ -166,7 +166,7 @@ def report(image: str, folder: Path, target: str) -> dict:
     return document
 
 
-def parts_of(folder: Path) -> list[Path]:
+def output_parts(folder: Path) -> list[Path]:
     paths = sorted(folder.rglob("part-*"))
     return [path for path in paths if "_modelpack" not in path.relative_to(folder).parts]
 
@@ -174,19 +174,19 @@ def parts_of(folder: Path) -> list[Path]:
 def tree(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in parts_of(folder)
+        for path in output_parts(folder)
     }
 
 
 def read_ids(folder: Path) -> np.ndarray:
     readers = {".csv": csv.read_csv, ".jsonl": json_lines.read_json, ".parquet": parquet.read_table}
-    tables = [readers[path.suffix](path) for path in parts_of(folder)]
+    tables = [readers[path.suffix](path) for path in output_parts(folder)]
     return np.concatenate([table["id"].to_numpy() for table in tables])
 
 
 def remove(image: str, folder: Path) -> None:
     """Remove the output, whose folders belong to the user of the image."""
-    code = "import shutil, pathlib; [shutil.rmtree(p) for p in pathlib.Path('/out').glob('[mo]*/*')]"
+    code = "import pathlib, shutil; list(map(shutil.rmtree, pathlib.Path('/out').glob('[mo]*/*')))"
     volumes = ["-v", f"{folder}:/out"]
     command = ["docker", "run", "--rm", "--user=0", *volumes, "--entrypoint=python", image]
     subprocess.run([*command, "-c", code], check=True)

@@ -41,6 +41,7 @@ from modelpack.cli.options import (
     TARGET,
     TRUST,
     build_deploy_request,
+    build_job_request,
     build_options,
     build_predict_request,
     password,
@@ -53,6 +54,8 @@ from modelpack.pipeline.options import FAIL_ON, Observer, Options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from modelpack.pipeline.deploy import DeployResult
+    from modelpack.pipeline.deploy_job import JobResult
     from modelpack.pipeline.stages import Pipeline
     from modelpack.types import SmokeReport
 
@@ -546,20 +549,32 @@ def deploy_command(
     Requests, limits, workers, probes and autoscaling are computed from the measurements of the
     smoke test. A comment next to each number says where it comes from. --apply also deploys them.
     --canary and --shadow deploy a second version next to it, which `modelpack diff` compares first.
-    Without IMAGE-OR-BUNDLE, --apply, --status and --remove use the files in the folder.
+    --batch writes a job that predicts a folder, in place of a service. Without IMAGE-OR-BUNDLE,
+    --apply, --status and --remove use the files in the folder.
     """
     from modelpack.cli import output as cli_output
     from modelpack.engines import IMAGE_ENGINES
     from modelpack.pipeline import apply
     from modelpack.pipeline.deploy import deploy
+    from modelpack.pipeline.deploy_job import deploy_job
     from modelpack.pipeline.targets import DEPLOY, classify
 
-    folder = given["output"]
+    folder, batch, batch_options = given["output"], given.pop("batch"), given.pop("batch_options")
     engine = IMAGE_ENGINES if engine == "auto" else engine
+    if batch and (target is None or action):
+        raise UsageError(
+            "--batch writes the files of a job, which its platform runs.",
+            hint="modelpack deploy IMAGE --to kubernetes --batch CLAIM/rows CLAIM/answers -o DIR",
+        )
     if target is not None and action in {None, "apply"}:
         request = build_deploy_request(given)
         run = _pipeline(quiet, verbose, engine=engine, **given)
-        result = deploy(run, classify(target, DEPLOY), request)
+        classified = classify(target, DEPLOY)
+        result: DeployResult | JobResult
+        if batch:
+            result = deploy_job(run, classified, build_job_request(request, batch, batch_options))
+        else:
+            result = deploy(run, classified, request)
         if action is None and as_json:
             cli_output.print_json(result.to_json())
         elif action is None:

@@ -19,6 +19,7 @@ from modelpack.errors import UsageError
 from modelpack.pipeline.options import FAIL_ON, Options
 
 if TYPE_CHECKING:
+    from modelpack.pipeline.deploy_job import JobRequest
     from modelpack.pipeline.deploy_request import DeployRequest
     from modelpack.pipeline.predict import PredictRequest
 
@@ -354,6 +355,22 @@ DEPLOYMENT = (
         ),
     ),
     *_section(
+        "Batch",
+        click.option(
+            "--batch",
+            nargs=2,
+            metavar="IN OUT",
+            help="Run a job that predicts the files of the folder IN to OUT (for swarm and"
+            " kubernetes; as /FOLDER or VOLUME/FOLDER)",
+        ),
+        click.option(
+            "--batch-options",
+            metavar="OPTIONS",
+            default="",
+            help="Options of `predict`, in quotes",
+        ),
+    ),
+    *_section(
         "Platform",
         click.option(
             "--namespace", help="Existing namespace of Kubernetes (default: a new one of that name)"
@@ -492,3 +509,13 @@ def build_deploy_request(options: dict[str, Any]) -> DeployRequest:
     names = {field.name for field in fields(DeployRequest)} & set(options)
     given = {name: options.pop(name) for name in names}
     return DeployRequest(platform=platform, token=has_token, **given)
+
+
+def build_job_request(request: DeployRequest, folders: tuple[str, str], text: str) -> JobRequest:
+    """Build the request of `--batch` from that of a service. `text`: options of `predict`."""
+    from modelpack.pipeline.deploy_job import JobRequest
+
+    names = {field.name for field in fields(JobRequest)} & set(vars(request))
+    given = {name: value for name, value in vars(request).items() if name in names}
+    given["replicas"] = request.replicas or JobRequest.replicas
+    return JobRequest(folders=folders, options=text, **given)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from modelpack.comparison import Difference
     from modelpack.pipeline.apply import Deployed
     from modelpack.pipeline.deploy import DeployResult
+    from modelpack.pipeline.deploy_job import JobResult
     from modelpack.pipeline.doctor import Finding
     from modelpack.pipeline.package import PackageResult
     from modelpack.pipeline.verify import Verification
@@ -239,7 +240,7 @@ def print_package(packaged: PackageResult, *, accepted: bool, quiet: bool = Fals
         err.print(_usage(packaged.engine, packaged.image.reference, packaged.model), soft_wrap=True)
 
 
-def print_deployment(result: DeployResult) -> None:
+def print_deployment(result: DeployResult | JobResult) -> None:
     """Print the result of `modelpack deploy`: the folder, and how to deploy it."""
     print_result(str(result.request.output))
     err.print(Text.assemble(("deploy  ", "bold"), printable(result.command)), soft_wrap=True)

@@ -170,6 +170,11 @@ def _open(folder: Folder, former: Mapping[str, Any] | None = None) -> tuple[Cont
         UsageError: The folder is not a deployment.
     """
     record = folder.record
+    if record.get("job"):
+        raise UsageError(
+            f"{folder.path} is the folder of a batch job, which its platform runs.",
+            hint="The first lines of its files have the command.",
+        )
     try:
         platform, name = record["to"], require_name(record["name"])
         namespace = require_name(record.get("namespace") or name)

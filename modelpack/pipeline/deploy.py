@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -55,9 +56,8 @@ class DeployResult:
     @property
     def command(self) -> str:
         """The command that deploys the files."""
-        command = TARGETS[self.request.platform].command
-        words = {"DIR": str(self.request.output), "NAME": self.deployment.name}
-        return re.sub(r"\b(DIR|NAME)\b", lambda match: words[match[0]], command)
+        template = TARGETS[self.request.platform].command
+        return format_command(template, self.request.output, self.deployment.name)
 
     def to_json(self) -> dict[str, Any]:
         """Return the document of `modelpack deploy --json`."""
@@ -88,6 +88,12 @@ class DeployResult:
 
 def _numbers(plan: Plan) -> dict[str, Any]:
     return {name: vars(number) for name, number in plan.numbers()}
+
+
+def format_command(template: str, directory: Path, name: str) -> str:
+    """Return the command that deploys a folder, from that of the table of platforms."""
+    words = {"DIR": str(directory), "NAME": name}
+    return re.sub(r"\b(DIR|NAME)\b", lambda match: words[match[0]], template)
 
 
 def deploy(run: Pipeline, target: Target, request: DeployRequest) -> DeployResult:
@@ -142,7 +148,7 @@ def _write(
     folder: Folder, request: DeployRequest, result: Deployment, reports: Sequence[SmokeReport]
 ) -> WriteResult:
     platform, second = TARGETS[request.platform], result.second
-    first_record, *second_record = map(_record, _images(result), reports)
+    first_record, *second_record = map(image_record, _images(result), reports)
     record = {
         "to": request.platform,
         "name": result.name,
@@ -162,7 +168,7 @@ def _write(
     return changes
 
 
-def _record(image: ImageFacts, report: SmokeReport) -> dict[str, Any]:
+def image_record(image: ImageFacts, report: SmokeReport) -> dict[str, Any]:
     return {
         "image": {"reference": image.reference, "id": image.id},
         # Without checks, whose details contain rows.
@@ -194,14 +200,20 @@ def _summary(result: Deployment) -> str:
 def _notice(
     run: Pipeline, request: DeployRequest, result: Deployment, changes: WriteResult
 ) -> None:
-    platform, notice = TARGETS[request.platform], run.observer.notice
-    if not all(image.is_pullable for image in _images(result)):
+    platform = TARGETS[request.platform]
+    if platform.token_file in changes.written:
+        run.observer.notice(f"Clients need the token in {request.output / platform.token_file}.")
+    notify_of_files(run, _images(result), changes)
+
+
+def notify_of_files(run: Pipeline, images: Sequence[ImageFacts], changes: WriteResult) -> None:
+    """Report what users do not expect of images and of written files."""
+    notice = run.observer.notice
+    if not all(image.is_pullable for image in images):
         notice(
             "No registry has this image, so the files work on this machine only. For others, run:"
             " modelpack push IMAGE --as REGISTRY/IMAGE, and deploy that name."
         )
-    if platform.token_file in changes.written:
-        notice(f"Clients need the token in {request.output / platform.token_file}.")
     for path in changes.kept:
         notice(f"{path} was edited, and is kept as it is.")
     for path in changes.replaced:

@@ -10,6 +10,7 @@ from typing import Any
 
 from modelpack.bundle import manifest
 from modelpack.deployment import ImageFacts
+from modelpack.deployment.jobs import JobTarget
 from modelpack.deployment.plan import require_load
 from modelpack.deployment.targets import Target as Platform
 from modelpack.errors import ModelpackError, UsageError
@@ -38,7 +39,7 @@ class Measured:
 def measure(
     run: Pipeline,
     target: Target,
-    platform: Platform,
+    platform: Platform | JobTarget,
     recorded: Mapping[str, Any],
     report: Path | None = None,
 ) -> Measured:

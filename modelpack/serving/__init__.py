@@ -11,12 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .app import create_app
+    from .media.arrow_tables import predict_table
     from .problems import Problem
     from .service import Service
 
-__all__ = ["Problem", "Service", "create_app"]
+__all__ = ["Problem", "Service", "create_app", "predict_table"]
 
-_HOMES = {"Problem": ".problems", "Service": ".service", "create_app": ".app"}
+_HOMES = {
+    "Problem": ".problems",
+    "Service": ".service",
+    "create_app": ".app",
+    "predict_table": ".media.arrow_tables",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -142,7 +142,7 @@ def function(bundle: Path, **more: str):
         emulator.server.shutdown()
         emulator.server.server_close()
         try:
-            process.wait(20)
+            process.wait(40)
         except subprocess.TimeoutExpired:
             process.kill()
             raise
@@ -241,7 +241,7 @@ def test_a_response_comes_before_the_function_ends(tmp_path):
     bundle = Path(render_bundle(trained, tmp_path, "pickle").directory)
     with function(bundle) as (emulator, process):
         emulator.seconds = 1.0
-        answer = emulator.request(FUNCTION_URL, body=json.dumps([[20.0]]), rawQueryString="")
+        answer = emulator.request(FUNCTION_URL, body=json.dumps([[4.0]]), rawQueryString="")
         assert answer["statusCode"] == 504
         emulator.seconds = 30.0
         health = {"stage": "$default", "http": {"method": "GET"}}
@@ -255,7 +255,7 @@ def test_a_service_that_does_not_start_is_reported(bundle):
         path, kind, answer = emulator.answers.get(timeout=60)
         assert (path, kind) == ("init/error", "Service.NotStarted")
         assert "The service ended with status" in answer["errorMessage"]
-        assert process.wait(20) != 0
+        assert process.wait(40) != 0
 
 
 def test_the_web_adapter_takes_precedence(monkeypatch, tmp_path):

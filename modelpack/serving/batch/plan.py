@@ -98,10 +98,10 @@ def open_plan(
             output is of another job.
     """
     options = {**options, "part_rows": rows, "bundle": _bundle()}
-    found = list_files(source)
+    current = list_files(source)
     plan = read_plan(target)
     if plan is None:
-        split = [_split(source, file, rows, service, options["header"]) for file in found]
+        split = [_split(source, file, rows, service, options["header"]) for file in current]
         plan = _write_plan(target, Plan(options, split))
     if plan.options != options:
         names = [name for name in options if plan.options.get(name) != options[name]]
@@ -111,7 +111,7 @@ def open_plan(
             {},
             USAGE,
         )
-    require_same(plan, found, source)
+    require_same(plan, current, source)
     return plan
 
 
@@ -121,7 +121,7 @@ def list_files(source: Path) -> list[File]:
     Raises:
         BatchError: There is no such folder, or a file of an unknown format.
     """
-    found = []
+    current = []
     for path in sorted(_walk(source)):
         name = str(path.relative_to(source))
         kind = files.format_from_name(name)
@@ -129,10 +129,10 @@ def list_files(source: Path) -> list[File]:
             known = ", ".join(SPLITTABLE)
             raise BatchError(f"{name!a} is not a file of a known format: {known}.", {}, BAD_ROWS)
         status = path.stat()
-        found.append(File(name, kind, status.st_size, status.st_mtime_ns, ()))
-    if not found:
+        current.append(File(name, kind, status.st_size, status.st_mtime_ns, ()))
+    if not current:
         raise BatchError(f"There are no files in {source}.", {}, NO_INPUT)
-    return found
+    return current
 
 
 def _walk(source: Path) -> Iterator[Path]:
@@ -144,10 +144,10 @@ def _walk(source: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names if name[0] not in "._")
 
 
-def require_same(plan: Plan, found: Sequence[File], source: Path) -> None:
+def require_same(plan: Plan, current: Sequence[File], source: Path) -> None:
     """Require that the input is that of the plan. Raise BatchError if it has changed."""
     planned = [file._replace(ranges=()) for file in plan.files]
-    changed = {file.path for file in set(planned).symmetric_difference(found)}
+    changed = {file.path for file in set(planned).symmetric_difference(current)}
     if changed:
         names = ", ".join(repr(name) for name in sorted(changed)[:3])
         raise BatchError(
@@ -200,11 +200,11 @@ def read_plan(target: Path) -> Plan | None:
 def _parse_plan(document: Mapping[str, Any]) -> Plan:
     if document["version"] != VERSION:
         raise ValueError(document["version"])
-    found = [
+    current = [
         File(**{**file, "ranges": [Range(*numbers) for numbers in file["ranges"]]})
         for file in document["files"]
     ]
-    return Plan(document["options"], found)
+    return Plan(document["options"], current)
 
 
 def _write_plan(target: Path, plan: Plan) -> Plan:

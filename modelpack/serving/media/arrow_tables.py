@@ -37,6 +37,21 @@ def is_usable() -> bool:
     return tuple(map(int, re.findall(r"\d+", version)[:3])) >= MIN_RELEASE
 
 
+def predict_table(service: Service, table: Any, probabilities: bool = False) -> dict[str, Any]:
+    """Predict a pyarrow.Table as POST /predict does of a body in Arrow's format.
+
+    Other columns than inputs are ignored, unless MODELPACK_EXTRA_INPUTS says otherwise.
+
+    Returns:
+        The columns of the response, arrays or lists: `prediction`, and `probability_LABEL`.
+
+    Raises:
+        Problem: The columns do not match the signature, or the model cannot predict the rows.
+    """
+    decoded = rows(service, table, service.extras)
+    return results.columns(service.predict_decoded(decoded, probabilities))
+
+
 def rows(service: Service, table: Any, ignored: Extras = None) -> Rows:
     """Decode the rows of a pyarrow.Table of flat columns, without the index of pandas.
 
