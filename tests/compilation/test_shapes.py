@@ -13,13 +13,16 @@ import logging
 import os
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import joblib
+import lightgbm
 import numpy as np
 import pytest
+import xgboost
 from shape_changes import STOPPED, Model, models
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -140,6 +143,49 @@ def compiled_model(path: Path, rows: Any) -> Model | None:
 GENERATOR = np.random.default_rng(0)
 ROWS = GENERATOR.normal(size=(100, 4)) + 3
 LABELS = (ROWS[:, 0] > 3).astype(int)
+
+BOOSTED = {
+    "* set_starts append 0": "a set of categories that no node refers to",
+    "* base_scores one": "one base score is that of all outputs",
+}
+"""Like ACCEPTED, for LightGBM and XGBoost."""
+
+
+def boosters() -> Iterator[Any]:
+    """Yield boosters of every kind of table, of one output and of several."""
+    three = LABELS + (ROWS[:, 1] > 3)
+    number, few = ROWS[:, 0], {"n_estimators": 5}
+    light: dict[str, Any] = {**few, "min_child_samples": 2, "verbose": -1}
+    yield lightgbm.LGBMClassifier(**light).fit(ROWS, three)
+    yield lightgbm.LGBMRegressor(boosting_type="dart", **light).fit(ROWS, number)
+    yield xgboost.XGBClassifier(**few).fit(ROWS, three)
+    yield xgboost.XGBRegressor(booster="dart", rate_drop=0.5, **few).fit(ROWS, number)
+    yield xgboost.XGBRegressor(booster="gblinear", **few).fit(ROWS, number)
+
+
+def test_changed_shapes_of_boosters_stop_the_start(tmp_path: Path) -> None:
+    accepted: list[str] = []
+    for estimator in boosters():
+        joblib.dump(estimator, tmp_path / "model.joblib")
+        model = compiled_model(tmp_path / "model.joblib", ROWS)
+        assert model is not None
+        for place in model.places():
+            for change, content in model.changes(place):
+                outcome, error = model.outcome(content)
+                if outcome != STOPPED:
+                    accepted.append(f"{model.class_name(place)} {place.keys[0]} {change}")
+                else:
+                    assert "\n" not in error
+    assert accepted
+    assert [each for each in accepted if not any(fnmatch(each, known) for known in BOOSTED)] == []
+
+
+def test_trees_of_several_outputs_have_no_compiled_form(tmp_path: Path) -> None:
+    estimator = xgboost.XGBRegressor(n_estimators=2, multi_strategy="multi_output_tree")
+    joblib.dump(estimator.fit(ROWS, ROWS[:, :2]), tmp_path / "model.joblib")
+    spec = inspector.inspect(tmp_path / "model.joblib")
+    with pytest.raises(NoCompiledFormError, match="a Booster with several outputs per tree"):
+        compiled_content(spec, record_files([spec.file.path], [Member()]))
 
 
 def sample(tmp_path: Path, estimator: Any, labels: Any = LABELS) -> Model:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import xgboost_binary
-from .trees import MISSING_NAN, NO_CHILD, NO_SET, Node, TreeTables, table_of
+from .trees import MISSING_NAN, NO_CHILD, NO_SET, Node, TreeTables, Unrecordable, table_of
 from .xgboost import Learner, Tree, read_learner
 
 
@@ -24,9 +24,12 @@ def record_attributes(data: bytes, otherwise: tuple[int, int]) -> dict[str, Any]
 
     Raises:
         Malformed: XGBoost does not write such data.
+        Unrecordable: Its trees have several outputs each.
     """
     is_document = data.startswith(b"{")
     learner = read_learner(data) if is_document else xgboost_binary.read_learner(data)
+    if len(learner.tree_outputs) != len(learner.trees or ()):
+        raise Unrecordable("a Booster with several outputs per tree")
     return {
         "n_features": learner.width,
         "n_outputs": max(learner.groups, learner.targets, 1),

@@ -392,4 +392,17 @@ csr_matrix:
     data (z,)
     indices (z,)
     indptr ends z
+Booster:
+    nodes (q,)
+    tree_starts (s,)
+    tree_starts ends q
+    categories (z,)
+    set_starts (*,)
+    set_starts ends z
+    n_outputs #o
+    base_scores (o,) | (1,)
+    tree_outputs (i,)
+    tree_weights (i,) if booster=dart
+    tree_weights (0,) if booster=gbtree
+    weights (*,)
 """

@@ -18,9 +18,10 @@ DERIVED: Mapping[str, tuple[str, Callable[[int], int]]] = {
     "k": ("c", lambda classes: {1: 0, 2: 1}.get(classes, classes)),
     "e": ("c", lambda classes: classes - 1),
     "p": ("c", lambda classes: classes * (classes - 1) // 2),
+    "i": ("s", lambda starts: starts - 1),
 }
 """Size -> the one it follows from if that is known: a linear model has one row of coefficients for
-two classes, and SVMs one machine for each pair."""
+two classes, SVMs one machine for each pair, and the starts of i trees are followed by the end."""
 
 _FORM = re.compile(r"(?:\[(?P<count>[^\]]+)\])?(?P<shape>\(.*\))?(?: (?P<set>\w)=(?P<to>\d+))?")
 
