@@ -268,10 +268,10 @@ class Client:
 
     def _unreachable(self, error: Exception) -> EnvironmentNotResolvedError:
         verb = "breaks the connection" if self._has_answered else "cannot be reached"
-        return EnvironmentNotResolvedError(
-            f"{self._server()} {verb}: {_reason(error)}.",
-            hint="Check the address, and that the server runs and this machine reaches it.",
-        )
+        hint = "Check the address, and that the server runs and this machine reaches it."
+        if isinstance(error, requests.exceptions.SSLError):
+            hint = "If an authority of your own signed it, name its file: REQUESTS_CA_BUNDLE=ca.pem"
+        return EnvironmentNotResolvedError(f"{self._server()} {verb}: {_reason(error)}.", hint=hint)
 
     def _hostile(self, problem: str) -> ModelRefusedError:
         return ModelRefusedError(

@@ -225,8 +225,12 @@ def test_certificate_of_a_server_is_verified_unless_a_variable_forbids_it(certif
     with run_fake_server(certificate) as server:
         server["/x"] = as_json({"a": 1})
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.url)
-        with pytest.raises(EnvironmentNotResolvedError, match="its certificate is not valid"):
+        with pytest.raises(EnvironmentNotResolvedError, match="certificate is not valid") as error:
             servers.tracking_server().document("/x", {})
+        assert "REQUESTS_CA_BUNDLE" in error.value.hint
+        with monkeypatch.context() as patched:
+            patched.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+            assert servers.tracking_server().document("/x", {}) == {"a": 1}
         monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(certificate))
         assert servers.tracking_server().document("/x", {}) == {"a": 1}
         monkeypatch.setenv("MLFLOW_TRACKING_INSECURE_TLS", "true")

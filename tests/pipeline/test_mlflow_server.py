@@ -98,3 +98,15 @@ def test_each_address_means_the_same_files(server, tmp_path):
         found = json.loads(modelpack(url, tmp_path, "inspect", "--json", address).stdout)
         assert found["file"]["sha256"] == expected["file"]["sha256"]
         assert found["signature"] == expected["signature"]
+
+
+@pytest.mark.slow
+def test_addresses_are_locked_compared_and_predicted(server, tmp_path):
+    url, ids = server
+    alias, run = "models:/churn@best", f"runs:/{ids['run']}/files"
+    for address, name in ((alias, "a.lock"), (run, "b.lock")):
+        modelpack(url, tmp_path, "lock", address, "--python", "3.11", "-o", name)
+    assert (tmp_path / "a.lock").read_text() == (tmp_path / "b.lock").read_text() != ""
+    document = json.loads(modelpack(url, tmp_path, "diff", alias, run, "--json").stdout)
+    assert [document[side]["name"] for side in ("old", "new")] == [alias, run]
+    assert not document["model"]["changes"]
