@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import jinja2
@@ -125,6 +126,12 @@ TEMPLATES = (
     ("app.py.j2", "app.py"),
     ("gunicorn.conf.py.j2", "gunicorn.conf.py"),
 )
+
+
+def preload() -> None:
+    """Compile the templates of a bundle in the background, while a stage waits for a process."""
+    load = _environment().get_template
+    Thread(target=lambda: [load(source) for source, _ in TEMPLATES], daemon=True).start()
 
 
 def render_template(name: str, /, **values: Any) -> str:

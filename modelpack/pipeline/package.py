@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpack import engines, processes
-from modelpack.bundle import manifest
+from modelpack.bundle import manifest, templates
 from modelpack.engines import IndexStore
 from modelpack.errors import ModelpackError, NoEngineError, UsageError
 from modelpack.parity.claims import Claim, expected_claim
@@ -48,6 +48,7 @@ def package(
     """
     run = Pipeline(options or Options(), observer)
     engines.preload(run.options.engine)
+    templates.preload()
     with run.open_models(paths) as local:
         result = _package(run, local)
     models = run.models
@@ -217,7 +218,7 @@ def build_for_platform(run: Pipeline, source: Source, directory: Path) -> Iterat
 def _build_and_test(
     run: Pipeline, bundle: Bundle, source: Source, images: list[Image]
 ) -> PlatformBuild:
-    image, rows, proof = run.build(bundle), source.rows, None
+    image, rows, proof = run.build(bundle, is_new=True), source.rows, None
     images += [image] if image else []
     target = image.id if image else bundle.path
     if source.expected is not None and not run.is_static_check:

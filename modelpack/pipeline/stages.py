@@ -38,7 +38,7 @@ from modelpack.types import (
     SmokeReport,
 )
 
-from . import sources, wheelhouse
+from . import built_images, sources, wheelhouse
 from .inspect import (
     find_code,
     model_summary,
@@ -256,12 +256,19 @@ class Pipeline:
         require_categories(model)
         return model, rows
 
-    def build(self, bundle: Bundle) -> Image | None:
-        """Build an image without a tag. Return None if the engine builds no images."""
+    def build(self, bundle: Bundle, *, is_new: bool = False) -> Image | None:
+        """Build an image without a tag. Return None if the engine builds no images.
+
+        A bundle that `is_new` was rendered by this run. If it has the content of an earlier one,
+        its image is returned.
+        """
         with self.stage("build") as summary:
             if self.options.offline:
                 wheelhouse.require_complete(self.options.offline, bundle, self.engine)
-            image = self.build_image(bundle)
+            image = built_images.find(self.engine, bundle) if is_new else None
+            image = image or self.build_image(bundle)
+            if is_new and image:
+                built_images.store(self.engine, bundle, image)
             size = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
             summary.append(size)
         return image
