@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import resource
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Mapping
+from typing import Iterator, Mapping
 
 from . import platforms
 from .settings import VARIABLES, Limits
@@ -24,9 +25,8 @@ USABLE = 0.9
 """Of the memory: the rest is for the kernel's buffers and the files of libraries."""
 WORKER_BYTES = 24 * MIB
 """That a worker takes for itself once it serves."""
-SPARE_BYTES = 512 * MIB
-"""For the stacks of threads, which take 8 MiB each of the address space, and little memory."""
-STATUS = Path("/proc/self/status")
+MIN_ROOM = 64 * MIB
+"""That a prediction may take, however short memory is."""
 SHARES = {
     "body_bytes": (40, 256 * 1024),  # 30 times a body is three quarters of the room
     "held_bytes": (4, MIB),
@@ -82,16 +82,43 @@ def allowed(root: Path = Path("/sys/fs/cgroup")) -> int:
     return min([physical, *(number for number in map(_number, paths) if number)])
 
 
-def limit_process() -> None:
-    """Let allocations of this process and its workers fail that exceed the memory of the container.
+@contextmanager
+def bounded(room_bytes: int | None = None) -> Iterator[None]:
+    """Let allocations fail that exceed the room of a request, or `room_bytes`.
 
-    Otherwise the kernel would end a process without an answer or an entry in the log.
+    Otherwise the kernel would end the process without an answer or an entry in the log. For
+    libraries that report a failed allocation as an error.
     """
-    used = _status("VmData:")
-    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-    limit = used + SPARE_BYTES + max(0, int(allowed() * USABLE) - anonymous())
-    if used and (hard == resource.RLIM_INFINITY or limit < hard):
+    room_bytes = _room() if room_bytes is None else room_bytes
+    pages = _writable_pages()
+    if not pages:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = pages * resource.getpagesize() + max(room_bytes, MIN_ROOM)
+    if soft == resource.RLIM_INFINITY or limit < soft:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _writable_pages() -> int:
+    """Return the pages of this process that RLIMIT_DATA counts; 0 if they are unknown."""
+    try:
+        file = os.open("/proc/self/statm", os.O_RDONLY)  # before every prediction, so no objects
+    except OSError:
+        return 0
+    try:
+        return int(os.read(file, 128).split()[5])
+    finally:
+        os.close(file)
+
+
+def room_to_load() -> int:
+    """Return the bytes that loading a model may take."""
+    return room(allowed(), anonymous(), 1)
 
 
 def _number(path: Path) -> int | None:
@@ -101,15 +128,10 @@ def _number(path: Path) -> int | None:
         return None
 
 
-def anonymous(status: Path = STATUS) -> int:
+def anonymous(status: Path = Path("/proc/self/status")) -> int:
     """Return the bytes of this process that are not pages of files."""
-    return _status("RssAnon:", "RssShmem:", path=status)
-
-
-def _status(*names: str, path: Path = STATUS) -> int:
-    """Return the sum of some figures in the status of this process; 0 if they are unknown."""
     try:
-        lines = [line.split() for line in path.read_text().splitlines()]
+        lines = [line.split() for line in status.read_text().splitlines()]
     except OSError:
         return 0
-    return sum(int(line[1]) * 1024 for line in lines if line[0] in names)
+    return sum(int(line[1]) * 1024 for line in lines if line[0] in ("RssAnon:", "RssShmem:"))

@@ -101,7 +101,7 @@ class KerasRuntime(EstimatorRuntime):
 
     def _run(self, tensors: Sequence[np.ndarray]) -> np.ndarray:
         try:
-            with self._no_gradients():
+            with self._no_gradients(), memory.bounded():
                 result = self.model(self._arranged(tensors), training=False)
         except IndexError as error:
             raise ValueError(str(error)) from error
@@ -178,7 +178,6 @@ def load(stream: BinaryIO, _names: Collection[str]) -> Any:
 
     torch.set_num_threads(1)
 
-    memory.limit_process()
     content = io.BytesIO(stream.read())
     if content.getvalue()[:2] == b"PK":
         from keras.src.saving import saving_lib  # noqa: PLC0415
@@ -186,7 +185,7 @@ def load(stream: BinaryIO, _names: Collection[str]) -> Any:
         with zipfile.ZipFile(content) as archive:
             size = sum(member.file_size for member in archive.infolist())
         content.seek(0)
-        with _limited_weights(size):
+        with _limited_weights(size), memory.bounded(memory.room_to_load()):
             return KerasModel(saving_lib.load_model(content, compile=False, safe_mode=True))
     import h5py  # noqa: PLC0415
     from keras.src.legacy.saving import legacy_h5_format  # noqa: PLC0415

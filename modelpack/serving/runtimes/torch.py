@@ -128,7 +128,7 @@ class TorchRuntime(EstimatorRuntime):
             for part, each in zip(parts, self.model.inputs)
         ]
         try:
-            with torch.no_grad():
+            with torch.no_grad(), memory.bounded():  # a program can allocate any size for a row
                 result = _first_tensor(self.model.module(*tensors))
         except Exception as error:  # its exception classes differ between releases
             if NO_MEMORY in str(error):
@@ -147,21 +147,18 @@ def _first_tensor(result: Any) -> Any:
 
 
 def _library() -> Any:
-    """Import PyTorch, and let it use one thread: others would not survive the fork.
-
-    A program can allocate any number of bytes for one row, so the memory is limited, too.
-    """
+    """Import PyTorch, and let it use one thread: others would not survive the fork."""
     import torch  # noqa: PLC0415 - a library that only these files need
 
     torch.set_num_threads(1)
-    memory.limit_process()
     return torch
 
 
 def load_exported(stream: BinaryIO, _names: Collection[str]) -> TorchModel:
     """Load a program of torch.export that was inspected."""
     torch = _library()
-    program = torch.export.load(stream)
+    with memory.bounded(memory.room_to_load()):
+        program = torch.export.load(stream)
     inputs, batch = [], None
     named = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     for name in program.graph_signature.user_inputs:
@@ -177,7 +174,8 @@ def load_exported(stream: BinaryIO, _names: Collection[str]) -> TorchModel:
 def load_script(stream: BinaryIO, _names: Collection[str]) -> TorchModel:
     """Load a TorchScript archive that was inspected: one matrix, or a column for each tensor."""
     torch = _library()
-    module = torch.jit.load(stream, map_location="cpu").eval()
+    with memory.bounded(memory.room_to_load()):
+        module = torch.jit.load(stream, map_location="cpu").eval()
     numbers = [each.dtype for each in module.parameters() if each.dtype.is_floating_point]
     dtype = numbers[0] if numbers else torch.float32
     count = len(module.forward.schema.arguments) - 1
