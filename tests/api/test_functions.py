@@ -14,6 +14,7 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 from sklearn.linear_model import LogisticRegression
 
 import modelpack
@@ -145,6 +146,18 @@ def test_service_with_a_token_and_on_a_chosen_port(model) -> None:
         port = int(service.url.rpartition(":")[2])
         with pytest.raises(UsageError, match="cannot listen"):
             modelpack.serve(model, port=port)
+
+
+@pytest.mark.slow
+def test_edited_bundle_is_served_with_its_routes(tmp_path) -> None:
+    folder = tmp_path / "bundle"
+    command = [sys.executable, "-m", "modelpack", "bundle", SVC, "-o", folder, "--quiet"]
+    subprocess.run(command, check=True, capture_output=True)
+    with (folder / "app.py").open("a") as app:
+        app.write('\n\n@app.get("/hello")\ndef hello():\n    return {"hello": "world"}\n')
+    with modelpack.serve(folder) as service:
+        assert requests.get(f"{service.url}/hello", timeout=10).json() == {"hello": "world"}
+        assert service.predict([[6.8, 2.8, 4.8, 1.4]]) == [1]
 
 
 @pytest.mark.slow
