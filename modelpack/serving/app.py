@@ -32,13 +32,14 @@ def create_app(service: Service, protocols: Sequence[str] | None = None) -> Flas
     `protocols` are names as in `PROTOCOLS` (default: all). The health routes are always served.
 
     Raises:
-        StartupError: A protocol is unknown, or the token is malformed.
+        StartupError: A protocol is unknown, or the token or another variable is malformed.
     """
     known = [protocol.name for protocol in PROTOCOLS]
     unknown = sorted(set(protocols or ()) - set(known))
     if unknown:
         raise StartupError(f"unknown protocols: {', '.join(unknown)}; known: {', '.join(known)}")
     names = set(known if protocols is None else protocols) | {"health"}
+    service.monitor(os.environ)
     app = empty_app()
     app.extensions[EXTENSION] = tuple(p for p in PROTOCOLS if p.name in names)
     for protocol in app.extensions[EXTENSION]:

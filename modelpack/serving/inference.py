@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, NamedTuple
 
-from flask import Blueprint, Request, Response, request
+from flask import Blueprint, Request, Response, g, request
 
 from .data import extra_inputs, json_body
 from .data import results as data_results
@@ -102,6 +102,7 @@ def handle_request(service: Service, parse: RequestParser) -> Response:
     response = inference.response(results)
     if inference.ignored:
         requests.record_ignored_inputs(len(inference.ignored))
+    service.record_response(g.request_id, inference.rows, results)
     return Response(
         response.body, headers=dict(response.headers), content_type=response.content_type
     )

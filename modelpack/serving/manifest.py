@@ -23,6 +23,7 @@ class Field:
         categories: The values in training, in the order of their codes.
         dtype: The pandas dtype of the column in training, or None if unknown.
         missing_none: Missing values were None in training, not NaN.
+        minimum, maximum: Of the training data if they were recorded, otherwise plausible ones.
     """
 
     name: str
@@ -32,6 +33,8 @@ class Field:
     categories: tuple[Any, ...] | None = None
     dtype: str | None = None
     missing_none: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 @dataclass(frozen=True)
@@ -213,6 +216,7 @@ def _file(document: Mapping[str, Any]) -> ModelFile:
 
 
 def _field(document: Mapping[str, Any]) -> Field:
+    quantiles = document.get("quantiles")
     return Field(
         name=document["name"],
         type=document["type"],
@@ -221,4 +225,6 @@ def _field(document: Mapping[str, Any]) -> Field:
         categories=_tuple(document["categories"]),
         dtype=document.get("dtype"),
         missing_none=document.get("missing_none", False),
+        minimum=quantiles[0] if quantiles else document.get("minimum"),
+        maximum=quantiles[-1] if quantiles else document.get("maximum"),
     )

@@ -22,7 +22,9 @@ from .data.extra_inputs import Extras
 from .data.rows import Decoder, DictDecoder, unnamed_fields
 from .data.tensors import Tensors
 from .errors import StartupError
-from .observability import logs, requests
+from .observability import data_metrics, logs, requests
+from .observability.data_metrics import DataMetrics
+from .observability.prediction_log import PredictionLog
 from .problems import Problem
 from .runtimes import estimator, trials
 from .runtimes.estimator import CompiledModel
@@ -69,6 +71,8 @@ class Service:
         self._ignores = extra_inputs.are_ignored(os.environ)
         self._plans = settings.flag(os.environ, PLANS, "1")
         self._methods: tuple[str, ...] | None = None
+        self.data_metrics: DataMetrics | None = None
+        self.prediction_log: PredictionLog | None = None
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Service:
@@ -88,7 +92,9 @@ class Service:
         if not folder.is_dir():
             folder = folder.parent
         facts = manifest.read(folder)
-        platforms.limits(os.environ)  # reports a malformed setting before the load
+        # These report a malformed setting before the load.
+        platforms.limits(os.environ)
+        PredictionLog.from_environment(os.environ, [field.name for field in facts.inputs])
         started = time.perf_counter()
         gc.disable()  # modules and models are not garbage
         try:
@@ -129,6 +135,27 @@ class Service:
             self.runner.can_batch = trials.can_batch(
                 self.runner, self.manifest, self.methods, decode
             )
+
+    def monitor(self, environ: Mapping[str, str]) -> None:
+        """Record inputs and predictions from now on, as the variables say.
+
+        Raises:
+            StartupError: A variable is malformed.
+        """
+        if settings.flag(environ, data_metrics.VARIABLE, "1"):
+            self.data_metrics = DataMetrics(self.manifest, self.runner.classes)
+        names = [field.name for field in self.manifest.inputs]
+        self.prediction_log = PredictionLog.from_environment(environ, names)
+
+    def record_response(self, request_id: str, rows: Rows, results: Mapping[str, Any]) -> None:
+        """Log a response, if it is to be logged. `results`: method -> what the model returned."""
+        if self.prediction_log is not None:
+            self.prediction_log.record(request_id, rows, results)
+
+    def record_call(self, method: str, rows: Rows, result: Any) -> None:
+        """Count the inputs and predictions of a call of the model."""
+        if self.data_metrics is not None:
+            self.data_metrics.record(method, rows, result)
 
     def require_ready(self) -> None:
         """Raise a Problem 503 if the model fails on its own example."""
@@ -309,9 +336,11 @@ class Service:
         try:
             if method != self.manifest.method and data_results.is_list_of_outputs(result):
                 return [data_results.require_rows(each, size, max_values) for each in result]
-            return data_results.require_rows(result, size, max_values)
+            output = data_results.require_rows(result, size, max_values)
         except data_results.UnfitError as error:
             raise _log_unfit(method, error) from error
+        self.record_call(method, rows, output)
+        return output
 
     def _call(self, method: str, rows: Rows) -> Any:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Iterable, Mapping
 
@@ -14,6 +15,8 @@ from . import multiprocess
 
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 10_000)
+PROBABILITIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+MAGNITUDES = (0.0, *(factor * 10.0**power for power in range(-2, 7) for factor in (1, 3)))
 LABEL_CHARACTERS = 200
 
 registry = CollectorRegistry()
@@ -95,6 +98,42 @@ MODEL = Gauge(
     registry=registry,
 )
 
+OUTSIDE = Counter(
+    "modelpack_input_outside_range",
+    "Values below or above the range of the training.",
+    ["input"],
+    registry=registry,
+)
+MISSING = Counter("modelpack_input_missing", "Missing values.", ["input"], registry=registry)
+UNKNOWN = Counter(
+    "modelpack_input_unknown_category",
+    "Categories that the training did not have.",
+    ["input"],
+    registry=registry,
+)
+PREDICTED_CLASS = Counter(
+    "modelpack_predicted_class", "Predictions of a classifier.", ["class"], registry=registry
+)
+PREDICTED_VALUE = Histogram(
+    "modelpack_predicted_value",
+    "Predicted numbers without their sign, up to 8 of one call of the model.",
+    ["sign"],
+    buckets=MAGNITUDES,
+    registry=registry,
+)
+PROBABILITY = Histogram(
+    "modelpack_probability",
+    "Probabilities of the most probable class, up to 8 of one call of the model.",
+    buckets=PROBABILITIES,
+    registry=registry,
+)
+
+LOG_DROPPED = Counter(
+    "modelpack_prediction_log_dropped",
+    "Requests that the log of predictions left out because it was too slow.",
+    registry=registry,
+)
+
 FORMATS: Mapping[str, tuple[str, Any]] = {
     "text/plain": ("text/plain; version=0.0.4; charset=utf-8", generate_latest),
     "application/openmetrics-text": (
@@ -109,6 +148,12 @@ def exposition(media_type: str) -> tuple[bytes, str]:
     """Return the metrics of all workers in one of FORMATS, and the Content-Type."""
     content_type, write = FORMATS[media_type]
     return write(_merged_registry()), content_type
+
+
+@lru_cache(maxsize=1024)  # the look-up of the library takes longer than to count
+def child(metric: Any, *values: str) -> Any:
+    """Return the metric with these label values."""
+    return metric.labels(*values)
 
 
 def label_text(value: Any) -> str:

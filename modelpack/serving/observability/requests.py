@@ -7,7 +7,6 @@ import os
 import re
 import time
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from flask import Flask, Response, g, has_app_context, request
@@ -142,7 +141,7 @@ def record_calls(calls: Sequence[Call]) -> None:
     """Count calls of the model."""
     for method, rows, seconds in calls:
         metrics.BATCH_ROWS.observe(rows)
-        _child(metrics.MODEL_SECONDS, method).observe(seconds)
+        metrics.child(metrics.MODEL_SECONDS, method).observe(seconds)
 
 
 def _begin() -> None:
@@ -187,33 +186,27 @@ def record_responses(answered: Sequence[tuple[RequestRecord, int]]) -> None:
     facts = []
     for record, size in answered:
         seconds = time.perf_counter() - record.started
-        _child(metrics.REQUEST_SECONDS, record.route).observe(seconds)
+        metrics.child(metrics.REQUEST_SECONDS, record.route).observe(seconds)
         facts.append(_facts(record, 200, size, seconds))
         if record.ignored:
-            _child(metrics.IGNORED, record.route).inc(record.ignored)
+            metrics.child(metrics.IGNORED, record.route).inc(record.ignored)
     for route, method in dict.fromkeys((record.route, record.method) for record, _ in answered):
         rows = [record.rows or 0 for record, _ in answered if record.route == route]
-        _child(metrics.REQUESTS, route, method, "200").inc(len(rows))
-        _child(metrics.ROWS_ASKED, route).inc(sum(rows))
+        metrics.child(metrics.REQUESTS, route, method, "200").inc(len(rows))
+        metrics.child(metrics.ROWS_ASKED, route).inc(sum(rows))
     logs.log_all(access, "request", facts)
 
 
 def _count(record: RequestRecord, status: int, seconds: float) -> None:
     route = record.route or metrics.NONE
-    _child(metrics.REQUESTS, route, record.method, str(status)).inc()
-    _child(metrics.REQUEST_SECONDS, route).observe(seconds)
+    metrics.child(metrics.REQUESTS, route, record.method, str(status)).inc()
+    metrics.child(metrics.REQUEST_SECONDS, route).observe(seconds)
     if record.rows and status < 400:
-        _child(metrics.ROWS_ASKED, route).inc(record.rows)
+        metrics.child(metrics.ROWS_ASKED, route).inc(record.rows)
     if record.ignored:
-        _child(metrics.IGNORED, route).inc(record.ignored)
+        metrics.child(metrics.IGNORED, route).inc(record.ignored)
     if status >= 400:
         metrics.ERRORS.labels(metrics.error_kind(status)).inc()
-
-
-@lru_cache(maxsize=1024)  # the look-up of the library takes longer than to count
-def _child(metric: Any, *values: str) -> Any:
-    """Return the metric with these label values."""
-    return metric.labels(*values)
 
 
 def _facts(record: RequestRecord, status: int, size: int | None, seconds: float) -> dict[str, Any]:

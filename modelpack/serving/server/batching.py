@@ -18,11 +18,18 @@ MAX_ROWS = 256
 
 
 class DynamicBatch:
-    """Requests predicted in one turn. The result of one is None if Flask has to handle it."""
+    """Requests predicted in one turn. The result of one is None if Flask has to handle it.
+
+    Attributes:
+        results: Of each request, what the model returned by method.
+        calls: The calls of the model that were tried.
+        predicted: Method, rows and result of those that succeeded.
+    """
 
     def __init__(self, service: Service, batch: Sequence[InferenceRequest]) -> None:
         self.results: list[dict[str, Any] | None] = [{} for _ in batch]
         self.calls: list[requests.Call] = []
+        self.predicted: list[tuple[str, Rows, np.ndarray]] = []
         self._runner = service.runner
         self._max_values = service.limits.answer_values
         self._requests = batch
@@ -78,6 +85,7 @@ class DynamicBatch:
             raise FallbackRequiredError
         if result.size > self._max_values:
             raise FallbackRequiredError
+        self.predicted.append((method, rows, result))
         return result
 
 

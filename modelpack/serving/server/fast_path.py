@@ -116,9 +116,24 @@ class FastPath:
         def record() -> None:
             requests.record_calls(batch.calls)
             requests.record_responses([each for each in answered if each is not None])
+            for method, rows, result in batch.predicted:
+                self.service.record_call(method, rows, result)
+            if self.service.prediction_log is not None:
+                self._log_predictions(accepted, batch, answered)
             metrics.IN_FLIGHT.dec(len(accepted))
 
         return record
+
+    def _log_predictions(
+        self,
+        accepted: Sequence[tuple[Any, InferenceRequest]],
+        batch: DynamicBatch,
+        answered: Sequence[tuple[RequestRecord, int] | None],
+    ) -> None:
+        pairs = [pair for pair in zip(accepted, batch.results) if pair[1] is not None]
+        for ((_, request), results), response in zip(pairs, answered):
+            if response is not None and results is not None:
+                self.service.record_response(response[0].id, request.rows, results)
 
     def _accepted(
         self, jobs: Sequence[Any], *, only_fast: bool
