@@ -284,7 +284,8 @@ CONTAINERS: dict[str, tuple[tuple[bytes, Format], ...]] = {
         (b"serialized_exported_program.json", Format(
             "torch-export-old", "a program of torch.export of PyTorch before 2.8",
             "If you trust its author, save it again with PyTorch 2.8 or later: "
-            "torch.export.save(torch.export.load('{path}'), 'model.pt2')")),
+            "torch.export.save(torch.export.load('{path}'), 'model.pt2'). If PyTorch does not load "
+            "it, export the model again.")),
         (b"/.data/extern_modules", Format(
             "torch-package", "a package of torch.package, which contains Python code",
             "If you trust its author, load the model in it (torch.package.PackageImporter("

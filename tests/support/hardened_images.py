@@ -18,6 +18,7 @@ from modelpack import oci
 TIME = 315532800
 SITE = "opt/venv/lib/python3.11/site-packages"
 MODEL = b"the bytes of a model"
+ARTIFACT = b"the bytes of an artifact"
 SECRET = "AKIA" + "ABCDEFGHIJKLMNOP"
 BYTE_CODE = b"\xa7\x0d\x0d\x0a\x01\x00\x00\x00" + bytes(8)
 PRIVATE_KEY = (
@@ -58,7 +59,10 @@ def link(target: str) -> File:
 
 def manifest(sha256: str) -> bytes:
     file = {"path": "model/model.pkl", "sha256": sha256}
-    return json.dumps({"schema": 1, "model": {"file": file, "more_files": []}}).encode()
+    artifact = {"path": "artifacts/weights", "sha256": hashlib.sha256(ARTIFACT).hexdigest()}
+    context = {"folder": "model", "files": [artifact]}
+    model = {"file": file, "more_files": [], "context": context}
+    return json.dumps({"schema": 1, "model": model}).encode()
 
 
 def record(**files: bytes) -> bytes:
@@ -110,6 +114,8 @@ def hardened_image() -> ImageContents:
         "app/modelpack.json": File(manifest(digest), 0o444),
         "app/model": folder(),
         "app/model/model.pkl": File(MODEL, 0o444),
+        "app/model/artifacts": folder(),
+        "app/model/artifacts/weights": File(ARTIFACT, 0o444),
     }
     base = {
         "tmp": folder(0o1777),
