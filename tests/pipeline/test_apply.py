@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -237,6 +238,38 @@ def test_image_is_applied_updated_rolled_back_and_removed(
     assert removed.returncode == 0, removed.stderr
     assert modelpack("--status", "-o", "out", cwd=tmp_path).returncode == 7
     assert modelpack("--remove", "-o", "out", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+def test_swarm_predicts_a_folder_as_a_job(image: str, swarm: None, tmp_path: Path) -> None:
+    rows, predictions, name = tmp_path / "rows", tmp_path / "predictions", "modelpack-test-job"
+    rows.mkdir()
+    predictions.mkdir(mode=0o777)
+    predictions.chmod(0o777)
+    (rows / "a.csv").write_text("5.1,3.5,1.4,0.2\n" * 500)
+    options = ["--batch-options", "--chunk-rows 50 --part-rows 50", "--replicas", "2"]
+    options += ["--batch", str(rows), str(predictions), "--to", "swarm", "--name", name]
+    done = modelpack(image, *options, "-o", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"docker stack deploy -c out/job.yaml {name}" in done.stderr
+    assert modelpack("--apply", "-o", "out", cwd=tmp_path).returncode == 2
+    stack = ["docker", "stack", "deploy", "--detach=true", "-c", tmp_path / "out/job.yaml", name]
+    report, deadline = predictions / "_modelpack" / "report.json", time.monotonic() + 120
+    try:
+        subprocess.run(stack, check=True, capture_output=True)
+        while not report.exists() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        logs = subprocess.run(
+            ["docker", "service", "logs", f"{name}_predict"], capture_output=True, check=True
+        )
+        assert report.exists(), logs.stderr.decode()
+    finally:
+        subprocess.run(["docker", "stack", "rm", name], check=True, capture_output=True)
+    expected = {"files": 1, "parts": 10, "rows": 500, "written": 500, "without_prediction": 0}
+    assert json.loads(report.read_text()) == expected
+    parts = sorted((predictions / "a.csv").iterdir())
+    assert {part.read_text() for part in parts} == {"prediction\n" + "setosa\n" * 50}
 
 
 def has_plugin() -> bool:

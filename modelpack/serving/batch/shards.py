@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import Mapping
 
-INDEXES = {
-    "JOB_COMPLETION_INDEX": 0,  # a Job of Kubernetes with completionMode: Indexed
-    "CLOUD_RUN_TASK_INDEX": 0,
-    "AWS_BATCH_JOB_ARRAY_INDEX": 0,
-    "MODELPACK_SHARD": 1,  # {{.Task.Slot}} of Docker Swarm
-}
-"""Variable -> its value for the first shard."""
+INDEXES = (
+    "MODELPACK_SHARD",  # of deployments to Docker Swarm, and of users
+    "JOB_COMPLETION_INDEX",  # of a Job of Kubernetes with completionMode: Indexed
+    "CLOUD_RUN_TASK_INDEX",
+    "AWS_BATCH_JOB_ARRAY_INDEX",
+)
+"""Variables with the number of a shard, counted from 0."""
 MAX_SHARDS = 100_000
 
 
@@ -34,14 +34,14 @@ def parse(text: str) -> Shard:
 
 def from_environment(count: int, environ: Mapping[str, str]) -> Shard:
     """Return the shard that the platform sets. Raise ValueError if there is no valid one."""
-    for variable, first in INDEXES.items():
+    for variable in INDEXES:
         text = environ.get(variable)
         if not text:
             continue
         if not re.fullmatch("[0-9]{1,6}", text, re.ASCII):
             raise ValueError(f"{variable} is {text[:100]!a}, not a number")
-        index = int(text) - first
-        if not 0 <= index < count:
-            raise ValueError(f"{variable} is {index + first}, but there are {count} shards")
+        index = int(text)
+        if index >= count:
+            raise ValueError(f"{variable} is {index}, but there are {count} shards, from 0")
         return Shard(index, count)
     raise ValueError(f"none of these variables is set: {', '.join(INDEXES)}")

@@ -130,11 +130,10 @@ def test_shards_write_the_bytes_of_one_process(bundle, source, alone, tmp_path):
 
 @pytest.mark.parametrize("variable", shards.INDEXES)
 def test_platforms_set_the_shard(variable):
-    first = shards.INDEXES[variable]
     for index in (0, 7):
-        found = shards.from_environment(8, {variable: str(index + first)})
+        found = shards.from_environment(8, {variable: str(index)})
         assert found == shards.parse(f"{index + 1}/8")
-    for wrong in (str(8 + first), str(first - 1), "x", "1e1"):
+    for wrong in ("8", "-1", "x", "1e1"):
         with pytest.raises(ValueError, match=variable):
             shards.from_environment(8, {variable: wrong})
     with pytest.raises(ValueError, match="none of these"):
