@@ -102,8 +102,10 @@ _HINTS = {
     "and give the file of the class: --code FILE.py. docs/code.md has an example.",
     "torch-code": "Export the model with a new tensor as its example, and save the program alone: "
     "torch.export.save(program, 'model.pt2').",
-    "torch-division": "Divide by a constant, or export the model with torch.export, because the "
-    "service checks its divisions: torch.export.save(torch.export.export(model.eval(), (example,), "
+    "torch-division": "If you trust its author, freeze the module, so that attributes become "
+    "constants: torch.jit.save(torch.jit.freeze(torch.jit.load('{path}').eval()), 'frozen.pt'). If "
+    "the divisor is computed, export the model with torch.export, whose divisions the service "
+    "checks: torch.export.save(torch.export.export(model.eval(), (example,), "
     "dynamic_shapes=[[torch.export.Dim('rows'), torch.export.Dim.STATIC]]), 'model.pt2').",
     "torch-operator": "Export the model to ONNX: torch.onnx.export(model.eval(), (example,), "
     "'model.onnx', external_data=False). It needs the packages onnx and onnxscript.",

@@ -273,7 +273,7 @@ SOURCE = (Integers(1, 0), 2, 1)
 
 @pytest.mark.parametrize("records", [
     (), [(0, (SOURCE, 0, 4), 0)], [(0, ((Integers(), 0, 0), 0, 0), 0), (9, (SOURCE, 1, 2), 1)],
-    [(0, ((Integers(0), -1, 1), 0, 0), 0)],
+    [(0, ((Integers(0), -1, 1), 0, 0), 0)], [(0, ((Integers(0), 0, 0), 0, 1), 5)],
 ])  # fmt: skip
 def test_positions_in_the_source_pass(records):
     content = positions(*records)
@@ -283,7 +283,8 @@ def test_positions_in_the_source_pass(records):
 @pytest.mark.parametrize("records", [
     [(0, ((Integers(3), 2, 1), 0, 0), 0)], [(0, ((Integers(-1), 2, 1), 0, 0), 0)],
     [(0, ((Integers(2**40), 2, 1), 0, 0), 0)], [(0, ((Integers(0), 3, 1), 0, 0), 0)],
-    [(0, ((Integers(0), 2, "1"), 0, 0), 0)], [(0, (SOURCE, 0, 5), 0)], [(0, (SOURCE, -1, 2), 0)],
+    [(0, ((Integers(0), 2, "1"), 0, 0), 0)],
+    [(0, ((Integers(0), 2, 1), 0, 2), 0)], [(0, (SOURCE, 0, 5), 0)], [(0, (SOURCE, -1, 2), 0)],
     [(0, (SOURCE, 3, 2), 0)], [(0, SOURCE, 0)], [("0", (SOURCE, 0, 4), 0)], [0], [()],
     [(0, ((["a"], 2, 1), 0, 0), 0)], [(0, ((Integers("a"), 2, 1), 0, 0), 0)],
 ])  # fmt: skip
@@ -344,3 +345,13 @@ def test_errors_contain_the_way_out(tmp_path):
     (tmp_path / "model.pt").write_bytes(archive({**MEMBERS, "data.pkl": pickled(SYSTEM)}))
     with pytest.raises(ModelRefusedError, match=r"posix\.system"):
         require_servable(inspect(tmp_path / "model.pt"))
+
+
+def test_a_division_that_may_end_the_process_has_a_way_out(tmp_path):
+    text = MEMBERS[LINEAR].replace(b"    return", b"    _1 = torch.fmod(input, bias)\n    return")
+    (tmp_path / "model.pt").write_bytes(archive({**MEMBERS, LINEAR: text}))
+    with pytest.raises(ModelNotSupportedError) as unsupported:
+        require_servable(inspect(tmp_path / "model.pt"))
+    assert "uses torch.fmod by a value that may be -1 or 0" in unsupported.value.message
+    assert f"torch.jit.load('{tmp_path / 'model.pt'}')" in unsupported.value.hint
+    assert "torch.export.save" in unsupported.value.hint
