@@ -64,14 +64,12 @@ def _docker() -> Finding:
 def _podman() -> Finding:
     # `podman info` would create the storage of the user.
     version = _first_line("podman", "--version")
+    if not version:
+        hint = "Needed only without Docker: apt-get install podman"
+        return Finding("podman", False, "not installed", hint)
     limits = service.overrides() or service.podman_variables(os.environ).get("NETAVARK_FW")
     detail = f"{version}, with settings for this machine" if limits else version
-    return Finding(
-        "podman",
-        bool(version),
-        detail or "not installed",
-        "Needed only without Docker: apt-get install podman",
-    )
+    return Finding("podman", True, detail)
 
 
 def _buildx() -> Finding:

@@ -17,6 +17,8 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import LinearSVC
 
+from modelpack.pipeline import doctor
+
 SAMPLES = Path(__file__).parents[2] / "sample_models"
 SVC = SAMPLES / "kserve-svc" / "model.joblib"
 
@@ -325,6 +327,14 @@ def test_doctor_reports_missing_uv(no_uv: dict[str, str]) -> None:
     done = modelpack("doctor", **no_uv)
     assert "Run: pip install --force-reinstall uv" in done.stdout
     assert "bug" not in done.stderr
+
+
+def test_doctor_reports_missing_podman(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_first_line", lambda *_: "")
+    monkeypatch.setattr(doctor.service, "overrides", lambda: "settings")
+    finding = next(check() for check in doctor.EXAMINATIONS if check.__name__ == "_podman")
+    assert (finding.present, finding.detail) == (False, "not installed")
+    assert "apt-get install podman" in finding.hint
 
 
 def test_package_reports_missing_uv(no_uv: dict[str, str], tmp_path: Path) -> None:
