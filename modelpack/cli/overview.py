@@ -45,7 +45,7 @@ class Entry:
 
     @property
     def is_bundle(self) -> bool:
-        return (self.path / _BUNDLE).is_file()
+        return _is_bundle(self.path)
 
     @property
     def verdict(self) -> str:
@@ -84,11 +84,12 @@ def find(folder: Path) -> Iterator[Path]:
 
 
 def describe(paths: Iterable[Path]) -> list[Entry]:
-    """Inspect the first paths, each in a process with limits, and describe them all."""
-    chosen = list(paths)
+    """Inspect the first models, each in a process with limits, and describe all paths."""
+    entries = [Entry(path, "bundle" if _is_bundle(path) else "not inspected") for path in paths]
+    models = [entry.path for entry in entries if not entry.is_bundle][:_MAX_INSPECTED]
     with ThreadPoolExecutor(_JOBS) as pool:
-        entries = list(pool.map(_describe, chosen[:_MAX_INSPECTED]))
-    return entries + [Entry(path, "not inspected") for path in chosen[_MAX_INSPECTED:]]
+        inspected = dict(zip(models, pool.map(_describe, models), strict=True))
+    return [inspected.get(entry.path, entry) for entry in entries]
 
 
 def next_commands(entries: Iterable[Entry]) -> list[tuple[str, str]]:
@@ -123,8 +124,6 @@ def _argument(path: Path) -> str:
 
 
 def _describe(path: Path) -> Entry:
-    if (path / _BUNDLE).is_file():
-        return Entry(path, "bundle")
     try:
         model = inspect(path)
     except ModelpackError as error:
@@ -145,12 +144,16 @@ def _candidates(folder: Path) -> Iterator[Path]:
 def _is_candidate(path: Path) -> bool:
     with suppress(OSError):
         if path.is_dir():
-            return (path / _BUNDLE).is_file() or (path / _MLFLOW).is_file()
+            return _is_bundle(path) or (path / _MLFLOW).is_file()
         if path.is_file() and path.suffix in _BEGINNINGS:
             with path.open("rb") as file:
                 return file.read(16).startswith(_BEGINNINGS[path.suffix])
         return path.is_file() and path.suffix in _SUFFIXES
     return False
+
+
+def _is_bundle(path: Path) -> bool:
+    return (path / _BUNDLE).is_file()
 
 
 def _children(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from configparser import ConfigParser
@@ -11,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PLUGIN = "modelpack.api.pytest_plugin"
+NO_ENTRY_POINTS = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+"""So that the plugin is loaded once, whether modelpack is installed or not."""
 SVC = ROOT / "sample_models" / "kserve-svc" / "model.joblib"
 
 TESTS = """
@@ -37,8 +40,8 @@ def run_pytest(folder: Path) -> str:
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, "-p", PLUGIN], cwd=folder, capture_output=True, check=False, text=True,
-        timeout=120,
+        [*command, "-p", PLUGIN], cwd=folder, env=NO_ENTRY_POINTS, capture_output=True, check=False,
+        text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
