@@ -4,7 +4,9 @@
 
 IMAGE2 is a retrained model, and BROKEN an image whose service does not start. Three replicas run
 behind the proxy. All steps are commands of a user: `modelpack deploy --apply`, `docker kill`,
-`docker node update`. A second node is drained if one has joined the swarm.
+`docker node update`. A second node is drained if one has joined the swarm. On one machine:
+
+    sh scripts/two_engines.sh "IMAGE IMAGE2 BROKEN nginx" python -m benchmarks.swarm IMAGE ...
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ class Deployed:
 
     def run(self, *arguments: str) -> int:
         command = [sys.executable, "-m", "modelpack", "deploy", *arguments, "-o", self._folder]
-        return subprocess.run([*command, "--quiet"], check=False).returncode
+        return subprocess.run(
+            [*command, "--quiet"], stdout=subprocess.DEVNULL, check=False
+        ).returncode
 
     @property
     def record(self) -> Path:

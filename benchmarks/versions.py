@@ -42,7 +42,7 @@ def main() -> None:
 def deployment(given: argparse.Namespace, folder: str) -> Iterator[Callable[..., None]]:
     def run(*arguments: str) -> None:
         command = [sys.executable, "-m", "modelpack", "deploy", *arguments, "-o", folder, "--quiet"]
-        subprocess.run(command, check=True)
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
 
     def apply(*arguments: str) -> None:
         options = ("--to", "compose", "--name", "benchmark-versions", "--no-token", "--proxy")
