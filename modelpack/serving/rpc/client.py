@@ -45,18 +45,17 @@ def infer(address: str, model: str, document: dict[str, Any]) -> dict[str, list[
         answer = CLASSES["InferResponse"].FromString(
             call(request.SerializeToString(), timeout=SECONDS, wait_for_ready=True)
         )
-    return {tensor.name: _nested(tensor) for tensor in answer.outputs}
+    return {tensor.name: _values(tensor) for tensor in answer.outputs}
 
 
-def _nested(tensor: Any) -> list[Any]:
-    """Return the values of a tensor: a list, or a list of lists."""
+def _values(tensor: Any) -> list[Any]:
+    """Return the values of a tensor, nested by its shape."""
     values = list(getattr(tensor.contents, translation.CONTENTS[tensor.datatype]))
     if tensor.datatype == BYTES:
         values = [value.decode("utf-8") for value in values]
-    if len(tensor.shape) < 2:
-        return values
-    width = len(values) // tensor.shape[0]
-    return [values[start : start + width] for start in range(0, len(values), width)]
+    for size in reversed(tensor.shape[1:]):
+        values = [values[start : start + size] for start in range(0, len(values), size)]
+    return values
 
 
 def main(document: str) -> None:

@@ -18,6 +18,7 @@ import click
 import grpc
 import joblib
 import numpy as np
+import onnx_models as onnx
 import pytest
 import serving_models
 import tritonclient.grpc as triton
@@ -29,10 +30,11 @@ from tritonclient.utils import InferenceServerException
 
 from modelpack.bundle.render import render
 from modelpack.cli.options import RPC, build_options
+from modelpack.inspection import inspect
 from modelpack.serving import settings
 from modelpack.serving.errors import StartupError
 from modelpack.serving.problems import Problem
-from modelpack.serving.rpc import health
+from modelpack.serving.rpc import client, health
 from modelpack.serving.rpc.messages import CLASSES
 from modelpack.smoke.probe import CheckFailedError, Probe
 from modelpack.smoke.routes.grpc import ROUTES
@@ -53,7 +55,7 @@ STATUS = health_pb2.HealthCheckResponse
 class Served:
     """A model with the addresses of its service."""
 
-    def __init__(self, trained: Trained, server, port: int) -> None:
+    def __init__(self, trained: Trained | None, server, port: int) -> None:
         self.trained, self.server, self.port = trained, server, port
         self.address = f"127.0.0.1:{port}"
         self.client = triton.InferenceServerClient(self.address)
@@ -79,11 +81,17 @@ def render_with_grpc(trained: Trained, folder: Path) -> Path:
 
 @contextmanager
 def served(trained: Trained, folder: Path, **environ: str):
+    with served_bundle(render_with_grpc(trained, folder), trained, **environ) as running:
+        yield running
+
+
+@contextmanager
+def served_bundle(bundle: Path, trained: Trained | None = None, **environ: str):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     variables = {"MODELPACK_GRPC_PORT": str(port), **environ}
-    with serve(render_with_grpc(trained, folder), preload=True, **variables) as server:
+    with serve(bundle, preload=True, **variables) as server:
         running = Served(trained, server, port)
         grpc.channel_ready_future(running.channel).result(timeout=20)
         yield running
@@ -329,6 +337,23 @@ def test_the_client_of_the_smoke_test_returns_the_prediction_of_the_estimator(ir
     with pytest.raises(CheckFailedError, match="INVALID_ARGUMENT: Row 0, column"):
         route.query(probe, [[1.0, 2.0, 3.0, None]])
     probe.close()
+
+
+def test_tensors_of_several_dimensions_are_taken_and_returned(tmp_path):
+    path = tmp_path / "model.onnx"
+    shape = [None, 3, 2, 2]
+    ends = [onnx.tensor(name, onnx.FLOAT, shape) for name in ("picture", "y")]
+    node = onnx.node("Relu", ["picture"], ["y"])
+    path.write_bytes(onnx.model([node], ends[:1], ends[1:]))
+    values = np.arange(24.0).reshape(2, 3, 2, 2) - 8
+    bundle = render(inspect(path), WITH_GRPC, BASE, tmp_path / "bundle").directory
+    with served_bundle(bundle) as running:
+        result = running.client.infer("model", [tensor("picture", values, "FP64")])
+        np.testing.assert_array_equal(result.as_numpy("predict"), np.maximum(values, 0))
+        sent = {"name": "x", "datatype": "FP64", "shape": [2, 12], "data": values.ravel().tolist()}
+        document = {"inputs": [sent], "outputs": [{"name": "predict"}]}
+        answer = client.infer(running.address, "model", document)["predict"]
+        assert answer == np.maximum(values, 0).tolist()
 
 
 def test_the_token_is_required_in_metadata(tmp_path):
