@@ -114,6 +114,7 @@ def main(ctx: click.Context) -> None:
 @click.option(
     "--compiled", is_flag=True, help="Compile MODEL to find settings without a compiled form, too"
 )
+@click.option("--card", is_flag=True, help="Print a model card in Markdown")
 @with_options(MODEL, TRUST, OUTPUT)
 def inspect_command(
     models: tuple[str | Path, ...],
@@ -122,6 +123,7 @@ def inspect_command(
     code: tuple[Path, ...],
     sha256: tuple[str, ...],
     compiled: bool,
+    card: bool,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -152,6 +154,10 @@ def inspect_command(
         spec, found = local.describe(spec), local.describe_code(found)
         if as_json:
             cli_output.print_value(spec)
+        elif card and problem is None:
+            from modelpack.cli.model_card import card as model_card
+
+            click.echo(model_card(spec), nl=False)
         else:
             cli_output.print_model(spec, found)
         if problem:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from modelpack._version import __version__
 from modelpack.errors import ModelpackError, ModelRefusedError
 from modelpack.inspection import require_servable, with_trusted
 from modelpack.types import Code, ModelSpec
@@ -81,3 +83,12 @@ def model_summary(model: ModelSpec) -> str:
     inputs = len(model.signature.inputs)
     count = f"{inputs} input{'' if inputs == 1 else 's'}"
     return ", ".join(filter(None, (name, library, count)))
+
+
+def render_card(spec: ModelSpec, **texts: Any) -> str:
+    """Render the model card of a model. `texts`: what the template needs besides `spec`."""
+    from modelpack.bundle.render import TASK_WORDS
+    from modelpack.bundle.templates import render_template
+
+    kind = TASK_WORDS.get(spec.task, f"A {spec.task}")
+    return render_template("MODEL_CARD.md.j2", spec=spec, version=__version__, kind=kind, **texts)

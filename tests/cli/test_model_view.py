@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import opcodes as op
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from modelpack.cli.commands import main
+from modelpack.cli.model_card import card
 from modelpack.cli.model_view import view
 from modelpack.inspection.inspector import inspect
-from modelpack.types import Field, Finding, ModelSpec, Safety, Signature
+from modelpack.types import Estimator, Field, Finding, ModelSpec, Safety, Signature
 
 MIXED = Path(__file__).parents[2] / "sample_models" / "mixed-columns" / "model.joblib"
 
@@ -140,3 +144,46 @@ def test_unknown_inputs_need_rows(spec):
         assert " ".join(line.split()) in text
     for safety in (harmful, unsupported):
         assert "--example" not in shown(replace(unknown, safety=safety))
+
+
+def test_the_card_describes_inputs_predictions_and_parts(spec):
+    text = card(spec)
+    assert "| `contract` | string | no | `monthly, one year, two years` | `monthly` |" in text
+    assert "One of 2 classes: `no, yes`. Probabilities of the classes are available." in text
+    assert "\n  - `numbers: Pipeline`\n    - `simpleimputer: SimpleImputer`\n" in text
+    assert "only plausible" not in text
+    assert "\n\n\n" not in text
+
+
+def test_the_card_marks_ranges_that_are_plausible_only(spec):
+    age = replace(spec.signature.inputs[0], minimum=18.0, maximum=90.0)
+    for quantiles, is_guessed in ((None, True), ((18.0,) * 6 + (90.0,), False)):
+        inputs = (replace(age, quantiles=quantiles),)
+        text = card(replace(spec, signature=replace(spec.signature, inputs=inputs)))
+        assert "`18 to 90`" in text
+        assert ("only plausible" in text) == is_guessed
+
+
+def test_no_text_of_a_file_leaves_its_place_in_the_card(spec):
+    hostile = "|`\n# owned <script>"
+    inputs = (Field(hostile, "string", categories=(hostile,), example=hostile),)
+    changed = replace(
+        spec,
+        estimator=hostile,
+        framework=hostile,
+        signature=Signature(inputs, (), (hostile, "b")),
+        versions={hostile: hostile},
+        steps=(Estimator(hostile, hostile),),
+    )
+    lines = card(changed).splitlines()
+    assert not [line for line in lines if line.startswith("# owned")]
+    (row,) = [line for line in lines if "| string |" in line]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 6
+
+
+def test_inspect_prints_the_card_of_a_model_that_can_be_served(tmp_path):
+    done = CliRunner().invoke(main, ["inspect", "--card", str(MIXED)])
+    assert (done.exit_code, done.output[:4]) == (0, "---\n")
+    (tmp_path / "notes.txt").write_text("no model")
+    done = CliRunner().invoke(main, ["inspect", "--card", str(tmp_path / "notes.txt")])
+    assert done.stdout == ""
