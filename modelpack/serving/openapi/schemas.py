@@ -26,23 +26,26 @@ def row_schemas(service: Service) -> dict[str, Any]:
     if inputs and _takes_positions(service):
         forms.append(_row_by_position(service))
     if service.tensors.shapes:
-        forms.append(_row_of_tensors(service))
+        forms += _rows_of_tensors(service)
     if len(inputs) < 2:
         forms.append(_without_examples(values[0]) if inputs else value_schema("any", True))
     return {**rows, "Row": {"anyOf": forms}, "Rows": _rows_schema(service)}
 
 
-def _row_of_tensors(service: Service) -> dict[str, Any]:
-    """Return the schema of a row of nested lists: the only tensor, or an object of several."""
+def _rows_of_tensors(service: Service) -> list[dict[str, Any]]:
+    """Return the schemas of a row of nested lists: the only tensor, a list or an object of all."""
+    by_name = _tensors(service)
+    forms = [operations.object_schema(by_name), operations.tuple_schema([*by_name.values()])]
+    only = {"description": "The values of the tensor as nested lists."}
+    return [{**each, **only} for each in by_name.values() if len(by_name) == 1] + forms
+
+
+def _tensors(service: Service) -> dict[str, Any]:
+    """Return name -> schema of the value in a row."""
     inputs = service.manifest.inputs
     value = any_value(service) if inputs else value_schema("any", True)
-    by_name = {
-        name: _nested(value, shape) for name, shape in service.tensors.sizes(len(inputs)).items()
-    }
-    if len(by_name) == 1:
-        (only,) = by_name.values()
-        return {**only, "description": "The values of the tensor as nested lists."}
-    return operations.object_schema(by_name)
+    sizes = service.tensors.sizes(len(inputs))
+    return {name: _nested(value, shape) for name, shape in sizes.items()}
 
 
 def _nested(value: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
@@ -147,12 +150,8 @@ def column_schemas(service: Service) -> dict[str, Any]:
     }
     if not service.tensors.shapes:
         return schemas
-    value = any_value(service) if service.manifest.inputs else value_schema("any", True)
-    by_name = {
-        name: {"type": "array", "items": _nested(value, shape), "minItems": 1}
-        for name, shape in service.tensors.sizes(len(service.manifest.inputs)).items()
-    }
-    tensors = operations.object_schema(by_name)
+    lists = {name: _column(value) for name, value in _tensors(service).items()}
+    tensors = operations.object_schema(lists)
     return {name: {"anyOf": [each, tensors]} for name, each in schemas.items()}
 
 

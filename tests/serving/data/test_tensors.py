@@ -8,6 +8,7 @@ import numpy as np
 import onnx_models as onnx
 import pytest
 from flask_clients import client_for_bundle, post
+from jsonschema import Draft202012Validator
 from serving_models import BASE, ENVIRONMENT
 
 from modelpack.bundle.render import render
@@ -177,6 +178,19 @@ def test_example_has_nested_lists(one, two):
         assert len(predictions(post(each, example, V1))) == 1
     assert np.shape(one.get("/").get_json()["example"]["instances"]) == (1, 3, 2, 2)
     assert set(two.get("/").get_json()["example"]["instances"][0]) == {"table", "b"}
+
+
+def test_openapi_document_has_each_form(one, two):
+    for each, forms in ((one, FORMS), (two, SEVERAL)):
+        document = each.get("/openapi.json").get_json()
+        for path, body in forms.values():
+            operation = document["paths"][path.replace("/model:", "/{name}:").replace(
+                "/model/", "/{name}/")]["post"]  # fmt: skip
+            schema = operation["requestBody"]["content"]["application/json"]["schema"]
+            validator = Draft202012Validator({**schema, "components": document["components"]})
+            assert validator.is_valid(body), body
+            wrong = {"instances": np.zeros((1, 3, 2, 1)).tolist()}
+            assert path != V1 or not validator.is_valid(wrong)
 
 
 def test_many_lists_are_taken(one):
