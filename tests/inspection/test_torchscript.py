@@ -94,6 +94,8 @@ def test_other_code_is_refused(line, expected):
     "    _1 = torch.remainder(input, 7)", "    _1 = torch.floordiv(torch.size(input, 0), 2)",
     "    _1 = torch.div(input, input)", "    _1 = torch.div(input, bias)",
     '    _1 = torch.div(torch.add(input, (bias, [1, 2])[0]), -2, rounding_mode="trunc")',
+    "    _1 = torch.arange(9, dtype=None, layout=0)", "    _1 = torch.arange(9)",
+    "    _1 = torch.arange(0, torch.size(input, 0), 2, dtype=4)", "    _1 = torch.arange(1, 9)",
     "    _1 = torch.fmod(input, 2.5)", "    _1 = torch.remainder(input, -1.5e3)",
     "    _1 = torch.floor_divide(\n      input, 2)", "    _1 = ops.aten.remainder(input, 3)",
     "    remainder = torch.add(input, 1)\n    div = torch.add(remainder, 1)",
@@ -103,6 +105,8 @@ def test_divisions_by_constants_pass(line):
 
 
 @pytest.mark.parametrize("line", [
+    "    _1 = torch.arange(0, 9, -1)", "    _1 = torch.arange(0, 9, _0)", "    _1 = torch.arange",
+    "    _1 = torch.arange(0, 9, step=2)", "    _1 = torch.arange(0, end=9, dtype=4, step=-1)",
     "    _1 = torch.remainder(input, -1)", "    _1 = torch.remainder(input, 0)",
     "    _1 = torch.remainder(input, bias)", "    _1 = torch.remainder(7, bias)",
     "    _1 = torch.floordiv(1, 0)", "    _1 = torch.__round_to_zero_floordiv(1, 0)",
@@ -163,6 +167,7 @@ def test_divisions_by_constant_tensors(kind, number, expected):
     "    _1 = input._indices()\n  def _indices(self: __torch__.A) -> int:\n    return 1",
     "    _1 = torch._native_batch_norm_legit_no_training(input)",
     "    _1 = torch.scaled_dot_product_attention(input, input, input)",
+    "    _1 = torch.embedding_bag(input, input, input)",
     "    _1 = torch.lstm(input, [input], [], True, 4, 0., False, True, False)",
     "    _1 = __torch__.torch.classes.quantized.Conv2dPackedParamsBase", "    _1 = __torch__",
     "    _1 = __torch__.torch",

@@ -63,7 +63,7 @@ _PRIM = {
     "itemsize", "requires_grad", "shape", "abs",
 }  # fmt: skip
 _UNCHECKED = {
-    "_native_batch_norm_legit_no_training", "gru", "lstm", "rnn_relu", "rnn_tanh",
+    "_native_batch_norm_legit_no_training", "embedding_bag", "gru", "lstm", "rnn_relu", "rnn_tanh",
     "scaled_dot_product_attention",
 }  # fmt: skip
 """Operators that read beyond short tensors; the runtime of programs of torch.export checks them."""
@@ -105,6 +105,8 @@ def check(files: Iterable[str], divisors: Set[str]) -> None:
             if parts[0] in {"torch", "ops"} and parts[-1] in _DIVISIONS:
                 called = _arguments(plain, match.end()) if match[2] else []
                 _check_division(parts, called, divisors)
+            elif parts[0] in {"torch", "ops"} and parts[-1] == "arange":
+                _check_range(_arguments(plain, match.end()) if match[2] else ["", "", ""])
         rest = _CHAIN.sub(lambda match: f"_{match[2] or ''}", plain)
         for match in _METHOD.finditer(rest):  # of a literal, or of a result
             _check_method([match[1]], bool(match[2]), own)
@@ -194,6 +196,18 @@ def _check_division(parts: list[str], arguments: list[str], divisors: Set[str]) 
         shown = f"{'.'.join(parts)[:80]} by a value that may be -1 or 0"
         message = f"the code of the archive uses {shown}, and such a division can end the process"
         raise Malformed(DIVISION, message)
+
+
+def _check_range(arguments: list[str]) -> None:
+    """Check a call of `arange`, which divides the distance of its limits by its step."""
+    step = arguments[2] if len(arguments) > 2 else "dtype="
+    is_default = any(map(step.startswith, ("dtype=", "layout=", "device=", "pin_memory=")))
+    is_known = (
+        _DIVISOR.fullmatch(step) is not None and step[0] != "C" and float(step) not in {0, -1}
+    )
+    if not (is_default or is_known) or any(each.startswith("step") for each in arguments):
+        message = "the code of the archive uses torch.arange with a step that may be -1 or 0"
+        raise Malformed(DIVISION, f"{message}, and such a division can end the process")
 
 
 def _check_name(parts: list[str], is_called: bool, own: Set[str]) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Callable
 _DIVISIONS = {"div", "div_", "divide", "floor_divide", "fmod", "remainder"}
 _GATES = {"gru": 3, "lstm": 4, "rnn_relu": 1, "rnn_tanh": 1}
 """Recurrent operators -> the parts of each weight."""
+_MAX_LIMIT = 2**53
+"""Of a range: the number of integers in it is computed by a division."""
 _TRUE_DIVISIONS = {"div", "div_", "divide"}
 """Those whose result is a float, unless their overload has a rounding mode."""
 
@@ -18,14 +20,17 @@ def add_checks(module: Any) -> Any:
     """Let the module of a program check the arguments of its operators."""
     import torch  # noqa: PLC0415 - a library that only these files need
 
-    checks = {
+    checks: dict[Any, Callable[..., Any]] = {
         torch.ops.aten._native_batch_norm_legit_no_training.default: _checked_normalization,
         torch.ops.aten.scaled_dot_product_attention.default: _checked_attention,
+        **dict.fromkeys(_GATES, _checked_recurrence),
+        "arange": _checked_range,
+        "embedding_bag": _checked_bags,
     }
     is_changed = False
     for node in module.graph.nodes:
         name = getattr(getattr(node.target, "overloadpacket", None), "__name__", "")
-        check = checks.get(node.target) or (_checked_recurrence if name in _GATES else None)
+        check = checks.get(node.target) or checks.get(name)
         if check is None and _may_overflow(name, node):
             check = _checked_division
         if check is not None:
@@ -78,6 +83,31 @@ def _checked_recurrence(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(input, hx, params, *settings)
 
     return recur
+
+
+def _checked_bags(function: Callable[..., Any]) -> Callable[..., Any]:
+    def embed(weight: Any, indices: Any, offsets: Any, *settings: Any) -> Any:
+        """Sum rows of `weight` for each part of `indices`, which begins at an offset."""
+        is_valid = (weight.ndim, indices.ndim, offsets.ndim) == (2, 1, 1) and len(offsets) > 0
+        if is_valid and len(offsets) > 1:
+            is_valid = bool((offsets[1:] >= offsets[:-1]).all())
+        is_valid = is_valid and offsets[0] == 0 and bool(offsets[-1] <= len(indices))
+        if is_valid and len(indices):
+            is_valid = bool(indices.min() >= 0 and indices.max() < len(weight))
+        if not is_valid:
+            raise ValueError("indices of embeddings, or their offsets, are out of range")
+        return function(weight, indices, offsets, *settings)
+
+    return embed
+
+
+def _checked_range(function: Callable[..., Any]) -> Callable[..., Any]:
+    def arange(*limits: Any, **named: Any) -> Any:
+        if any(isinstance(each, int) and abs(each) > _MAX_LIMIT for each in limits):
+            raise ValueError("the limits of a range of integers are out of range")
+        return function(*limits, **named)
+
+    return arange
 
 
 def _may_overflow(name: str, node: Any) -> bool:

@@ -417,6 +417,47 @@ def test_recurrent_layers_have_weights_that_fit(tmp_path, name):
             predict(service, ROWS.tolist())
 
 
+class Bags(torch.nn.Module):
+    """The mean of the embeddings of two columns, and a range of its rows."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.bag = torch.nn.EmbeddingBag(9, 3)
+
+    def forward(self, x):
+        return self.bag(x) + torch.arange(0, 9, 3)
+
+
+def set_offsets(node):
+    """Let the offsets be the indices, which are no sequence of positions."""
+    node["inputs"][2]["arg"] = node["inputs"][1]["arg"]
+
+
+def set_step(node):
+    node["inputs"][1]["arg"], node["inputs"][2]["arg"] = {"as_int": -(2**63)}, {"as_int": -1}
+
+
+@pytest.mark.parametrize(("operator", "change", "message"), [
+    ("embedding_bag", set_offsets, "or their offsets"), ("arange", set_step, "limits of a range"),
+])  # fmt: skip
+def test_bags_and_ranges_stay_in_their_limits(tmp_path, operator, change, message):
+    """PyTorch reads beyond the indices (SIGSEGV), and divides by the step (SIGFPE)."""
+    path = exported(tmp_path, Bags(), (torch.ones(8, 2, dtype=torch.int64),),
+                    [[ANY, torch.export.Dim.STATIC]])  # fmt: skip
+    service = load_service(path, tmp_path / "honest")
+    rows = torch.tensor([[1, 2], [8, 0]])
+    assert predict(service, rows.tolist()).tolist() == own_answer(path, rows).tolist()
+    files = members(path.read_bytes())
+    document = json.loads(files[PROGRAM])
+    nodes = document["graph_module"]["graph"]["nodes"]
+    change([each for each in nodes if f".{operator}." in each["target"]][-1])
+    path.write_bytes(archive({**files, PROGRAM: json.dumps(document).encode()}))
+    service = load_service(path, tmp_path / "hostile")
+    with pytest.raises((Problem, ValueError), match=message):
+        predict(service, rows.tolist())
+
+
 def test_the_tables_contain_the_operators_of_this_release():
     """A method of tensors that is in neither table could be called by code of TorchScript."""
     folder = Path(torch.__file__).parents[1] / "torchgen" / "packaged" / "ATen" / "native"
