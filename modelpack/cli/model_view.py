@@ -14,7 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from modelpack.inspection import is_unreadable, is_unserved, is_unsupported
-from modelpack.types import Code, Estimator, Field, ModelFile, ModelSpec, Scalar
+from modelpack.types import Code, Estimator, Field, ModelFile, ModelSpec, Scalar, Tensor
 
 from .text import grid, printable
 
@@ -57,6 +57,8 @@ def _facts(spec: ModelSpec) -> Table:
         ("framework", library or "unknown"),
         ("task", spec.task + (" with probabilities" if spec.signature.probabilities else "")),
         ("inputs", _UNKNOWN_INPUTS if _needs_rows(spec) else ""),
+        ("tensors", ", ".join(map(_tensor, spec.signature.tensors))),
+        ("artifacts", join_values(_artifacts(spec), _MOST_CATEGORIES)),
         ("n_jobs", "" if spec.n_jobs is None else f"{spec.n_jobs} as saved, 1 when served"),
         ("functions", ", ".join(spec.callables)),
         ("local code", ", ".join(spec.local_modules)),
@@ -69,6 +71,15 @@ def _facts(spec: ModelSpec) -> Table:
         if value:
             table.add_row(Text(name, "bold"), printable(value))
     return table
+
+
+def _artifacts(spec: ModelSpec) -> list[str]:
+    return [file.path for file in spec.context.files] if spec.context else []
+
+
+def _tensor(tensor: Tensor) -> str:
+    sizes = ["n", *("any" if size < 0 else str(size) for size in tensor.shape)]
+    return f"{tensor.name} ({', '.join(sizes)})"
 
 
 def _compiled(spec: ModelSpec) -> str:

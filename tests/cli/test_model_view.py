@@ -17,7 +17,17 @@ from modelpack.cli.commands import main
 from modelpack.cli.model_card import card
 from modelpack.cli.model_view import view
 from modelpack.inspection.inspector import inspect
-from modelpack.types import Estimator, Field, Finding, ModelSpec, Safety, Signature
+from modelpack.types import (
+    Estimator,
+    Field,
+    Finding,
+    ModelContext,
+    ModelFile,
+    ModelSpec,
+    Safety,
+    Signature,
+    Tensor,
+)
 
 MIXED = Path(__file__).parents[2] / "sample_models" / "mixed-columns" / "model.joblib"
 
@@ -187,3 +197,17 @@ def test_inspect_prints_the_card_of_a_model_that_can_be_served(tmp_path):
     (tmp_path / "notes.txt").write_text("no model")
     done = CliRunner().invoke(main, ["inspect", "--card", str(tmp_path / "notes.txt")])
     assert done.stdout == ""
+
+
+def test_tensors_and_artifacts_are_listed(spec):
+    tensors = (Tensor("picture", (8, 8, 3)), Tensor("words", (-1, 4)))
+    files = tuple(
+        ModelFile(f"artifacts/{n}", "0" * 64, 1, "raw", None, "artifact") for n in range(9)
+    )
+    context = ModelContext({"many": "artifacts"}, files, "/home/me/churn")
+    signature = replace(spec.signature, tensors=tensors)
+    text = shown(replace(spec, signature=signature, context=context), width=300)
+    assert "picture (n, 8, 8, 3), words (n, any, 4)" in text
+    assert "artifacts/7, ... (9)" in text
+    assert "/home/me" not in text
+    assert "tensors" not in shown(spec)
