@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,12 @@ def test_ray_returns_the_predictions_of_the_service(tmp_path):
         part = table.slice(number * 9_000, 9_000)
         parquet.write_table(part, rows / f"{number}.parquet")
     command = [sys.executable, SCRIPT, bundle, rows, predictions]
-    environ = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0"}
-    done = subprocess.run(
-        command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
-    )
+    # The paths of sockets there are short, and a folder of Ray would stay.
+    with tempfile.TemporaryDirectory(prefix="ray") as folder:
+        environ = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": folder}
+        done = subprocess.run(
+            command, env=environ, capture_output=True, text=True, check=False, timeout=300
+        )
     assert done.returncode == 0, done.stderr
     found = parquet.read_table(predictions).sort_by("id")
     assert found["id"].to_pylist() == list(range(25_000))
