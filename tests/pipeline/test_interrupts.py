@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import docker
@@ -54,14 +55,21 @@ def smoke_containers() -> list[str]:
 
 @contextmanager
 def packaging(tmp: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Package the model, with a cache that does not know its image: the build is not skipped."""
     command = [sys.executable, "-m", "modelpack", "package", str(MODEL), "-t", "interrupted:test"]
-    environ = {**os.environ, "TMPDIR": str(tmp)}
-    process = subprocess.Popen(
-        [*command, *arguments], env=environ, cwd=tmp, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        yield process
-        process.kill()
+    uv = os.environ.get("UV_CACHE_DIR", Path("~/.cache/uv").expanduser())
+    with TemporaryDirectory() as cache:
+        caches = {"XDG_CACHE_HOME": cache, "UV_CACHE_DIR": str(uv)}
+        process = subprocess.Popen(
+            [*command, *arguments],
+            env={**os.environ, **caches, "TMPDIR": str(tmp)},
+            cwd=tmp,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            yield process
+            process.kill()
 
 
 @pytest.mark.engine
