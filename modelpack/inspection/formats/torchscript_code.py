@@ -202,9 +202,7 @@ def _check_range(arguments: list[str]) -> None:
     """Check a call of `arange`, which divides the distance of its limits by its step."""
     step = arguments[2] if len(arguments) > 2 else "dtype="
     is_default = any(map(step.startswith, ("dtype=", "layout=", "device=", "pin_memory=")))
-    is_known = (
-        _DIVISOR.fullmatch(step) is not None and step[0] != "C" and float(step) not in {0, -1}
-    )
+    is_known = re.fullmatch(r"-?\d{1,18}", step) is not None and int(step) not in {0, -1}
     if not (is_default or is_known) or any(each.startswith("step") for each in arguments):
         message = "the code of the archive uses torch.arange with a step that may be -1 or 0"
         raise Malformed(DIVISION, f"{message}, and such a division can end the process")
