@@ -1,5 +1,5 @@
 # `make demo` and `make test` do all the set-up that they need; both can be run again.
-.PHONY: help setup engine demo test lint types workflows lock allowlist ages gauntlet matrix frames samples screenshots clean settings compiled oracle mutants
+.PHONY: help setup engine demo test lint types docs reference workflows lock allowlist ages gauntlet matrix frames samples screenshots clean settings compiled oracle mutants
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -19,12 +19,19 @@ demo:  ## package the iris sample, run its container, query it
 test: engine lint types  ## every check
 	@sh scripts/test.sh
 
-lint: setup  ## style and formatting
+lint: setup  ## style and formatting of code; spelling, terms and style of the documentation
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	@sh scripts/prose.sh
 
 types: setup  ## static types
 	.venv/bin/mypy
+
+docs: setup  ## the documentation site, in build/site; `.venv/bin/zensical serve` shows it while you write
+	.venv/bin/zensical build --strict --clean
+
+reference: setup  ## the pages of docs/reference, from the code
+	.venv/bin/python scripts/make_reference.py
 
 workflows: setup  ## files of GitHub and GitLab, compared with their schemas
 	.venv/bin/uv tool run check-jsonschema@0.39.0 --builtin-schema vendor.github-workflows .github/workflows/*.yml ci/github.yml

@@ -12,54 +12,24 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from dataclasses import Field, fields
 from pathlib import Path
 
 import pytest
+from doc_blocks import NO_BASE, check, commands, console_blocks, normalised, run
 
 from modelpack.serving.settings import VARIABLES, Limits
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("", "docs/**/", "sample_models/")
 DOCUMENTS = sorted({path for folder in FOLDERS for path in ROOT.glob(f"{folder}*.md")})
-NO_BASE = ("No base image for", "Unable to find image")
-VARYING = (
-    (r"modelpack\.invalid/", ""),  # the base image is the official one where it can be had
-    (r"sha256:[0-9a-f]{64}|\b[0-9a-f]{12,64}\b", "DIGEST"),
-    (r"\b\d+(\.\d+)?(?= ?(ms|s|min|bytes|kB|MB|GB)\b)", "N"),
-    (r"(?<= passed) +\d+\.\d\d\b", " N"),  # seconds of a check
-    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*", "TIME"),
-    (r"\s+", " "),
-)
-
-
-def console_blocks(path: Path) -> list[str]:
-    return re.findall(r"^```console\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def commands(block: str) -> list[tuple[str, str]]:
-    """(command, expected output) of a block; a backslash continues a command."""
-    parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
-    pairs = []
-    for part in parts:
-        lines = part.splitlines()
-        end = next(i for i, line in enumerate(lines) if not line.endswith("\\")) + 1
-        pairs.append(("\n".join(lines[:end]), "\n".join(lines[end:])))
-    return pairs
-
-
-def normalised(text: str) -> str:
-    for pattern, word in VARYING:
-        text = re.sub(pattern, word, text)
-    return text.strip()
-
-
+WALKTHROUGHS = (ROOT / "docs" / "tutorial.md", ROOT / "docs" / "howto" / "replace.md")
+"""`tests/test_tutorial.py` runs all blocks of these, in a folder."""
 BLOCKS = [
     pytest.param(path, block, id=f"{path.relative_to(ROOT)}:{number}")
     for path in DOCUMENTS
-    for number, block in enumerate(console_blocks(path), 1)
+    for number, block in enumerate(console_blocks(path.read_text()), 1)
+    if path not in WALKTHROUGHS
 ]
 
 
@@ -67,32 +37,11 @@ BLOCKS = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("document", "block"), BLOCKS)
 def test_console_block_shows_the_actual_output(document: Path, block: str) -> None:
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for command, expected in commands(block):
-        done = subprocess.run(
-            ["/bin/sh", "-c", command],
-            cwd=ROOT,
-            env={**os.environ, "PATH": path, "COLUMNS": "100"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        done = run(command, ROOT)
         if any(words in done.stdout for words in NO_BASE) and not os.environ.get("CI"):
             pytest.skip(done.stdout)
-        if os.environ.get("MODELPACK_UPDATE_DOCS") and not os.environ.get("CI"):
-            output = "\n".join(line.rstrip() for line in done.stdout.rstrip().splitlines())
-            shown, printed = (f"$ {command}\n{text}".rstrip() for text in (expected, output))
-            document.write_text(document.read_text().replace(shown, printed, 1))
-            continue
-        assert normalised(done.stdout) == normalised(expected), done.stdout
-        assert done.returncode == exit_status(command), command
-
-
-def exit_status(command: str) -> int:
-    found = re.search(r"# exit status (\d+)$", command)
-    return int(found[1]) if found else 0
+        check(document, command, expected, done)
 
 
 @pytest.mark.parametrize(

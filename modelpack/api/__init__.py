@@ -47,7 +47,7 @@ def inspect(
         sha256: Digests of the files at https:// addresses, in the order of these.
 
     Returns:
-        The facts about the model; `safety.verdict` says whether it is safe to load.
+        The facts about the model; `safety.verdict` states whether it is safe to load.
 
     Raises:
         modelpack.errors.UsageError: A file does not exist, or does not contain what is selected.

@@ -553,7 +553,7 @@ def deploy_command(
     """Write the files that deploy IMAGE-OR-BUNDLE to Compose, Swarm, Kubernetes or KServe.
 
     Requests, limits, workers, probes and autoscaling are computed from the measurements of the
-    smoke test. A comment next to each number says where it comes from. --apply also deploys them.
+    smoke test. A comment next to each number states where it comes from. --apply also deploys them.
     --canary and --shadow deploy a second version next to it, which `modelpack diff` compares first.
     --batch writes a job that predicts a folder, in place of a service. Without IMAGE-OR-BUNDLE,
     --apply, --status and --remove use the files in the folder.
