@@ -27,7 +27,7 @@ EXIT_CODES = {
     9: "`diff`, or `deploy` of two versions, found a difference that `--fail-on` selects",
     130: "interrupted",
 }
-"""As in docs/commands.md."""
+"""docs/reference/exit-codes.md is made from it, too."""
 
 _VARIABLES = {
     "NO_COLOR": "Print without colors.",
