@@ -34,7 +34,7 @@ class DataMetrics:
     """The metrics of one model."""
 
     def __init__(self, facts: Manifest, classes: Sequence[Any] | None) -> None:
-        """`classes`: the labels that a classifier predicts."""
+        """`classes`: the labels of a classifier, or arrays of them for several outputs."""
         self._method = facts.method
         self._has_failed = False
         # Dicts and texts have no columns.
@@ -44,7 +44,10 @@ class DataMetrics:
         self._low = np.array([each.low for each in self._inputs])
         self._high = np.array([each.high for each in self._inputs])
         self._is_classifier = classes is not None
-        names = list(classes)[:MAX_CLASSES] if classes is not None else []
+        # Predictions of several outputs have no label.
+        labels = () if classes is None else classes
+        names = [each for each in labels if not isinstance(each, (list, np.ndarray))]
+        names = names[:MAX_CLASSES]
         self._labels = {_key(name): metrics.label_text(name) for name in names}
 
     def record(self, method: str, rows: Rows, result: Any) -> None:

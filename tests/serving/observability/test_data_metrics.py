@@ -7,6 +7,7 @@ from dataclasses import replace
 from urllib.request import urlopen
 
 import numpy as np
+import playground_models
 import pytest
 import serving_models
 from gunicorn_server import serve, startup_error
@@ -124,6 +125,12 @@ def test_no_label_comes_from_a_client(tmp_path):
     assert len(labels) == data_metrics.MAX_INPUTS + 1
     assert found["modelpack_input_outside_range_total", metrics.OTHER] == 10
     assert found["modelpack_predicted_value_count", "positive"] == 1
+
+
+def test_classifier_of_several_outputs_is_served(tmp_path):
+    client = build_client(playground_models.several(), tmp_path)
+    found = changes(client, [("/predict", [[5.0] * 4])])
+    assert not [key for key in found if key[0].startswith("modelpack_predicted")]
 
 
 def test_metrics_can_be_turned_off(tmp_path, monkeypatch):
