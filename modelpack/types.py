@@ -172,6 +172,7 @@ class Signature:
         named: The file contains the names of the inputs; otherwise they are x0, x1, ...
         probabilities: The model has a `predict_proba` that can be called.
         samples: A few real rows, in the order of `inputs`, if the author provided any.
+        sample_names: Names of the samples, "" for one without a name; empty if none has one.
         tensors: What the inputs are the values of, in order. Empty if each tensor of the model is
             a column, or if its only one is a vector.
     """
@@ -184,6 +185,7 @@ class Signature:
     probabilities: bool = False
     samples: tuple[tuple[Scalar, ...], ...] = ()
     tensors: tuple[Tensor, ...] = ()
+    sample_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -289,6 +291,8 @@ class ModelSpec:
         compiled_from: The files that a compiled model was made from; empty for others.
         fetched_from: Where the files were fetched from, of those that were given by an address.
         context: What the author's code reads besides the files, of an MLflow model.
+        title: What people call the model; "" if nobody named it.
+        description: What the model is for, in a few sentences of plain text; "" if unknown.
     """
 
     file: ModelFile
@@ -328,6 +332,8 @@ class ModelSpec:
     compiled_from: tuple[ModelFile, ...] = ()
     fetched_from: tuple[Origin, ...] = ()
     context: ModelContext | None = None
+    title: str = ""
+    description: str = ""
 
     @property
     def files(self) -> tuple[ModelFile, ...]:

@@ -79,6 +79,8 @@ def package(
     tolerance: float = 0.0,
     allow_untested: bool = False,
     smoke: bool = True,
+    title: str | None = None,
+    description: str | None = None,
     trust: Sequence[str] = (),
     select: Sequence[str] = (),
     code: Sequence[Path_] = (),
@@ -108,6 +110,8 @@ def package(
         tolerance: Relative difference of floats that counts as equal (0: bit for bit).
         allow_untested: Accept a service of which no prediction could be tested.
         smoke: Run the image and test it.
+        title: What people call the model (default: the one in the record).
+        description: What the model is for, as plain text (default: the one in the record).
         trust: Names outside the allowlist that the file may refer to, as "module:name".
         select: Estimators to take from a file that contains several.
         code: Folders or files of the author's modules, whose definitions are trusted.
@@ -145,6 +149,8 @@ def package(
             tolerance=tolerance,
             allow_untested=allow_untested,
             smoke=smoke,
+            title=title,
+            description=description,
             trust=tuple(trust),
             select=tuple(select),
             code=tuple(map(Path, code)),
@@ -171,6 +177,8 @@ def serve(
     port: int = 0,
     variables: Mapping[str, str] | None = None,
     example: Rows | None = None,
+    title: str | None = None,
+    description: str | None = None,
     trust: Sequence[str] = (),
     select: Sequence[str] = (),
     code: Sequence[Path_] = (),
@@ -191,6 +199,8 @@ def serve(
         port: Port on 127.0.0.1; 0 for any free one.
         variables: Settings of the service, such as {"MODELPACK_TOKEN": "..."} (docs/service.md).
         example: As for `package`.
+        title: As for `package`.
+        description: As for `package`.
         trust: As for `package`.
         select: As for `package`.
         code: As for `package`.
@@ -217,6 +227,8 @@ def serve(
         options = Options(
             engine="process",
             example=_row_file(stack, example),
+            title=title,
+            description=description,
             trust=tuple(trust),
             select=tuple(select),
             code=tuple(map(Path, code)),
@@ -283,15 +295,22 @@ def record(
     path: Path_ | Sequence[Path_],
     *,
     rows: int = 20,
+    title: str = "",
+    description: str = "",
+    names: Sequence[str] = (),
 ) -> Path:
     """Write predictions for the first rows of `X`, and facts about `X`, next to the model file.
 
     `modelpack package` compares the predictions of the container with them. The record contains
-    these rows unchanged; `rows=0` keeps none. See `modelpack.parity.record.record`.
+    these rows unchanged; `rows=0` keeps none. The page of the service shows `title` and
+    `description`, and offers the first rows under their `names`. See
+    `modelpack.parity.record.record`.
     """
     from modelpack.parity import record as parity_record
 
-    return parity_record.record(model, X, path, rows=rows)
+    return parity_record.record(
+        model, X, path, rows=rows, title=title, description=description, names=names
+    )
 
 
 def _paths(*paths: Path_) -> list[str]:

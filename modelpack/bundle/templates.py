@@ -61,6 +61,12 @@ def markdown(value: Any) -> str:
     return f"{fence}{pad}{text}{pad}{fence}"
 
 
+def prose(value: Any) -> str:
+    """Return one line of Markdown that is shown as this text, at the start of a line."""
+    text = re.sub(r"([\\`*_\[\]<>#|~&])", r"\\\1", line(value).strip())
+    return re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", text)
+
+
 def json(value: Any) -> str:
     """Return JSON on one line, in ASCII."""
     return json_.dumps(value, ensure_ascii=True)
@@ -115,7 +121,7 @@ def _quoting(filter_: Callable[[Any], str]) -> Callable[[Any], Quoted]:
 PLAIN = re.compile(r"[A-Za-z0-9._:@/+ -]*")
 FILTERS = {
     filter_.__name__: _quoting(filter_)
-    for filter_ in (line, docstring, python, dq, label, markdown, json, sh, yaml, compose)
+    for filter_ in (line, docstring, python, dq, label, markdown, prose, json, sh, yaml, compose)
 }
 
 

@@ -39,6 +39,7 @@ from modelpack.cli.options import (
     SHA256,
     SLIM,
     TARGET,
+    TEXTS,
     TRUST,
     build_deploy_request,
     build_job_request,
@@ -115,9 +116,11 @@ def main(ctx: click.Context) -> None:
     "--compiled", is_flag=True, help="Compile MODEL to find settings without a compiled form, too"
 )
 @click.option("--card", is_flag=True, help="Print a model card in Markdown")
-@with_options(MODEL, TRUST, OUTPUT)
+@with_options(MODEL, TRUST, TEXTS, OUTPUT)
 def inspect_command(
     models: tuple[str | Path, ...],
+    title: str | None,
+    description: str | None,
     trust: tuple[str, ...],
     select: tuple[str, ...],
     code: tuple[Path, ...],
@@ -135,12 +138,12 @@ def inspect_command(
     """
     from modelpack.cli import output as cli_output
     from modelpack.inspection import hint_with_findings, inspect
-    from modelpack.pipeline.inspect import inspect_with_code, require_code_paths
+    from modelpack.pipeline.inspect import inspect_with_code, require_code_paths, with_record
     from modelpack.pipeline.sources import open_models
 
     if not as_json:
         _import_meanwhile("modelpack.cli.model_view")
-    options = build_options(code=code, sha256=sha256)
+    options = build_options(code=code, sha256=sha256, title=title, description=description)
     is_remote = any(isinstance(model, str) for model in models)
     with open_models(models, options, _observer(quiet or not is_remote, verbose)) as local:
         options = replace(options, code=tuple(map(local.localize, code)))
@@ -151,6 +154,8 @@ def inspect_command(
             from modelpack.pipeline.compiled import compiled_if_possible
 
             spec = compiled_if_possible(spec)
+        if card and problem is None:
+            spec = with_record(spec, local.paths, options)
         spec, found = local.describe(spec), local.describe_code(found)
         if as_json:
             cli_output.print_value(spec)
@@ -167,7 +172,9 @@ def inspect_command(
 
 @main.command("bundle", section=STEPS)
 @click.option("-o", "--output", type=FILE, required=True, help="Folder to write")
-@with_options(FORCE, MODEL, TRUST, EXAMPLE, ENVIRONMENT, COMPILED, GRPC, SLIM, OUTPUT)
+@with_options(
+    FORCE, MODEL, TRUST, TEXTS, EXAMPLE, ENVIRONMENT, COMPILED, GRPC, SLIM, OUTPUT
+)  # fmt: skip
 def bundle_command(
     models: tuple[str | Path, ...],
     output: Path,
@@ -295,8 +302,8 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
 @click.option("-t", "--tag", metavar="REF", help="Image tag (default: from the file name)")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder")
 @with_options(
-    FORCE, ENGINE, MODEL, TRUST, COMPILED, ENVIRONMENT, GRPC, SLIM, EXAMPLE, EXPECTED, NO_SMOKE,
-    REPORTS, OUTPUT,
+    FORCE, ENGINE, MODEL, TRUST, TEXTS, COMPILED, ENVIRONMENT, GRPC, SLIM, EXAMPLE, EXPECTED,
+    NO_SMOKE, REPORTS, OUTPUT,
 )  # fmt: skip
 def package_command(
     models: tuple[str | Path, ...],
@@ -430,7 +437,7 @@ def verify_command(
     show_envvar=True,
     help="Port to listen on",
 )
-@with_options(MODEL, TRUST, EXAMPLE, ENVIRONMENT, COMPILED, OUTPUT[1:])
+@with_options(MODEL, TRUST, TEXTS, EXAMPLE, ENVIRONMENT, COMPILED, OUTPUT[1:])
 def serve_command(
     models: tuple[str | Path, ...], port: int, quiet: bool, verbose: bool, **given: Any
 ) -> None:

@@ -132,6 +132,19 @@ TRUST = _section(
         help="Folder of the author's modules, or a script, whose definitions are trusted",
     ),
 )
+TEXTS = _section(
+    "Model",
+    click.option(
+        "--title",
+        metavar="TEXT",
+        help="Title on the page of the service (default: the one in the record)",
+    ),
+    click.option(
+        "--description",
+        metavar="TEXT",
+        help="Description below the title (default: the one in the record)",
+    ),
+)
 INDEX = _section(
     "Environment",
     click.option(

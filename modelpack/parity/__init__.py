@@ -5,14 +5,17 @@ from __future__ import annotations
 from .common_rows import RowsUnavailable, shared_rows
 from .reference import ReferenceSources, prepare
 from .sandbox_answers import Response, build_request, complete_reference, parse_response
+from .sidecar import checked_texts, with_texts
 
 __all__ = [
     "ReferenceSources",
     "Response",
     "RowsUnavailable",
     "build_request",
+    "checked_texts",
     "complete_reference",
     "parse_response",
     "prepare",
     "shared_rows",
+    "with_texts",
 ]

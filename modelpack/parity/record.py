@@ -18,7 +18,7 @@ import numpy as np
 from modelpack.errors import UsageError
 from modelpack.files import atomic_write_text
 from modelpack.parity import training
-from modelpack.parity.sidecar import SCHEMA, record_path
+from modelpack.parity.sidecar import MAX_TITLE, SCHEMA, checked_texts, record_path, text_of
 from modelpack.parity.values import to_scalar
 
 ROWS = 20
@@ -32,12 +32,15 @@ MAX_COPIED_BYTES = 2**28
 PathLike = str | os.PathLike[str]
 
 
-def record(
+def record(  # noqa: PLR0913 - as a function of users, called by name
     model: Any,
     X: Any,  # noqa: N803 - the name in scikit-learn
     path: PathLike | Sequence[PathLike],
     *,
     rows: int = ROWS,
+    title: str = "",
+    description: str = "",
+    names: Sequence[str] = (),
 ) -> Path:
     """Write facts about the training data, and predictions for some rows, to `<path>.record.json`.
 
@@ -57,26 +60,31 @@ def record(
         X: Training data: a DataFrame, an array, a sparse matrix, a list of texts or of dicts.
         path: The file that the model was saved to, or the list of files.
         rows: How many rows are kept, at most 100.
+        title: What people call the model, at most 100 characters.
+        description: What the model is for, as plain text of at most 1000 characters.
+        names: Names of the first rows, under which the page offers them, such as "A new customer".
 
     Returns:
         The path of the record, which replaces an older one.
 
     Raises:
-        UsageError: No file exists at `path`, `X` has no row, or a value has no form in JSON.
+        UsageError: No file exists at `path`, `X` has no row, a value has no form in JSON, or a
+            text is too long.
     """
     if not 0 <= rows <= MAX_ROWS:
         raise UsageError(
             f"{rows} rows cannot be kept in a record.", hint=f"Give rows=0 to rows={MAX_ROWS}."
         )
     paths = [Path(p) for p in ([path] if isinstance(path, str | os.PathLike) else path)]
+    names = _checked_names(names)
     members = list(model) if isinstance(model, list | tuple) else [model]
     if not training.count(X):
         raise UsageError("There are no rows to record.", hint="Give X with at least one row.")
-    document = _facts(paths, X)
+    document = {**_facts(paths, X), **checked_texts(title, description)}
     if sum(p.stat().st_size for p in paths) <= MAX_COPIED_BYTES:
         members = [_as_loaded(member) for member in members]
     target = record_path(paths[-1])
-    atomic_write_text(target, _with_rows(document, members, X, rows) + "\n")
+    atomic_write_text(target, _with_rows(document, members, X, rows, names) + "\n")
     return target
 
 
@@ -87,6 +95,16 @@ def to_rows(rows: Any) -> tuple[list[str] | None, list[Any]]:
         UsageError: A value has no form in JSON.
     """
     return training.names(rows), _instances(rows)
+
+
+def _checked_names(names: Sequence[str]) -> list[str]:
+    try:
+        return [text_of("name of a row", name) for name in names]
+    except ValueError as error:
+        raise UsageError(
+            f"The rows cannot be recorded with these names: {error}.",
+            hint=f"Give names of one line with at most {MAX_TITLE} characters.",
+        ) from error
 
 
 def _facts(paths: Sequence[Path], X: Any) -> dict[str, Any]:  # noqa: N803 - as in `record`
@@ -109,7 +127,9 @@ def _as_loaded(member: Any) -> Any:
         return member
 
 
-def _with_rows(document: dict[str, Any], members: Sequence[Any], rows: Any, count: int) -> str:
+def _with_rows(
+    document: dict[str, Any], members: Sequence[Any], rows: Any, count: int, names: Sequence[str]
+) -> str:
     """Return the document with as many rows and answers as fit."""
     positions = training.finite_positions(rows, count)
     while True:
@@ -119,6 +139,7 @@ def _with_rows(document: dict[str, Any], members: Sequence[Any], rows: Any, coun
             **document,
             "columns": training.names(head),
             "instances": _instances(head) if positions else [],
+            "names": [names[at] if at < len(names) else "" for at in positions] if names else [],
             "together": _answers(members, [head] if positions else []),
             "alone": _answers(members, parts),
         }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +27,11 @@ from .row_files import RowFileError, Table, table_from_json
 from .rows import align
 
 SCHEMA = 1
+MAX_TITLE = 100  # characters
+MAX_DESCRIPTION = 1000
 SUFFIX = ".record.json"
 MAX_FILE_BYTES = 2**26
+_CONTROLS = {"Cc", "Cs", "Zl", "Zp"}
 _MAX_LEVELS = 8  # of nested lists: outputs, rows, classes, and a reserve
 
 
@@ -42,6 +46,8 @@ class Recording:
         versions: Distribution -> version, of all that the training script had imported.
         digests: Of the files of the model.
         are_texts: Whether the rows are texts, not columns.
+        title, description: As in `ModelSpec`.
+        names: Of the rows, "" for one without a name; empty if none has one.
     """
 
     table: Table
@@ -51,6 +57,57 @@ class Recording:
     versions: Mapping[str, str]
     digests: frozenset[str]
     are_texts: bool
+    title: str = ""
+    description: str = ""
+    names: tuple[str, ...] = ()
+
+
+def checked_texts(title: str | None, description: str | None) -> dict[str, str]:
+    """Return the texts that are given, without spaces around them.
+
+    Raises:
+        UsageError: One is too long, or contains control characters.
+    """
+    given = {"title": title, "description": description}
+    try:
+        return {name: text_of(name, text) for name, text in given.items() if text is not None}
+    except ValueError as error:
+        raise UsageError(
+            f"The model cannot be shown with this text: {error}.",
+            hint=f"Give a title of one line with at most {MAX_TITLE} characters, and a description"
+            f" with at most {MAX_DESCRIPTION}.",
+        ) from error
+
+
+def with_texts(spec: ModelSpec, title: str | None, description: str | None) -> ModelSpec:
+    """Return the spec with the texts that are given.
+
+    Raises:
+        UsageError: See `checked_texts`.
+    """
+    texts = checked_texts(title, description)
+    return replace(
+        spec,
+        title=texts.get("title", spec.title),
+        description=texts.get("description", spec.description),
+    )
+
+
+def text_of(name: str, text: Any) -> str:
+    """Return a "title", a "description" or the name of a row, without spaces around it.
+
+    Raises:
+        ValueError: A page cannot show it.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"its {name} is not a string")  # noqa: TRY004 - as all of a record
+    stripped = text.strip()
+    longest, allowed = (MAX_DESCRIPTION, "\n") if name == "description" else (MAX_TITLE, "")
+    if len(stripped) > longest:
+        raise ValueError(f"its {name} has {len(stripped)} characters")
+    if any(unicodedata.category(c) in _CONTROLS and c not in allowed for c in stripped):
+        raise ValueError(f"its {name} contains control characters")
+    return stripped
 
 
 def record_path(model: Path) -> Path:
@@ -97,9 +154,11 @@ def reference(
         texts = replace(spec.signature, inputs=(Field("text", "string"),), layout="text")
         spec = replace(spec, signature=texts)
     spec = replace(
-        with_examples(spec, recorded.table, answered=True),
+        _with_names(with_examples(spec, recorded.table, answered=True), recorded.names),
         trained_on=recorded.python,
         recorded=recorded.versions,
+        title=recorded.title,
+        description=recorded.description,
     )
     if not recorded.table.rows:
         rows = parity_rows.synthetic_rows(spec.signature)
@@ -109,6 +168,11 @@ def reference(
         _with_labels(_first(part, len(rows)), spec) for part in (recorded.answers, recorded.alone)
     )
     return spec, Reference(rows, answers, alone, "record", tolerance=tolerance)
+
+
+def _with_names(spec: ModelSpec, names: tuple[str, ...]) -> ModelSpec:
+    shown = names[: len(spec.signature.samples)]
+    return replace(spec, signature=replace(spec.signature, sample_names=shown))
 
 
 def _first(answers: Answers, count: int) -> Answers:
@@ -155,7 +219,11 @@ def _parse(document: Any) -> Recording:
     if not isinstance(files, list) or not all(isinstance(each, str) for each in files):
         raise ValueError("it has no digests of the model files")
     are_texts = document.get("layout") == "text"
-    return Recording(table, answers, alone, python, known, frozenset(files), are_texts)
+    title, description = (text_of(n, document.get(n, "")) for n in ("title", "description"))
+    names = tuple(text_of("name of a row", name) for name in document.get("names", ()))
+    return Recording(
+        table, answers, alone, python, known, frozenset(files), are_texts, title, description, names
+    )
 
 
 def _table(document: Mapping[str, Any]) -> Table:

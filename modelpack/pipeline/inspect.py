@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,18 @@ def require_trusted(model: ModelSpec, code: Code) -> None:
         from modelpack.user_code import with_code_hint
 
         raise with_code_hint(refusal, model, code) from None
+
+
+def with_record(model: ModelSpec, paths: Sequence[str | Path], options: Options) -> ModelSpec:
+    """Return the model with the facts in its record, and with the texts of the options.
+
+    Raises:
+        UsageError: The record is malformed or is for another file, or a text is too long.
+    """
+    from modelpack import parity
+
+    model, _ = parity.prepare(model, parity.ReferenceSources(tuple(map(Path, paths))))
+    return parity.with_texts(model, options.title, options.description)
 
 
 def model_summary(model: ModelSpec) -> str:

@@ -38,6 +38,8 @@ class Options:
         expected: Predictions of these rows.
         tolerance: Maximum relative difference of floats that are compared.
         allow_untested: Accept a service of which no prediction could be tested.
+        title: What people call the model (default: the one in the record).
+        description: What the model is for (default: the one in the record).
     """
 
     tag: str | None = None
@@ -63,6 +65,8 @@ class Options:
     expected: Path | None = None
     tolerance: float = 0.0
     allow_untested: bool = False
+    title: str | None = None
+    description: str | None = None
 
     def accepts(self, report: SmokeReport) -> bool:
         """Return whether a service with this report may be tagged and used."""

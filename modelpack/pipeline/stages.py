@@ -138,6 +138,7 @@ class Pipeline:
     def inspect(self, paths: Sequence[str | Path]) -> tuple[ModelSpec, Code]:
         """Return the model, and the author's code that it needs."""
         require_code_paths(self.options)
+        parity.checked_texts(self.options.title, self.options.description)  # fails now
         with self.stage("inspect") as summary:
             model = inspect(*paths, trust=self.options.trust, select=self.options.select)
             model = replace(model, fetched_from=self.models.origins)
@@ -254,7 +255,7 @@ class Pipeline:
         )
         model, rows = parity.prepare(model, sources)
         require_categories(model)
-        return model, rows
+        return parity.with_texts(model, options.title, options.description), rows
 
     def build(self, bundle: Bundle, *, is_new: bool = False) -> Image | None:
         """Build an image without a tag. Return None if the engine builds no images.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,6 +190,24 @@ def test_no_text_of_a_file_leaves_its_place_in_the_card(spec):
     assert not [line for line in lines if line.startswith("# owned")]
     (row,) = [line for line in lines if "| string |" in line]
     assert len(re.findall(r"(?<!\\)\|", row)) == 6
+
+
+def test_the_card_has_title_and_description_as_plain_text(spec):
+    text = card(
+        replace(spec, title="Churn *next* month", description="# For sales\n\n1. <b>Only</b>")
+    )
+    assert "\n# Churn \\*next\\* month\n\n\\# For sales\n\n1\\. \\<b\\>Only\\</b\\>\n\n" in text
+    assert "what the model is for" not in text
+
+
+def test_inspect_prints_the_card_with_the_title_of_the_settings(tmp_path):
+    model = shutil.copy(MIXED, tmp_path / "model.joblib")
+    settings = 'title = "Churn"\ndescription = "Who leaves next month?"'
+    (tmp_path / "modelpack.toml").write_text(settings)
+    done = CliRunner().invoke(main, ["inspect", "--card", str(model)])
+    assert "\n# Churn\n\nWho leaves next month?\n\n" in done.output
+    done = CliRunner().invoke(main, ["inspect", "--card", "--title", "a" * 101, str(model)])
+    assert done.exit_code != 0
 
 
 def test_inspect_prints_the_card_of_a_model_that_can_be_served(tmp_path):

@@ -28,6 +28,8 @@ import modelpack
 from modelpack.errors import UsageError
 from modelpack.inspection import inspect
 from modelpack.parity import ReferenceSources, prepare
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.stages import Pipeline
 from modelpack.types import ModelSpec, Reference
 
 FRAME = pd.DataFrame({"size": np.linspace(0.1, 3, 30), "kind": ["a", "b", None] * 10})
@@ -212,3 +214,43 @@ def test_row_files_precede_a_record(tmp_path: Path, make_spec: Callable[..., Mod
     assert (reference.source, reference.answers, reference.made_up) == ("model", None, False)
     with pytest.raises(UsageError, match="no file contains their rows"):
         prepare(spec, replace(both, example=None))
+
+
+def test_title_description_and_names_of_rows_are_recorded(tmp_path: Path) -> None:
+    model = LinearRegression().fit(FRAME[["size"]], FRAME["size"])
+    path = saved(model, tmp_path)
+    frame = FRAME[["size"]].copy()
+    frame.loc[1, "size"] = np.inf  # is left out, with its name
+    modelpack.record(
+        model, frame, path, title=" Size ", description="For tailors.\nNot for shoes.",
+        names=["a child", "an infinite person", "a pupil"],
+    )  # fmt: skip
+    spec, _ = prepared(path)
+    assert (spec.title, spec.description) == ("Size", "For tailors.\nNot for shoes.")
+    assert spec.signature.sample_names == ("a child", "a pupil", "", "", "")
+    run = Pipeline(Options(title="Sizes", description=""))
+    spec, _ = run.reference(inspect(str(path)), [path])
+    assert (spec.title, spec.description) == ("Sizes", "")
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"title": "a" * 101},
+        {"title": "two\nlines"},
+        {"description": "a" * 1001},
+        {"description": "\x1b[31m"},
+        {"description": "\ud800"},
+        {"names": ["a\u2028b"]},
+        {"names": [1]},
+    ],
+)
+def test_text_that_a_page_cannot_show_is_an_error(texts: dict[str, Any], tmp_path: Path) -> None:
+    model = LinearRegression().fit(FRAME[["size"]], FRAME["size"])
+    path = saved(model, tmp_path)
+    with pytest.raises(UsageError):
+        modelpack.record(model, FRAME[["size"]], path, **texts)
+    record = modelpack.record(model, FRAME[["size"]], path)
+    record.write_text(json.dumps({**json.loads(record.read_text()), **texts}))
+    with pytest.raises(UsageError, match=r"is not a valid record: its (title|desc|name)"):
+        prepared(path)

@@ -55,6 +55,8 @@ class Trained:
     signature: Signature
     task: str = "classifier"
     method: str = "predict"
+    title: str = ""
+    description: str = ""
 
 
 def build_spec(path: Path, trained: Trained, format_: str = "joblib") -> ModelSpec:
@@ -78,6 +80,8 @@ def build_spec(path: Path, trained: Trained, format_: str = "joblib") -> ModelSp
         signature=trained.signature,
         safety=Safety("pass"),
         globals=inspect(path).globals,
+        title=trained.title,
+        description=trained.description,
     )
 
 

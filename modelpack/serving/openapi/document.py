@@ -144,11 +144,13 @@ TASKS = {"outlier_detector": "An outlier detector", "unknown": "A model"}
 def _info(service: Service) -> dict[str, Any]:
     model = service.manifest.model
     task = TASKS.get(model["task"], f"A {model['task']}")
+    description = f"{model['description']}\n\n" if model.get("description") else ""
+    digest = service.manifest.files[0].sha256
     return {
-        "title": model["estimator"] or "a model",
+        "title": model.get("title") or model["estimator"] or "a model",
         "summary": f"{task} of {model['framework'] or 'an unknown framework'}.",
         "version": service.version,
-        "description": f"The sha256 of the model's file is {service.manifest.files[0].sha256}.",
+        "description": f"{description}The sha256 of the model's file is {digest}.",
     }
 
 

@@ -65,6 +65,8 @@ def _model(service: Service) -> dict[str, Any]:
     return {
         "name": service.name,
         "version": service.version,
+        "title": model.get("title") or None,
+        "description": model.get("description") or None,
         **{fact: model[fact] for fact in FACTS},
         "steps": [step["type"] for step in model["steps"]],
         "sha256": files[0]["sha256"],
