@@ -24,18 +24,21 @@ IMAGES = ROOT / "docs" / "images"
 IMAGE = "modelpack-screenshots:1"
 SHOWN = "http://localhost:8080"  # in place of the port that the container happens to have
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1200, "height": 900}}
-PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 640}, "device_scale_factor": 2}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
+TEXTS = (
+    "--title=Customer churn",
+    "--description=The probability that a customer leaves in the next month.",
+)
 
 
 def main() -> int:
     rows = ["--example", str(SAMPLE / "request.json"), "--expected", str(SAMPLE / "response.json")]
-    packaged = package([SAMPLE / "model.joblib"], "-t", IMAGE, *rows)
+    packaged = package([SAMPLE / "model.joblib"], "-t", IMAGE, *TEXTS, *rows)
     if packaged.code:
         print(packaged.stderr, file=sys.stderr)
         return packaged.code
     try:
-        names = ("--env=MODELPACK_MODEL_NAME=customer-churn", "--env=MODELPACK_MODEL_VERSION=3")
-        with container(IMAGE, *names) as url, chromium() as browser:
+        with container(IMAGE, "--env=MODELPACK_MODEL_VERSION=3") as url, chromium() as browser:
             take_all(browser, url)
     finally:
         remove(IMAGE)
@@ -49,11 +52,12 @@ def take_all(browser: Browser, url: str) -> None:
     with open_page(browser, url, **DESKTOP, color_scheme="dark") as page:
         page.get_by_label("tenure_months", exact=True).fill("")
         page.get_by_label("contract").select_option("two years")
+        page.get_by_text("Effect of each input").click()
         page.get_by_role("tab", name="Python").click()
         page.wait_for_load_state("networkidle")
         take(page, "dark", full_page=True)
     with open_page(browser, url, **PHONE, color_scheme="light") as page:
-        page.locator("#inputs").evaluate("node => node.scrollIntoView()")
+        expect(page.locator("#mini")).not_to_be_empty()
         take(page, "phone")
 
 

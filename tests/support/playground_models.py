@@ -34,6 +34,12 @@ HOSTILE = (
 )
 
 
+TITLE = "When will this guest arrive? <b>"
+DESCRIPTION = "\n".join(
+    f"{number}. A sentence for those who decide on rooms." for number in range(9)
+)
+
+
 def flowers() -> Trained:
     """Iris, with names and bounds."""
     data, target = load_iris(return_X_y=True)
@@ -92,9 +98,10 @@ def guests() -> Trained:
         Field("booked", "datetime", example=row[6], dtype="datetime64[ns, UTC]"),
     )
     signature = Signature(
-        fields, (), ("early", "late"), "frame", True, probabilities=True, samples=(row, other)
-    )
-    return Trained(model, signature)
+        fields, (), ("early", "late"), "frame", True, probabilities=True, samples=(row, other),
+        sample_names=("A young member", ""),
+    )  # fmt: skip
+    return Trained(model, signature, title=TITLE, description=DESCRIPTION)
 
 
 def unnamed() -> Trained:

@@ -24,6 +24,8 @@ SCRIPTS = (
     "controls.js",
     "fields.js",
     "answer.js",
+    "history.js",
+    "effects.js",
     "snippets.js",
     "batch.js",
     "playground.js",

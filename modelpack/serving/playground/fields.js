@@ -24,9 +24,9 @@ class Form {
     this.show();
   }
 
-  /** A model whose file does not tell its inputs: a row as JSON. */
+  /** A model whose file does not list its inputs: a row as JSON. */
   freeRow() {
-    const hint = el("p", { class: "hint", id: "free-hint" }, "The model file does not tell its inputs. Write one row: numbers and texts with commas between them.");
+    const hint = el("p", { class: "hint", id: "free-hint" }, "The model file does not list its inputs. Write one row: numbers and texts with commas between them.");
     const area = el("textarea", { id: "free", rows: 4, spellcheck: "false", placeholder: "0.5, 1, 2.25", "aria-describedby": "free-hint free-error" });
     const error = el("p", { class: "error", id: "free-error" });
     byId("fields").replaceChildren(el("div", { class: "field wide" }, el("label", { for: "free" }, "A row"), hint, area, error));
@@ -34,9 +34,9 @@ class Form {
   }
 
   /** The row as JSON, null where it cannot be told. */
-  literal(gap = "") {
+  literal(gap = "", row = this.row) {
     if (this.free) return freeLiteral(this.free.area.value);
-    const sent = this.fields.map((field, index) => [field.name, this.row[index]]);
+    const sent = this.fields.map((field, index) => [field.name, row[index]]);
     if (!this.signature.named) return list(sent.map(([, value]) => value), gap);
     const named = this.sparse ? sent.filter(([, value]) => value !== "null") : sent;
     return record(named, gap);
@@ -71,6 +71,16 @@ class Form {
   /** Fills in a row of values. */
   load(values) {
     values.forEach((value, index) => this.set(index, json(value)));
+  }
+
+  /** What is filled in, and comes back by `restore`. */
+  get snapshot() {
+    return this.free ? [this.free.area.value] : [...this.row];
+  }
+
+  restore(snapshot) {
+    if (this.free) [this.free.area.value] = snapshot;
+    else snapshot.forEach((literal, index) => (this.touched.add(index), this.set(index, literal)));
   }
 
   shuffle() {

@@ -47,7 +47,7 @@ async function open() {
 }
 
 function gate() {
-  if (token) byId("token-error").textContent = "The service does not take this token.";
+  if (token) byId("token-error").textContent = "The service does not accept this token.";
   token = null;
   byId("gate").hidden = false;
   byId("token").focus();
@@ -57,20 +57,22 @@ function start(summary, signature) {
   showCard(summary, signature);
   for (const id of ["inputs", "answer", "request", "many"]) byId(id).hidden = false;
   const form = new Form(signature);
-  model = { summary, signature, form, answer: new Answer(summary, signature), snippets: new Snippets() };
+  const answer = new Answer(summary, signature);
+  const visit = new Visit(form, answer, (row) => (form.restore(row), changed(0)));
+  model = { summary, signature, form, answer, visit, effects: new Effects(form, signature, predictRows), snippets: new Snippets() };
   new Batch(form, predictFile);
   byId("shuffle").hidden = !form.canShuffle;
   byId("reset").textContent = summary.example ? "Example" : "Clear";
   byId("share").hidden = Boolean(form.free);
-  offer(form, signature.samples ?? []);
+  offer(form, signature);
   fromLink(form);
   changed(0);
 }
 
 /** Real rows to fill in. */
-function offer(form, samples) {
+function offer(form, { samples = [], sample_names: names = [] }) {
   byId("samples").hidden = !samples.length;
-  const options = samples.map((row, index) => el("option", { value: index }, `Row ${index + 1}: ${brief(row)}`));
+  const options = samples.map((row, index) => el("option", { value: index }, names[index] || `Row ${index + 1}: ${brief(row)}`));
   byId("sample").replaceChildren(el("option", { value: "" }, "Real rows…"), ...options);
   byId("sample").onchange = ({ target }) => {
     if (target.value === "") return;
@@ -92,7 +94,7 @@ const query = () => (model.signature.probabilities ? "?probabilities=true" : "")
 function changed(pause = PAUSE) {
   model.snippets.show({ url: target(), query: query(), row: (gap) => model.form.literal(gap) || "[]", secret: Boolean(token) });
   clearTimeout(timer);
-  if (byId("live").checked && model.form.isWhole) timer = setTimeout(predict, pause);
+  if (byId("live").checked && model.form.isWhole) timer = setTimeout(() => predict(pause > 0), pause);
   else stale(true);
 }
 
@@ -104,7 +106,8 @@ function stale(is) {
   if (shows) byId("took").textContent = "";
 }
 
-async function predict() {
+/** `isTyped`: a person may still be typing. */
+async function predict(isTyped = false) {
   clearTimeout(timer);
   const row = model.form.literal();
   const open = model.form.unfinished;
@@ -114,18 +117,26 @@ async function predict() {
   const mine = (asking = new AbortController());
   const started = performance.now();
   try {
-    const response = await ask(target() + query(), { method: "POST", body: body(row), headers: { "Content-Type": "application/json" }, signal: mine.signal });
-    const { predictions, probabilities } = parse(await response.text());
+    const { predictions, probabilities } = await predictRows([row], mine.signal);
     took(performance.now() - started);
     tell(null);
     stale(false);
-    model.answer.show({ prediction: predictions[0], probabilities: probabilities?.[0] }, isExample());
+    const answer = { prediction: predictions[0], probabilities: probabilities?.[0] };
+    model.answer.show(answer, isExample());
+    model.visit.add(answer, isTyped);
+    model.effects.update(answer);
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.status === 401) return gate();
     if (error.detail === undefined) throw error;
     tell(error);
   }
+}
+
+/** The answer to rows that are JSON texts. */
+async function predictRows(rows, signal) {
+  const response = await ask(target() + query(), { method: "POST", body: body(rows.join(", ")), headers: { "Content-Type": "application/json" }, signal });
+  return parse(await response.text());
 }
 
 /** The predictions of a CSV file as one, and the columns that the model does not have. */
@@ -201,6 +212,7 @@ byId("reset").onclick = () => (model.form.reset(), changed(0));
 byId("shuffle").onclick = () => (model.form.shuffle(), changed(0));
 byId("share").onclick = (event) => copy(link(), event.currentTarget);
 byId("again").onclick = open;
+addEventListener("beforeprint", () => (byId("about").open = true));
 byId("gate-form").onsubmit = (event) => {
   event.preventDefault();
   token = byId("token").value;

@@ -23,6 +23,7 @@ from playground_models import HOSTILE
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from serving_models import IRIS_NAMES
 
+HANDSET = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
 expect.set_options(timeout=15_000)
 KINDS = (
@@ -125,6 +126,8 @@ def test_card_identifies_the_model(visit, server):
     with visit("flowers") as page:
         expect(page).to_have_title("Pipeline · playground")
         card = page.locator("#card")
+        expect(page.locator("#digest")).to_be_hidden()
+        page.get_by_text("About this model").click()
         expect(card).to_contain_text("A classifier of scikit-learn 1.9.1")
         expect(card).to_contain_text("its digest was checked at the start")
         expect(card).to_contain_text("Parity: no comparison with the author's model is recorded")
@@ -156,6 +159,28 @@ def test_card_shows_known_name_version_and_parity(browser, tmp_path):
         expect(page.locator("#checks")).to_contain_text(f"✓ Parity: {claim}")
         expect(page.locator("#facts")).to_contain_text("7")
         page.close()
+
+
+def test_first_screen_of_a_phone_has_title_inputs_and_prediction(visit):
+    with visit("guests", **HANDSET) as page:
+        expect(page.locator("#mini")).to_have_text(re.compile(r"(early|late) \d"))
+        expect(page).to_have_title(f"{playground_models.TITLE} · playground")
+        heading, text = page.get_by_role("heading", level=1), page.locator("#description")
+        expect(heading).to_have_text(playground_models.TITLE)
+        expect(text).to_have_text(playground_models.DESCRIPTION)
+        shown = [heading, text, page.get_by_label("age", exact=True), page.locator("#mini")]
+        boxes = [each.bounding_box() for each in shown]
+        assert all(box["y"] >= 0 and box["y"] + box["height"] <= 844 for box in boxes), boxes
+        assert boxes[2]["y"] + boxes[2]["height"] < boxes[3]["y"]  # the bar covers no input
+        more = page.get_by_role("button", name="Show all of it")
+        more.click()
+        assert text.bounding_box()["height"] > boxes[1]["height"]
+        page.get_by_role("button", name="Show less").click()
+        assert text.bounding_box()["height"] == boxes[1]["height"]
+    with visit("flowers") as page:
+        predicted(page, "versicolor")
+        expect(page.locator("#description")).to_be_hidden()
+        expect(page.locator("#whole")).to_be_hidden()
 
 
 def test_a_regressor_gives_its_number_and_the_way_from_the_example(visit):
@@ -257,7 +282,7 @@ def test_a_real_row_fills_the_form(visit):
         rows = page.get_by_label("Real rows to fill in")
         assert rows.locator("option").all_inner_texts() == [
             "Real rows…",
-            "Row 1: 18, 0, 2020, true, …",
+            "A young member",
             "Row 2: 40, 4, 2021, false, …",
         ]
         rows.select_option("1")
@@ -428,20 +453,81 @@ def test_a_link_brings_the_inputs_back(visit):
         predicted(page, "versicolor")
 
 
+def predict_file(page: Page) -> None:
+    page.get_by_role("button", name="Predict these rows").click()
+
+
+def saved_rows(page: Page) -> list[list[str]]:
+    """Return the lines of the file that the page saves."""
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save the rows with their predictions").click()
+    assert saved.value.suggested_filename.endswith("-predictions.csv")
+    text = saved.value.path().read_bytes().decode()
+    return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+@pytest.mark.parametrize("header", ["present", "absent"])
+def test_saved_rows_are_those_of_the_file_however_it_is_written(visit, tmp_path, header):
+    names = [*IRIS_NAMES, 'a "note", or more', "prediction"]
+    lines = [
+        ["5.1", "3.5", "1.4", "0.2", 'said "a,\r\nb"\n\n', ""],
+        ["6.5", "3", "5.5", "2", "", "x"],
+    ]
+    if header == "absent":
+        names, lines = list(IRIS_NAMES), [line[:4] for line in lines]
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows([names, *lines] if header == "present" else lines)
+    rows = tmp_path / "rows.csv"
+    rows.write_bytes(b"\xef\xbb\xbf" + file.getvalue().replace("\r\n6.5", "\r\n\r\n6.5").encode())
+    with visit("flowers") as page:
+        page.get_by_label("A CSV file").set_input_files(rows)
+        predict_file(page)
+        expect(page.locator("#many-told")).to_contain_text("2 rows in ")
+        first, *saved = saved_rows(page)
+    added = "prediction_of_the_model" if header == "present" else "prediction"
+    assert first[: len(names) + 1] == [*names, added]
+    width = len(names)
+    assert [line[:width] for line in saved] == lines
+    assert [line[width] for line in saved] == ["setosa", "virginica"]
+
+
+def test_inputs_that_a_file_lacks_are_named_before_it_is_sent(visit, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text("sepal length,<b>\n5.1,3.5\n")
+    with visit("flowers") as page:
+        page.get_by_label("A CSV file").set_input_files(rows)
+        expect(page.locator("#many-told .error")).to_have_text(
+            f"Inputs that are not in the file: {', '.join(IRIS_NAMES[1:])}"
+        )
+
+
 def test_a_file_of_rows(visit, tmp_path):
     rows = tmp_path / "plants, 'mine'.csv"
     rows.write_text(",".join(IRIS_NAMES) + "\n5.1,3.5,1.4,0.2\n6.5,3.0,5.5,2.0\n")
     with visit("flowers", failures=UNPROCESSABLE) as page:
+        requests = []
+        page.on("request", lambda request: requests.append(request.post_data))
         page.get_by_label("A CSV file").set_input_files(rows)
+        table = page.get_by_role("region", name="First rows of plants, 'mine'.csv")
+        assert table.locator("tr").all_inner_texts() == [
+            "\t".join(IRIS_NAMES),
+            "5.1\t3.5\t1.4\t0.2",
+            "6.5\t3.0\t5.5\t2.0",
+        ]
+        assert not any(text and "5.1,3.5" in text for text in requests)
+        predict_file(page)
         expect(page.locator("#many-told")).to_contain_text("2 rows in ")
-        with page.expect_download() as saved:
-            page.get_by_role("button", name="Save the predictions").click()
-        assert saved.value.suggested_filename.endswith("-predictions.csv")
-        names, *lines = saved.value.path().read_text().splitlines()
-        assert names.startswith("prediction,probability_setosa")
-        assert [line.split(",")[0] for line in lines] == ["setosa", "virginica"]
+        first = page.get_by_role("region", name="First predictions").locator("td").first
+        expect(first).to_have_text("setosa")
+        names, *lines = saved_rows(page)
+        assert names[:6] == [*IRIS_NAMES, "prediction", "probability_setosa"]
+        assert [line[:5] for line in lines] == [
+            ["5.1", "3.5", "1.4", "0.2", "setosa"],
+            ["6.5", "3.0", "5.5", "2.0", "virginica"],
+        ]
         rows.write_text(",".join(IRIS_NAMES) + "\n5.1,3.5,1.4,0.2\n6.5,much,5.5,2.0\n")
         page.get_by_label("A CSV file").set_input_files(rows)
+        predict_file(page)
         problems = page.locator("#many-told li")
         expect(problems).to_contain_text(f"Row 1, {IRIS_NAMES[1]}: Expected a finite number")
 
@@ -461,6 +547,7 @@ def test_columns_of_a_file_that_were_ignored_are_named(visit, tmp_path):
         predicted(page, "versicolor")
         page.route("**/predict*", lambda route: route.fulfill(**answer))
         page.get_by_label("A CSV file").set_input_files(rows)
+        predict_file(page)
         expect(page.locator("#many-told")).to_contain_text(
             "Ignored, as the model has no such input: id, café <b> and 3 more"
         )
@@ -480,9 +567,75 @@ def test_a_file_is_dropped_and_the_form_is_a_file(visit, tmp_path):
             }""",
             content,
         )
+        predict_file(page)
         expect(page.locator("#many-told")).to_contain_text("1 row in ")
     (names, row) = csv.reader(io.StringIO(content, newline=""))
     assert names == row == list(HOSTILE)
+
+
+# --- this visit, and the effects of inputs ---
+
+
+def test_predictions_of_this_visit_are_loaded_and_compared(visit):
+    with visit("flowers") as page:
+        predicted(page, "versicolor")
+        expect(page.locator("#history")).to_be_hidden()
+        page.get_by_label("petal length", exact=True).fill("6.9")
+        page.keyboard.press("Enter")
+        predicted(page, "virginica")
+        items = page.locator("#entries li")
+        expect(items).to_have_count(2)
+        expect(items.first).to_contain_text("petal length: 6.9")
+        page.get_by_role("button", name="Compare number 1").click()
+        expect(page.locator("#comparison")).to_be_focused()
+        cells = [text.split("\t") for text in page.locator("#compared tr").all_inner_texts()]
+        assert [text.lower() for text in cells[0][1:]] == ["number 1", "number 2"]
+        assert cells[1] == ["Prediction", "versicolor", "virginica"]
+        assert {row[0] for row in cells[2:-1]} == {
+            f"Probability of {name}" for name in ("setosa", "versicolor", "virginica")
+        }
+        assert cells[-1] == ["petal length", "3.8", "6.9"]
+        expect(page.locator("#equal")).to_have_text("3 inputs are equal.")
+        page.get_by_role("button", name="Fill in the inputs of number 1").click()
+        predicted(page, "versicolor")
+        assert page.get_by_label("petal length", exact=True).input_value() == "3.8"
+        expect(items).to_have_count(2)  # the same inputs are one prediction
+        page.get_by_role("button", name="End the comparison").click()
+        expect(page.locator("#comparison")).to_be_hidden()
+
+
+def test_effect_of_an_input_is_the_difference_to_its_usual_value(visit):
+    model = playground_models.flowers().model
+    before, after = model.predict_proba([[5.8, 3.1, 3.8, 1.2], [5.8, 3.1, 6.9, 1.2]])
+    with visit("flowers") as page:
+        predicted(page, "versicolor")
+        page.get_by_text("Effect of each input").click()
+        effects = page.locator("#effects")
+        expect(effects).to_have_text("4 inputs at the usual value.")
+        with page.expect_request(lambda request: "3.8" in (request.post_data or "")) as sent:
+            page.get_by_label("petal length", exact=True).fill("6.9")
+        expect(effects.locator("li")).to_have_count(1)
+        expect(effects.locator(".name")).to_have_text("petal length")
+        expect(effects.locator(".chance")).to_have_text(f"+{(after[2] - before[2]) * 100:.1f}")
+        expect(effects.locator("li")).to_contain_text("usual: 3.8, then versicolor")
+        assert len(json.loads(sent.value.post_data)["instances"]) == 1
+    model = playground_models.serving_models.forest().model
+    before, after = model.predict([[0.01] * 3, [0.01, 0.01, 0.09]])
+    with visit("forest") as page:
+        page.get_by_text("Effect of each input").click()
+        page.get_by_label("x2").fill("0.09")
+        sign = "+" if after > before else "\u2212"
+        expect(page.locator("#effects .chance")).to_have_text(f"{sign}{abs(after - before):.6g}")
+
+
+def test_usual_value_is_the_median_if_it_is_known(visit):
+    with visit("guests") as page:
+        page.get_by_text("Effect of each input").click()
+        expect(page.locator("#effects")).to_contain_text("usual: 37.5")
+        expect(page.locator("#effects")).to_contain_text("usual: 4")
+    with visit("unnamed") as page:
+        expect(page.locator("#answer")).to_be_visible()
+        expect(page.locator("#why")).to_be_hidden()
 
 
 # --- what goes wrong -----------------------------------------------------------------------------
@@ -547,7 +700,7 @@ def test_token_is_requested_and_sent_but_never_shown_or_stored(browser, tmp_path
         assert Axe().run(page).violations_count == 0
         field.fill("wrong")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text("does not take this token")
+        expect(page.get_by_role("alert")).to_contain_text("does not accept this token")
         field.fill(TOKEN)
         page.keyboard.press("Enter")
         predicted(page, "versicolor")
@@ -688,6 +841,28 @@ def test_axe_finds_nothing_and_no_phone_scrolls_sideways(visit, name):
             assert page.evaluate("document.documentElement.scrollWidth") <= width
         check(page)
         page.set_viewport_size({"width": 1280, "height": 800})
+        page.emulate_media(color_scheme="dark")
+        check(page)
+
+
+def test_axe_finds_nothing_in_a_preview_and_a_comparison(visit, tmp_path):
+    rows = tmp_path / "rows.csv"
+    rows.write_text(",".join(IRIS_NAMES) + ",a column that is not an input\n5.1,3.5,1.4,0.2,no\n")
+    with visit("flowers", reduced_motion="reduce", **PHONE) as page:
+        predicted(page, "versicolor")
+        for details in page.locator("details:visible > summary").all():
+            details.click()
+        page.get_by_label("petal length", exact=True).fill("6.9")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Compare number 1").click()
+        page.get_by_label("A CSV file").set_input_files(rows)
+        expect(page.get_by_role("region", name="First rows")).to_be_visible()
+        check(page)
+        predict_file(page)
+        expect(page.get_by_role("region", name="First predictions")).to_be_visible()
+        expect(page.locator("#effects li")).to_have_count(1)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        check(page)
         page.emulate_media(color_scheme="dark")
         check(page)
 

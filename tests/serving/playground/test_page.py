@@ -9,7 +9,7 @@ import re
 import pytest
 import serving_models
 from flask_clients import client_for
-from playground_models import HOSTILE, bundle_folder
+from playground_models import DESCRIPTION, HOSTILE, TITLE, bundle_folder, guests
 
 from modelpack.serving import app as serving_app
 from modelpack.serving import playground
@@ -17,7 +17,7 @@ from modelpack.serving.protocols import page as dialect
 from modelpack.serving.service import Service
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
-MAX_BYTES = 66_000
+MAX_BYTES = 88_000
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,8 @@ def test_the_facts(client, monkeypatch):
     assert facts["model"].items() >= {
         "name": "model",
         "version": "1",
+        "title": None,
+        "description": None,
         "task": "classifier",
         "estimator": "sklearn.pipeline.Pipeline",
         "framework": "scikit-learn",
@@ -122,3 +124,12 @@ def test_the_facts(client, monkeypatch):
         "proof": None,
     }
     assert facts["example"] == {"instances": [[5.0] * 4]}
+
+
+def test_title_and_description_are_facts_and_in_openapi(tmp_path):
+    client = client_for(guests(), tmp_path)
+    model = client.get("/").json["model"]
+    assert (model["title"], model["description"]) == (TITLE, DESCRIPTION)
+    info = client.get("/openapi.json").json["info"]
+    assert info["title"] == TITLE
+    assert info["description"].startswith(f"{DESCRIPTION}\n\nThe sha256 ")
