@@ -27,7 +27,8 @@ from pyarrow import csv, parquet
 from pyarrow import json as json_lines
 
 USER = 65532
-STACK = "modelpack-benchmark-batch"
+NAME = "modelpack-benchmark"
+STACK = f"{NAME}-batch"
 INPUTS = [f"{part} {side} (cm)" for part in ("sepal", "petal") for side in ("length", "width")]
 OPTIONS = ("--probabilities", "--keep", "id")
 
@@ -119,7 +120,7 @@ def in_containers(options: argparse.Namespace, folder: Path) -> int:
 def in_swarm(options: argparse.Namespace, folder: Path) -> int:
     """Run the job of `modelpack deploy`, and kill its containers once."""
     target = str(folder / "deploy")
-    command = ["modelpack", "deploy", options.image, "--to", "swarm", "-o", target, "--name", STACK]
+    command = ["modelpack", "deploy", options.image, "--to", "swarm", "-o", target, "--name", NAME]
     command += ["--batch", str(folder / "rows"), str(folder / "many"), "--quiet"]
     command += ["--batch-options", " ".join(OPTIONS), f"--replicas={options.shards}"]
     subprocess.run(command, check=True)

@@ -24,6 +24,9 @@ from .measured import measure
 from .stages import Pipeline
 from .targets import Target
 
+SUFFIX = "-batch"
+"""A job and a service of one image are next to each other, and share no name, label or network."""
+
 
 @dataclass(frozen=True)
 class JobRequest:
@@ -99,8 +102,9 @@ def deploy_job(run: Pipeline, target: Target, request: JobRequest) -> JobResult:
     options = _split_options(request.options)
     measured = measure(run, target, platform, folder.record, request.report)
     with run.stage("deploy") as summary:
+        name = require_name(request.name) if request.name else default_name(measured.name)
         job = Job(
-            require_name(request.name) if request.name else default_name(measured.name),
+            f"{name}{SUFFIX}",
             measured.image,
             *volumes,
             require_name(request.namespace) if request.namespace else "",

@@ -45,7 +45,7 @@ def job(
 ) -> Job:
     rows, predictions = changes.pop("folders", FOLDERS[platform])
     return Job(
-        "iris",
+        "iris-batch",
         image,
         parse_volume(rows, ROWS, JOBS[platform]),
         parse_volume(predictions, PREDICTIONS, JOBS[platform]),

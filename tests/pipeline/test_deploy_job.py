@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from deployments import DIGEST, REPORT
+from deployments import DIGEST, REPORT, deployment
 
+from modelpack.deployment import render
 from modelpack.engines import Engine
 from modelpack.errors import UsageError
 from modelpack.pipeline import apply
@@ -20,6 +21,7 @@ from modelpack.pipeline.targets import DEPLOY, classify
 from modelpack.types import Image, to_json
 
 ID = "sha256:" + "d4" * 32
+FILES = ("job.yaml", "networkpolicy.yaml")
 PUSHED = f"registry.example.org/team/iris@{DIGEST}"
 
 
@@ -64,7 +66,7 @@ def test_local_image_is_a_job_of_this_machine_with_a_notice() -> None:
         "MODELPACK_SHARD": "{{if eq .Task.Slot .Node.ID}}0{{else}}{{.Task.Slot}}{{end}}"
     }
     assert any("this machine only" in notice for notice in notices)
-    assert result.command == "docker stack deploy -c out/job.yaml iris"
+    assert result.command == "docker stack deploy -c out/job.yaml iris-batch"
     document = result.to_json()
     assert document["plan"]["shards"]["value"] == 3
     assert document["written"] == ["job.yaml"]
@@ -110,6 +112,20 @@ def test_wrong_requests_are_errors_with_a_hint(options: dict, message: str) -> N
         written(**options)
     assert caught.value.hint
     assert not Path("out").exists()
+
+
+def test_job_shares_no_name_with_the_service_of_the_image() -> None:
+    """The policy of a job would close the service, and removing its stack would remove both."""
+    options = {"platform": "kubernetes", "folders": ("data/rows", "data/answers")}
+    for name in (None, "iris"):
+        job = written(PUSHED, **options, name=name, output=Path("job"))[0].job
+        assert job.name == "iris-batch"
+        objects = [yaml.safe_load(Path("job", file).read_text()) for file in FILES]
+        policy = yaml.safe_load(render("kubernetes", deployment())[f"base/{FILES[1]}"])
+        assert {each["metadata"]["name"] for each in objects} == {"iris-batch"}
+        assert policy["metadata"]["name"] == "iris"
+        labels = objects[0]["spec"]["template"]["metadata"]["labels"]
+        assert not policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
 
 
 def test_memory_grows_with_the_measured_model() -> None:
