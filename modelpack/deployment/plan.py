@@ -33,6 +33,9 @@ MIN_CPU_MILLICORES = 50
 MAX_REPLICAS_FACTOR = 5
 QUEUE_SECONDS = 0.1
 """The time in which the workers of a replica answer the queue at which replicas are added."""
+IDLE_SECONDS = 620
+"""Longer than the 600 s for which a load balancer of Google keeps an idle connection, the longest
+that is documented. See https://cloud.google.com/load-balancing/docs/https#timeouts_and_retries."""
 START_FACTOR = 10
 MIN_START_SECONDS = 30
 START_PERIOD = 2

@@ -237,6 +237,7 @@ def render(target: str, deployment: Deployment) -> dict[str, str]:
         "start_period": plans.START_PERIOD,
         "liveness_period": plans.LIVENESS_PERIOD,
         "predict_seconds": plans.PREDICT_SECONDS,
+        "idle_seconds": plans.IDLE_SECONDS,
         "shadow_requests": SHADOW_REQUESTS,
         "proxy_file": PROXY_FILE,
         "proxy_folder": PROXY_FOLDER,
