@@ -39,6 +39,32 @@ def test_dashboard_is_current(monkeypatch):
     assert shown == json.dumps(make_dashboard.dashboard(), indent=1) + "\n"
 
 
+def test_service_that_does_not_respond_is_an_alert(tmp_path):
+    """Also one that Prometheus cannot read, and no service that is not of modelpack."""
+    labels = 'job="iris", instance="a:8080"'
+    series = [
+        {"series": f"up{{{labels}}}", "values": "1x5 0x20"},
+        {"series": f"modelpack_ready{{{labels}}}", "values": "1x5 _x20"},
+        {"series": 'up{job="other", instance="b:80"}', "values": "0x25"},
+    ]
+    alert = {"severity": "critical", "job": "iris", "instance": "a:8080"}
+    summary = "a:8080 does not respond, or refuses the token of Prometheus."
+    expected = [{"exp_labels": alert, "exp_annotations": {"summary": summary}}]
+    times = {"5m": [], "10m": expected}
+    checks = [
+        {"alertname": "ModelDown", "eval_time": time, "exp_alerts": alerts}
+        for time, alerts in times.items()
+    ]
+    test = {"interval": "1m", "input_series": series, "alert_rule_test": checks}
+    path = tmp_path / "test.yml"
+    document = {"rule_files": [str(MONITORING / "alerts.yml")], "tests": [test]}
+    path.write_text(json.dumps({**document, "evaluation_interval": "1m"}))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_promtool_accepts_alerts_and_expressions(tmp_path):
     rules = [
         {"record": f"panel:{index}", "expr": text.replace("$__rate_interval", "5m")}
