@@ -20,6 +20,7 @@ from modelpack.files import atomic_write_text, read_regular
 RECORD = "deployment.json"
 APPLIED = ".applied"
 """A copy of the files that were applied last, for a rollback."""
+_APPLIED_DIGEST = f"{APPLIED}/secret.sha256"
 PROXY_FOLDER = "proxy"
 """Its files are read by a container, which runs as another user."""
 _MAX_BYTES = 2**20
@@ -140,11 +141,17 @@ class Folder:
             ) from error
         return True
 
-    def mark_applied(self) -> None:
-        """Keep a copy of the files, because their deployment is healthy."""
+    def mark_applied(self, secret: str) -> None:
+        """Keep a copy of the files and the digest of the secret, as their deployment is healthy."""
         self.forget_applied()
         for path in (*self._paths(), RECORD):
             _copy(self.path / path, self.path / APPLIED / path)
+        self._write_file(_APPLIED_DIGEST, _digest(self.path / secret) or "")
+
+    def has_new_secret(self, secret: str) -> bool:
+        """Return whether a secret has changed since the files were applied."""
+        known = self.path / _APPLIED_DIGEST
+        return known.is_file() and known.read_text() != (_digest(self.path / secret) or "")
 
     def restore_applied(self) -> bool:
         """Replace the files by those that were applied last. Return whether there were any."""

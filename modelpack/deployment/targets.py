@@ -19,6 +19,8 @@ NAMESPACE = f"{OVERLAY}/namespace.yaml"
 AUTOSCALER = "horizontalpodautoscaler.yaml.j2"
 REFERENCES = f"{OVERLAY}/references.yaml"
 ROUTE = "base/httproute.yaml"
+KEEP = "dev.modelpack/keep"
+"""Label of objects that `--remove` does not delete."""
 PROXY_FILE = f"{PROXY_FOLDER}/nginx.conf"
 PROXY_IMAGE = "nginx:1.30-alpine"
 SERVICES = frozenset({"model", "canary", "shadow", "proxy", "route"})
@@ -157,7 +159,7 @@ TARGETS: Mapping[str, Target] = {
             "compose.yaml": "compose/compose.yaml.j2",
             ".gitignore": "gitignore.j2",
         },
-        "docker compose -f DIR/compose.yaml up --wait",
+        "docker compose --project-directory DIR up --wait",
         replicas=1,
     ),
     "swarm": Target(
@@ -232,6 +234,7 @@ def render(target: str, deployment: Deployment) -> dict[str, str]:
         "token_file": entry.token_file,
         "token_name": f"{deployment.name}-token",
         "overlay": OVERLAY,
+        "keep": KEEP,
         "version": __version__,
         "pre_stop_seconds": plans.PRE_STOP_SECONDS,
         "start_period": plans.START_PERIOD,

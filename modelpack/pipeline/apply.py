@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelpack.deployment import SERVICES, Folder
+from modelpack.deployment import SERVICES, TARGETS, Folder
 from modelpack.deployment.controllers import CONTROLLERS, Controller, Location, Status
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
@@ -46,7 +46,8 @@ def apply(run: Pipeline, path: Path) -> Deployed:
     """Apply the files of a folder, and wait until all replicas are healthy.
 
     If they do not become healthy, the files that were applied last are restored and applied. A
-    deployment without earlier files is removed.
+    first deployment is removed. One that another folder applied, as in a new checkout of a CI job,
+    is left as it is.
 
     Raises:
         UsageError: The folder is not a deployment.
@@ -56,20 +57,26 @@ def apply(run: Pipeline, path: Path) -> Deployed:
     folder = Folder(path)
     controller, platform, name = _open(folder)
     with run.stage("apply") as summary:
+        is_first = not folder.applied and not controller.status().exists
         try:
             controller.apply()
             status = _wait(run, controller, _seconds(folder))
         except ModelpackError as error:
-            raise _roll_back(run, folder, controller, error) from error
-        folder.mark_applied()
+            raise _roll_back(run, folder, controller, error, is_first=is_first) from error
+        folder.mark_applied(TARGETS[platform].token_file)
         summary.append(status.summary)
     return Deployed(platform, name, status)
 
 
 def _roll_back(
-    run: Pipeline, folder: Folder, controller: Controller, error: ModelpackError
+    run: Pipeline,
+    folder: Folder,
+    controller: Controller,
+    error: ModelpackError,
+    *,
+    is_first: bool,
 ) -> ModelpackError:
-    """Apply the earlier files, or remove the deployment. Return the error to raise."""
+    """Apply the earlier files, or remove a first deployment. Return the error to raise."""
     if not isinstance(error, SmokeFailedError):
         return error
     failed = folder.record
@@ -80,8 +87,14 @@ def _roll_back(
             controller, _, _ = _open(folder, failed)
             controller.apply()
             _wait(run, controller, _seconds(folder))
-        else:
+        elif is_first:
             controller.remove()
+        else:
+            return SmokeFailedError(
+                f"{error.message} It was deployed before, but not from {folder.path}, so that it is"
+                " not rolled back.",
+                hint="To roll back, deploy the earlier image: modelpack deploy IMAGE --apply",
+            )
     except ModelpackError as second:
         return SmokeFailedError(
             f"{error.message} The rollback failed, too: {second.message}", hint=second.hint
@@ -181,7 +194,8 @@ def _open(folder: Folder, former: Mapping[str, Any] | None = None) -> tuple[Cont
         services = _services(record)
         earlier = _services(folder.applied if former is None else former)
         removed = tuple(each for each in earlier if each not in services)
-        location = Location(folder.path, name, namespace, services, removed)
+        has_new_token = folder.has_new_secret(TARGETS[platform].token_file)
+        location = Location(folder.path, name, namespace, services, removed, has_new_token)
         return CONTROLLERS[platform](location), platform, name
     except (KeyError, TypeError) as error:
         raise UsageError(

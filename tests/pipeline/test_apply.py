@@ -34,7 +34,7 @@ class Platform:
     def __init__(self) -> None:
         self.states: list[Status | Exception] = []
         self.applied: list[str] = []
-        self.is_removed = False
+        self.exists = self.is_removed = False
 
     def __call__(self, location) -> Platform:
         self.directory = location.directory
@@ -42,15 +42,18 @@ class Platform:
 
     def apply(self) -> None:
         self.applied.append((self.directory / "compose.yaml").read_text())
+        self.exists = True
 
     def status(self) -> Status:
+        if not self.exists:
+            return Status(0, 0)
         state = self.states.pop(0)
         if isinstance(state, Exception):
             raise state
         return state
 
     def remove(self) -> None:
-        self.is_removed = True
+        self.exists, self.is_removed = False, True
 
 
 @pytest.fixture
@@ -108,6 +111,20 @@ def test_first_deployment_that_fails_is_removed(platform: Platform, tmp_path: Pa
     with pytest.raises(SmokeFailedError, match="it was removed"):
         applied(tmp_path)
     assert platform.is_removed
+
+
+def test_deployment_of_another_folder_is_not_removed_when_it_fails(
+    platform: Platform, tmp_path: Path
+) -> None:
+    """As in a new checkout of a CI job, which has no files of the deployment that runs."""
+    write(tmp_path, "two")
+    platform.exists = True
+    platform.states = [READY, STARTING, FAILED]
+    with pytest.raises(SmokeFailedError, match="is not rolled back") as caught:
+        applied(tmp_path)
+    assert not platform.is_removed
+    assert "earlier image" in str(caught.value.hint)
+    assert (tmp_path / "compose.yaml").read_text() == "two"
 
 
 def test_deployment_that_never_becomes_healthy_is_rolled_back(
@@ -233,11 +250,27 @@ def test_image_is_applied_updated_rolled_back_and_removed(
         assert file.read_text() == good
         assert modelpack("--status", "-o", "out", cwd=tmp_path).returncode == 0
         assert json.loads(curl(*headers, "-d", BODY, url)) == {"predictions": ["setosa"]}
+
+        if to == "compose":
+            (tmp_path / "out/secrets/token").unlink()
+            (tmp_path / "out/secrets/token").write_text(token[::-1])
+            done = modelpack("--apply", "-o", "out", cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+            assert prediction_status(url, token) == "401"
+            assert prediction_status(url, token[::-1]) == "200"
     finally:
         removed = modelpack("--remove", "-o", "out", cwd=tmp_path)
     assert removed.returncode == 0, removed.stderr
     assert modelpack("--status", "-o", "out", cwd=tmp_path).returncode == 7
     assert modelpack("--remove", "-o", "out", cwd=tmp_path).returncode == 0
+
+
+def prediction_status(url: str, token: str) -> str:
+    """Return the status of a prediction with this token."""
+    command = ["curl", "--silent", "--noproxy", "*", "--output", "/dev/null", "-w", "%{http_code}"]
+    headers = ("-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json")
+    done = subprocess.run([*command, *headers, "-d", BODY, url], capture_output=True, check=True)
+    return done.stdout.decode()
 
 
 @pytest.mark.engine
@@ -252,7 +285,8 @@ def test_swarm_predicts_a_folder_as_a_job(image: str, swarm: None, tmp_path: Pat
     options += ["--batch", str(rows), str(predictions), "--to", "swarm", "--name", name]
     done = modelpack(image, *options, "-o", "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"docker stack deploy -c out/job.yaml {name}" in done.stderr
+    assert f"docker stack deploy -c out/job.yaml {name}-batch" in done.stderr
+    name = f"{name}-batch"
     assert modelpack("--apply", "-o", "out", cwd=tmp_path).returncode == 2
     stack = ["docker", "stack", "deploy", "--detach=true", "-c", tmp_path / "out/job.yaml", name]
     report, deadline = predictions / "_modelpack" / "report.json", time.monotonic() + 120

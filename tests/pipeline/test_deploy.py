@@ -224,7 +224,7 @@ def test_edited_file_is_refused_and_edited_overlay_is_kept(run: Pipeline) -> Non
 
 def test_document_names_the_source_of_each_number(run: Pipeline) -> None:
     document = deployed(run).to_json()
-    assert document["command"] == "docker compose -f out/compose.yaml up --wait"
+    assert document["command"] == "docker compose --project-directory out up --wait"
     assert document["written"] == ["compose.yaml", ".gitignore", "secrets/token"]
     assert document["plan"]["memory_mib"]["value"] == 160
     assert "MiB at rest" in document["plan"]["memory_mib"]["source"]

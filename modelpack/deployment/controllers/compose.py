@@ -11,11 +11,14 @@ from modelpack.deployment.controllers.controller import (
     Replica,
     Status,
     parse_documents,
+    require_own,
     run,
 )
 from modelpack.errors import NoEngineError
 
 _HINT = "Install Docker's Compose plugin; on Debian: apt-get install docker-compose"
+_OVERRIDE = "compose.override.yaml"
+_SERVICE = '{{.Label "com.docker.compose.service"}}'
 _FAILED = {"dead", "exited", "restarting"}
 _TEST = ("nginx", "-e", "stderr", "-t", "-q", "-c", "/etc/modelpack/nginx.conf")
 
@@ -24,12 +27,19 @@ class Compose:
     """A `Controller` of containers on this machine."""
 
     def __init__(self, location: Location) -> None:
-        file = str(location.directory / "compose.yaml")
-        self._options = ["--project-name", location.name, "--file", file]
-        self._services = location.services
+        self._name, self._services = location.name, location.services
+        self._has_new_token = location.has_new_token
+        override = location.directory / _OVERRIDE
+        files = [location.directory / "compose.yaml", *([override] if override.exists() else [])]
+        options = [option for file in files for option in ("--file", str(file))]
+        self._options = ["--project-name", location.name, *options]
 
     def apply(self) -> None:
         """Start or update the containers. The proxy reads its configuration without a restart."""
+        self._require_own()
+        if self._has_new_token:  # which Compose does not see, as only the content of a file differs
+            versions = [each for each in self._services if each != "proxy"]
+            self._run("up", "--detach", "--no-deps", "--force-recreate", *versions)
         self._run("up", "--detach", "--remove-orphans")
         if "proxy" in self._services:
             self._run("exec", "--no-TTY", "proxy", *_TEST)
@@ -48,7 +58,13 @@ class Compose:
         return Status(ready, expected, tuple(replicas), failure=failure)
 
     def remove(self) -> None:
+        self._require_own()
         self._run("down", "--remove-orphans")
+
+    def _require_own(self) -> None:
+        label = f"label=com.docker.compose.project={self._name}"
+        command = ["docker", "ps", "--all", "--filter", label, "--format", _SERVICE]
+        require_own(f"The Compose project {self._name}", run(command, _HINT).split())
 
     def _run(self, *arguments: str) -> str:
         return run([*_command(), *self._options, *arguments], _HINT)

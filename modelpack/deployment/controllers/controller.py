@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from modelpack.errors import NoEngineError, SmokeFailedError
+from modelpack.deployment.targets import SERVICES
+from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 
 _SECONDS = 120.0
 _MAX_LINES = 8
@@ -85,6 +86,7 @@ class Location:
         services: What the deployment consists of: "model" and, if it has them, "canary" or
             "shadow", "proxy", and "route" of Kubernetes.
         former_services: The same of the files that were applied last, without `services`.
+        has_new_token: Whether the token is another one than that of the running containers.
     """
 
     directory: Path
@@ -92,6 +94,7 @@ class Location:
     namespace: str = ""
     services: tuple[str, ...] = ("model",)
     former_services: tuple[str, ...] = ()
+    has_new_token: bool = False
 
 
 class Controller(Protocol):
@@ -137,6 +140,20 @@ def run(command: Sequence[str], hint: str, *, check: bool = True) -> str:
             f"`{' '.join(command[:3])}` failed: {' '.join(lines)}", hint=f"Run: {' '.join(command)}"
         )
     return ""
+
+
+def require_own(name: str, services: Iterable[str]) -> None:
+    """Require that a project or stack has no services of others, which would be removed.
+
+    Raises:
+        UsageError: It has.
+    """
+    foreign = sorted(set(services) - SERVICES)
+    if foreign:
+        raise UsageError(
+            f"{name} is in use by services that are not of this deployment: {', '.join(foreign)}.",
+            hint="Remove them, or give this deployment another name: --name NAME",
+        )
 
 
 def parse_documents(text: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from modelpack.deployment.controllers.controller import (
     combine,
     run,
 )
-from modelpack.deployment.targets import OVERLAY
+from modelpack.deployment.targets import KEEP, OVERLAY
 
 _HINT = "Install kubectl, and select a context: kubectl config use-context NAME"
 _VERSIONS = ("canary", "shadow")
@@ -87,7 +87,9 @@ class Kubernetes:
         return document
 
     def remove(self) -> None:
-        run(["kubectl", "delete", "--ignore-not-found", "--kustomize", self._overlay], _HINT)
+        """Delete the objects in the files. The namespace, which may have others, stays."""
+        command = ["kubectl", "delete", "--ignore-not-found", "--selector", f"{KEEP}!=true"]
+        run([*command, "--kustomize", self._overlay], _HINT)
 
 
 class KServe(Kubernetes):

@@ -12,6 +12,7 @@ from modelpack.deployment.controllers.controller import (
     Status,
     combine,
     parse_documents,
+    require_own,
     run,
 )
 
@@ -34,7 +35,15 @@ class Swarm:
         self._services = [f"{location.name}_{service}" for service in location.services]
         self._applied_at = float("-inf")
 
+    def _require_own(self) -> None:
+        label = f"label=com.docker.stack.namespace={self._stack}"
+        command = ["docker", "service", "ls", "--filter", label, "--format", "{{.Name}}"]
+        names = run(command, _HINT, check=False).split()
+        services = [name.removeprefix(f"{self._stack}_") for name in names]
+        require_own(f"The stack {self._stack}", services)
+
     def apply(self) -> None:
+        self._require_own()
         options = ["--detach=true", "--prune", "--with-registry-auth", "--compose-file", self._file]
         run(["docker", "stack", "deploy", *options, self._stack], _HINT)
         self._applied_at = time.monotonic()
@@ -68,6 +77,7 @@ class Swarm:
 
     def remove(self) -> None:
         """Remove the stack, and wait until its network is gone, which a new one would miss."""
+        self._require_own()
         run(["docker", "stack", "rm", self._stack], _HINT)
         label = f"label=com.docker.stack.namespace={self._stack}"
         deadline = time.monotonic() + _REMOVE_SECONDS

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import stat
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import pytest
+from deployments import deployment
 
-from modelpack.deployment import TARGETS
+from modelpack.deployment import TARGETS, Folder, render
 from modelpack.deployment.controllers import CONTROLLERS, Location
 from modelpack.deployment.controllers import compose as compose_module
 from modelpack.deployment.controllers.controller import run
-from modelpack.errors import NoEngineError, SmokeFailedError
+from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 
 Answers = dict[str, Any]
 """Part of a command -> what it prints: text, or a document."""
@@ -77,10 +82,52 @@ def test_compose_file_that_does_not_run_has_an_empty_state(commands) -> None:
     controller("compose").apply()
     controller("compose").remove()
     options = "docker compose --project-name iris --file dir/compose.yaml"
-    assert log.read_text().splitlines()[-2:] == [
+    assert log.read_text().splitlines()[3::2] == [
         f"{options} up --detach --remove-orphans",
         f"{options} down --remove-orphans",
     ]
+
+
+def test_new_token_replaces_the_containers(commands) -> None:
+    log = commands({})
+    services = ("model", "canary", "proxy")
+    location = Location(Path("dir"), "iris", services=services, has_new_token=True)
+    CONTROLLERS["compose"](location).apply()
+    up = [line.split("compose.yaml ")[1] for line in log.read_text().splitlines() if " up " in line]
+    assert up == [
+        "up --detach --no-deps --force-recreate model canary",
+        "up --detach --remove-orphans",
+    ]
+
+
+def test_override_of_compose_is_used_in_each_command(commands, tmp_path) -> None:
+    log = commands({})
+    (tmp_path / "compose.override.yaml").write_text("services: {}\n")
+    compose = CONTROLLERS["compose"](Location(tmp_path, "iris"))
+    compose.apply()
+    compose.status()
+    compose.remove()
+    lines = [line for line in log.read_text().splitlines() if " compose --" in line]
+    files = f"--file {tmp_path}/compose.yaml --file {tmp_path}/compose.override.yaml"
+    assert len(lines) == 3
+    assert all(files in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "listing", "services"),
+    [
+        ("compose", "ps --all --filter", "model\ndb\n"),
+        ("swarm", "service ls", "iris_model\niris_db\n"),
+    ],
+)
+def test_services_of_others_are_not_removed(commands, name, listing, services) -> None:
+    log = commands({listing: services})
+    for method in (controller(name).apply, controller(name).remove):
+        with pytest.raises(UsageError, match=r"iris is in use by .*: db\.") as caught:
+            method()
+        assert "--name" in caught.value.hint
+    text = log.read_text()
+    assert not any(word in text for word in (" up ", " down ", " deploy ", " rm "))
 
 
 def test_proxy_reads_its_configuration_after_a_test(commands) -> None:
@@ -243,7 +290,89 @@ def test_kubectl_gets_the_overlay_and_the_namespace(commands, name) -> None:
     lines = log.read_text().splitlines()
     assert lines[0] == "kubectl apply --kustomize dir/overlays/production"
     assert all("--namespace models" in line for line in lines if " get " in line)
-    assert lines[-1] == "kubectl delete --ignore-not-found --kustomize dir/overlays/production"
+    delete = "kubectl delete --ignore-not-found --selector dev.modelpack/keep!=true"
+    assert lines[-1] == f"{delete} --kustomize dir/overlays/production"
+
+
+class Cluster(BaseHTTPRequestHandler):
+    """The part of the API of Kubernetes that `kubectl delete` uses."""
+
+    deleted: ClassVar[list[str]] = []
+    groups: ClassVar[dict[str, dict[str, str]]] = {
+        "/api/v1": {"Namespace": "namespaces", "Service": "services", "Secret": "secrets"},
+        "/apis/apps/v1": {"Deployment": "deployments"},
+        "/apis/autoscaling/v2": {"HorizontalPodAutoscaler": "horizontalpodautoscalers"},
+        "/apis/policy/v1": {"PodDisruptionBudget": "poddisruptionbudgets"},
+        "/apis/networking.k8s.io/v1": {"NetworkPolicy": "networkpolicies"},
+    }
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        names = [each.removeprefix("/apis/") for each in self.groups if each != "/api/v1"]
+        if path == "/api":
+            self.reply({"kind": "APIVersions", "versions": ["v1"]})
+        elif path == "/apis":
+            versions = [{"groupVersion": n, "version": n.partition("/")[2]} for n in names]
+            groups = [
+                {"name": each["groupVersion"].partition("/")[0], "versions": [each]}
+                for each in versions
+            ]
+            self.reply({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+        elif path in self.groups:
+            resources = [
+                {"name": n, "kind": k, "namespaced": k != "Namespace", "verbs": ["delete", "get"]}
+                for k, n in self.groups[path].items()
+            ]
+            version = path.removeprefix("/apis/").removeprefix("/api/")
+            document = {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version}
+            self.reply({**document, "resources": resources})
+        else:
+            self.reply({"kind": "Status", "apiVersion": "v1", "reason": "NotFound"}, 404)
+
+    def do_DELETE(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.deleted.append(urlsplit(self.path).path.rpartition("/v")[2].partition("/")[2])
+        self.reply({"kind": "Status", "apiVersion": "v1", "status": "Success"})
+
+    def reply(self, document: dict[str, Any], status: int = 200) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not installed")
+def test_remove_deletes_all_objects_but_the_namespace(monkeypatch, tmp_path) -> None:
+    Folder(tmp_path).write(render("kubernetes", deployment()), {})
+    Folder(tmp_path).write_secret(TARGETS["kubernetes"].token_file, "0" * 64)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Cluster)
+    cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}
+    context = {"name": "c", "context": {"cluster": "c", "user": ""}}
+    config = {"apiVersion": "v1", "kind": "Config", "clusters": [cluster], "contexts": [context]}
+    (tmp_path / "config").write_text(json.dumps({**config, "current-context": "c"}))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(Cluster, "deleted", [])
+    with server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            CONTROLLERS["kubernetes"](Location(tmp_path, "iris", "iris")).remove()
+        finally:
+            server.shutdown()
+    secrets = [path for path in Cluster.deleted if "/secrets/iris-token-" in path]
+    assert len(secrets) == 1
+    assert sorted(set(Cluster.deleted) - set(secrets)) == [
+        "namespaces/iris/deployments/iris",
+        "namespaces/iris/horizontalpodautoscalers/iris",
+        "namespaces/iris/networkpolicies/iris",
+        "namespaces/iris/poddisruptionbudgets/iris",
+        "namespaces/iris/services/iris",
+    ]
 
 
 def test_kubectl_deletes_what_the_files_no_longer_contain(commands) -> None:
