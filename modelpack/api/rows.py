@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ def to_instances(rows: Any) -> list[Any]:
     """Return rows as lists, or as dicts if they have names.
 
     Args:
-        rows: A DataFrame, an array, a Series, or a list of rows.
+        rows: A DataFrame, an array, a Series, a list of rows, or one row as a dict by name.
 
     Raises:
         UsageError: A value has no form in JSON.
     """
+    if isinstance(rows, Mapping):
+        return [dict(rows)]
     if isinstance(rows, list | tuple):
         return list(rows)
     from modelpack.parity.record import to_rows

@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +22,8 @@ from modelpack.types import ModelSpec, RunningService, notebook_html
 _START_SECONDS = 120.0
 _SECONDS = 60.0
 _NAP = 0.02
+_MAX_BYTES = 8 * 2**20
+"""Size of a request: half of what services accept by default."""
 
 
 class ServedModel:
@@ -49,7 +52,8 @@ class ServedModel:
         """Return the prediction of each row.
 
         Args:
-            rows: A DataFrame, an array, or a list of rows: lists, or dicts by name.
+            rows: A DataFrame, an array, a list of rows (lists, or dicts by name), or a dict as the
+                only row. Several requests are sent if one would be too large.
 
         Raises:
             UsageError: The service does not accept the rows; the message names row and column.
@@ -109,7 +113,13 @@ class ServedModel:
             raise SmokeFailedError(
                 "The service has ended.", hint="Start it again with modelpack.serve(...)."
             )
-        body = encode({"instances": to_instances(rows)})
+        return self._send(to_instances(rows), 0, query)
+
+    def _send(self, instances: list[Any], start: int, query: dict[str, str]) -> dict[str, Any]:
+        """Predict rows by one request, or by several if the service rejects its size."""
+        body = encode({"instances": instances})
+        if len(body) > _MAX_BYTES and len(instances) > 1:
+            return self._send_halves(instances, start, query)
         try:
             response = self._session.post(
                 f"{self.url}/predict",
@@ -122,12 +132,24 @@ class ServedModel:
             raise SmokeFailedError(
                 f"The service does not respond: {error}.", hint="Look at logs()."
             ) from error
+        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and len(instances) > 1:
+            return self._send_halves(instances, start, query)
         if not response.ok:
+            where = f"In the rows from {start:,}: " if start else ""
             raise UsageError(
-                _problem(response), hint="`modelpack.inspect(path)` shows the inputs of the model."
+                where + _problem(response),
+                hint="`modelpack.inspect(path)` shows the inputs of the model.",
             )
         document: dict[str, Any] = response.json()
         return document
+
+    def _send_halves(
+        self, instances: list[Any], start: int, query: dict[str, str]
+    ) -> dict[str, Any]:
+        middle = len(instances) // 2
+        first = self._send(instances[:middle], start, query)
+        second = self._send(instances[middle:], start + middle, query)
+        return {key: [*first[key], *second[key]] for key in first}
 
     def __enter__(self) -> ServedModel:
         return self

@@ -103,11 +103,11 @@ def test_failures_are_exceptions_with_hints(tmp_path) -> None:
         (np.array([[1, 2], [3, 4]]), [[1, 2], [3, 4]]),
         (np.array(["a", "b"]), ["a", "b"]),
         (pd.Series(["a", "b"]), ["a", "b"]),
-        ([{"x": 1}], [{"x": 1}]),
+        ([{"x": 1}], [{"x": 1}]), ({"x": 1}, [{"x": 1}]),
         (pd.DataFrame({"x": [1.5, None], "y": ["a", None]}),
          [{"x": 1.5, "y": "a"}, {"x": None, "y": None}]),
     ],
-    ids=["array", "texts", "series", "dicts", "frame"],
+    ids=["array", "texts", "series", "dicts", "dict", "frame"],
 )  # fmt: skip
 def test_rows_of_objects_are_json(rows, instances, tmp_path) -> None:
     assert to_instances(rows) == instances
@@ -149,6 +149,20 @@ def test_service_with_a_token_and_on_a_chosen_port(model) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_rows_above_the_limits_of_a_request_are_sent_in_several(model, frame) -> None:
+    values = frame.fillna(0)
+    rows = [values.iloc[index % len(values)].to_dict() for index in range(11)]
+    variables = {"MODELPACK_MAX_ROWS": "2"}
+    with modelpack.serve(model, variables=variables) as service:
+        together = service.predict(rows)
+        assert together == [prediction for row in rows for prediction in service.predict(row)]
+        assert len(service.predict_proba(rows)) == len(rows)
+        rows[-1] = {**rows[-1], next(iter(rows[-1])): ["a list"]}
+        with pytest.raises(UsageError, match=r"In the rows from (9|10): Row [01]"):
+            service.predict(rows)
+
+
 def test_edited_bundle_is_served_with_its_routes(tmp_path) -> None:
     folder = tmp_path / "bundle"
     command = [sys.executable, "-m", "modelpack", "bundle", SVC, "-o", folder, "--quiet"]
