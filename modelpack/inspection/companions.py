@@ -30,6 +30,12 @@ _LABEL_KEYS = {
     "idxtolabel", "indextolabel", "int2label", "inttolabel", "id2label", "idtolabel", "idxtoclass",
     "inverselabelmap", "label2id", "labeltoid", "classtoidx",
 }  # fmt: skip
+_THRESHOLD_KEYS = {
+    "threshold", "thresh", "bestthreshold", "bestthresh", "optimalthreshold", "optthreshold",
+    "decisionthreshold", "probabilitythreshold", "probathreshold", "probthreshold",
+    "classificationthreshold", "cutoff", "bestcutoff", "optimalcutoff", "decisioncutoff",
+    "probabilitycutoff",
+}  # fmt: skip
 _TARGET_WORDS = {
     "label", "labels", "labelencoder", "target", "targets", "y", "class", "classes", "lbl",
     "output", "response", "outcome",
@@ -41,6 +47,8 @@ _ENCODER_WORDS = _TARGET_WORDS | {"le", "encoder", "enc", "transformer"}
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _MAX_LABELS = 100_000
 _MAX_POSITIONS = 16
+_BINARY = 2
+_OWN_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
@@ -250,6 +258,20 @@ def _mapped(companion: Companion) -> tuple[Scalar, ...]:
 def _scalars(nodes: Sequence[Node]) -> tuple[Scalar, ...]:
     values = tuple(map(scalar, nodes)) if len(nodes) <= _MAX_LABELS else ()
     return () if None in values else values
+
+
+def find_threshold(signature: Signature, values: Iterable[Companion]) -> tuple[str, float] | None:
+    """Return the threshold of a classifier of two classes with its key, if the file contains one.
+
+    One of 0.5 is left out, because most classifiers apply it.
+    """
+    if not signature.probabilities or len(signature.classes or ()) != _BINARY:
+        return None
+    for each in values:
+        value = scalar(each.value) if _plain(each.key) in _THRESHOLD_KEYS else None
+        if isinstance(value, float) and 0 < value < 1 and value != _OWN_THRESHOLD:
+            return each.key, value
+    return None
 
 
 def _to_list(node: Node) -> list[Node]:

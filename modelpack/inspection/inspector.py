@@ -16,6 +16,7 @@ from .companions import (
     Labels,
     companions,
     find_labels,
+    find_threshold,
     input_codes,
     labelled,
     named,
@@ -262,6 +263,8 @@ def _with_companions(
             "encodes the target. Name it with --select after the model."
         )
     notices += map(_outputs_notice, outputs_of_labels(signature, composition.binarizers))
+    if threshold := find_threshold(signature, values):
+        notices.append(_threshold_notice(*threshold))
     others = [each for each in composition.encoders if not labels or each[0] != labels.key]
     if composition.root and (notice := probabilities(composition.root.last)):
         notices.append(notice)
@@ -276,6 +279,15 @@ def _outputs_notice(labels: Labels) -> str:
     return (
         f"A prediction has one value for each label of {labels.key!a}, in this order: {shown}"
         f"{f', and {more:,} more' if more > 0 else ''}."
+    )
+
+
+def _threshold_notice(key: str, value: float) -> str:
+    """Return the notice on a threshold that the author may have compared probabilities with."""
+    return (
+        f"The {key!a} in the file, {value}, is not applied: predictions are those of the model's "
+        "predict. Compare the probabilities with it, or save the model in a "
+        "FixedThresholdClassifier of scikit-learn."
     )
 
 

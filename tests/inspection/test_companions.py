@@ -292,3 +292,25 @@ def test_record_with_the_encoder_has_labels(model, scaler, encoder, tmp_path):
     document = json.loads(path.read_text())
     assert set(document["together"]["predictions"]) == {"no", "yes"}
     assert len(document["together"]["probabilities"][0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "is_named"),
+    [
+        ("threshold", 0.35, True), ("best_threshold", np.float64(0.35), True),
+        ("threshold", 0.5, False), ("variance_threshold", 0.35, False), ("threshold", 3, False),
+    ],
+)  # fmt: skip
+def test_threshold_that_is_not_applied_is_named(tmp_path, key, value, is_named):
+    model = LogisticRegression().fit(X, TEXTS)
+    joblib.dump({"model": model, key: value}, tmp_path / "model.joblib")
+    notices = [each for each in inspect(tmp_path / "model.joblib").notices if "applied" in each]
+    assert (
+        notices
+        == [
+            f"The '{key}' in the file, 0.35, is not applied: predictions are those of the model's "
+            "predict. Compare the probabilities with it, or save the model in a "
+            "FixedThresholdClassifier of scikit-learn."
+        ]
+        * is_named
+    )
