@@ -106,22 +106,26 @@ _HINTS = {
     "constants: torch.jit.save(torch.jit.freeze(torch.jit.load('{path}').eval()), 'frozen.pt'). If "
     "the divisor is computed, export the model with torch.export, whose divisions the service "
     "checks: torch.export.save(torch.export.export(model.eval(), (example,), "
-    "dynamic_shapes=[[torch.export.Dim('rows'), torch.export.Dim.STATIC]]), 'model.pt2').",
+    "dynamic_shapes=[{0: torch.export.Dim('rows')}]), 'model.pt2').",
     "torch-operator": "Export the model to ONNX: torch.onnx.export(model.eval(), (example,), "
     "'model.onnx', external_data=False). It needs the packages onnx and onnxscript.",
+    "torch-recurrent": "Export the model with torch.export, whose recurrent networks are served: "
+    "torch.export.save(torch.export.export(model.eval(), (example,), "
+    "dynamic_shapes=[{0: torch.export.Dim('rows')}]), 'model.pt2').",
     "torch-signature": "Export the model in evaluation mode, for a tensor of several rows and a "
     "fixed number of columns: torch.export.save(torch.export.export(model.eval(), (example,), "
-    "dynamic_shapes=[[torch.export.Dim('rows'), torch.export.Dim.STATIC]]), 'model.pt2').",
+    "dynamic_shapes=[{0: torch.export.Dim('rows')}]), 'model.pt2').",
     "torch-unsupported": "Export the model again, on the CPU, with tensors as the only arguments "
     "of its forward: torch.export.save(torch.export.export(model.cpu().eval(), (example,), "
-    "dynamic_shapes=[[torch.export.Dim('rows'), torch.export.Dim.STATIC]]), 'model.pt2').",
+    "dynamic_shapes=[{0: torch.export.Dim('rows')}]), 'model.pt2').",
     "trailing-data": "Save all parts of the model in one call, as one tuple or dict.",
 }
 _UNSUPPORTED = {
     "arrow-type", "dill-session", "empty-file", "explainer", "hdf5-layout", "keras-2",
     "keras-tensorflow", "keras-weights", "lz4-missing", "mlflow-flavour",
     "mlflow-python-model", "mlflow-savedmodel", "neural-network", "only-a-name", "skops-pandas",
-    "takes-sequences", "torch-division", "torch-operator", "torch-signature", "torch-unsupported",
+    "takes-sequences", "torch-division", "torch-operator", "torch-recurrent", "torch-signature",
+    "torch-unsupported",
     "unread-function", "unread-value", "unserved-model", "unsupported-format",
 }  # fmt: skip
 _UNREAD = (

@@ -13,8 +13,8 @@ OTHER = (
     "Train the model with a library that modelpack serves, or export it to ONNX if its library can."
 )
 EXPORT_TORCH = (
-    "torch.export.save(torch.export.export(model.eval(), (example,), dynamic_shapes=[["
-    "torch.export.Dim('rows'), torch.export.Dim.STATIC]]), 'model.pt2'), where example is a tensor "
+    "torch.export.save(torch.export.export(model.eval(), (example,), dynamic_shapes=[{0: "
+    "torch.export.Dim('rows')}]), 'model.pt2'), where example is a tensor "
     "of several rows. It needs PyTorch 2.8 or later. The image of a model in ONNX is smaller: "
     "torch.onnx.export(model.eval(), (example,), 'model.onnx', external_data=False)"
 )

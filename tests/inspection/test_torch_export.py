@@ -482,3 +482,15 @@ def test_errors_contain_the_way_out(tmp_path):
     native = error(tmp_path, archive({**SAMPLE_MEMBERS, "data/aotinductor/m.so": b"\x7fELF"}))
     assert (native.exit_code, "native code" in native.message) == (3, True)
     assert "torch.export.save" in native.hint
+
+
+def test_tensors_that_are_not_served_are_named():
+    def change(document):
+        specs = document["graph_module"]["signature"]["output_specs"]
+        specs.append(specs[0])
+
+    (notice,) = formats.read("torch-export", iter([program(change)])).notices
+    assert notice.startswith(
+        "The program returns 2 tensors, and a prediction contains only the fir"
+    )
+    assert formats.read("torch-export", iter([DATA])).notices == ()

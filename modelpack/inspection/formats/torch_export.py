@@ -108,6 +108,18 @@ def read(data: bytes) -> NativeModel:
         requires={"torch": _reason(version)},
         protocol=program["schema_version"]["major"],
         problem=Finding(SIGNATURE, problem) if problem else None,
+        notices=_outputs_notices(module),
+    )
+
+
+def _outputs_notices(module: Mapping[str, Any]) -> tuple[str, ...]:
+    count = sum("user_output" in each for each in module["signature"]["output_specs"])
+    if count < _MATRIX:
+        return ()
+    return (
+        f"The program returns {count} tensors, and a prediction contains only the first. To "
+        "serve all of them, export a module that returns one tensor, such as "
+        "torch.cat((first, second), dim=1).",
     )
 
 

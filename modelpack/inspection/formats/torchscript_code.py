@@ -42,6 +42,8 @@ _MAX_STATEMENT, _MAX_DEPTH, _MAX_INDENTATION = 6_000, 200, 400
 or a sum of 10,000 terms, end its process."""
 _RUNS_ON_LOAD = {"__getstate__", "__setstate__"}
 _FILE_OPERATORS = {"from_file", "save"}
+_RECURRENT = {"gru", "lstm", "rnn_relu", "rnn_tanh"}
+"""Operators that modelpack admits in programs of torch.export, but not here."""
 _FORWARD = re.compile(r"forward\d{0,6}")
 _ENTRY = re.compile(r"^  def forward\(self: [\w.]+(?![\w.])([^()]*)\) -> ", re.MULTILINE)
 _TENSOR = re.compile(r"\s*([A-Za-z_]\w*): Tensor\s*")
@@ -237,7 +239,8 @@ def _require(condition: bool, parts: list[str]) -> None:
     if not condition:
         shown = ".".join(parts)[:80]
         message = f"the code of the archive uses {shown}, which modelpack does not admit"
-        raise Malformed("torch-operator", message)
+        code = "torch-recurrent" if parts[-1] in _RECURRENT else "torch-operator"
+        raise Malformed(code, message)
 
 
 def inputs(files: Mapping[str, str], key: str) -> list[str]:
