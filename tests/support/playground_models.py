@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import serving_models
 from serving_models import BASE, ENVIRONMENT, IRIS_NAMES, Trained, build_spec, render_bundle
+from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
@@ -102,6 +103,14 @@ def guests() -> Trained:
         sample_names=("A young member", ""),
     )  # fmt: skip
     return Trained(model, signature, title=TITLE, description=DESCRIPTION)
+
+
+def clusters() -> Trained:
+    """Numbers that are names: clusters of iris."""
+    trained = flowers()
+    model = KMeans(3, n_init=1, random_state=0).fit(load_iris().data)
+    signature = replace(trained.signature, classes=None, probabilities=False)
+    return Trained(model, signature, "clusterer")
 
 
 def unnamed() -> Trained:

@@ -7,7 +7,8 @@ const BARS = 12;
 
 class Effects {
   /** `ask(instances)` predicts rows that are JSON texts. */
-  constructor(form, signature, ask) {
+  constructor(form, { model: { task } }, signature, ask) {
+    this.isAmount = !["classifier", "clusterer", "outlier_detector"].includes(task);
     this.form = form;
     this.ask = ask;
     this.usual = form.fields.map(usualOf);
@@ -31,7 +32,7 @@ class Effects {
     try {
       const rows = tried.map((index) => this.form.literal("", Object.assign([...row], { [index]: this.usual[index] })));
       const { predictions, probabilities } = rows.length ? await this.ask(rows) : { predictions: [] };
-      tried.forEach((index, at) => effects.push({ index, ...effect(answer, { prediction: predictions[at], probabilities: probabilities?.[at] }) }));
+      tried.forEach((index, at) => effects.push({ index, ...effect(answer, { prediction: predictions[at], probabilities: probabilities?.[at] }, this.isAmount) }));
     } catch (error) {
       if (error.detail === undefined) throw error;
       return this.box.replaceChildren(el("p", { class: "error" }, error.detail));
@@ -49,7 +50,7 @@ class Effects {
       usual && `${plural(usual, "input")} at the usual value.`,
       untried && `${plural(untried, "input")} not tried.`,
     ];
-    const measure = answer.probabilities && !Array.isArray(answer.probabilities) ? [el("span", {}, "Points of the probability of ", bdi(shown(answer.prediction)))] : ["Difference of the prediction"];
+    const measure = answer.probabilities && !Array.isArray(answer.probabilities) ? [el("span", {}, "Points of the probability of ", bdi(labelOf(answer)))] : [this.isAmount ? "Difference of the prediction" : "Inputs that decide"];
     const list = el("ul", { class: "bars effects" }, ...moved.slice(0, BARS).map((each) => this.item(each, most)));
     this.box.replaceChildren(...(moved.length ? [el("h3", { class: "small" }, ...measure), list] : []), el("p", { class: "hint" }, notes.filter(Boolean).join(" ")));
   }
@@ -72,19 +73,24 @@ function usualOf(field) {
 
 const equal = (one, other) => one === other || (NUMBER.test(one) && NUMBER.test(other) && Number(one) === Number(other));
 
-/** What the present value adds to the prediction, against the usual one. `other`: another prediction. */
-function effect(now, changed) {
-  const other = typeof now.prediction === "number" && !now.probabilities ? undefined : json(now.prediction) === json(changed.prediction) ? undefined : changed.prediction;
-  if (now.probabilities && !Array.isArray(now.probabilities)) {
-    const label = typeof now.prediction === "string" ? now.prediction : json(now.prediction);
-    const size = (now.probabilities[label] - changed.probabilities[label]) * 100;
-    return { size: Math.abs(size) < 0.05 ? 0 : size, text: signed(size, (points) => points.toFixed(1)), other };
-  }
-  if (typeof now.prediction === "number") {
+/** What the present value adds to the prediction, against the usual one. `other`: another label. */
+function effect(now, changed, isAmount) {
+  if (isAmount && typeof now.prediction === "number") {
     const size = now.prediction - changed.prediction;
-    return { size, text: signed(size, short), other };
+    return { size, text: signed(size, short) };
   }
-  return { size: 0, text: other === undefined ? "" : "decides", other };
+  const other = json(now.prediction) === json(changed.prediction) ? undefined : changed.prediction;
+  const chances = now.probabilities;
+  if (!chances || Array.isArray(chances)) return { size: 0, text: other === undefined ? "" : "decides", other };
+  const label = labelOf(now);
+  const size = (chances[label] - changed.probabilities[label]) * 100 || 0;
+  return { size: Math.abs(size) < 0.05 ? 0 : size, text: signed(size, (points) => points.toFixed(1)), other };
+}
+
+/** The predicted class, as probabilities name it: 1.0 of the model is 1 here. */
+function labelOf({ prediction, probabilities }) {
+  const label = typeof prediction === "string" ? prediction : json(prediction);
+  return label in probabilities ? label : Object.keys(probabilities).reduce((one, other) => (probabilities[other] > probabilities[one] ? other : one));
 }
 
 const signed = (number, write) => (number < 0 ? "−" : "+") + write(Math.abs(number));

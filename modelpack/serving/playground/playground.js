@@ -59,7 +59,7 @@ function start(summary, signature) {
   const form = new Form(signature);
   const answer = new Answer(summary, signature);
   const visit = new Visit(form, answer, (row) => (form.restore(row), changed(0)));
-  model = { summary, signature, form, answer, visit, effects: new Effects(form, signature, predictRows), snippets: new Snippets() };
+  model = { summary, signature, form, answer, visit, effects: new Effects(form, summary, signature, predictRows), snippets: new Snippets() };
   new Batch(form, predictFile);
   byId("shuffle").hidden = !form.canShuffle;
   byId("reset").textContent = summary.example ? "Example" : "Clear";

@@ -628,6 +628,19 @@ def test_effect_of_an_input_is_the_difference_to_its_usual_value(visit):
         expect(page.locator("#effects .chance")).to_have_text(f"{sign}{abs(after - before):.6g}")
 
 
+def test_effect_on_a_label_is_no_difference_of_numbers(visit):
+    before, after = playground_models.clusters().model.predict(
+        [[5.8, 3.1, 3.8, 1.2], [5.8, 3.1, 1.0, 1.2]]
+    )
+    assert before != after
+    with visit("clusters") as page:
+        page.get_by_text("Effect of each input").click()
+        page.get_by_label("petal length", exact=True).fill("1")
+        predicted(page, str(after))
+        expect(page.locator("#effects .chance")).to_have_text("decides")
+        expect(page.locator("#effects li")).to_contain_text(f"usual: 3.8, then {before}")
+
+
 def test_usual_value_is_the_median_if_it_is_known(visit):
     with visit("guests") as page:
         page.get_by_text("Effect of each input").click()
