@@ -79,6 +79,8 @@ def _roll_back(
     """Apply the earlier files, or remove a first deployment. Return the error to raise."""
     if not isinstance(error, SmokeFailedError):
         return error
+    for line in controller.logs():  # which are gone after the rollback
+        run.observer.notice(f"log: {line}")
     failed = folder.record
     restored = folder.restore_applied()
     try:
@@ -130,7 +132,7 @@ def _wait(run: Pipeline, controller: Controller, seconds: float) -> Status:
             raise SmokeFailedError(
                 f"The deployment did not become healthy: {reason}."
                 + (f" {details}." if details else ""),
-                hint="Read the logs of the replica, such as with docker logs or kubectl logs.",
+                hint="Correct the cause, which the log of the replica shows, and deploy again.",
             )
         time.sleep(POLL_SECONDS)
 

@@ -52,8 +52,19 @@ class Platform:
             raise state
         return state
 
+    def logs(self) -> list[str]:
+        return [] if self.is_removed else ["Error: it does not start"]
+
     def remove(self) -> None:
         self.exists, self.is_removed = False, True
+
+
+class Log(Observer):
+    def __init__(self) -> None:
+        self.notices: list[str] = []
+
+    def notice(self, message: str) -> None:
+        self.notices.append(message)
 
 
 @pytest.fixture
@@ -105,12 +116,16 @@ def test_failed_update_is_rolled_back_to_the_files_that_were_healthy(
     Folder(tmp_path).write({"compose.yaml": "three"}, {"to": "compose", "name": "iris"})
 
 
-def test_first_deployment_that_fails_is_removed(platform: Platform, tmp_path: Path) -> None:
+def test_first_deployment_that_fails_is_removed_after_its_log_is_shown(
+    platform: Platform, tmp_path: Path
+) -> None:
     write(tmp_path, "one")
     platform.states = [FAILED]
+    observer = Log()
     with pytest.raises(SmokeFailedError, match="it was removed"):
-        applied(tmp_path)
+        pipeline_apply.apply(Pipeline(Options(), observer), tmp_path)
     assert platform.is_removed
+    assert observer.notices == ["log: Error: it does not start"]
 
 
 def test_deployment_of_another_folder_is_not_removed_when_it_fails(
@@ -247,6 +262,7 @@ def test_image_is_applied_updated_rolled_back_and_removed(
         done = modelpack("--apply", "-o", "out", cwd=tmp_path)
         assert done.returncode == 7, done.stderr
         assert "did not become healthy" in done.stderr
+        assert "WEB_CONCURRENCY" in done.stderr  # from the log of the replica that is gone
         assert file.read_text() == good
         assert modelpack("--status", "-o", "out", cwd=tmp_path).returncode == 0
         assert json.loads(curl(*headers, "-d", BODY, url)) == {"predictions": ["setosa"]}

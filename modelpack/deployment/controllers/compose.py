@@ -11,6 +11,7 @@ from modelpack.deployment.controllers.controller import (
     Replica,
     Status,
     parse_documents,
+    read_log,
     require_own,
     run,
 )
@@ -28,6 +29,7 @@ class Compose:
 
     def __init__(self, location: Location) -> None:
         self._name, self._services = location.name, location.services
+        self._versions = [each for each in location.services if each != "proxy"]
         self._has_new_token = location.has_new_token
         override = location.directory / _OVERRIDE
         files = [location.directory / "compose.yaml", *([override] if override.exists() else [])]
@@ -38,8 +40,7 @@ class Compose:
         """Start or update the containers. The proxy reads its configuration without a restart."""
         self._require_own()
         if self._has_new_token:  # which Compose does not see, as only the content of a file differs
-            versions = [each for each in self._services if each != "proxy"]
-            self._run("up", "--detach", "--no-deps", "--force-recreate", *versions)
+            self._run("up", "--detach", "--no-deps", "--force-recreate", *self._versions)
         self._run("up", "--detach", "--remove-orphans")
         if "proxy" in self._services:
             self._run("exec", "--no-TTY", "proxy", *_TEST)
@@ -56,6 +57,10 @@ class Compose:
                 failure = f"{replica.name} is {replica.state}"
         expected = max(len(replicas), len(self._services)) if replicas else 0
         return Status(ready, expected, tuple(replicas), failure=failure)
+
+    def logs(self) -> list[str]:
+        options = ["logs", "--no-color", "--tail", "4"]
+        return read_log([*_command(), *self._options, *options, *self._versions])
 
     def remove(self) -> None:
         self._require_own()

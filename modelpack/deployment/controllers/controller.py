@@ -6,6 +6,7 @@ The commands are those of the user, with the user's context. modelpack reads no 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 
 _SECONDS = 120.0
 _MAX_LINES = 8
+_MAX_LINE = 500
+_LOG_SECONDS = 20.0
+_TERMINAL_CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,9 @@ class Controller(Protocol):
     def status(self) -> Status:
         """Return its state, which is empty if it does not exist."""
 
+    def logs(self) -> list[str]:
+        """Return the last lines that its replicas logged, without those of a proxy."""
+
     def remove(self) -> None:
         """Remove everything of it from the platform. Do nothing if it does not exist."""
 
@@ -140,6 +147,25 @@ def run(command: Sequence[str], hint: str, *, check: bool = True) -> str:
             f"`{' '.join(command[:3])}` failed: {' '.join(lines)}", hint=f"Run: {' '.join(command)}"
         )
     return ""
+
+
+def read_log(command: Sequence[str]) -> list[str]:
+    """Return the last lines that a command prints, or none if it fails: a log is a help only."""
+    try:
+        done = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=True,
+            timeout=_LOG_SECONDS,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    text = _TERMINAL_CODES.sub("", done.stdout)
+    lines = [line for line in text.splitlines() if line.strip()][-_MAX_LINES:]
+    return ["".join(c if c.isprintable() else " " for c in line[:_MAX_LINE]) for line in lines]
 
 
 def require_own(name: str, services: Iterable[str]) -> None:

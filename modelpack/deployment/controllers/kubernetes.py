@@ -10,6 +10,7 @@ from modelpack.deployment.controllers.controller import (
     Replica,
     Status,
     combine,
+    read_log,
     run,
 )
 from modelpack.deployment.targets import KEEP, OVERLAY
@@ -85,6 +86,12 @@ class Kubernetes:
         text = run([*command, "--ignore-not-found"], _HINT)
         document: dict[str, Any] = json.loads(text) if text.strip() else {}
         return document
+
+    def logs(self) -> list[str]:
+        names = (self._name, *(f"{self._name}-{version}" for version in self._versions))
+        selector = f"{self.selector} in ({', '.join(names)})"
+        options = ["--all-containers", "--prefix", "--tail=4", *self._namespace]
+        return read_log(["kubectl", "logs", "--selector", selector, *options])
 
     def remove(self) -> None:
         """Delete the objects in the files. The namespace, which may have others, stays."""

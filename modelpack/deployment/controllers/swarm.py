@@ -12,6 +12,7 @@ from modelpack.deployment.controllers.controller import (
     Status,
     combine,
     parse_documents,
+    read_log,
     require_own,
     run,
 )
@@ -75,6 +76,13 @@ class Swarm:
         has_changed = service["Spec"]["TaskTemplate"] != previous
         return has_changed and not update and time.monotonic() - self._applied_at < _PENDING_SECONDS
 
+    def logs(self) -> list[str]:
+        """Return those of the task of each service that failed last: other tasks log more."""
+        names = [name for name in self._services if not name.endswith("_proxy")]
+        tasks = [task for name in names for task in _failed(name)[:1]]
+        command = ["docker", "service", "logs", "--tail", "4"]
+        return [line for task in tasks for line in read_log([*command, str(task["ID"])])]
+
     def remove(self) -> None:
         """Remove the stack, and wait until its network is gone, which a new one would miss."""
         self._require_own()
@@ -90,15 +98,20 @@ class Swarm:
 def _failure(name: str, service: dict[str, Any], update: str, ready: int) -> str:
     if update in _FAILED:
         return str(service["UpdateStatus"].get("Message") or update)
-    failed = [task for task in _tasks(name, "desired-state=shutdown") if task.get("Error")]
+    failed = _failed(name)
     if ready == 0 and not update and len(failed) >= _MAX_FAILURES:
         return str(failed[0]["Error"])
     return ""
 
 
+def _failed(name: str) -> list[dict[str, Any]]:
+    """Return the tasks of a service that failed, the last one first."""
+    return [task for task in _tasks(name, "desired-state=shutdown") if task.get("Error")]
+
+
 def _tasks(name: str, condition: str) -> list[dict[str, Any]]:
     options = ["--no-trunc", "--format", "{{json .}}", "--filter", condition]
-    return parse_documents(run(["docker", "service", "ps", *options, name], _HINT))
+    return parse_documents(run(["docker", "service", "ps", *options, name], _HINT, check=False))
 
 
 def _replica(task: dict[str, Any]) -> Replica:

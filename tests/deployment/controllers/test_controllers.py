@@ -19,7 +19,7 @@ from deployments import deployment
 from modelpack.deployment import TARGETS, Folder, render
 from modelpack.deployment.controllers import CONTROLLERS, Location
 from modelpack.deployment.controllers import compose as compose_module
-from modelpack.deployment.controllers.controller import run
+from modelpack.deployment.controllers.controller import read_log, run
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 
 Answers = dict[str, Any]
@@ -162,6 +162,26 @@ def test_failed_command_is_an_error_with_its_last_lines() -> None:
         run(["sh", "-c", "echo No such thing >&2; exit 1"], "")
     assert "sh -c" in caught.value.hint
     assert run(["sh", "-c", "exit 1"], "", check=False) == ""
+
+
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_logs_are_the_last_lines_without_control_characters(commands, name) -> None:
+    text = "".join(f"line {i}\n" for i in range(20)) + "\x1b[31mred\a\n\n"
+    task = {"ID": "t", "Error": "it failed"}
+    log = commands({"logs ": text, "=shutdown iris_canary": task, "=shutdown iris_model": ""})
+    lines = controller(name, "canary", "proxy").logs()
+    assert lines[-1] == "red "
+    assert "line 19" in lines
+    assert "line 1" not in lines
+    text = log.read_text()
+    assert "canary" in text
+    assert not re.search("logs .*proxy", text)
+
+
+def test_log_of_a_command_that_fails_is_empty() -> None:
+    assert read_log(["sh", "-c", "echo no; exit 1"]) == []
+    assert read_log(["/no/such/command"]) == []
+    assert read_log(["sh", "-c", "echo to both; echo errors >&2"]) == ["to both", "errors"]
 
 
 # --- swarm ---------------------------------------------------------------------------------------
