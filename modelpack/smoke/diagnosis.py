@@ -181,6 +181,16 @@ _CAUSES = (
         "calls this model: def predict(self, rows). Give its file: --code FILE.py",
     ),
     (
+        r"does not answer its own example: .*failed in the TorchScript interpreter",
+        "The TorchScript module fails on tensors of the type of its first weights, which the "
+        "service gives it because the file records no types of inputs.",
+        "If an input takes integers, such as the indices of an Embedding, or if the types differ, "
+        "export the model with torch.export, which records them: torch.export.save("
+        "torch.export.export(model.eval(), (first, second), dynamic_shapes="
+        "[{{0: rows}}, {{0: rows}}]), 'model.pt2') with rows = torch.export.Dim('rows'). Otherwise "
+        "give rows of the right number of columns: --example FILE.",
+    ),
+    (
         r"the model does not answer its own example: (?P<name>.+)",
         "The model fails on the row that the service starts with: {name}",
         "If that row was generated from the model file, give real rows: --example FILE, or call "

@@ -202,6 +202,17 @@ def test_one_hint_for_all_missing_modules(modules: str, hint: str) -> None:
     assert (diagnosis.diagnose(report) or ("", ""))[1].startswith(hint)
 
 
+def test_torchscript_with_other_types_is_exported_by_torch_export() -> None:
+    detail = (
+        "the model does not answer its own example: ValueError: The following operation failed in "
+        "the TorchScript interpreter."
+    )
+    report = SmokeReport("x", "process", (Check("ready", False, 1.0, detail),))
+    message, hint = diagnosis.diagnose(report) or ("", "")
+    assert "records no types of inputs" in message
+    assert "dynamic_shapes=[{0: rows}, {0: rows}]" in hint
+
+
 def test_other_failures_are_not_explained_away() -> None:
     lost = Check("ready", False, 1.0, "the service ended at start:\nKilled")
     wrong = Check("prediction", False, 1.0, "No module named 'pandas'")
