@@ -63,7 +63,8 @@ def page() -> str:
         lines += [f".SS {_text(title)}"]
         for command in commands:
             lines += [".TP", rf"\fB{_text(command.name or '')}\fR", _text(summary(command))]
-    for command, ctx in _commands(main, click.Context(main, info_name="modelpack")):
+    whole = click.Context(main, info_name="modelpack", **main.context_settings)
+    for command, ctx in _commands(main, whole):
         lines += _command(command, ctx)
     lines += [".SH EXIT STATUS"]
     for code, meaning in EXIT_CODES.items():
