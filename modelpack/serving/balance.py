@@ -95,11 +95,17 @@ class Share:
         ignored = 0 if is_full else max(0, count - FEW) // 2
         return count - ignored - fewest
 
-    def take_surplus(self) -> bool:
-        """Return whether to close a connection, which another worker should have instead.
+    def take_surplus(self, count: int) -> bool:
+        """Return whether to close one of `count` connections, which another worker should have.
 
-        There are so many until the next tick as make the counts equal.
+        There are so many until the next tick as made the counts equal at the last one, unless other
+        connections have ended since then.
         """
-        is_surplus = self._surplus > 0
-        self._surplus -= is_surplus
-        return is_surplus
+        if self._surplus:
+            fewest = self._fewest()
+            self._surplus = 0 if fewest is None else min(self._surplus, (count - fewest) // 2)
+        if self._surplus <= 0:
+            self._surplus = 0
+            return False
+        self._surplus -= 1
+        return True

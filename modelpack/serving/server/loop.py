@@ -149,7 +149,7 @@ class Loop(ConnectionPool):
         """
         self.requests += 1
         # The connection moves to another worker, unless its next request is here already.
-        job.closes = not job.connection.data and self._share.take_surplus()
+        job.closes = not job.connection.data and self._share.take_surplus(len(self._connections))
         if top is None:
             self._fast_jobs.append(job)
         elif _is_immediate(top):

@@ -48,7 +48,12 @@ def test_memory_does_not_grow(iris, figure):
 def mixture(port: int, count: int) -> None:
     """On kept connections, where the request does not end them."""
     for start in range(0, count, len(KINDS)):
-        with raw.Client(port) as client:
-            for kind in KINDS[: count - start]:
-                client.send(kind)
-                assert client.answer().status < 500
+        kinds = list(KINDS[: count - start])
+        while kinds:
+            with raw.Client(port) as client:
+                is_open = True
+                while kinds and is_open:
+                    client.send(kinds.pop(0))
+                    response = client.answer()
+                    assert response.status < 500
+                    is_open = response.headers.get("connection") != "close"

@@ -133,8 +133,13 @@ def publish(shares, *counts: int) -> None:
             share.tick(count)
 
 
-def surplus(share: Share) -> int:
-    return sum(share.take_surplus() for _ in range(100))
+def surplus(share: Share, count: int) -> int:
+    """Close connections one after the other, as long as there are too many."""
+    closed = 0
+    while share.take_surplus(count - closed):
+        closed += 1
+        share.publish(count - closed)
+    return closed
 
 
 def test_who_has_more_leads(shares):
@@ -147,9 +152,15 @@ def test_who_has_more_leads(shares):
 
 def test_a_surplus_is_half_of_the_difference(shares):
     publish(shares, 9, 2, 8)
-    assert [surplus(share) for share in shares] == [3, 0, 3]
+    assert [surplus(*pair) for pair in zip(shares, (9, 2, 8), strict=True)] == [3, 0, 3]
     publish(shares, 3, 2, 2)
-    assert [surplus(share) for share in shares] == [0, 0, 0]
+    assert [surplus(*pair) for pair in zip(shares, (3, 2, 2), strict=True)] == [0, 0, 0]
+
+
+def test_a_surplus_that_has_ended_is_none(shares):
+    publish(shares, 100, 1, 1)
+    assert not shares[0].take_surplus(2)
+    assert not shares[0].take_surplus(100)
 
 
 def test_silent_and_leaving_workers_are_left_out(shares, clock):
@@ -160,7 +171,7 @@ def test_silent_and_leaving_workers_are_left_out(shares, clock):
     clock.now += 1.0
     shares[0].tick(5)
     assert shares[0].lead(5) is None
-    assert surplus(shares[0]) == 0
+    assert surplus(shares[0], 5) == 0
 
 
 def test_a_worker_without_a_slot_takes_no_part():
@@ -168,4 +179,4 @@ def test_a_worker_without_a_slot_takes_no_part():
     others = [Share("0", counts), Share(None, counts), Share("64", counts)]
     publish(others, 0, 9, 9)
     assert [share.lead(9) for share in others[1:]] == [None, None]
-    assert not any(map(surplus, others[1:]))
+    assert [surplus(share, 9) for share in others[1:]] == [0, 0]
