@@ -50,6 +50,11 @@ def test_workflows_get_only_the_permissions_they_name(path: Path) -> None:
     assert yaml.safe_load(path.read_text())["permissions"] == {"contents": "read"}
 
 
+SOURCES = ("modelpack/", "templates/", "ci/")
+MANUAL = "docs/modelpack.1"
+"""A file of the wheel."""
+
+
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository, as GitHub checks it out, because pip writes build/ into it."""
@@ -57,7 +62,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, check=True).stdout.decode()
     for name in filter(None, names.split("\0")):
-        if name.startswith(("modelpack/", "templates/", "ci/")) or "/" not in name:
+        if name.startswith((*SOURCES, MANUAL)) or "/" not in name:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     return folder

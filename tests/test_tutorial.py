@@ -42,6 +42,7 @@ VARYING = (
     (r"\b\d+ (distributions|versions)\b", "VERSIONS"),
     (r"python:3\.\d+-slim", "BASE"),
     (r"(?<!\.)\b\d+\.\d+\.\d+\b(?!\.)", "VERSION"),
+    (r"\b\d+ MiB, [\d.]+ cores", "SIZE"),  # measured
 )
 
 

@@ -13,7 +13,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VERSION = "9.8.7"
-FILES = ("setup.py", "setup.cfg", "README.md", "LICENSE", "CHANGELOG.md", ".gitignore")
+FILES = (
+    "setup.py",
+    "setup.cfg",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    ".gitignore",
+    "docs/modelpack.1",
+)
 
 
 def git(clone: Path, *arguments: str) -> str:
@@ -72,6 +80,7 @@ def test_release_builds_what_is_committed_and_nothing_else(clone: Path, base: ob
     names = set(zipfile.ZipFile(wheel).namelist())
     tracked = git(clone, "ls-files", "modelpack", "templates", ":!*/ruff.toml").split()
     expected = {re.sub("^templates/", "modelpack/templates/", name) for name in tracked}
+    expected.add(f"modelpack-{VERSION}.data/data/share/man/man1/modelpack.1")
     assert {name for name in names if ".dist-info/" not in name} == expected
     with tarfile.open(sdist) as archive:
         assert not [name for name in archive.getnames() if "deleted" in name or "/build/" in name]
