@@ -22,7 +22,7 @@ SVC = ROOT / "sample_models" / "kserve-svc" / "model.joblib"
 
 
 def commands(group: click.Group = main, parent: click.Context | None = None):
-    parent = parent or click.Context(main, info_name="modelpack")
+    parent = parent or click.Context(main, info_name="modelpack", **main.context_settings)
     for command in group.commands.values():
         ctx = click.Context(command, info_name=command.name, parent=parent)
         if isinstance(command, Group):
