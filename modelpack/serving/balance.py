@@ -73,8 +73,12 @@ class Share:
         self._shared.times[self._slot] = now
         times = enumerate(self._shared.times)
         self._others = [n for n, at in times if now - at < SILENT_SECONDS and n != self._slot]
+        self._surplus = self._excess(count)
+
+    def _excess(self, count: int) -> int:
+        """Return how many of `count` connections have to move to make the counts equal."""
         fewest = self._fewest()
-        self._surplus = 0 if fewest is None else max(0, (count - fewest) // 2)
+        return 0 if fewest is None else max(0, (count - fewest) // 2)
 
     def _fewest(self) -> int | None:
         """Return the lowest count of the other workers that respond, None if there are none."""
@@ -102,10 +106,7 @@ class Share:
         connections have ended since then.
         """
         if self._surplus:
-            fewest = self._fewest()
-            self._surplus = 0 if fewest is None else min(self._surplus, (count - fewest) // 2)
-        if self._surplus <= 0:
-            self._surplus = 0
-            return False
-        self._surplus -= 1
-        return True
+            self._surplus = min(self._surplus, self._excess(count))
+        is_surplus = self._surplus > 0
+        self._surplus -= is_surplus
+        return is_surplus

@@ -183,7 +183,7 @@ def _path(target: Path) -> Path:
 
 
 def read_plan(target: Path) -> Plan | None:
-    """Return the plan in an output folder, None if there is none.
+    """Return the plan of an output folder, or None without one.
 
     Raises:
         BatchError: It is damaged, or of another version.

@@ -99,7 +99,7 @@ class Batch {
   }
 
   tell(...parts) {
-    byId("many-told").replaceChildren(...parts);
+    byId("many-note").replaceChildren(...parts);
   }
 }
 

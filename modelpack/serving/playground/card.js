@@ -106,7 +106,7 @@ function showVersions({ environment }) {
   const told = Object.entries(environment.versions);
   const other = told.filter(([, { recorded, installed }]) => !agree(recorded, installed));
   byId("versions").hidden = !told.length && !environment.warnings.length;
-  byId("versions-told").textContent = other.length ? `${plural(other.length, "library", "libraries")} not as recorded` : "as the model file records them";
+  byId("versions-note").textContent = other.length ? `${plural(other.length, "library", "libraries")} not as recorded` : "as the model file records them";
   byId("warnings").replaceChildren(...environment.warnings.map((warning) => el("li", {}, bdi(warning))));
   byId("versions-rows").replaceChildren(
     ...told.map(([name, { recorded, installed }]) =>

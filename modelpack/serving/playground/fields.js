@@ -17,7 +17,7 @@ class Form {
     this.touched = new Set(); // by a person
     this.most = PAGE;
     this.free = this.fields.length ? null : this.freeRow();
-    byId("inputs-told").textContent = this.fields.length ? plural(this.fields.length, "value") : "";
+    byId("inputs-note").textContent = this.fields.length ? plural(this.fields.length, "value") : "";
     byId("filter-box").hidden = this.fields.length <= PAGE;
     byId("filter").oninput = () => this.find();
     byId("more").onclick = () => this.showMore();
@@ -115,7 +115,7 @@ class Form {
     const left = found - Math.min(found, this.most);
     byId("more-box").hidden = !left;
     byId("more").textContent = `Show ${Math.min(left, PAGE)} more of ${left.toLocaleString("en")}`;
-    byId("filter-told").textContent = `${Math.min(found, this.most).toLocaleString("en")} of ${plural(found, "input")} shown; all ${this.fields.length.toLocaleString("en")} are sent.`;
+    byId("filter-note").textContent = `${Math.min(found, this.most).toLocaleString("en")} of ${plural(found, "input")} shown; all ${this.fields.length.toLocaleString("en")} are sent.`;
   }
 
   find() {

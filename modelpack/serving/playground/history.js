@@ -33,7 +33,7 @@ class Visit {
 
   show() {
     byId("history").hidden = this.entries.length < 2;
-    byId("history-told").textContent = plural(this.entries.length, "prediction");
+    byId("history-note").textContent = plural(this.entries.length, "prediction");
     byId("entries").replaceChildren(...this.entries.map((entry, index) => this.item(entry, this.entries[index - 1])).reverse());
     this.showComparison();
   }

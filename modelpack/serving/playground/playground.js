@@ -42,7 +42,7 @@ async function open() {
     if (error.status === 401) return gate();
     if (error.detail === undefined) throw error;
     byId("down").hidden = false;
-    byId("down-told").textContent = error.detail;
+    byId("down-note").textContent = error.detail;
   }
 }
 

@@ -482,7 +482,7 @@ def test_saved_rows_are_those_of_the_file_however_it_is_written(visit, tmp_path,
     with visit("flowers") as page:
         page.get_by_label("A CSV file").set_input_files(rows)
         predict_file(page)
-        expect(page.locator("#many-told")).to_contain_text("2 rows in ")
+        expect(page.locator("#many-note")).to_contain_text("2 rows in ")
         first, *saved = saved_rows(page)
     added = "prediction_of_the_model" if header == "present" else "prediction"
     assert first[: len(names) + 1] == [*names, added]
@@ -496,7 +496,7 @@ def test_inputs_that_a_file_lacks_are_named_before_it_is_sent(visit, tmp_path):
     rows.write_text("sepal length,<b>\n5.1,3.5\n")
     with visit("flowers") as page:
         page.get_by_label("A CSV file").set_input_files(rows)
-        expect(page.locator("#many-told .error")).to_have_text(
+        expect(page.locator("#many-note .error")).to_have_text(
             f"Inputs that are not in the file: {', '.join(IRIS_NAMES[1:])}"
         )
 
@@ -516,7 +516,7 @@ def test_a_file_of_rows(visit, tmp_path):
         ]
         assert not any(text and "5.1,3.5" in text for text in requests)
         predict_file(page)
-        expect(page.locator("#many-told")).to_contain_text("2 rows in ")
+        expect(page.locator("#many-note")).to_contain_text("2 rows in ")
         first = page.get_by_role("region", name="First predictions").locator("td").first
         expect(first).to_have_text("setosa")
         names, *lines = saved_rows(page)
@@ -528,7 +528,7 @@ def test_a_file_of_rows(visit, tmp_path):
         rows.write_text(",".join(IRIS_NAMES) + "\n5.1,3.5,1.4,0.2\n6.5,much,5.5,2.0\n")
         page.get_by_label("A CSV file").set_input_files(rows)
         predict_file(page)
-        problems = page.locator("#many-told li")
+        problems = page.locator("#many-note li")
         expect(problems).to_contain_text(f"Row 1, {IRIS_NAMES[1]}: Expected a finite number")
 
 
@@ -548,7 +548,7 @@ def test_columns_of_a_file_that_were_ignored_are_named(visit, tmp_path):
         page.route("**/predict*", lambda route: route.fulfill(**answer))
         page.get_by_label("A CSV file").set_input_files(rows)
         predict_file(page)
-        expect(page.locator("#many-told")).to_contain_text(
+        expect(page.locator("#many-note")).to_contain_text(
             "Ignored, as the model has no such input: id, café <b> and 3 more"
         )
 
@@ -568,7 +568,7 @@ def test_a_file_is_dropped_and_the_form_is_a_file(visit, tmp_path):
             content,
         )
         predict_file(page)
-        expect(page.locator("#many-told")).to_contain_text("1 row in ")
+        expect(page.locator("#many-note")).to_contain_text("1 row in ")
     (names, row) = csv.reader(io.StringIO(content, newline=""))
     assert names == row == list(HOSTILE)
 
