@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+from collections.abc import Iterator
 from dataclasses import Field, fields
 from pathlib import Path
 
+import click
 import pytest
 from doc_blocks import NO_BASE, check, commands, console_blocks, normalised, run
 
+from modelpack.cli.commands import main
 from modelpack.serving.settings import VARIABLES, Limits
 
 ROOT = Path(__file__).parents[1]
@@ -79,6 +83,35 @@ def test_code_that_is_named_exists(path: Path) -> None:
     for file, function in named:
         assert any(ROOT.glob(file)), file
         assert not function or f"def {function}(" in (ROOT / file).read_text(), function
+
+
+def options_by_command(group: click.Group, name: str = "") -> Iterator[tuple[str, set[str]]]:
+    context = click.Context(group, **main.context_settings)
+    for command in group.commands.values():
+        names = context.help_option_names
+        names += [each for parameter in command.params for each in parameter.opts]
+        yield f"{name}{command.name}", set(names)
+        if isinstance(command, click.Group):
+            yield from options_by_command(command, f"{command.name} ")
+
+
+OPTIONS = dict(options_by_command(main))
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_that_are_not_run_exist_with_their_options(path: Path) -> None:
+    text = path.read_text()
+    for block in console_blocks(text):
+        text = text.replace(block, "")
+    text = text.replace("\\\n", " ")
+    for line, quoted in re.findall(r"^ {4}(modelpack .*)$|`(modelpack [^`]*)`", text, re.MULTILINE):
+        words = shlex.split(line or quoted, comments=True)[1:]
+        name = " ".join(words[:2]) if " ".join(words[:2]) in OPTIONS else words[0]
+        if name not in OPTIONS:
+            assert name in {"model.pkl", "--version", "--help"}, line or quoted
+            continue
+        used = [word.partition("=")[0] for word in words if re.match(r"--?[a-z][a-z-]*(=|$)", word)]
+        assert set(used) <= OPTIONS[name], line or quoted
 
 
 def test_the_readme_shows_a_command_and_its_output_by_line_20() -> None:
