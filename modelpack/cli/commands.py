@@ -508,7 +508,7 @@ def predict_command(
 @click.option(
     "--fail-on",
     type=click.Choice(FAIL_ON),
-    default="any",
+    default="breaking",
     show_default=True,
     help="Differences that end with exit code 9",
 )
@@ -528,7 +528,7 @@ def diff_command(
     """Show what changes for callers and in the image when NEW replaces OLD.
 
     OLD and NEW are images, bundles, model files, or images in archives, layouts or registries. Both
-    predict the same rows in a sandbox without a network. Exit code 9 means that they differ.
+    predict the same rows in a sandbox without a network. Exit code 9 means that NEW breaks callers.
     """
     from modelpack.cli import output as cli_output
     from modelpack.pipeline import diff

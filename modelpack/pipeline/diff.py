@@ -75,7 +75,7 @@ def _failure_message(difference: Difference, names: Sequence[str]) -> str:
 def _hint(difference: Difference, fail_on: str) -> str:
     if difference.breaking or fail_on == "predictions":
         return "Report differences without failing: --fail-on never"
-    return "Accept differences that break no client: --fail-on breaking"
+    return "Accept differences that break no caller: --fail-on breaking"
 
 
 def _open_side(run: Pipeline, stack: ExitStack, target: Target) -> DiffSide:

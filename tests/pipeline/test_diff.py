@@ -298,7 +298,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_a_retrained_model_differs_in_one_layer_and_in_its_answers(images: Path) -> None:
     done = diff(OLD, NEW, "--json", "--engine", "docker", "--markdown", images / "comment.md")
     found = json.loads(done.stdout)
-    assert done.returncode == DIFFERENT, done.stderr
+    assert done.returncode == 0, done.stderr  # no caller breaks
     assert found["differing"] == ["predictions", "model", "image"]
     assert found["breaking"] == []
     assert found["signature"]["changes"] == []
@@ -325,7 +325,7 @@ def test_both_models_predict_the_rows_of_a_file(images: Path) -> None:
     assert (found["rows"], found["made_up"]) == (100, False)
     assert 0 < found["differing"] < 100
     assert f"{found['differing']} of 100 rows with a different label" in found["summary"]
-    shown = diff(OLD, NEW, "--fail-on", "breaking", *arguments, COLUMNS="100")
+    shown = diff(OLD, NEW, *arguments, COLUMNS="100")
     assert shown.returncode == 0, shown.stderr
     assert "setosa \u2192 " in shown.stdout or " \u2192 virginica" in shown.stdout
     assert shown.stdout.rstrip().endswith("differs: predictions, model, image")
@@ -365,7 +365,7 @@ def test_an_image_in_a_registry_is_compared_without_pulling_it(
             ["docker", "rmi", name],
         ):
             subprocess.run(command, check=True, capture_output=True)
-        done = diff(OLD, name, "--json", "--engine", "docker")
+        done = diff(OLD, name, "--json", "--engine", "docker", "--fail-on", "any")
     found = json.loads(done.stdout)
     assert (done.returncode, found["new"]["kind"]) == (DIFFERENT, "registry"), done.stderr
     assert found["differing"] == ["image"]
@@ -387,7 +387,7 @@ def test_a_model_that_does_not_load_breaks_callers(images: Path) -> None:
         ["docker", "build", "-q", "-t", name, images / "context"], check=True, capture_output=True
     )
     try:
-        done = diff(OLD, name, "--json", "--engine", "docker", "--fail-on", "breaking")
+        done = diff(OLD, name, "--json", "--engine", "docker")
     finally:
         subprocess.run(["docker", "rmi", "--force", name], check=True, capture_output=True)
     found = json.loads(done.stdout)
