@@ -88,9 +88,8 @@ def test_code_that_is_named_exists(path: Path) -> None:
 def options_by_command(group: click.Group, name: str = "") -> Iterator[tuple[str, set[str]]]:
     context = click.Context(group, **main.context_settings)
     for command in group.commands.values():
-        names = context.help_option_names
-        names += [each for parameter in command.params for each in parameter.opts]
-        yield f"{name}{command.name}", set(names)
+        own = {each for parameter in command.params for each in parameter.opts}
+        yield f"{name}{command.name}", own | {*context.help_option_names}
         if isinstance(command, click.Group):
             yield from options_by_command(command, f"{command.name} ")
 
