@@ -26,6 +26,8 @@ PROXY_IMAGE = "nginx:1.30-alpine"
 SERVICES = frozenset({"model", "canary", "shadow", "proxy", "route"})
 SHADOW_REQUESTS = 64
 """Mirrored requests that may be open at a time."""
+SHADOW_CPU_SHARES = 102
+"""A tenth of the CPU weight that containers have without this setting."""
 _DIGITS_OF_DIGEST = 12
 
 
@@ -242,6 +244,7 @@ def render(target: str, deployment: Deployment) -> dict[str, str]:
         "predict_seconds": plans.PREDICT_SECONDS,
         "idle_seconds": plans.IDLE_SECONDS,
         "shadow_requests": SHADOW_REQUESTS,
+        "shadow_cpu_shares": SHADOW_CPU_SHARES,
         "proxy_file": PROXY_FILE,
         "proxy_folder": PROXY_FOLDER,
         "proxy_digest": "",

@@ -122,6 +122,14 @@ def test_weight_is_the_part_of_the_canary(weight: int, lines: list[str]) -> None
     assert [each["weight"] for each in rule["backendRefs"]] == [100 - weight, weight]
 
 
+def test_shadow_has_less_cpu_weight_than_the_model() -> None:
+    services = document("compose-shadow", "compose.yaml")["services"]
+    weights = {name: service.get("cpu_shares") for name, service in services.items()}
+    assert weights == {"model": None, "shadow": 102, "proxy": None}
+    services = document("compose-canary", "compose.yaml")["services"]
+    assert not any("cpu_shares" in service for service in services.values())
+
+
 def test_proxy_waits_longer_than_a_prediction_may_take() -> None:
     text = added_files("compose-proxy")[PROXY_FILE]
     (seconds,) = re.findall(r"proxy_read_timeout (\d+)s;", text)

@@ -26,7 +26,7 @@ from benchmarks.steady import SteadyLoad, get
 from modelpack.comparison import Difference, PredictionSection
 from modelpack.comparison.report import ImageSection, Named, Section
 from modelpack.deployment import Folder, Version, render
-from modelpack.deployment.targets import PROXY_FILE
+from modelpack.deployment.targets import PROXY_FILE, SHADOW_CPU_SHARES
 from modelpack.engines import Engine
 from modelpack.errors import DifferentError, UsageError
 from modelpack.pipeline import measured, second_version
@@ -228,6 +228,9 @@ def test_two_versions_share_the_requests_and_no_request_fails(
         seen = send(port, 100)
         assert seen.bodies == Counter({FIRST_ANSWER: 100})
         assert wait_until(lambda: predictions_of_shadow() == before + 100)
+
+        shares = docker("inspect", "--format={{.HostConfig.CpuShares}}", f"{NAME}-shadow-1")
+        assert int(shares) == SHADOW_CPU_SHARES
 
         # More than the relay keeps open: a shadow that hangs delays no client.
         docker("pause", f"{NAME}-shadow-1")
