@@ -130,6 +130,8 @@ def package() -> None:
     options = [f"--engine={text('ENGINE')}", f"--report={report}", f"--junit={junit}"]
     for name in ("tag", "expected", "example"):
         options += [f"--{name}={text(name.upper())}"] if text(name.upper()) else []
+    options += [f"--cache-from={value}" for value in lines("CACHE_FROM")]
+    options += [f"--cache-to={value}" for value in lines("CACHE_TO")]
     result = run_modelpack("package", *options, *lines("ARGUMENTS"), "--", *lines("MODEL"))
     image, smoke = result["image"], result["smoke"]
     if image:

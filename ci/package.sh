@@ -4,6 +4,7 @@
 set -eu
 
 modelpack package "$MODEL" -t "$IMAGE" ${EXAMPLE:+--example "$EXAMPLE"} \
+    ${CACHE_FROM:+--cache-from "$CACHE_FROM"} ${CACHE_TO:+--cache-to "$CACHE_TO"} \
     --report smoke.json --junit smoke.xml
 if [ -n "${SERVING_IMAGE:-}" ]; then
     docker pull --quiet "$SERVING_IMAGE"

@@ -9,7 +9,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import click
 import docker
@@ -102,6 +104,8 @@ def test_action_packages_compares_comments_pushes_and_signs(
         "model": IRIS,
         "tag": tag,
         "arguments": "--tolerance\n0\n",
+        "cache-from": f"{registry}/{REPOSITORY}:none\n",
+        "cache-to": "type=inline\n",
         "diff-against": "docs/examples/iris-retrained.joblib",
         "push": "true",
         "sign": key.read_text(),
@@ -124,6 +128,8 @@ def test_action_packages_compares_comments_pushes_and_signs(
             existing += [{"id": 2, "body": written[0][2]}]
             write_comment_again(runner, run)
         expect_outputs(run, f"{registry}/{REPOSITORY}", tag)
+        assert f"The build cache {registry}/{REPOSITORY}:none was not imported" in run.log
+        assert has_inline_cache(registry, REPOSITORY, "1")
         (method, path, body), (again, path_again, _) = written
         assert (method, path) == ("POST", "/repos/o/r/issues/7/comments")
         assert (again, path_again) == ("PATCH", "/repos/o/r/issues/comments/2")
@@ -135,10 +141,25 @@ def test_action_packages_compares_comments_pushes_and_signs(
         command = [*verify, f"--key={key.with_suffix('.pub')}", run.outputs["reference"]]
         subprocess.run(command, check=True, capture_output=True)
         run_shell(tag, tmp_path)
+        assert has_inline_cache(registry, REPOSITORY, "2")
     finally:
         for image in client.images.list(f"{registry}/{REPOSITORY}"):
             client.images.remove(image.id, force=True)
         client.close()
+
+
+def has_inline_cache(registry: str, repository: str, tag: str) -> bool:
+    """Return whether the configuration of a pushed image contains a build cache."""
+
+    def read(path: str) -> dict[str, Any]:
+        accept = {"Accept": "application/vnd.docker.distribution.manifest.v2+json"}
+        request = urllib.request.Request(f"http://{registry}/v2/{repository}/{path}", None, accept)
+        with urllib.request.urlopen(request, timeout=20) as response:
+            document: dict[str, Any] = json.load(response)
+            return document
+
+    config = read(f"blobs/{read(f'manifests/{tag}')['config']['digest']}")
+    return "moby.buildkit.cache.v0" in config
 
 
 def expect_outputs(run: ActionRun, name: str, tag: str) -> None:
@@ -171,6 +192,8 @@ def run_shell(serving: str, folder: Path) -> None:
         "IMAGE": tag,
         "EXAMPLE": "rows.csv",
         "SERVING_IMAGE": serving,
+        "CACHE_FROM": serving,
+        "CACHE_TO": "type=inline",
         "PUSH": "1",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }

@@ -90,6 +90,8 @@ def package(
     requirements: Sequence[str] = (),
     base_image: str | None = None,
     slim_base: bool = False,
+    cache_from: Sequence[str] = (),
+    cache_to: Sequence[str] = (),
     platform: str | None = None,
     index_url: str | None = None,
     ca_cert: Path_ | None = None,
@@ -121,6 +123,8 @@ def package(
         requirements: PEP 508 requirements that add to those of the model or override them.
         base_image: Base image (default: the official slim Python image).
         slim_base: Remove from the base image what the service does not need.
+        cache_from: Build caches to import, as of `docker buildx build`.
+        cache_to: Where to export the build cache to, such as "type=registry,ref=REF".
         platform: "linux/amd64", "linux/arm64", or both, separated by a comma.
         index_url: Package index (default: the one of pip or uv).
         ca_cert: CA certificates for the package index, a PEM file.
@@ -160,6 +164,8 @@ def package(
             requirements=tuple(requirements),
             base_image=base_image,
             slim_base=slim_base,
+            cache_from=tuple(cache_from),
+            cache_to=tuple(cache_to),
             platform=platform,
             index_url=index_url,
             ca_cert=_path(ca_cert),

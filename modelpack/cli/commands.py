@@ -21,6 +21,7 @@ from modelpack.cli.help import CHECK, DEPLOY, MACHINE, PACKAGE, STEPS, Group
 from modelpack.cli.options import (
     BASE,
     BATCH,
+    CACHE,
     COMPILED,
     DEPLOYMENT,
     ENGINE,
@@ -229,7 +230,7 @@ def lock_command(
 @main.command("build", section=STEPS)
 @click.argument("bundle", type=FILE)
 @click.option("-t", "--tag", metavar="REF", help="Image tag (default: from the folder name)")
-@with_options(SLIM, BASE, INDEX, ENGINE, OUTPUT)
+@with_options(SLIM, BASE, INDEX, CACHE, ENGINE, OUTPUT)
 def build_command(bundle: Path, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> None:
     """Build the image of the folder BUNDLE without a smoke test."""
     from modelpack.bundle import manifest
@@ -302,8 +303,8 @@ def scan_command(target: str, as_json: bool, quiet: bool, verbose: bool, **given
 @click.option("-t", "--tag", metavar="REF", help="Image tag (default: from the file name)")
 @click.option("-o", "--output", type=FILE, help="Keep the bundle in this folder")
 @with_options(
-    FORCE, ENGINE, MODEL, TRUST, TEXTS, COMPILED, ENVIRONMENT, GRPC, SLIM, EXAMPLE, EXPECTED,
-    NO_SMOKE, REPORTS, OUTPUT,
+    FORCE, ENGINE, MODEL, TRUST, TEXTS, COMPILED, ENVIRONMENT, GRPC, SLIM, CACHE, EXAMPLE,
+    EXPECTED, NO_SMOKE, REPORTS, OUTPUT,
 )  # fmt: skip
 def package_command(
     models: tuple[str | Path, ...],

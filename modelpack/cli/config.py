@@ -5,7 +5,8 @@ tag = "svc:1"
     requirement = ["pandas<2"]
 
 A key is the long name of an option. Paths are relative to the file. `trust` is not an option there:
-the user decides what to trust, not a file that came with the model.
+the user decides what to trust, not a file that came with the model. A build cache is trusted, too,
+because its layers become those of the image.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ else:
     import tomli as tomllib
 
 FILE_NAME = "modelpack.toml"
-NEVER = frozenset({"trust"})
+NEVER = frozenset({"trust", "cache-from", "cache-to"})
 MAX_BYTES = 2**20
 """The maximum size of a file of options or requirements."""
 

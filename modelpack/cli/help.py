@@ -23,7 +23,7 @@ COMMAND_SECTIONS = (
 PACKAGE, CHECK, DEPLOY, STEPS, MACHINE = COMMAND_SECTIONS
 
 OPTION_SECTIONS = (
-    "Basic", "Model", "Environment", "Test", "Rows", "Size", "Batch",
+    "Basic", "Model", "Environment", "Cache", "Test", "Rows", "Size", "Batch",
     "Platform", "Version", "Output",
 )  # fmt: skip
 """In the order of `--help`. An option that belongs to no other section is basic."""

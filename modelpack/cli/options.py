@@ -217,6 +217,23 @@ SLIM = _section(
         help="Remove from the base image what the service does not need, such as the shell",
     ),
 )
+CACHE = _section(
+    "Cache",
+    click.option(
+        "--cache-from",
+        metavar="CACHE",
+        multiple=True,
+        help="Import this build cache: a reference, or type=TYPE,... as of `docker buildx build`"
+        " (can be repeated)",
+    ),
+    click.option(
+        "--cache-to",
+        metavar="CACHE",
+        multiple=True,
+        help="Export the build cache: type=inline to store it in the image, type=registry,ref=REF"
+        " to push it (can be repeated)",
+    ),
+)
 OUTPUT = _section(
     "Output",
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document"),

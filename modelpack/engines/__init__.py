@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from threading import Thread
 
+from modelpack.engines.build_cache import BuildCache
 from modelpack.engines.protocol import (
     BatchStreams,
+    CachingBuilder,
     DebianPackages,
     Engine,
     IndexStore,
@@ -20,6 +22,8 @@ from modelpack.errors import NoEngineError, UsageError
 __all__ = [
     "ENGINES",
     "BatchStreams",
+    "BuildCache",
+    "CachingBuilder",
     "DebianPackages",
     "Engine",
     "IndexStore",

@@ -20,6 +20,8 @@ from modelpack.engines.protocol import OnStep, StepEvent, StepState
 _KEPT_LINES = 200
 # BuildKit's text before "exit code: 1". The name of the step contains the command already.
 _COMMAND = re.compile(r'^process ".*" did not complete successfully: ')
+CACHE_IMPORT = "importing cache manifest from "
+"""Name of a step, before the cache. If it fails, the build goes on without the cache."""
 _CREDENTIALS = re.compile(r"://[^/\s]*@")  # pip itself shows the user's name
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -69,7 +71,7 @@ class Progress:
         if state is None or self._states.get(digest) == state:
             return
         self._states[digest] = state
-        if state == "failed" and not self._failed:
+        if state == "failed" and not self._failed and not name.startswith(CACHE_IMPORT):
             self._failed, self.failed_step = digest, name
             self.error = _COMMAND.sub("", " ".join(printable(vertex["error"])))
         if not name.startswith("[internal]"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, Protocol, runtime_checkable
 
 from modelpack import oci
+from modelpack.engines.build_cache import BuildCache
 from modelpack.errors import NoEngineError, UsageError
 from modelpack.oci import filesystem
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings, RunningService
@@ -120,6 +121,19 @@ class OverridableBase(Protocol):
         Raises:
             UsageError: The image has another Python version or platform.
             NoEngineError: The image is not available.
+        """
+
+
+@runtime_checkable
+class CachingBuilder(Protocol):
+    """A builder that imports and exports a build cache."""
+
+    def use_cache(self, cache: BuildCache) -> None:
+        """Import and export this cache in all following builds.
+
+        Raises:
+            UsageError: A value is invalid.
+            NoEngineError: The engine does not support a type of cache.
         """
 
 

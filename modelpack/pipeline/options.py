@@ -32,6 +32,8 @@ class Options:
         select: Estimators to take from a file that contains several.
         code: Folders and files of the author's modules.
         code_trusted: Whether `trust` is unnecessary for what `code` defines.
+        cache_from: Build caches to import, as of `docker buildx build`.
+        cache_to: Where to export the build cache to.
         platform: One platform or several, separated by commas (default: that of the engine).
         offline: Wheelhouse to use instead of the network.
         example: Rows for the smoke test (csv, json, jsonl, npy, parquet).
@@ -58,6 +60,8 @@ class Options:
     code_trusted: bool = True
     ca_cert: Path | None = None
     index_url: str | None = None
+    cache_from: tuple[str, ...] = ()
+    cache_to: tuple[str, ...] = ()
     platform: str | None = None
     offline: Path | None = None
     smoke: bool = True

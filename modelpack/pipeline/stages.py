@@ -15,8 +15,10 @@ from pathlib import Path
 from modelpack import engines, environment, hardening, parity
 from modelpack import user_code as codes
 from modelpack.bundle import render as bundles
-from modelpack.engines import Engine, OverridableBase
-from modelpack.errors import SmokeFailedError, UsageError
+from modelpack.engines import BuildCache, CachingBuilder, Engine, OverridableBase, StepEvent
+from modelpack.engines.build_cache import FROM, TO
+from modelpack.engines.build_progress import CACHE_IMPORT
+from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.inspection import inspect, require_categories, require_servable, with_trusted
 from modelpack.oci.reference import ImageReference
 from modelpack.parity import claims
@@ -107,7 +109,21 @@ class Pipeline:
         engine = engines.select_engine(self.options.engine)
         if self.options.tag:
             engine.require_images(f"{self.options.tag} cannot be built", "leave out -t")
+        self._use_cache(engine)
         return engine
+
+    def _use_cache(self, engine: Engine) -> None:
+        cache = BuildCache(self.options.cache_from, self.options.cache_to)
+        if not cache:
+            return
+        if not isinstance(engine.builder, CachingBuilder):
+            raise NoEngineError(
+                f"The engine `{engine.name}` neither imports nor exports a build cache"
+                f" ({FROM}, {TO}).",
+                hint="Leave the options out, and keep the folder ~/.cache/modelpack between builds,"
+                " in which this engine finds its layers and downloads again.",
+            )
+        engine.builder.use_cache(cache)
 
     @cached_property
     def index(self) -> IndexSettings:
@@ -266,9 +282,11 @@ class Pipeline:
         with self.stage("build") as summary:
             if self.options.offline:
                 wheelhouse.require_complete(self.options.offline, bundle, self.engine)
-            image = built_images.find(self.engine, bundle) if is_new else None
+            # A cache is exported by a build, and one in the image changes its id.
+            is_remembered = is_new and not self.options.cache_to
+            image = built_images.find(self.engine, bundle) if is_remembered else None
             image = image or self.build_image(bundle)
-            if is_new and image:
+            if is_remembered and image:
                 built_images.store(self.engine, bundle, image)
             size = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
             summary.append(size)
@@ -327,11 +345,20 @@ class Pipeline:
             return _with_model_answers(rows, get_response)
 
     def build_image(self, bundle: Bundle) -> Image | None:
-        step, offline = self.observer.step, bool(self.options.offline)
+        step, offline = self._build_step, bool(self.options.offline)
         with wheelhouse.build_index(
             self.engine, bundle, self.index, step, offline=offline
         ) as index:
             return self.engine.builder.build(bundle, index, step)
+
+    def _build_step(self, event: StepEvent) -> None:
+        """Report a step of a build, and notice a cache that does not exist."""
+        self.observer.step(event)
+        if event.state == "failed" and event.name.startswith(CACHE_IMPORT):
+            self.observer.notice(
+                f"The build cache {event.name.removeprefix(CACHE_IMPORT)} was not imported, because"
+                " it does not exist or cannot be read. The image is built without it."
+            )
 
     @contextmanager
     def temporary_image(self, bundle: Bundle) -> Iterator[str]:

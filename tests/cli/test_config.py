@@ -57,6 +57,14 @@ def test_a_value_of_a_wrong_type_is_named(text: str, tmp_path: Path) -> None:
         read(tmp_path, text)
 
 
+@pytest.mark.parametrize("name", ["trust", "cache-from", "cache-to"])
+def test_file_that_came_with_the_model_cannot_set_what_is_trusted(
+    name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=f"contains {name}, which is not a valid option"):
+        read(tmp_path, f'{name} = ["registry.example/cache"]')
+
+
 def test_model_path_through_a_file_is_reported_by_the_inspection(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert config.read(tmp_path / "file" / "model.joblib", OPTIONS) == {}

@@ -75,7 +75,7 @@ def test_options_of_package_are_grouped() -> None:
     command, ctx = next(each for each in COMMANDS if each[0].name == "package")
     titles = [title for title, _ in option_sections(command, ctx)]
     assert titles == [
-        f"{name} options" for name in ("Basic", "Model", "Environment", "Test", "Output")
+        f"{name} options" for name in ("Basic", "Model", "Environment", "Cache", "Test", "Output")
     ]
 
 

@@ -14,6 +14,7 @@ import docker
 from docker.errors import DockerException
 
 from modelpack import processes
+from modelpack.engines.build_cache import BuildCache
 from modelpack.engines.docker import buildx
 from modelpack.engines.protocol import OnStep
 from modelpack.errors import NoEngineError, UsageError
@@ -24,11 +25,8 @@ _JOIN = "Join its group (sudo usermod -aG docker $USER, then log in again), or u
 
 
 def _variables() -> dict[str, str]:
-    """Variables with which the `docker` command uses the same daemon as the SDK.
-
-    Only the builder "default" has the images of the daemon.
-    """
-    return {"DOCKER_HOST": _host(), "BUILDX_BUILDER": "default"}
+    """Variables with which the `docker` command uses the same daemon as the SDK."""
+    return {"DOCKER_HOST": _host(), "BUILDX_BUILDER": buildx.DEFAULT_BUILDER}
 
 
 def connect_host() -> EngineHost:
@@ -77,9 +75,15 @@ _TEMPORARY = {"CONTAINERS_CONF_OVERRIDE"}
 
 
 class BuildTool(Protocol):
-    """A module that builds images. Its LOCAL_OPTIONS store the result as a local image."""
+    """A module that builds images.
+
+    Attributes:
+        LOCAL_OPTIONS: Options that store the result as a local image.
+        ID_OPTION: The option for the file that `read_id` reads.
+    """
 
     LOCAL_OPTIONS: tuple[str, ...]
+    ID_OPTION: str
 
     def run(
         self, context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]
@@ -89,6 +93,19 @@ class BuildTool(Protocol):
         Raises:
             NoEngineError: The build tool is not installed.
             BuildFailedError: A step failed; the message contains the end of its output.
+        """
+
+    def read_id(self, path: Path, environ: Mapping[str, str]) -> str:
+        """Return the engine's id of the new image from the file that the build wrote."""
+
+    def cache_options(
+        self, cache: BuildCache, environ: Mapping[str, str]
+    ) -> tuple[list[str], dict[str, str]]:
+        """Return options for `run` that import and export a cache, and variables they need.
+
+        Raises:
+            UsageError: A value is invalid.
+            NoEngineError: No builder of the engine has this type of cache.
         """
 
     def platforms(self, environ: Mapping[str, str]) -> frozenset[str]:
@@ -106,9 +123,9 @@ def build_image(
     """Build a local image with `BuildTool.run`, and return its id."""
     with processes.temporary_directory() as scratch:
         id_file = scratch / "id"
-        options = [*tool.LOCAL_OPTIONS, f"--iidfile={id_file}", *options]
+        options = [*tool.LOCAL_OPTIONS, f"{tool.ID_OPTION}={id_file}", *options]
         tool.run(context, on_step, environ=environ, options=options)
-        return id_file.read_text().strip()
+        return tool.read_id(id_file, environ)
 
 
 @dataclass(frozen=True)

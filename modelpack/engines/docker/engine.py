@@ -18,6 +18,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from modelpack import oci, processes
 from modelpack.assembly.files import MTIME
 from modelpack.engines import index_secrets, sandbox
+from modelpack.engines.build_cache import BuildCache
 from modelpack.engines.docker import base_images, connection, containers, transfers
 from modelpack.engines.docker import contents as docker_contents
 from modelpack.engines.docker.base_images import BaseImageSelector
@@ -58,11 +59,15 @@ def create_engine() -> DockerEngine:
 
 
 class DockerBuilder:
-    """A `Builder`."""
+    """A `Builder` and `CachingBuilder`."""
 
     def __init__(self, host: EngineHost) -> None:
         self.host = host
         self._base_images = BaseImageSelector(host)
+        self._cache: tuple[list[str], dict[str, str]] = [], {}
+
+    def use_cache(self, cache: BuildCache) -> None:
+        self._cache = self.host.build_tool.cache_options(cache, self.host.environ)
 
     def find_base_image(
         self,
@@ -96,8 +101,13 @@ class DockerBuilder:
         options.append(f"--platform={platform}")
         options.append(f"--build-arg=BASE={'slim' if bundle.slim_base else 'full'}")
         options.append(f"--build-arg={_EPOCH}={environ.get(_EPOCH, MTIME)}")
+        cache_options, variables = self._cache
         image_id = connection.build_image(
-            host.build_tool, bundle.directory, on_step, environ=environ, options=options
+            host.build_tool,
+            bundle.directory,
+            on_step,
+            environ={**environ, **variables},
+            options=[*options, *cache_options],
         )
         return _describe(host, image_id)
 

@@ -18,9 +18,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from modelpack.engines import build_errors
+from modelpack.engines.build_cache import BuildCache
 from modelpack.engines.build_progress import printable, title
 from modelpack.engines.protocol import OnStep, StepEvent, StepState
 from modelpack.engines.sandbox import die_with_parent
+from modelpack.errors import UsageError
 
 _STEP = re.compile(r"(\[\d+/\d+\] )?STEP \d+(?:/\d+)?: (.*)")
 _CACHED = "--> Using cache"
@@ -35,6 +37,7 @@ _BUILD = ("podman", "build", "--format=docker", "--identity-label=false")
 _CANCEL_SECONDS = 60.0  # copies of large directories take less
 _NAP = 0.2
 _EPOCH = "--build-arg=SOURCE_DATE_EPOCH="
+_CACHE_KEYS = {"type", "ref", "mode"}
 _EMULATORS = Path("/proc/sys/fs/binfmt_misc")
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -94,6 +97,7 @@ class Progress:
 
 
 LOCAL_OPTIONS: tuple[str, ...] = ()
+ID_OPTION = "--iidfile"
 
 
 def run(
@@ -140,6 +144,37 @@ def _cancel(process: subprocess.Popen[str]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=_NAP)
     process.terminate()
+
+
+def read_id(path: Path, environ: Mapping[str, str]) -> str:  # noqa: ARG001 - as in `BuildTool`
+    return path.read_text("utf-8").strip()
+
+
+def cache_options(
+    cache: BuildCache,
+    environ: Mapping[str, str],  # noqa: ARG001 - as in `BuildTool`
+) -> tuple[list[str], dict[str, str]]:
+    """Return options as `BuildTool.cache_options` does.
+
+    Podman stores each step as an image of a repository, so the reference has no tag. It always
+    exports all steps, as buildx does with mode=max.
+    """
+    options = []
+    for location in cache.locations():
+        ref = location.attributes.get("ref", "")
+        if location.type != "registry" or not ref or location.attributes.keys() - _CACHE_KEYS:
+            raise UsageError(
+                f"Podman cannot use {location}: it has caches in registries only.",
+                hint=f"Write it as: {location.option} type=registry,ref=registry.example/cache",
+            )
+        name = re.sub(r"(@[^/]*|:[^/:@]*)$", "", ref)
+        if name != ref:
+            raise UsageError(
+                f"Podman cannot use {location}: its caches have neither a tag nor a digest.",
+                hint=f"Leave the tag out: {location.option} type=registry,ref={name}",
+            )
+        options.append(f"{location.option}={ref}")
+    return options, {}
 
 
 def platforms(environ: Mapping[str, str]) -> frozenset[str]:  # noqa: ARG001 - as in `BuildTool`

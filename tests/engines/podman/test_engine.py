@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,8 @@ import engine_bundles
 import pytest
 from waiting import get_when_ready
 
-from modelpack.engines import select_engine
+from modelpack.engines import BuildCache, select_engine
+from modelpack.engines.docker.connection import build_image
 from modelpack.engines.docker.engine import DockerEngine
 from modelpack.engines.local_base import build_base
 from modelpack.engines.podman import build
@@ -250,6 +252,30 @@ def test_a_second_build_is_the_same_image_and_runs_nothing(
     steps = {event.name: event.state for event in events if " RUN " in event.name}
     assert steps
     assert {*steps.values()} == {"cached"}
+
+
+def test_steps_whose_layers_were_removed_are_taken_from_a_cache_in_a_registry(
+    podman: DockerEngine, registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "registries.conf"
+    settings.write_text(f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(settings))
+    context = tmp_path / "context"
+    context.mkdir()
+    (context / "file").write_text(str(uuid.uuid4()))
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY file /1\nCOPY file /2\n")
+    cache, results = f"type=registry,ref={registry}/steps,mode=max", []
+    for location in (BuildCache((), (cache,)), BuildCache((cache,))):
+        events: list[StepEvent] = []
+        options, variables = build.cache_options(location, {})
+        environ = {**podman.builder.host.environ, **variables}
+        id_ = build_image(build, context, events.append, environ=environ, options=options)
+        steps = {event.name: event.state for event in events if "COPY" in event.name}
+        results.append((id_, [*steps.values()]))
+        run(podman, "rmi", id_)
+    (exported, first), (imported, second) = results
+    assert (first, second) == (["done", "done"], ["cached", "cached"])
+    assert exported == imported
 
 
 def test_build_fails_if_a_package_differs_from_the_lock(
