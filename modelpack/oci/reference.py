@@ -51,8 +51,7 @@ class ImageReference:
         match = _REFERENCE.fullmatch(text)
         if match is None or len(match["path"]) > _MAX_REPOSITORY_LENGTH:
             raise UsageError(
-                f"{text[:300]!r} is not a valid image reference.",
-                hint="Give one such as iris:1 or registry.example.org/team/iris:1.",
+                f"{text[:300]!r} is not a valid image reference.", hint=_correction(text)
             )
         return cls(match["name"], match["tag"] or "", match["digest"] or "")
 
@@ -127,6 +126,16 @@ class ImageReference:
         match = _REFERENCE.fullmatch(self.name)
         assert match is not None  # noqa: S101 - as `parse` requires
         return match
+
+
+def _correction(text: str) -> str:
+    """Return the hint for a text that is not a reference."""
+    folder, slash, last = text.rpartition("/")
+    name, colon, tag = last.partition(":")
+    lower = f"{folder}{slash}{name}".lower() + colon + tag
+    if lower != text and _REFERENCE.fullmatch(lower):
+        return f"Names of images are lower case: {lower[:300]}"
+    return "Give one such as iris:1 or registry.example.org/team/iris:1."
 
 
 def _join(name: str, tag: str, digest: str) -> str:

@@ -126,6 +126,19 @@ def test_invalid_reference_is_a_usage_error(parse, text):
 
 
 @pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("ghcr.io/Owner/Repo/m:V1", "Names of images are lower case: ghcr.io/owner/repo/m:V1"),
+        ("ghcr.io/Owner//m:V1", "Give one such as iris:1 or registry.example.org/team/iris:1."),
+    ],
+)
+def test_hint_of_a_name_in_upper_case(text, hint):
+    with pytest.raises(UsageError) as caught:
+        ImageReference.parse(text)
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
     "text",
     ["python:3.13-slim", f"a.test:5000/b:1@sha256:{'0' * 64}", f"sha256:{'0' * 64}", "0" * 64],
 )
