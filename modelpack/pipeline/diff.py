@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from modelpack import comparison, parity
 from modelpack.comparison import (
+    Change,
     Difference,
     ModelAnswers,
     PredictionSection,
     QueriedRows,
+    Section,
     image,
     predictions,
 )
@@ -68,8 +70,21 @@ def require_no_difference(difference: Difference, fail_on: str) -> None:
 
 
 def _failure_message(difference: Difference, names: Sequence[str]) -> str:
-    parts = [f"{name}: {getattr(difference, name).summary}" for name in names]
+    parts = [f"{name}: {_describe(getattr(difference, name))}" for name in names]
     return "\n  ".join([f"{difference.new.name} differs from {difference.old.name}.", *parts])
+
+
+def _describe(section: Section) -> str:
+    """Return the summary of a section, with the first changes that break callers."""
+    breaking = [each for each in section.changes if each.impact == "breaking"]
+    named = [_name(each) for each in breaking[:_MAX_NAMED]]
+    named += ["..."] if len(breaking) > _MAX_NAMED else []
+    return f"{section.summary} ({', '.join(named)})" if named else section.summary
+
+
+def _name(change: Change) -> str:
+    name = change.name or change.new or change.old or ""
+    return f"{change.what} {name[:60]!r} {change.kind}" if name else f"{change.what} {change.kind}"
 
 
 def _hint(difference: Difference, fail_on: str) -> str:
@@ -85,6 +100,8 @@ def _open_side(run: Pipeline, stack: ExitStack, target: Target) -> DiffSide:
     return side
 
 
+_MAX_NAMED = 3
+"""Number of changes in an error."""
 SIDES = ("OLD", "NEW")
 _LABELED = {"classifier", "clusterer", "outlier_detector"}
 

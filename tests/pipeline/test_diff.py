@@ -33,7 +33,7 @@ from modelpack.cli.diff_view import view_diff
 from modelpack.comparison import Base, Difference, Side, compare, predictions
 from modelpack.errors import DifferentError
 from modelpack.pipeline.diff import require_no_difference
-from modelpack.types import BaseImage, Environment, Field
+from modelpack.types import BaseImage, Environment, Field, Signature
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "diff"
 IRIS = Path(__file__).parents[2] / "sample_models" / "iris" / "model.joblib"
@@ -176,6 +176,24 @@ def test_requested_differences_fail(fail_on: str, fails: bool) -> None:
         require_no_difference(difference(), fail_on)
 
 
+def test_error_names_the_first_changes_that_break_callers() -> None:
+    old, new = (replace(side, model=replace(side.model, signature=PLAIN)) for side in sides())
+    same = predictions.compare(queried_rows(1), model_answers([1]), model_answers([1]))
+
+    def error(signature: Signature) -> str:
+        changed = replace(new, model=replace(new.model, signature=signature))
+        with pytest.raises(DifferentError) as caught:
+            require_no_difference(compare(old, changed, same), "breaking")
+        return caught.value.message.partition(" callers ")[2]
+
+    classes = (*PLAIN.classes, "unsure\n::error::")
+    assert error(replace(PLAIN, classes=classes)) == r"(class 'unsure\n::error::' added)"
+    more = [Field(name, "number") for name in "abcd"]
+    assert error(inputs(*PLAIN.inputs, *more)) == (
+        "(input 'a' added, input 'b' added, input 'c' added, ...)"
+    )
+
+
 def test_other_differences_do_not_fail() -> None:
     old, _ = sides()
     moved = replace(old, environment=replace(ENVIRONMENT, python="3.12"))
@@ -229,6 +247,7 @@ def test_model_files_are_compared_by_their_facts(tmp_path: Path) -> None:
     assert found["old"]["kind"] == "model file"
     assert found["predictions"]["verdict"] == "unknown"
     assert f"{SVC} differs from {IRIS}." in done.stderr
+    assert "changes break callers (" in done.stderr
     assert "Traceback" not in done.stderr
 
 
