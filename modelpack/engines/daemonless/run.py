@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -132,12 +133,14 @@ class BubblewrapRunner:
         Raises:
             NoEngineError: It cannot.
         """
-        if not bubblewrap.is_available((*self._command({}), "python")):
-            raise NoEngineError(
-                "The image cannot be tested: neither Docker nor Podman nor bubblewrap works on this"
-                " machine.",
-                hint="Run: apt-get install bubblewrap, or skip the test: --no-smoke",
-            )
+        if bubblewrap.is_available((*self._command({}), "python")):
+            return
+        message = "neither Docker nor Podman nor bubblewrap works on this machine"
+        hint = "Run: apt-get install bubblewrap, or skip the test: --no-smoke"
+        if shutil.which("bwrap"):
+            message += ". The kernel or this container forbids namespaces to bubblewrap"
+            hint = "Use a privileged container, or skip the test: --no-smoke"
+        raise NoEngineError(f"The image cannot be tested: {message}.", hint=hint)
 
 
 @contextmanager

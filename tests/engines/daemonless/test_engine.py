@@ -20,7 +20,7 @@ from debian_archives import deb
 from modelpack import dockerfile, oci
 from modelpack import dockerfile as modelpack_dockerfile
 from modelpack.dockerfile import Instruction
-from modelpack.engines import select_engine
+from modelpack.engines import bubblewrap, select_engine
 from modelpack.engines.daemonless import apt, base_images, copy, rootfs
 from modelpack.engines.daemonless import config as daemonless_config
 from modelpack.engines.daemonless import run as daemonless_run
@@ -33,7 +33,7 @@ from modelpack.engines.daemonless.engine import (
 from modelpack.engines.daemonless.plan import Copy
 from modelpack.engines.protocol import DebianPackages
 from modelpack.environment import wheelhouse
-from modelpack.errors import BuildFailedError, UsageError
+from modelpack.errors import BuildFailedError, NoEngineError, UsageError
 from modelpack.oci import filesystem
 from modelpack.oci.image import in_file
 from modelpack.types import BaseImage, IndexSettings
@@ -391,6 +391,21 @@ def test_image_runs_in_docker_and_in_bubblewrap(embedded, built, monkeypatch, tm
             assert get_when_ready(f"{service.url}/readyz") == b"ready" or service.is_running()
             assert service.stop(timeout=10) == 0
     embedded.images.remove_untagged(built)
+
+
+def test_error_without_namespaces_does_not_suggest_to_install_bubblewrap(monkeypatch, tmp_path):
+    """A container of a CI job has the program, but forbids it to create namespaces."""
+    (tmp_path / "bwrap").write_text("#!/bin/sh\nexit 1\n")
+    runner = daemonless_run.BubblewrapRunner(tmp_path / "root", {})
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(NoEngineError) as caught:
+        runner.require_available()
+    assert caught.value.hint == ("Run: apt-get install bubblewrap, or skip the test: --no-smoke")
+    (tmp_path / "bwrap").chmod(0o755)
+    bubblewrap.is_available.cache_clear()
+    with pytest.raises(NoEngineError, match="forbids namespaces to bubblewrap") as caught:
+        runner.require_available()
+    assert caught.value.hint == "Use a privileged container, or skip the test: --no-smoke"
 
 
 @pytest.mark.engine
