@@ -16,7 +16,6 @@ import secrets
 import subprocess
 import sys
 import tempfile
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -59,7 +58,7 @@ def append_summary(markdown: str) -> None:
 def annotate(level: str, title: str, message: str) -> None:
     """Print an annotation of the model's file: an "error" or a "warning"."""
     model = next(iter(lines("MODEL")), "")
-    properties = {"file": model, "title": title}
+    properties = {"file": model, "title": title} if model else {"title": title}
     written = ",".join(f"{name}={_escape(value, ':,')}" for name, value in properties.items())
     print(f"::{level} {written}::{_escape(message)}", flush=True)
 
@@ -116,23 +115,39 @@ def run_modelpack(command: str, *arguments: str) -> Any:
 
 def error_text(messages: Sequence[str]) -> str:
     """Return the error and the hint at the end of the messages of a command."""
-    starts = [index for index, line in enumerate(messages) if line.startswith("error: ")]
-    shown = messages[starts[-1] :] if starts else messages[-5:]
-    return "".join(shown).strip().removeprefix("error: ") or "The command printed no error."
+    starts = [index for index, line in enumerate(messages) if line.lower().startswith("error: ")]
+    shown = "".join(messages[starts[-1] :] if starts else messages[-5:]).strip()
+    return shown[len("error: ") :] if starts else shown or "The command printed no error."
+
+
+def require_inputs(*names: str) -> None:
+    """Require that inputs have a value. GitHub does not check this.
+
+    Raises:
+        SystemExit: One is empty. An annotation names it.
+    """
+    for name in names:
+        if not text(name.upper()):
+            annotate("error", "modelpack", f"The input {name} of the action is empty.")
+            raise SystemExit(2)
 
 
 def package() -> None:
-    """Package the model. Outputs: report, junit, image, id."""
+    """Package the model. Outputs: report and junit, also if the smoke test fails; image, id."""
+    require_inputs("model", "tag")
     folder = _new_folder()
     report, junit = folder / "smoke.json", folder / "smoke.xml"
-    write_output("report", str(report))
-    write_output("junit", str(junit))
     options = [f"--engine={text('ENGINE')}", f"--report={report}", f"--junit={junit}"]
     for name in ("tag", "expected", "example"):
         options += [f"--{name}={text(name.upper())}"] if text(name.upper()) else []
     options += [f"--cache-from={value}" for value in lines("CACHE_FROM")]
     options += [f"--cache-to={value}" for value in lines("CACHE_TO")]
-    result = run_modelpack("package", *options, *lines("ARGUMENTS"), "--", *lines("MODEL"))
+    try:
+        result = run_modelpack("package", *options, *lines("ARGUMENTS"), "--", *lines("MODEL"))
+    finally:
+        for name, file in (("report", report), ("junit", junit)):
+            if file.exists():
+                write_output(name, str(file))
     image, smoke = result["image"], result["smoke"]
     if image:
         write_output("image", image["reference"])
@@ -152,6 +167,9 @@ def diff() -> None:
             subprocess.run([PULLING[engine], "pull", "--quiet", "--", old], check=False)
     markdown = _new_folder() / "diff.md"
     options = [f"--engine={engine}", f"--fail-on={text('FAIL_ON')}", f"--markdown={markdown}"]
+    # A model file is not run. Only the predictions in its record can be compared.
+    if text("EXAMPLE") and not Path(old).is_file():
+        options.append(f"--example={text('EXAMPLE')}")
     try:
         run_modelpack("diff", *options, "--", old, text("IMAGE"))
     finally:
@@ -175,7 +193,8 @@ def push() -> None:
     write_output("digest", result["digest"])
     write_output("reference", result["reference"])
     write_output("name", result["reference"].partition("@")[0])
-    append_summary(f"\nPushed as `{result['reference']}`")
+    signed = "signed" if result["signed"] else "not signed"
+    append_summary(f"\nPushed as `{result['reference']}`, {signed}")
 
 
 def _new_folder() -> Path:
@@ -203,7 +222,7 @@ def comment() -> None:
             _request("PATCH", f"{repository}/issues/comments/{mine[0]}", {"body": body})
         else:
             _request("POST", comments, {"body": body})
-    except urllib.error.URLError as error:
+    except OSError as error:
         # The token of a pull request from a fork may not write.
         annotate("warning", "No comment", f"The comment could not be written: {error}.")
 

@@ -8,7 +8,8 @@ modelpack package "$MODEL" -t "$IMAGE" ${EXAMPLE:+--example "$EXAMPLE"} \
     --report smoke.json --junit smoke.xml
 if [ -n "${SERVING_IMAGE:-}" ]; then
     docker pull --quiet "$SERVING_IMAGE"
-    modelpack diff "$SERVING_IMAGE" "$IMAGE" --fail-on breaking --markdown diff.md
+    modelpack diff "$SERVING_IMAGE" "$IMAGE" ${EXAMPLE:+--example "$EXAMPLE"} \
+        --fail-on breaking --markdown diff.md
 fi
 if [ -n "${PUSH:-}" ]; then
     # The digest goes to a file: deploy this image, and not the tag.

@@ -7,10 +7,12 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import click
@@ -32,6 +34,8 @@ WORKFLOWS = [
 ]
 EXAMPLES = ("github.yml", "gitlab.yml", "Jenkinsfile", "package.sh")
 REPOSITORY = "modelpack-ci/iris"
+COLUMNS = ("sepal length (cm)", "sepal width (cm)", "petal length (cm)", "petal width (cm)")
+ROWS = f"{','.join(COLUMNS)}\n5.1,3.5,1.4,0.2\n"
 
 
 def steps(path: Path) -> list[dict[str, object]]:
@@ -100,12 +104,15 @@ def test_action_packages_compares_comments_pushes_and_signs(
     key = make_keys(cosign_command, tmp_path) / "cosign.key"
     event = tmp_path / "event.json"
     event.write_text(json.dumps({"pull_request": {"number": 7}}))
+    rows = tmp_path / "rows.csv"
+    rows.write_text(ROWS)
     inputs = {
         "model": IRIS,
         "tag": tag,
         "arguments": "--tolerance\n0\n",
         "cache-from": f"{registry}/{REPOSITORY}:none\n",
         "cache-to": "type=inline\n",
+        "example": str(rows),
         "diff-against": "docs/examples/iris-retrained.joblib",
         "push": "true",
         "sign": key.read_text(),
@@ -127,6 +134,8 @@ def test_action_packages_compares_comments_pushes_and_signs(
             assert set(run.codes.values()) == {0}, run.log
             existing += [{"id": 2, "body": written[0][2]}]
             write_comment_again(runner, run)
+            expect_rows_in_comparison(runner, run, rows)
+            expect_report_of_failure(runner, inputs)
         expect_outputs(run, f"{registry}/{REPOSITORY}", tag)
         assert f"The build cache {registry}/{REPOSITORY}:none was not imported" in run.log
         assert has_inline_cache(registry, REPOSITORY, "1")
@@ -170,17 +179,45 @@ def expect_outputs(run: ActionRun, name: str, tag: str) -> None:
     assert run.outputs["reference"] == f"{name}@{run.outputs['digest']}"
     assert json.loads(Path(run.outputs["report"]).read_text())["passed"]
     assert Path(run.outputs["junit"]).read_text().startswith("<?xml")
-    assert run.outputs["reference"] in run.summary
+    assert f"Pushed as `{run.outputs['reference']}`, signed" in run.summary
     assert " checks passed" in run.summary
     assert Path(run.outputs["diff"]).read_text() in run.summary
 
 
+def expect_report_of_failure(runner: Runner, inputs: dict[str, str]) -> None:
+    """Package with other expected predictions. The reports exist if the smoke test fails, too."""
+    expected = runner.folder / "expected.csv"
+    expected.write_text("prediction\nvirginica\n")
+    run = runner.run_action({**inputs, "expected": str(expected)})
+    assert run.codes == {"0": 0, "package": 7}
+    assert not json.loads(Path(run.outputs["report"]).read_text())["passed"]
+    assert "<failure" in Path(run.outputs["junit"]).read_text()
+    assert run.outputs["image"] == ""
+
+
 def write_comment_again(runner: Runner, run: ActionRun) -> None:
     """Run the step a second time, as the next push to the pull request does."""
-    given = {"MODEL": IRIS, "MARKDOWN": run.outputs["diff"], "GITHUB_TOKEN": "T0KEN"}
+    markdown = {"MARKDOWN": run.outputs["diff"], "GITHUB_TOKEN": "T0KEN"}
+    run_step(runner, "comment", markdown)
+
+
+def expect_rows_in_comparison(runner: Runner, run: ActionRun, rows: Path) -> None:
+    """Compare the pushed image with itself."""
+    pushed = run.outputs["reference"]
+    inputs = {"DIFF_AGAINST": pushed, "EXAMPLE": str(rows), "FAIL_ON": "any"}
+    run_step(runner, "diff", {**inputs, "IMAGE": run.outputs["image"], "ENGINE": "docker"})
+    assert "| predictions | ✅ same | `1 row" in (runner.folder / "summary").read_text()
+
+
+def run_step(runner: Runner, step: str, given: dict[str, str]) -> None:
     program = runner.folder / "modelpack" / "bin" / "python"
-    command = [program, runner.source / "ci" / "github_action.py", "comment"]
-    variables = {**os.environ, **runner.environ, **given}
+    files = {
+        "GITHUB_OUTPUT": str(runner.folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(runner.folder / "summary"),
+        "RUNNER_TEMP": str(runner.folder),
+    }
+    variables = {**os.environ, **runner.environ, **files, "MODEL": IRIS, **given}
+    command = [program, runner.source / "ci" / "github_action.py", step]
     subprocess.run(command, env=variables, check=True)
 
 
@@ -197,16 +234,13 @@ def run_shell(serving: str, folder: Path) -> None:
         "PUSH": "1",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
-    columns = ("sepal length", "sepal width", "petal length", "petal width")
-    header = ",".join(f"{name} (cm)" for name in columns)
-    (folder / "rows.csv").write_text(f"{header}\n5.1,3.5,1.4,0.2\n")
     command = ["sh", ROOT / "ci" / "package.sh"]
     subprocess.run(command, cwd=folder, env={**os.environ, **given}, check=True)
     assert re.fullmatch(
         rf"{re.escape(tag.rpartition(':')[0])}@sha256:[0-9a-f]{{64}}\n",
         (folder / "pushed.txt").read_text(),
     )
-    assert (folder / "diff.md").exists()
+    assert "same | `1 row" in (folder / "diff.md").read_text()
     assert json.loads((folder / "smoke.json").read_text())["passed"]
 
 
@@ -223,17 +257,7 @@ def test_action_annotates_a_refused_model_and_stops(
         "diff-against": "other.pkl",
         "push": "true",
     }
-    # The first step of the other test is not repeated here: this is its result.
-    folder = tmp_path / "modelpack" / "bin"
-    folder.mkdir(parents=True)
-    for name in ("python", "modelpack"):
-        (folder / name).symlink_to(Path(sys.executable).with_name(name))
-    action = yaml.safe_load((source / "action.yml").read_text())
-    del action["runs"]["steps"][0]
-    alone = tmp_path / "action"
-    shutil.copytree(source / "ci", alone / "ci")
-    (alone / "action.yml").write_text(yaml.safe_dump(action))
-    run = Runner(alone, tmp_path, tmp_path, environ).run_action(inputs)
+    run = run_installed(source, tmp_path, environ, inputs)
     assert run.codes == {"package": 3}
     annotation = next(line for line in run.log.splitlines() if line.startswith("::error "))
     assert annotation.startswith(
@@ -241,8 +265,85 @@ def test_action_annotates_a_refused_model_and_stops(
     )
     assert "os.system" in annotation
     assert "%0Ahint: " in annotation
-    assert run.outputs["digest"] == run.outputs["image"] == ""
+    assert set(run.outputs.values()) == {""}
     assert not marker.exists()
+
+
+def run_installed(
+    source: Path, folder: Path, environ: dict[str, str], inputs: dict[str, str]
+) -> ActionRun:
+    """Run the steps after the first one, with the modelpack of this environment."""
+    programs = folder / "modelpack" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("python", "modelpack"):
+        (programs / name).symlink_to(Path(sys.executable).with_name(name))
+    action = yaml.safe_load((source / "action.yml").read_text())
+    del action["runs"]["steps"][0]
+    alone = folder / "action"
+    shutil.copytree(source / "ci", alone / "ci")
+    (alone / "action.yml").write_text(yaml.safe_dump(action))
+    return Runner(alone, folder, folder, environ).run_action(inputs)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "annotation"),
+    [
+        (
+            {"model": "", "tag": "iris:1"},
+            "::error title=modelpack::The input model of the action is empty.",
+        ),
+        (
+            {"model": "m.joblib", "tag": " "},
+            "::error file=m.joblib,title=modelpack::The input tag of the action is empty.",
+        ),
+        (
+            {"model": "m.joblib", "tag": "iris:1", "arguments": "--nope"},
+            "::error file=m.joblib,title=modelpack package (exit code 2)::No such option",
+        ),
+    ],
+)
+def test_action_annotates_wrong_inputs(
+    *,
+    source: Path,
+    environ: dict[str, str],
+    tmp_path: Path,
+    inputs: dict[str, str],
+    annotation: str,
+) -> None:
+    """GitHub does not check that required inputs are given."""
+    run = run_installed(source, tmp_path, environ, {**inputs, "push": "true"})
+    assert run.codes == {"package": 2}
+    (printed,) = (line for line in run.log.splitlines() if line.startswith("::error "))
+    assert printed.startswith(annotation)
+
+
+def close_first_connection(server: socket.socket) -> None:
+    server.accept()[0].close()
+
+
+def test_comment_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
+    """The server closes the connection without a response."""
+    event, markdown = tmp_path / "event.json", tmp_path / "diff.md"
+    event.write_text(json.dumps({"pull_request": {"number": 7}}))
+    markdown.write_text("### a → b")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=close_first_connection, args=(server,)).start()
+        variables = {
+            "GITHUB_API_URL": f"http://127.0.0.1:{server.getsockname()[1]}",
+            "GITHUB_REPOSITORY": "o/r",
+            "GITHUB_EVENT_PATH": str(event),
+            "MARKDOWN": str(markdown),
+            "MODEL": "m.joblib",
+        }
+        done = subprocess.run(
+            [sys.executable, ROOT / "ci" / "github_action.py", "comment"],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("::warning file=m.joblib,title=No comment::")
 
 
 def commands(path: Path) -> list[list[str]]:
