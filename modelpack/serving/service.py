@@ -342,6 +342,14 @@ class Service:
         self.record_call(method, rows, output)
         return output
 
+    def require_predictable(self, rows: Rows) -> None:
+        """Call the model, without counting a prediction, so that its errors are reported.
+
+        Raises:
+            Problem: See `output`.
+        """
+        self._call(self.manifest.method, rows)
+
     def _call(self, method: str, rows: Rows) -> Any:
         try:
             with requests.measure_call(method, count(rows)):

@@ -170,6 +170,10 @@ def test_service_runs_on_the_oldest_python(tmp_path: Path) -> None:
         assert (status, answer["predictions"]) == (200, [0, 2])
         assert [sum(row.values()) for row in answer["probabilities"]] == pytest.approx([1, 1])
         assert_bad_rows_are_reported(f"{service.url}/predict", rows[0])
+        status, added = request_json(f"{service.url}/contributions", {"instances": rows[:1]})
+        assert (status, added["method"], added["class"]) == (200, "tree_paths", 0)
+        sums = [added["base"], *(each["contribution"] for each in added["inputs"])]
+        assert sum(sums) == pytest.approx(added["total"], rel=1e-9)
         with urlopen(f"{service.url}/metrics", timeout=20) as metrics:
             assert b'{method="POST",route="/predict",status="200"} ' in metrics.read()
         assert_page_exists(service.url)
@@ -207,6 +211,9 @@ def test_service_runs_on_the_newest_python(tmp_path: Path) -> None:
         status, answer = request_json(f"{service.url}/predict?probabilities=1", request)
         assert status == 200
         assert set(answer["probabilities"][0]) == {"no", "yes"}
+        one = {"instances": request["instances"][:1]}
+        status, answer = request_json(f"{service.url}/contributions", one)
+        assert (status, answer["output"]) == (200, "log_odds")
         assert_bad_rows_are_reported(
             f"{service.url}/predict", list(request["instances"][0].values())
         )

@@ -12,14 +12,16 @@ import serving_models
 from serving_models import BASE, ENVIRONMENT, IRIS_NAMES, Trained, build_spec, render_bundle
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from modelpack.bundle.render import render
-from modelpack.types import Estimator, Field, Signature
+from modelpack.types import Estimator, Field, Signature, Tensor
 
 HOSTILE = (
     "<img src=x onerror=window.owned=1>",
@@ -103,6 +105,33 @@ def guests() -> Trained:
         sample_names=("A young member", ""),
     )  # fmt: skip
     return Trained(model, signature, title=TITLE, description=DESCRIPTION)
+
+
+def probable() -> Trained:
+    """Return a classifier of iris whose inputs have no exact contributions."""
+    trained = flowers()
+    names = np.array(trained.signature.classes)[load_iris().target]
+    return replace(trained, model=GaussianNB().fit(load_iris().data, names))
+
+
+def nearby() -> Trained:
+    """Return a regressor whose inputs have no exact contributions."""
+    trained = serving_models.forest()
+    data, target = load_diabetes(return_X_y=True)
+    return replace(trained, model=KNeighborsRegressor(3).fit(data[:, :3], target))
+
+
+def pictures() -> Trained:
+    """Return a model whose rows are said to be tensors of 2 x 2 values."""
+    trained = serving_models.iris()
+    return replace(trained, signature=replace(trained.signature, tensors=(Tensor("p", (2, 2)),)))
+
+
+def measured() -> Trained:
+    """Return a model whose rows are said to be two tensors of two values each."""
+    trained = probable()
+    tensors = (Tensor("a", (2,)), Tensor("b", (2,)))
+    return replace(trained, signature=replace(trained.signature, tensors=tensors))
 
 
 def clusters() -> Trained:

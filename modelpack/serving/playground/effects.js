@@ -1,67 +1,168 @@
-// How much each input matters here: what the model predicts if this input alone gets its usual value.
-// One request of as many rows as there are such inputs, of any model, without a library.
+// How much each input matters here. Of linear models, trees and boosting the service knows what each
+// input adds (POST ./contributions). Of others the page asks what the model predicts if this input
+// alone gets its usual value: one request of as many rows as there are such inputs.
 
 const ROWS = 100; // inputs that are tried
 const CELLS = 40000; // values of such a request
 const BARS = 12;
 
+const METHODS = {
+  coefficients: ["Read from the coefficients of this linear model. A bar is what the input adds, compared with its reference: its mean in the training data if the model contains it, otherwise its median in the recorded data or its value in the example.", "Base: all inputs at their references"],
+  tree_paths: ["Read from the trees of this model. Each split on the path of these inputs changes the mean prediction of the training rows that get there, and the bar of an input adds up the changes at its splits. An input that no split on the path compares has no bar, but may matter for other values.", "Base: mean over the training data"],
+  shapley: ["Shapley values, which the library of this model computes from its trees. A bar is the share of the input in the difference from the mean over the training data.", "Base: mean over the training data"],
+};
+
+const ONE_BY_ONE = "A bar is the difference to the prediction if this input alone gets its usual value: its median in the recorded data, otherwise its value in the example. Effects of inputs that act together are not separated, and do not add up. The page sends one request with a row for each input.";
+
 class Effects {
-  /** `ask(instances)` predicts rows that are JSON texts. */
-  constructor(form, { model: { task } }, signature, ask) {
+  /** `ask(instances)` predicts rows that are JSON texts; `explain(row)` gives what its inputs add. */
+  constructor(form, { model: { task } }, signature, ask, explain) {
     this.isAmount = !["classifier", "clusterer", "outlier_detector"].includes(task);
     this.form = form;
     this.ask = ask;
+    this.explain = explain;
+    this.outputs = signature.outputs;
+    this.several = signature.classes?.length > 2;
     this.usual = form.fields.map(usualOf);
     this.box = byId("effects");
-    byId("why").hidden = form.free || form.fields.length < 2 || Boolean(signature.tensors?.length);
+    this.none = noneOf(signature.tensors ?? [], form.fields.length);
+    byId("why").hidden = form.free || form.fields.length < 2;
     byId("why").ontoggle = () => this.update();
   }
 
   /** The prediction is that of the present inputs. */
   update(answer = this.answer) {
     this.answer = answer;
-    if (answer && byId("why").open && !byId("why").hidden) this.find(answer);
+    if (!answer || !byId("why").open || byId("why").hidden) return;
+    if (this.none) byId("how").textContent = this.none;
+    else this.find(answer);
   }
 
   async find(answer) {
     const row = this.form.snapshot;
+    const found = await this.explained(this.form.literal());
+    if (answer !== this.answer) return; // of other inputs
+    if (found.method) return this.add(found, row);
+    await this.change(answer, row, found.reason);
+  }
+
+  /** What the service knows; {} if it has no such route or fails. */
+  async explained(row) {
+    if (!this.explain) return {};
+    try {
+      return await this.explain(row);
+    } catch (error) {
+      if (error.detail === undefined) throw error;
+      if (error.status === 404) this.explain = null;
+      return {};
+    }
+  }
+
+  // --- contributions, which add up ---
+
+  add({ method, output, class: label, base, total, inputs }, row) {
+    const [how, start] = METHODS[method];
+    const factor = output === "probability" ? 100 : 1;
+    const write = output === "probability" ? (points) => points.toFixed(1) : brieflyOf(base, total);
+    const effects = inputs.map(({ contribution, reference }, index) => {
+      const size = contribution * factor;
+      const now = shown(parse(row[index]));
+      const other = reference === undefined ? undefined : shown(typeof reference === "number" ? Number(reference.toPrecision(4)) : reference);
+      const hint = other === undefined || other === now ? [bdi(now || "empty")] : [bdi(now || "empty"), ", reference ", bdi(other || "empty")];
+      return { index, size, text: signed(size, write), hint };
+    });
+    const sum = (total - base) * factor;
+    const value = (number) => (number < 0 ? "−" : "") + write(Math.abs(number * factor));
+    const rows = [[start, value(base)], ["All inputs", signed(sum, write)], ["Together", value(total)]];
+    const sums = el("dl", { class: "sums" }, ...rows.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))));
+    const [measure, meaning] = measureOf(output, label, this.several);
+    this.show(effects, measure, how, [meaning], [sums], (rest) => `together ${signed(rest, write)}`);
+  }
+
+  // --- one change at a time ---
+
+  async change(answer, row, reason) {
     const most = Math.min(ROWS, Math.floor(CELLS / row.length));
     const all = row.map((_, index) => index).filter((index) => this.usual[index] !== null && !equal(row[index], this.usual[index]));
     const tried = all.slice(0, most);
+    const largest = largestOf(answer.prediction);
     const effects = [];
     try {
       const rows = tried.map((index) => this.form.literal("", Object.assign([...row], { [index]: this.usual[index] })));
       const { predictions, probabilities } = rows.length ? await this.ask(rows) : { predictions: [] };
-      tried.forEach((index, at) => effects.push({ index, ...effect(answer, { prediction: predictions[at], probabilities: probabilities?.[at] }, this.isAmount) }));
+      tried.forEach((index, at) => effects.push({ index, ...effect(answer, { prediction: predictions[at], probabilities: probabilities?.[at] }, this.isAmount, largest) }));
     } catch (error) {
       if (error.detail === undefined) throw error;
       return this.box.replaceChildren(el("p", { class: "error" }, error.detail));
     }
-    if (answer !== this.answer) return; // of other inputs
-    this.show(effects, row.length - all.length, all.length - tried.length, answer);
+    if (answer !== this.answer) return;
+    for (const each of effects) {
+      each.hint = ["usual: ", bdi(shown(parse(this.usual[each.index]))), ...(each.other === undefined ? [] : [", then ", bdi(shown(each.other))])];
+    }
+    const usual = row.length - all.length;
+    const notes = [
+      usual && `${plural(usual, "input")} at the usual value.`,
+      all.length > tried.length && `${plural(all.length - tried.length, "input")} not tried.`,
+    ];
+    const why = reason ? `Exact contributions are not known. ${reason} ` : "";
+    this.show(effects, this.changed(answer, largest), why + ONE_BY_ONE, notes);
   }
 
-  show(effects, usual, untried, answer) {
+  /** What differs, in words. */
+  changed(answer, largest) {
+    if (answer.probabilities && !Array.isArray(answer.probabilities)) return ["Points of the probability of ", bdi(labelOf(answer))];
+    if (largest === null) return [this.isAmount ? "Difference of the prediction" : "Inputs that decide"];
+    return ["Difference of ", bdi(this.outputs[largest]?.name ?? `value ${largest}`), ", the largest one"];
+  }
+
+  // --- both ---
+
+  show(effects, measure, how, notes, more = [], together = () => "") {
+    byId("how").textContent = how;
     const moved = effects.filter(({ size, other }) => size || other !== undefined).sort((one, next) => Math.abs(next.size) - Math.abs(one.size));
     const most = Math.max(...moved.map(({ size }) => Math.abs(size)), 1e-300);
-    const notes = [
-      moved.length > BARS && `${moved.length - BARS} more have smaller effects.`,
+    const rest = moved.slice(BARS);
+    const words = [
+      rest.length && `${plural(rest.length, "more input")} of smaller effect ${together(rest.reduce((sum, { size }) => sum + size, 0))}`.trim() + ".",
       effects.length > moved.length && `${plural(effects.length - moved.length, "input")} without an effect.`,
-      usual && `${plural(usual, "input")} at the usual value.`,
-      untried && `${plural(untried, "input")} not tried.`,
+      ...notes,
     ];
-    const measure = answer.probabilities && !Array.isArray(answer.probabilities) ? [el("span", {}, "Points of the probability of ", bdi(labelOf(answer)))] : [this.isAmount ? "Difference of the prediction" : "Inputs that decide"];
     const list = el("ul", { class: "bars effects" }, ...moved.slice(0, BARS).map((each) => this.item(each, most)));
-    this.box.replaceChildren(...(moved.length ? [el("h3", { class: "small" }, ...measure), list] : []), el("p", { class: "hint" }, notes.filter(Boolean).join(" ")));
+    this.box.replaceChildren(...(moved.length ? [el("h3", { class: "small" }, ...measure), list] : []), ...more, el("p", { class: "hint" }, words.filter(Boolean).join(" ")));
   }
 
-  item({ index, size, text, other }, most) {
+  item({ index, size, text, hint }, most) {
     const bar = el("span", { class: size < 0 ? "fill less" : "fill" });
     bar.style.width = `${(Math.abs(size) / most) * 50}%`;
     const track = el("span", { class: "track both", "aria-hidden": "true" }, bar);
-    const instead = el("span", { class: "hint" }, "usual: ", bdi(shown(parse(this.usual[index]))), ...(other === undefined ? [] : [", then ", bdi(shown(other))]));
-    return el("li", {}, el("span", { class: "name" }, bdi(this.form.fields[index].name)), el("span", { class: "chance" }, text), track, instead);
+    return el("li", {}, el("span", { class: "name" }, bdi(this.form.fields[index].name)), el("span", { class: "chance" }, text), track, el("span", { class: "hint" }, ...hint));
   }
+}
+
+/** What contributions are amounts of, and what such an amount means. */
+function measureOf(output, label, several) {
+  const of = bdi(shown(label));
+  return {
+    prediction: [["Added to the prediction"]],
+    log_prediction: [["Added to the logarithm of the prediction"], "+0.69 doubles the prediction."],
+    probability: [["Points of the probability of ", of]],
+    log_odds: [["Added to the log odds of ", of], "Log odds of 0 are a probability of 50 %. +0.69 doubles the odds."],
+    score: [["Added to the score of ", of], several ? "The class with the highest score is predicted." : "A class is predicted if its score is above 0."],
+  }[output];
+}
+
+/** Why there are no effects: tensors other than lists of few numbers. */
+function noneOf(tensors, inputs) {
+  if (!tensors.length || (tensors.every(({ shape }) => shape.length < 2) && inputs <= ROWS)) return "";
+  const shapes = tensors.map(({ shape }) => shape.join(" × ")).join(", ");
+  return `No effects are shown: the input is a tensor of ${shapes} values, and a change of one of them means little.`;
+}
+
+/** Writes contributions with the decimals that suit the sum: those of four significant digits. */
+function brieflyOf(base, total) {
+  const size = Math.max(Math.abs(base), Math.abs(total), Math.abs(total - base));
+  const decimals = size > 0 && size < 1e9 ? Math.max(0, Math.min(12, 3 - Math.floor(Math.log10(size)))) : 0;
+  return size < 1e9 ? (number) => number.toFixed(decimals) : short;
 }
 
 /** The median of the training data if it is known, otherwise the value of the example. */
@@ -73,10 +174,17 @@ function usualOf(field) {
 
 const equal = (one, other) => one === other || (NUMBER.test(one) && NUMBER.test(other) && Number(one) === Number(other));
 
+/** The position of the largest number of a vector, null of other predictions. */
+function largestOf(prediction) {
+  const values = Array.isArray(prediction) ? prediction.flat(9) : [];
+  return values.length && values.every((value) => typeof value === "number") ? values.indexOf(Math.max(...values)) : null;
+}
+
 /** What the present value adds to the prediction, against the usual one. `other`: another label. */
-function effect(now, changed, isAmount) {
-  if (isAmount && typeof now.prediction === "number") {
-    const size = now.prediction - changed.prediction;
+function effect(now, changed, isAmount, largest) {
+  const at = (prediction) => (largest === null ? prediction : prediction.flat(9)[largest]);
+  if (largest !== null || (isAmount && typeof now.prediction === "number")) {
+    const size = at(now.prediction) - at(changed.prediction);
     return { size, text: signed(size, short) };
   }
   const other = json(now.prediction) === json(changed.prediction) ? undefined : changed.prediction;

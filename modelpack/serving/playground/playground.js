@@ -59,7 +59,7 @@ function start(summary, signature) {
   const form = new Form(signature);
   const answer = new Answer(summary, signature);
   const visit = new Visit(form, answer, (row) => (form.restore(row), changed(0)));
-  model = { summary, signature, form, answer, visit, effects: new Effects(form, summary, signature, predictRows), snippets: new Snippets() };
+  model = { summary, signature, form, answer, visit, effects: new Effects(form, summary, signature, predictRows, explainRow), snippets: new Snippets() };
   new Batch(form, predictFile);
   byId("shuffle").hidden = !form.canShuffle;
   byId("reset").textContent = summary.example ? "Example" : "Clear";
@@ -131,6 +131,12 @@ async function predict(isTyped = false) {
     if (error.detail === undefined) throw error;
     tell(error);
   }
+}
+
+/** What each input of a row adds to its prediction, or why this is not known. */
+async function explainRow(row) {
+  const response = await ask("./contributions", { method: "POST", body: body(row), headers: { "Content-Type": "application/json" } });
+  return parse(await response.text());
 }
 
 /** The answer to rows that are JSON texts. */

@@ -5,7 +5,7 @@ describes them for OpenAPI.
 from __future__ import annotations
 
 from ..openapi.document import Protocol
-from . import invocations, metadata, operations, page, predict, v1, vertex
+from . import contributions, invocations, metadata, operations, page, predict, v1, vertex
 from .v2 import routes as v2_routes
 
 PROTOCOLS = (
@@ -51,6 +51,13 @@ PROTOCOLS = (
         "`GET /`: the playground for browsers, the same facts as JSON for other clients.",
         page.routes,
         page.describe,
+    ),
+    Protocol(
+        "contributions",
+        "What each input adds to a prediction: exact for linear models, trees and boosting. The "
+        "playground uses it.",
+        contributions.routes,
+        contributions.describe,
     ),
     Protocol(
         "health",

@@ -25,7 +25,11 @@ class LightGBMRuntime(EstimatorRuntime):
         return manifest.format == "lightgbm" and bool(model.pandas_categorical)
 
     def call(self, method: str, rows: Rows) -> Any:
-        return getattr(self.model, method)(self._codes.matrix(rows))
+        return getattr(self.model, method)(self.encoded(rows))
+
+    def encoded(self, rows: Rows) -> np.ndarray:
+        """Return rows as float64 (n_rows, n_inputs) with codes of categories."""
+        return self._codes.matrix(rows)
 
 
 def load(stream: BinaryIO, _names: Collection[str]) -> Any:

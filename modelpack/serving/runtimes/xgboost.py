@@ -44,7 +44,11 @@ class XGBoostRuntime(EstimatorRuntime):
         return super().has_method(method)
 
     def call(self, method: str, rows: Rows) -> Any:
-        return self.call_matrix(method, self._codes.matrix(rows))
+        return self.call_matrix(method, self.encoded(rows))
+
+    def encoded(self, rows: Rows) -> np.ndarray:
+        """Return rows as float64 (n_rows, n_inputs) with codes of categories."""
+        return self._codes.matrix(rows)
 
     def call_transformed(self, method: str, values: Any) -> Any:
         """Return the result of `method` for the result of a transformer.
@@ -59,16 +63,20 @@ class XGBoostRuntime(EstimatorRuntime):
 
     def call_matrix(self, method: str, values: np.ndarray) -> Any:
         """Return the result of `method` for float64 (n_rows, n_inputs) with codes of categories."""
-        from xgboost import DMatrix  # noqa: PLC0415 - the library of this model alone
-
-        matrix = DMatrix(values, nthread=1, **self._kinds)
-        with self._lock:
-            result = self.model.predict(matrix, validate_features=False, **self._trees)
+        result = self.predict_matrix(values)
         if not self._is_classifier:
             return result
         if method == "predict_proba":
             return result if result.ndim > 1 else np.vstack((1.0 - result, result)).T
         return result.argmax(axis=1) if result.ndim > 1 else (result > 0.5).astype(np.int64)
+
+    def predict_matrix(self, values: np.ndarray, **options: bool) -> Any:
+        """Return what the booster predicts for the rows of `call_matrix`, with its `options`."""
+        from xgboost import DMatrix  # noqa: PLC0415 - the library of this model alone
+
+        matrix = DMatrix(values, nthread=1, **self._kinds)
+        with self._lock:
+            return self.model.predict(matrix, validate_features=False, **self._trees, **options)
 
 
 def _best_trees(model: Any) -> dict[str, Any]:

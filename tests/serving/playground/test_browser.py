@@ -604,28 +604,90 @@ def test_predictions_of_this_visit_are_loaded_and_compared(visit):
         expect(page.locator("#comparison")).to_be_hidden()
 
 
-def test_effect_of_an_input_is_the_difference_to_its_usual_value(visit):
+def test_contributions_of_a_linear_model_are_shown_with_their_sum(visit):
     model = playground_models.flowers().model
-    before, after = model.predict_proba([[5.8, 3.1, 3.8, 1.2], [5.8, 3.1, 6.9, 1.2]])
+    row = [5.8, 3.1, 6.9, 1.2]
+    scaler, predictor = model[0], model[1]
+    number = list(model.classes_).index("virginica")
+    parts = predictor.coef_[number] * (row - scaler.mean_) / scaler.scale_
+    base, total = predictor.intercept_[number], model.decision_function([row])[0, number]
     with visit("flowers") as page:
+        predicted(page, "versicolor")
+        page.get_by_text("Effect of each input").click()
+        expect(page.locator("#how")).to_contain_text("coefficients of this linear model")
+        page.get_by_label("petal length", exact=True).fill("6.9")
+        predicted(page, "virginica")
+        effects = page.locator("#effects")
+        expect(effects.locator("h3")).to_have_text("Added to the score of virginica")
+        first = effects.locator("li").first
+        expect(first.locator(".name")).to_have_text("petal length")
+        expect(first.locator(".chance")).to_have_text(f"+{parts[2]:.3f}")
+        expect(first.locator(".hint")).to_have_text("6.9, reference 3.758")
+        sums = dict(zip(effects.locator("dt").all_inner_texts(),
+                        effects.locator("dd").all_inner_texts(), strict=True))  # fmt: skip
+    assert sums == {
+        "Base: all inputs at their references": f"{base:.3f}".replace("-", "\u2212"),
+        "All inputs": f"{sum(parts):+.3f}".replace("-", "\u2212"),
+        "Together": f"{total:.3f}".replace("-", "\u2212"),
+    }
+
+
+def test_contributions_of_trees_are_in_the_unit_of_the_prediction(visit):
+    (value,) = playground_models.serving_models.forest().model.predict([[0.01, 0.01, 0.09]])
+    with visit("forest") as page:
+        page.get_by_text("Effect of each input").click()
+        page.get_by_label("x2").fill("0.09")
+        predicted(page, f"{value:.6g}")
+        effects = page.locator("#effects")
+        expect(effects.locator("h3")).to_have_text("Added to the prediction")
+        expect(effects.locator("dd").last).to_have_text(f"{value:.1f}")
+        expect(page.locator("#how")).to_contain_text("Read from the trees")
+
+
+def test_effect_of_an_input_is_the_difference_to_its_usual_value(visit):
+    model = playground_models.probable().model
+    before, after = model.predict_proba([[5.8, 3.1, 3.8, 1.2], [5.8, 3.1, 6.9, 1.2]])
+    with visit("probable") as page:
         predicted(page, "versicolor")
         page.get_by_text("Effect of each input").click()
         effects = page.locator("#effects")
         expect(effects).to_have_text("4 inputs at the usual value.")
-        with page.expect_request(lambda request: "3.8" in (request.post_data or "")) as sent:
+        expect(page.locator("#how")).to_contain_text("is not a linear model")
+        is_change = lambda request: "3.8" in (request.post_data or "")  # noqa: E731
+        with page.expect_request(is_change) as sent:
             page.get_by_label("petal length", exact=True).fill("6.9")
         expect(effects.locator("li")).to_have_count(1)
         expect(effects.locator(".name")).to_have_text("petal length")
         expect(effects.locator(".chance")).to_have_text(f"+{(after[2] - before[2]) * 100:.1f}")
         expect(effects.locator("li")).to_contain_text("usual: 3.8, then versicolor")
         assert len(json.loads(sent.value.post_data)["instances"]) == 1
-    model = playground_models.serving_models.forest().model
+    model = playground_models.nearby().model
     before, after = model.predict([[0.01] * 3, [0.01, 0.01, 0.09]])
-    with visit("forest") as page:
+    with visit("nearby") as page:
         page.get_by_text("Effect of each input").click()
         page.get_by_label("x2").fill("0.09")
         sign = "+" if after > before else "\u2212"
         expect(page.locator("#effects .chance")).to_have_text(f"{sign}{abs(after - before):.6g}")
+
+
+def test_page_of_a_service_without_contributions_changes_inputs_one_by_one(visit):
+    with visit("flowers", failures="status of 404") as page:
+        page.route("**/contributions", lambda route: route.fulfill(status=404, body="{}"))
+        page.get_by_text("Effect of each input").click()
+        expect(page.locator("#effects")).to_have_text("4 inputs at the usual value.")
+        page.get_by_label("petal length", exact=True).fill("6.9")
+        expect(page.locator("#effects li")).to_contain_text("usual: 3.8, then versicolor")
+
+
+def test_tensors_have_effects_if_they_are_lists_of_few_values(visit):
+    with visit("pictures") as page:
+        page.get_by_text("Effect of each input").click()
+        expect(page.locator("#how")).to_contain_text("a tensor of 2 \u00d7 2 values")
+        expect(page.locator("#effects")).to_be_empty()
+    with visit("measured") as page:
+        page.get_by_text("Effect of each input").click()
+        page.get_by_label("petal length", exact=True).fill("6.9")
+        expect(page.locator("#effects li")).to_contain_text("usual: 3.8, then versicolor")
 
 
 def test_effect_on_a_label_is_no_difference_of_numbers(visit):
@@ -642,8 +704,12 @@ def test_effect_on_a_label_is_no_difference_of_numbers(visit):
 
 
 def test_usual_value_is_the_median_if_it_is_known(visit):
-    with visit("guests") as page:
+    with visit("guests", failures="net::ERR_FAILED") as page:
         page.get_by_text("Effect of each input").click()
+        expect(page.locator("#effects")).to_contain_text("18, reference 37.5")
+        expect(page.locator("#effects")).to_contain_text("0, reference 4")
+        page.route("**/contributions", lambda route: route.abort())
+        page.get_by_role("button", name="Predict").click()
         expect(page.locator("#effects")).to_contain_text("usual: 37.5")
         expect(page.locator("#effects")).to_contain_text("usual: 4")
     with visit("unnamed") as page:
@@ -873,7 +939,7 @@ def test_axe_finds_nothing_in_a_preview_and_a_comparison(visit, tmp_path):
         check(page)
         predict_file(page)
         expect(page.get_by_role("region", name="First predictions")).to_be_visible()
-        expect(page.locator("#effects li")).to_have_count(1)
+        expect(page.locator("#effects li")).to_have_count(4)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         check(page)
         page.emulate_media(color_scheme="dark")

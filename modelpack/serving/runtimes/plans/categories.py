@@ -50,6 +50,14 @@ class Categories:
         codes = self._codes(rows.take(self._features, axis=1)) + self._starts
         return np.concatenate([rows, self._flat.take(codes)], axis=1)
 
+    def feature_of(self, column: int) -> int:
+        """Return the position in a block of a column that the trees compare."""
+        feature = column if column < self._width else self._features[column - self._width]
+        if self._order is None:
+            return feature
+        encoded, numbers = self._order
+        return int(np.concatenate([encoded, numbers])[feature])
+
     def _encoded(self, block: Any) -> np.ndarray:
         """Replace categories by their codes, and put them in front, as since scikit-learn 1.4."""
         if self._encode is None:

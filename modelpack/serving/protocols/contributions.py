@@ -1,0 +1,93 @@
+"""POST /contributions: what each input adds to the prediction of one row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from ..contributions import METHODS, OUTPUTS, Contributions, Explainer, UnavailableError
+from ..data import json_body, results
+from ..inference import JSON
+from ..openapi import operations, schemas
+from ..problems import Problem
+from ..service import Service
+
+EXPECTED = 'Expected {"instances": [...]} with one row.'
+
+
+def routes(service: Service) -> Blueprint:
+    """Create POST /contributions."""
+    blueprint = Blueprint("contributions", __name__)
+    explainer = Explainer(service)
+
+    @blueprint.post("/contributions")
+    def contributions() -> Response:
+        """Return what each input adds to the prediction of one row, if this is known."""
+        body = json_body.read_body(request, service.limits.body_bytes)
+        rows = service.read(body, _one_row, service.extras)
+        service.require_predictable(rows)
+        try:
+            document = _document(service, explainer.explain(rows))
+        except UnavailableError as error:
+            document = {"method": None, "reason": str(error)}
+        return Response(results.dump(document), content_type=JSON)
+
+    return blueprint
+
+
+def _one_row(document: Any) -> list[Any]:
+    rows = document.get("instances") if isinstance(document, dict) and len(document) == 1 else None
+    if not isinstance(rows, list) or len(rows) != 1:
+        raise Problem(422, EXPECTED)
+    return rows
+
+
+def _document(service: Service, result: Contributions) -> dict[str, Any]:
+    inputs = [
+        {"name": field.name, "contribution": value}
+        for field, value in zip(service.manifest.inputs, result.values)
+    ]
+    for each, reference in zip(inputs, result.references or ()):
+        each["reference"] = reference
+    return {
+        "method": result.method,
+        "output": result.output,
+        "class": result.label,
+        "base": result.base,
+        "total": result.total,
+        "inputs": inputs,
+    }
+
+
+def describe(service: Service) -> dict[str, Any]:
+    one = {"type": "array", "items": operations.schema("Row"), "minItems": 1, "maxItems": 1}
+    document = operations.object_schema({"instances": one}, more=False)
+    row = schemas.example_row(service)
+    shown = {"instances": None if row is None else {"instances": [row]}}
+    request_body = operations.content(document, shown)
+    response_body = operations.content({"anyOf": [_known(), _unknown()]})
+    operation = operations.post(request_body, "The contributions.", response_body)
+    del operation["responses"]["200"]["headers"]
+    return {"/contributions": {"post": operation}}
+
+
+def _known() -> dict[str, Any]:
+    number = {"type": "number"}
+    each = operations.object_schema(
+        {"name": {"type": "string"}, "contribution": number}, {"reference": {}}
+    )
+    return operations.object_schema(
+        {
+            "method": {"enum": list(METHODS)},
+            "output": {"enum": list(OUTPUTS)},
+            "class": {"description": "The predicted class; null for a regressor."},
+            "base": {**number, "description": "The output without contributions."},
+            "total": {**number, "description": "The base and all contributions."},
+            "inputs": {"type": "array", "items": each},
+        }
+    )
+
+
+def _unknown() -> dict[str, Any]:
+    return operations.object_schema({"method": {"type": "null"}, "reason": {"type": "string"}})
