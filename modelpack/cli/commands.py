@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -563,22 +564,28 @@ def deploy_command(
     Requests, limits, workers, probes and autoscaling are computed from the measurements of the
     smoke test. A comment next to each number states where it comes from. --apply also deploys them.
     --canary and --shadow deploy a second version next to it, which `modelpack diff` compares first.
-    --batch writes a job that predicts a folder, in place of a service. Without IMAGE-OR-BUNDLE,
-    --apply, --status and --remove use the files in the folder.
+    --batch writes a job that predicts a folder, in place of a service; --apply waits until it is
+    complete. Without IMAGE-OR-BUNDLE, --apply, --status and --remove use the files in the folder.
     """
     from modelpack.cli import output as cli_output
     from modelpack.engines import IMAGE_ENGINES
-    from modelpack.pipeline import apply
+    from modelpack.pipeline import apply_job
     from modelpack.pipeline.deploy import deploy
     from modelpack.pipeline.deploy_job import deploy_job
     from modelpack.pipeline.targets import DEPLOY, classify
 
     folder, batch, batch_options = given["output"], given.pop("batch"), given.pop("batch_options")
+    context = given.pop("context")
     engine = IMAGE_ENGINES if engine == "auto" else engine
-    if batch and (target is None or action):
+    if batch and target is None:
         raise UsageError(
-            "--batch writes the files of a job, which its platform runs.",
+            "--batch needs an image or a bundle, whose job it writes.",
             hint="modelpack deploy IMAGE --to kubernetes --batch CLAIM/rows CLAIM/answers -o DIR",
+        )
+    if context is not None and action is None:
+        raise UsageError(
+            "--context is that of a cluster, and no cluster is changed.",
+            hint="Add one of --apply, --status and --remove.",
         )
     if target is not None and action in {None, "apply"}:
         request = build_deploy_request(given)
@@ -602,15 +609,44 @@ def deploy_command(
         )
     else:
         run = _pipeline(quiet, verbose, engine=engine)
+    act = _act_on_job if apply_job.is_job(folder) else _act
+    act(run, action, folder, context, as_json=as_json)
+
+
+def _act(run: Pipeline, action: str, folder: Path, context: str | None, *, as_json: bool) -> None:
+    """Apply, show or remove the deployment in a folder."""
+    from modelpack.cli import output as cli_output
+    from modelpack.pipeline import apply
+
     if action == "remove":
-        apply.remove(run, folder)
+        apply.remove(run, folder, context)
         return
-    deployed = apply.apply(run, folder) if action == "apply" else apply.status(folder)
+    act = partial(apply.apply, run) if action == "apply" else apply.status
+    deployed = act(folder, context)
     if as_json:
         cli_output.print_json(deployed.to_json())
     else:
         cli_output.print_deployed(deployed)
     apply.require_ready(deployed)
+
+
+def _act_on_job(
+    run: Pipeline, action: str, folder: Path, context: str | None, *, as_json: bool
+) -> None:
+    """Run, show or remove the job in a folder."""
+    from modelpack.cli import output as cli_output
+    from modelpack.pipeline import apply_job
+
+    if action == "remove":
+        apply_job.remove(run, folder, context)
+        return
+    act = partial(apply_job.apply, run) if action == "apply" else apply_job.status
+    job = act(folder, context)
+    if as_json:
+        cli_output.print_json(job.to_json())
+    else:
+        cli_output.print_job(job)
+    apply_job.require_complete(job)
 
 
 @main.command("doctor", section=MACHINE)

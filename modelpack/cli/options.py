@@ -406,6 +406,11 @@ DEPLOYMENT = (
             "--namespace", help="Existing namespace of Kubernetes (default: a new one of that name)"
         ),
         click.option(
+            "--context",
+            metavar="NAME",
+            help="Context of kubectl (default: the current one, if it is that of the last --apply)",
+        ),
+        click.option(
             "--port",
             metavar="PORT",
             type=click.IntRange(1, 65535),

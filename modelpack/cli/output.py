@@ -27,6 +27,7 @@ from .text import lines, printable
 if TYPE_CHECKING:
     from modelpack.comparison import Difference
     from modelpack.pipeline.apply import Deployed
+    from modelpack.pipeline.apply_job import AppliedJob
     from modelpack.pipeline.deploy import DeployResult
     from modelpack.pipeline.deploy_job import JobResult
     from modelpack.pipeline.doctor import Finding
@@ -253,6 +254,19 @@ def print_deployed(deployed: Deployed) -> None:
         table.add_row(*map(printable, (replica.name, replica.state, replica.detail)))
     out.print(table)
     print_result(f"{deployed.name}: {deployed.status.summary}")
+
+
+def print_job(job: AppliedJob) -> None:
+    """Print the state of a job: its report if it is complete, otherwise its containers."""
+    if job.report is not None:
+        print_result(json.dumps(job.report))
+        return
+    if job.status.containers:
+        table = Table("container", "state", "detail", box=box.SIMPLE_HEAD, pad_edge=False)
+        for container in job.status.containers:
+            table.add_row(*map(printable, (container.name, container.state, container.detail)))
+        out.print(table)
+    print_result(f"{job.name}: {job.summary}")
 
 
 def _figures(smoke: SmokeReport) -> Text:

@@ -21,6 +21,7 @@ RECORD = "deployment.json"
 APPLIED = ".applied"
 """A copy of the files that were applied last, for a rollback."""
 _APPLIED_DIGEST = f"{APPLIED}/secret.sha256"
+_CONTEXT = f"{APPLIED}/context.json"
 PROXY_FOLDER = "proxy"
 """Its files are read by a container, which runs as another user."""
 _MAX_BYTES = 2**20
@@ -141,12 +142,23 @@ class Folder:
             ) from error
         return True
 
-    def mark_applied(self, secret: str) -> None:
-        """Keep a copy of the files and the digest of the secret, as their deployment is healthy."""
+    def mark_applied(self, secret: str | None = None) -> None:
+        """Keep a copy of the files and the digest of the secret, as they were applied."""
+        context = self.context
         self.forget_applied()
+        if context:
+            self.record_context(context)
         for path in (*self._paths(), RECORD):
             _copy(self.path / path, self.path / APPLIED / path)
-        self._write_file(_APPLIED_DIGEST, _digest(self.path / secret) or "")
+        if secret is not None:
+            self._write_file(_APPLIED_DIGEST, _digest(self.path / secret) or "")
+
+    def is_applied(self) -> bool:
+        """Return whether the files are those that were applied last, also if they were edited."""
+        copies = self.path / APPLIED
+        return bool(self.applied) and all(
+            _digest(self.path / path) == _digest(copies / path) for path in self._paths()
+        )
 
     def has_new_secret(self, secret: str) -> bool:
         """Return whether a secret has changed since the files were applied."""
@@ -170,8 +182,21 @@ class Folder:
         """The record of the files that were applied last. Empty if nothing is deployed."""
         return _read_record(self.path / APPLIED)
 
+    @property
+    def context(self) -> dict[str, str]:
+        """Where the files were applied, as recorded. Empty if nothing is deployed."""
+        try:
+            document = json.loads(read_regular(self.path / _CONTEXT, _MAX_BYTES))
+        except (OSError, ValueError):
+            return {}
+        return {str(key): str(value) for key, value in dict(document).items()}
+
+    def record_context(self, context: Mapping[str, str]) -> None:
+        """Record where the files are applied, before they are."""
+        self._write_file(_CONTEXT, json.dumps(context) + "\n")
+
     def forget_applied(self) -> None:
-        """Remove the copy, because nothing is deployed."""
+        """Remove the copy and the context, because nothing is deployed."""
         shutil.rmtree(self.path / APPLIED, ignore_errors=True)
 
     def _remove_empty_folder(self, path: str) -> None:

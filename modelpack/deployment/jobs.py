@@ -101,7 +101,7 @@ class JobTarget:
 
 JOBS: Mapping[str, JobTarget] = {
     "swarm": JobTarget(
-        {"job.yaml": "job/swarm.yaml.j2"},
+        {"job.yaml": "job/swarm.yaml.j2", ".gitignore": "gitignore.j2"},
         "docker stack deploy -c DIR/job.yaml NAME",
         takes_paths=True,
     ),
@@ -110,6 +110,7 @@ JOBS: Mapping[str, JobTarget] = {
             "job.yaml": "job/kubernetes.yaml.j2",
             "networkpolicy.yaml": "job/networkpolicy.yaml.j2",
             "kustomization.yaml": "job/kustomization.yaml.j2",
+            ".gitignore": "gitignore.j2",
         },
         "kubectl apply -k DIR",
         editable=frozenset({"kustomization.yaml"}),
@@ -170,6 +171,7 @@ def render_job(platform: str, job: Job) -> dict[str, str]:
     volumes = (job.rows, job.predictions)
     context = {
         "target": platform,
+        "has_token": False,
         "version": __version__,
         "final_statuses": FINAL_STATUSES,
         "retries": RETRIES,

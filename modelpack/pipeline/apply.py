@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from modelpack.deployment import SERVICES, TARGETS, Folder
-from modelpack.deployment.controllers import CONTROLLERS, Controller, Location, Status
+from modelpack.deployment.controllers import (
+    CONTROLLERS,
+    Context,
+    Controller,
+    Location,
+    Status,
+)
 from modelpack.engines import StepEvent
 from modelpack.errors import ModelpackError, SmokeFailedError, UsageError
 
+from .contexts import forget_applied, record_context, recorded_context, require_context
 from .deploy import require_name
 from .stages import Pipeline
 
@@ -42,20 +49,28 @@ class Deployed:
         }
 
 
-def apply(run: Pipeline, path: Path) -> Deployed:
+def apply(run: Pipeline, path: Path, context: str | None = None) -> Deployed:
     """Apply the files of a folder, and wait until all replicas are healthy.
 
     If they do not become healthy, the files that were applied last are restored and applied. A
     first deployment is removed. One that another folder applied, as in a new checkout of a CI job,
     is left as it is.
 
+    Args:
+        run: The pipeline.
+        path: The folder.
+        context: Of kubectl (default: the current one, which must be that of the last time).
+
     Raises:
-        UsageError: The folder is not a deployment.
+        UsageError: The folder is not a deployment, or the context is another one.
         SmokeFailedError: The replicas did not become healthy.
         NoEngineError: The command of the platform is not installed.
     """
     folder = Folder(path)
-    controller, platform, name = _open(folder)
+    used = _find_context(folder, context)
+    record_context(folder, used)
+    controller, platform, name = _open(folder, context=used)
+    notify_of_context(run, used)
     with run.stage("apply") as summary:
         is_first = not folder.applied and not controller.status().exists
         try:
@@ -86,11 +101,12 @@ def _roll_back(
     try:
         if restored:
             run.observer.notice("The deployment failed, and is rolled back.")
-            controller, _, _ = _open(folder, failed)
+            controller, _, _ = _open(folder, failed, recorded_context(folder))
             controller.apply()
             _wait(run, controller, _seconds(folder))
         elif is_first:
             controller.remove()
+            folder.forget_applied()
         else:
             return SmokeFailedError(
                 f"{error.message} It was deployed before, but not from {folder.path}, so that it is"
@@ -137,14 +153,15 @@ def _wait(run: Pipeline, controller: Controller, seconds: float) -> Status:
         time.sleep(POLL_SECONDS)
 
 
-def status(path: Path) -> Deployed:
-    """Return the state of the deployment in a folder.
+def status(path: Path, context: str | None = None) -> Deployed:
+    """Return the state of the deployment in a folder. `context`: see `apply`.
 
     Raises:
-        UsageError: The folder is not a deployment.
+        UsageError: The folder is not a deployment, or the context is another one.
         NoEngineError: The command of the platform is not installed.
     """
-    controller, platform, name = _open(Folder(path))
+    folder = Folder(path)
+    controller, platform, name = _open(folder, context=_find_context(folder, context))
     return Deployed(platform, name, controller.status())
 
 
@@ -159,51 +176,92 @@ def require_ready(deployed: Deployed) -> None:
         )
 
 
-def remove(run: Pipeline, path: Path) -> None:
-    """Remove a deployment from its platform. The files and the token stay.
+def remove(run: Pipeline, path: Path, context: str | None = None) -> None:
+    """Remove a deployment from its platform. The files and the token stay. `context`: see `apply`.
 
     Raises:
-        UsageError: The folder is not a deployment.
+        UsageError: The folder is not a deployment, or the context is another one.
         NoEngineError: The command of the platform is not installed.
     """
     folder = Folder(path)
-    controller, _, name = _open(folder)
+    used = _find_context(folder, context)
+    controller, _, name = _open(folder, context=used)
+    notify_of_context(run, used)
     with run.stage("remove") as summary:
         controller.remove()
-        folder.forget_applied()
+        forget_applied(folder, used)
         summary.append(name)
 
 
-def _open(folder: Folder, former: Mapping[str, Any] | None = None) -> tuple[Controller, str, str]:
+def notify_of_context(run: Pipeline, context: Context | None) -> None:
+    if context:
+        run.observer.notice(f"kubectl: {context}.")
+
+
+def _find_context(folder: Folder, chosen: str | None) -> Context | None:
+    platform, name, namespace = _names(folder)
+    return require_context(folder, platform, namespace or name, chosen)
+
+
+def _open(
+    folder: Folder, former: Mapping[str, Any] | None = None, context: Context | None = None
+) -> tuple[Controller, str, str]:
     """Return the controller of the files in a folder, its platform and the name.
 
     Args:
         folder: The folder.
         former: Record of the files that are deployed (default: those that were applied last).
+        context: Of kubectl.
 
     Raises:
         UsageError: The folder is not a deployment.
     """
+    platform, name, namespace = _names(folder)
+    try:
+        services = _services(folder.record)
+        earlier = _services(folder.applied if former is None else former)
+    except (KeyError, TypeError) as error:
+        raise not_a_deployment(folder) from error
+    location = Location(
+        folder.path,
+        name,
+        namespace or name,
+        services,
+        former_services=tuple(each for each in earlier if each not in services),
+        has_new_token=folder.has_new_secret(TARGETS[platform].token_file),
+        context=context.name if context else "",
+    )
+    return CONTROLLERS[platform](location), platform, name
+
+
+def _names(folder: Folder) -> tuple[str, str, str]:
+    """Return the platform, the name and the namespace, "" without one. Raise UsageError."""
+    platform, name, namespace = read_names(folder)
+    if platform not in CONTROLLERS:
+        raise not_a_deployment(folder)
+    return platform, name, namespace
+
+
+def read_names(folder: Folder) -> tuple[str, str, str]:
+    """Return the platform, the name and the namespace, "" without one, in a record.
+
+    Raises:
+        UsageError: The folder is not a deployment, or a name is not valid.
+    """
     record = folder.record
-    if record.get("job"):
-        raise UsageError(
-            f"{folder.path} is the folder of a batch job, which its platform runs.",
-            hint="The first lines of its files have the command.",
-        )
     try:
         platform, name = record["to"], require_name(record["name"])
-        namespace = require_name(record.get("namespace") or name)
-        services = _services(record)
-        earlier = _services(folder.applied if former is None else former)
-        removed = tuple(each for each in earlier if each not in services)
-        has_new_token = folder.has_new_secret(TARGETS[platform].token_file)
-        location = Location(folder.path, name, namespace, services, removed, has_new_token)
-        return CONTROLLERS[platform](location), platform, name
+        namespace = record.get("namespace")
+        return str(platform), name, require_name(namespace) if namespace else ""
     except (KeyError, TypeError) as error:
-        raise UsageError(
-            f"{folder.path} is not the folder of a deployment.",
-            hint="Run: modelpack deploy IMAGE --to compose -o DIR",
-        ) from error
+        raise not_a_deployment(folder) from error
+
+
+def not_a_deployment(folder: Folder) -> UsageError:
+    return UsageError(
+        f"{folder.path} is not the folder of a deployment.",
+        hint="Run: modelpack deploy IMAGE --to compose -o DIR",
+    )
 
 
 def _services(record: Mapping[str, Any]) -> tuple[str, ...]:

@@ -116,6 +116,8 @@ def deploy_job(run: Pipeline, target: Target, request: JobRequest) -> JobResult:
             "name": job.name,
             "namespace": job.namespace,
             "job": True,
+            # As given: a folder of this machine shows the progress of a job.
+            "predictions": predictions,
             **image_record(job.image, measured.report),
         }
         files = render_job(request.platform, job)

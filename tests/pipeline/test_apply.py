@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -292,34 +291,53 @@ def prediction_status(url: str, token: str) -> str:
 @pytest.mark.engine
 @pytest.mark.slow
 def test_swarm_predicts_a_folder_as_a_job(image: str, swarm: None, tmp_path: Path) -> None:
-    rows, predictions, name = tmp_path / "rows", tmp_path / "predictions", "modelpack-test-job"
+    rows, predictions = tmp_path / "rows", tmp_path / "predictions"
     rows.mkdir()
-    predictions.mkdir(mode=0o777)
+    predictions.mkdir()
     predictions.chmod(0o777)
-    (rows / "a.csv").write_text("5.1,3.5,1.4,0.2\n" * 500)
     options = ["--batch-options", "--chunk-rows 50 --part-rows 50", "--replicas", "2"]
-    options += ["--batch", str(rows), str(predictions), "--to", "swarm", "--name", name]
-    done = modelpack(image, *options, "-o", "out", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert f"docker stack deploy -c out/job.yaml {name}-batch" in done.stderr
-    name = f"{name}-batch"
-    assert modelpack("--apply", "-o", "out", cwd=tmp_path).returncode == 2
-    stack = ["docker", "stack", "deploy", "--detach=true", "-c", tmp_path / "out/job.yaml", name]
-    report, deadline = predictions / "_modelpack" / "report.json", time.monotonic() + 120
+    options += ["--batch", str(rows), str(predictions), "--to", "swarm"]
+    service = "modelpack-test-job-batch_predict"
     try:
-        subprocess.run(stack, check=True, capture_output=True)
-        while not report.exists() and time.monotonic() < deadline:
-            time.sleep(0.2)
-        logs = subprocess.run(
-            ["docker", "service", "logs", f"{name}_predict"], capture_output=True, check=True
+        done = modelpack(
+            image, *options, "--name=modelpack-test-job", "--apply", "-o", "out", cwd=tmp_path
         )
-        assert report.exists(), logs.stderr.decode()
+        assert done.returncode == 7, done.stderr  # the folder of rows is empty
+        assert "The job failed: task: non-zero exit (66)" in done.stderr
+        assert "log: error:" in done.stderr
+        assert modelpack("--status", "-o", "out", cwd=tmp_path).returncode == 7
+
+        (rows / "a.csv").write_text("5.1,3.5,1.4,0.2\n" * 500)
+        done = modelpack("--apply", "-o", "out", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        expected = {"files": 1, "parts": 10, "rows": 500, "written": 500, "without_prediction": 0}
+        assert json.loads(done.stdout) == expected
+        assert "2 of 2 shards done, 10 of 10 parts" in done.stderr
+        parts = sorted((predictions / "a.csv").iterdir())
+        assert {part.read_text() for part in parts} == {"prediction\n" + "setosa\n" * 50}
+
+        started = docker("service", "inspect", "--format={{json .JobStatus}}", service)
+        assert modelpack("--apply", "-o", "out", cwd=tmp_path).returncode == 0
+        assert docker("service", "inspect", "--format={{json .JobStatus}}", service) == started
+        done = modelpack("--status", "-o", "out", "--json", cwd=tmp_path)
+        assert done.returncode == 0
+        document = json.loads(done.stdout)
+        assert document["shards"] == {"expected": 2, "done": 2, "failed": 0}
+        assert document["parts"] == {"expected": 10, "done": 10}
+        assert document["report"] == expected
     finally:
-        subprocess.run(["docker", "stack", "rm", name], check=True, capture_output=True)
-    expected = {"files": 1, "parts": 10, "rows": 500, "written": 500, "without_prediction": 0}
-    assert json.loads(report.read_text()) == expected
-    parts = sorted((predictions / "a.csv").iterdir())
-    assert {part.read_text() for part in parts} == {"prediction\n" + "setosa\n" * 50}
+        removed = modelpack("--remove", "-o", "out", cwd=tmp_path)
+    assert removed.returncode == 0, removed.stderr
+    assert service not in docker("service", "ls", "--format={{.Name}}")
+    assert modelpack("--remove", "-o", "out", cwd=tmp_path).returncode == 0
+    done = modelpack("--status", "-o", "out", cwd=tmp_path)
+    assert done.returncode == 7
+    assert "it is not deployed" in done.stderr
+
+
+def docker(*arguments: str) -> str:
+    command = ["docker", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def has_plugin() -> bool:

@@ -13,7 +13,6 @@ from deployments import DIGEST, REPORT, deployment
 from modelpack.deployment import render
 from modelpack.engines import Engine
 from modelpack.errors import UsageError
-from modelpack.pipeline import apply
 from modelpack.pipeline.deploy_job import JobRequest, JobResult, deploy_job
 from modelpack.pipeline.options import Observer, Options
 from modelpack.pipeline.stages import Pipeline
@@ -69,7 +68,7 @@ def test_local_image_is_a_job_of_this_machine_with_a_notice() -> None:
     assert result.command == "docker stack deploy -c out/job.yaml iris-batch"
     document = result.to_json()
     assert document["plan"]["shards"]["value"] == 3
-    assert document["written"] == ["job.yaml"]
+    assert document["written"] == ["job.yaml", ".gitignore"]
 
 
 def test_the_same_request_changes_nothing_and_edited_files_stay() -> None:
@@ -79,8 +78,6 @@ def test_the_same_request_changes_nothing_and_edited_files_stay() -> None:
     with pytest.raises(UsageError, match=r"were edited: job\.yaml"):
         written()
     assert written(force=True)[0].changes.replaced == ("job.yaml",)
-    with pytest.raises(UsageError, match="folder of a batch job"):
-        apply.status(Path("out"))
 
 
 def test_a_cluster_needs_a_registry_and_a_claim() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -91,6 +91,7 @@ class Location:
             "shadow", "proxy", and "route" of Kubernetes.
         former_services: The same of the files that were applied last, without `services`.
         has_new_token: Whether the token is another one than that of the running containers.
+        context: Of kubectl; "" for that of its configuration.
     """
 
     directory: Path
@@ -99,6 +100,7 @@ class Location:
     services: tuple[str, ...] = ("model",)
     former_services: tuple[str, ...] = ()
     has_new_token: bool = False
+    context: str = ""
 
 
 class Controller(Protocol):
@@ -168,13 +170,13 @@ def read_log(command: Sequence[str]) -> list[str]:
     return ["".join(c if c.isprintable() else " " for c in line[:_MAX_LINE]) for line in lines]
 
 
-def require_own(name: str, services: Iterable[str]) -> None:
+def require_own(name: str, services: Iterable[str], own: Collection[str] = SERVICES) -> None:
     """Require that a project or stack has no services of others, which would be removed.
 
     Raises:
         UsageError: It has.
     """
-    foreign = sorted(set(services) - SERVICES)
+    foreign = sorted(set(services).difference(own))
     if foreign:
         raise UsageError(
             f"{name} is in use by services that are not of this deployment: {', '.join(foreign)}.",

@@ -1,21 +1,13 @@
-"""Kubernetes and KServe, through `kubectl` with the user's current context."""
+"""Kubernetes and KServe, through `kubectl` with a context of the user's."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from modelpack.deployment.controllers.controller import (
-    Location,
-    Replica,
-    Status,
-    combine,
-    read_log,
-    run,
-)
+from modelpack.deployment.controllers.controller import Location, Replica, Status, combine
+from modelpack.deployment.controllers.kubectl import Kubectl
 from modelpack.deployment.targets import KEEP, OVERLAY
 
-_HINT = "Install kubectl, and select a context: kubectl config use-context NAME"
 _VERSIONS = ("canary", "shadow")
 _VERSION_KINDS = "deployment,service,horizontalpodautoscaler,poddisruptionbudget,networkpolicy"
 _SELECTOR = "app.kubernetes.io/name"
@@ -31,28 +23,24 @@ class Kubernetes:
     def __init__(self, location: Location) -> None:
         self._overlay = str(location.directory / OVERLAY)
         self._name = location.name
-        self._namespace = ["--namespace", location.namespace]
+        self._kubectl = Kubectl(location.context, location.namespace)
         self._versions = [each for each in _VERSIONS if each in location.services]
         self._former = location.former_services
 
     def apply(self) -> None:
         """Apply the files, and delete the objects of a second version or a route without files."""
-        run(["kubectl", "apply", "--kustomize", self._overlay], _HINT)
+        self._kubectl.run("apply", "--kustomize", self._overlay)
         for version in set(self._former).intersection(_VERSIONS):
-            self._delete(_VERSION_KINDS, f"{self._name}-{version}")
+            self._kubectl.delete(_VERSION_KINDS, f"{self._name}-{version}")
         if "route" in self._former:
-            self._delete("httproute", self._name)
-
-    def _delete(self, kinds: str, name: str) -> None:
-        command = ["kubectl", "delete", kinds, name, *self._namespace, "--ignore-not-found"]
-        run(command, _HINT)
+            self._kubectl.delete("httproute", self._name)
 
     def status(self) -> Status:
         names = (self._name, *(f"{self._name}-{version}" for version in self._versions))
         return combine([self._status(name) for name in names])
 
     def _status(self, name: str) -> Status:
-        resource = self._get(self.kind, name)
+        resource = self._kubectl.get(self.kind, name)
         return self.read_status(resource, self._replicas(name)) if resource else Status(0, 0)
 
     def read_status(self, resource: dict[str, Any], replicas: tuple[Replica, ...]) -> Status:
@@ -78,25 +66,16 @@ class Kubernetes:
         )
 
     def _replicas(self, name: str) -> tuple[Replica, ...]:
-        pods = self._get("pods", "--selector", f"{self.selector}={name}")
-        return tuple(map(_replica, pods.get("items") or ()))
-
-    def _get(self, *arguments: str) -> dict[str, Any]:
-        command = ["kubectl", "get", *arguments, *self._namespace, "--output=json"]
-        text = run([*command, "--ignore-not-found"], _HINT)
-        document: dict[str, Any] = json.loads(text) if text.strip() else {}
-        return document
+        return self._kubectl.pods(f"{self.selector}={name}")
 
     def logs(self) -> list[str]:
         names = (self._name, *(f"{self._name}-{version}" for version in self._versions))
-        selector = f"{self.selector} in ({', '.join(names)})"
-        options = ["--all-containers", "--prefix", "--tail=4", *self._namespace]
-        return read_log(["kubectl", "logs", "--selector", selector, *options])
+        return self._kubectl.logs(f"{self.selector} in ({', '.join(names)})")
 
     def remove(self) -> None:
         """Delete the objects in the files. The namespace, which may have others, stays."""
-        command = ["kubectl", "delete", "--ignore-not-found", "--selector", f"{KEEP}!=true"]
-        run([*command, "--kustomize", self._overlay], _HINT)
+        options = ["--ignore-not-found", "--selector", f"{KEEP}!=true"]
+        self._kubectl.run("delete", *options, "--kustomize", self._overlay)
 
 
 class KServe(Kubernetes):
@@ -115,12 +94,3 @@ class KServe(Kubernetes):
         }  # fmt: skip
         expected = max(1, int(resource["spec"]["predictor"].get("minReplicas") or 1))
         return Status(expected if is_ready else 0, expected, replicas, is_current=observed)
-
-
-def _replica(pod: dict[str, Any]) -> Replica:
-    status = pod.get("status") or {}
-    states = [each.get("state") or {} for each in status.get("containerStatuses") or ()]
-    waiting = [state["waiting"] for state in states if state.get("waiting")]
-    reason = next((str(each.get("reason") or "") for each in waiting), "")
-    detail = next((str(each.get("message") or "") for each in waiting), "")
-    return Replica(pod["metadata"]["name"], reason or str(status.get("phase") or ""), detail)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import Any
 
 from modelpack.deployment.controllers.controller import (
@@ -16,8 +17,9 @@ from modelpack.deployment.controllers.controller import (
     require_own,
     run,
 )
+from modelpack.errors import SmokeFailedError
 
-_HINT = "Create a swarm: docker swarm init, or run this on one of its managers"
+HINT = "Create a swarm: docker swarm init, or run this on one of its managers"
 _UPDATING = {"updating", "rollback_started"}
 _FAILED = {"paused", "rollback_completed", "rollback_paused"}
 _MAX_FAILURES = 3
@@ -37,28 +39,23 @@ class Swarm:
         self._applied_at = float("-inf")
 
     def _require_own(self) -> None:
-        label = f"label=com.docker.stack.namespace={self._stack}"
-        command = ["docker", "service", "ls", "--filter", label, "--format", "{{.Name}}"]
-        names = run(command, _HINT, check=False).split()
-        services = [name.removeprefix(f"{self._stack}_") for name in names]
-        require_own(f"The stack {self._stack}", services)
+        require_own(f"The stack {self._stack}", list_services(self._stack))
 
     def apply(self) -> None:
         self._require_own()
         options = ["--detach=true", "--prune", "--with-registry-auth", "--compose-file", self._file]
-        run(["docker", "stack", "deploy", *options, self._stack], _HINT)
+        run(["docker", "stack", "deploy", *options, self._stack], HINT)
         self._applied_at = time.monotonic()
 
     def status(self) -> Status:
         return combine([self._status(name) for name in self._services])
 
     def _status(self, name: str) -> Status:
-        text = run(["docker", "service", "inspect", name], _HINT, check=False)
-        if not text:
+        service = find_service(name)
+        if service is None:
             return Status(0, 0)
-        (service,) = json.loads(text)
         update = (service.get("UpdateStatus") or {}).get("State", "")
-        replicas = tuple(map(_replica, _tasks(name, "desired-state=running")))
+        replicas = tuple(map(_replica, list_tasks(name, "desired-state=running")))
         ready = sum(replica.state.startswith("Running") for replica in replicas)
         replicated = service["Spec"]["Mode"].get("Replicated")
         expected = int(replicated["Replicas"]) if replicated else max(1, len(replicas))
@@ -78,21 +75,17 @@ class Swarm:
 
     def logs(self) -> list[str]:
         """Return those of the task of each service that failed last: other tasks log more."""
-        names = [name for name in self._services if not name.endswith("_proxy")]
-        tasks = [task for name in names for task in _failed(name)[:1]]
+        tasks = []
+        for name in self._services:
+            with suppress(SmokeFailedError):  # a log is a help only
+                tasks += [] if name.endswith("_proxy") else _failed(name)[:1]
         command = ["docker", "service", "logs", "--tail", "4"]
         return [line for task in tasks for line in read_log([*command, str(task["ID"])])]
 
     def remove(self) -> None:
-        """Remove the stack, and wait until its network is gone, which a new one would miss."""
+        """Remove the stack."""
         self._require_own()
-        run(["docker", "stack", "rm", self._stack], _HINT)
-        label = f"label=com.docker.stack.namespace={self._stack}"
-        deadline = time.monotonic() + _REMOVE_SECONDS
-        while run(["docker", "network", "ls", "--quiet", "--filter", label], _HINT):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.5)
+        remove_stack(self._stack)
 
 
 def _failure(name: str, service: dict[str, Any], update: str, ready: int) -> str:
@@ -106,13 +99,45 @@ def _failure(name: str, service: dict[str, Any], update: str, ready: int) -> str
 
 def _failed(name: str) -> list[dict[str, Any]]:
     """Return the tasks of a service that failed, the last one first."""
-    return [task for task in _tasks(name, "desired-state=shutdown") if task.get("Error")]
-
-
-def _tasks(name: str, condition: str) -> list[dict[str, Any]]:
-    options = ["--no-trunc", "--format", "{{json .}}", "--filter", condition]
-    return parse_documents(run(["docker", "service", "ps", *options, name], _HINT, check=False))
+    return [task for task in list_tasks(name, "desired-state=shutdown") if task.get("Error")]
 
 
 def _replica(task: dict[str, Any]) -> Replica:
     return Replica(str(task["Name"]), str(task["CurrentState"]), str(task.get("Error") or ""))
+
+
+def list_services(stack: str) -> list[str]:
+    """Return the names of the services of a stack, without that of the stack."""
+    label = f"label=com.docker.stack.namespace={stack}"
+    command = ["docker", "service", "ls", "--filter", label, "--format", "{{.Name}}"]
+    return [name.removeprefix(f"{stack}_") for name in run(command, HINT).split()]
+
+
+def find_service(name: str) -> dict[str, Any] | None:
+    """Return what the swarm knows about a service, None if it does not exist."""
+    try:
+        text = run(["docker", "service", "inspect", name], HINT)
+    except SmokeFailedError as error:
+        if "no such service" in error.message.lower():
+            return None
+        raise
+    services: list[dict[str, Any]] = json.loads(text or "[]")
+    return services[0] if services else None
+
+
+def list_tasks(name: str, condition: str = "") -> list[dict[str, Any]]:
+    """Return the tasks of a service, the newest one of each replica first."""
+    options = ["--no-trunc", "--format", "{{json .}}"]
+    options += ["--filter", condition] if condition else []
+    return parse_documents(run(["docker", "service", "ps", *options, name], HINT))
+
+
+def remove_stack(name: str) -> None:
+    """Remove a stack, and wait until its network is gone, which a new one would miss."""
+    run(["docker", "stack", "rm", name], HINT)
+    label = f"label=com.docker.stack.namespace={name}"
+    deadline = time.monotonic() + _REMOVE_SECONDS
+    while run(["docker", "network", "ls", "--quiet", "--filter", label], HINT):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.5)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import stat
 import threading
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,37 +13,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from deployments import deployment
+from platform_commands import Failure
 
 from modelpack.deployment import TARGETS, Folder, render
 from modelpack.deployment.controllers import CONTROLLERS, Location
 from modelpack.deployment.controllers import compose as compose_module
 from modelpack.deployment.controllers.controller import read_log, run
 from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
-
-Answers = dict[str, Any]
-"""Part of a command -> what it prints: text, or a document."""
-
-
-@pytest.fixture
-def commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Answers], Path]:
-    """Return a function that replaces `docker` and `kubectl`, and the log of their arguments."""
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    compose_module._command.cache_clear()
-
-    def replace(answers: Answers) -> Path:
-        cases = ""
-        for number, (part, answer) in enumerate(answers.items()):
-            text = answer if isinstance(answer, str) else json.dumps(answer)
-            (tmp_path / f"answer-{number}").write_text(text)
-            cases += f'  *"{part}"*) cat {tmp_path}/answer-{number};;\n'
-        for name in ("docker", "kubectl"):
-            script = f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/log\ncase "$*" in\n{cases}esac\n'
-            (tmp_path / name).write_text(script)
-            (tmp_path / name).chmod(stat.S_IRWXU)
-        return tmp_path / "log"
-
-    yield replace
-    compose_module._command.cache_clear()
 
 
 def controller(name: str, *services: str, former: tuple[str, ...] = ()):
@@ -235,8 +209,19 @@ def test_first_replicas_that_fail_are_a_failure(commands) -> None:
 
 
 def test_swarm_without_the_service_has_an_empty_state(commands) -> None:
-    commands({})
+    commands({"service inspect": Failure("Error: no such service: iris_model")})
     assert not controller("swarm").status().exists
+
+
+@pytest.mark.parametrize("part", ["service inspect", "service ps", "service ls"])
+def test_command_of_the_swarm_that_fails_is_an_error(commands, part) -> None:
+    """And no deployment without replicas, which `--apply` would take for a new one."""
+    failure = Failure("Error response from daemon: this node is not a swarm manager")
+    commands({"service inspect": service(), part: failure})
+    act = controller("swarm").apply if part == "service ls" else controller("swarm").status
+    with pytest.raises(SmokeFailedError, match=f"`docker {part}` failed: .*not a swarm manager"):
+        act()
+    assert controller("swarm").logs() == []
 
 
 def test_stack_is_ready_when_all_its_services_are(commands) -> None:
