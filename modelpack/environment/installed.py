@@ -10,12 +10,13 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from email import message_from_string
 from importlib.metadata import Distribution, DistributionFinder, MetadataPathFinder
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from modelpack.types import ModelSpec
 
@@ -128,6 +129,9 @@ def _version(name: str, folders: Sequence[str]) -> Version | None:
 
 def _parsed(distribution: Distribution) -> Version | None:
     try:
-        return Version(distribution.version)
-    except (InvalidVersion, KeyError, OSError, TypeError):  # missing or truncated metadata
+        texts = map(distribution.read_text, ("METADATA", "PKG-INFO", ""))
+        # The description below the headers is long, and parsing it takes most of the time.
+        headers = next(filter(None, texts)).partition("\n\n")[0]
+        return Version(message_from_string(headers)["Version"])
+    except (ValueError, StopIteration, OSError, TypeError):  # missing or truncated metadata
         return None

@@ -99,15 +99,17 @@ def _basic(user: str, password: str, owner: str) -> KnownSecret:
     return KnownSecret(f"the credentials of {owner}, in base64", encoded)
 
 
-# Leaks of a layer are cached without the secrets, by a digest of the secrets that is slow to
-# compute, so that it does not help to guess them.
+# Leaks of a layer are cached without the secrets, by their `cache_key`.
 CONFIGURATION = "configuration"
 _CHUNK = 2**22
 _PUBLIC = "/certifi/cacert.pem"  # public CA certificates, which the user may have set
 
 
 def find_leaks(
-    config: Mapping[str, Any], layers: Sequence[oci.Layer], secrets: Sequence[KnownSecret]
+    config: Mapping[str, Any],
+    layers: Sequence[oci.Layer],
+    secrets: Sequence[KnownSecret],
+    key: str,
 ) -> Iterator[Violation]:
     """Yield a violation for each secret in the configuration or a layer.
 
@@ -120,7 +122,6 @@ def find_leaks(
         return
     text = json.dumps(config, ensure_ascii=False).encode(errors="surrogatepass")
     yield from (_leak(CONFIGURATION, secret) for secret in _secrets_in(text, secrets))
-    key = _key(secrets)
     for number, layer in enumerate(layers, 1):
         for leak in _layer_leaks(layer, secrets, key):
             yield leak if leak.where else replace(leak, where=f"layer {number} above the base")
@@ -187,7 +188,13 @@ def _secrets_in(data: bytes, secrets: Iterable[KnownSecret]) -> Iterator[KnownSe
     return (secret for secret in secrets if not secret.is_file and secret.content in data)
 
 
-def _key(secrets: Sequence[KnownSecret]) -> str:
+def cache_key(secrets: Sequence[KnownSecret]) -> str:
+    """Return a digest of the secrets, "" without any, for the names of files in a cache.
+
+    It is slow to compute, so that it does not help to guess the secrets.
+    """
+    if not secrets:
+        return ""
     salt = modelpack_files.cache_directory("leaks") / "salt"
     with suppress(FileExistsError), salt.open("xb") as file:
         file.write(os.urandom(16))

@@ -109,8 +109,8 @@ class Subject:
         return document
 
 
-def read_image(image: oci.Image, known: Sequence[KnownSecret]) -> Subject:
-    """Read an image, and search it for the secrets of its build.
+def read_image(image: oci.Image, known: Sequence[KnownSecret], key: str) -> Subject:
+    """Read an image, and search it for the secrets of its build, whose `cache_key` is `key`.
 
     Raises:
         UsageError: The image is damaged, or modelpack did not build it.
@@ -126,7 +126,7 @@ def read_image(image: oci.Image, known: Sequence[KnownSecret]) -> Subject:
         filesystem.merge_layers(listings),
         filesystem.merge_layers(listings[:count]),
         above,
-        tuple(secrets.find_leaks(image.config, image.layers[count:], known)),
+        tuple(secrets.find_leaks(image.config, image.layers[count:], known, key)),
     )
     subject.manifest  # noqa: B018 - raises if modelpack did not build the image
     return subject

@@ -228,7 +228,7 @@ def _build_and_test(
     if run.is_static_check and image:
         report = run.check_static(image, bundle)
     else:
-        report = run.smoke(target, source.model, rows)
+        report = run.smoke(target, source.model, rows, reuse=image is not None)
         if image:
             measurements.store(image.id, report)
     return PlatformBuild(bundle, image, report, run.options.accepts(report), proof)

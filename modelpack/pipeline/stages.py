@@ -18,7 +18,7 @@ from modelpack.bundle import render as bundles
 from modelpack.engines import BuildCache, CachingBuilder, Engine, OverridableBase, StepEvent
 from modelpack.engines.build_cache import FROM, TO
 from modelpack.engines.build_progress import CACHE_IMPORT
-from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
+from modelpack.errors import NoEngineError, UsageError
 from modelpack.inspection import inspect, require_categories, require_servable, with_trusted
 from modelpack.oci.reference import ImageReference
 from modelpack.parity import claims
@@ -40,7 +40,7 @@ from modelpack.types import (
     SmokeReport,
 )
 
-from . import built_images, sources, wheelhouse
+from . import answers, built_images, measurements, sources, wheelhouse
 from .inspect import (
     find_code,
     model_summary,
@@ -292,16 +292,37 @@ class Pipeline:
             summary.append(size)
         return image
 
-    def smoke(self, target: str, model: ModelSpec, rows: Reference) -> SmokeReport:
-        """Run the smoke test of an image (id or reference), or of a bundle without images."""
+    def smoke(
+        self, target: str, model: ModelSpec, rows: Reference, *, reuse: bool = False
+    ) -> SmokeReport:
+        """Run the smoke test of an image (id or reference), or of a bundle without images.
+
+        With `reuse`, the target is the id of an image. Measurements, and the answers of its model,
+        are those of an earlier test of the same image if there was one.
+        """
+        known = measurements.load(target) if reuse else None
+        measured = known if known and known.engine == self.engine.name else None
+        size = sum(file.size for file in model.files)
+        is_concurrent = size <= MAX_CONCURRENT_MODEL_BYTES
+        runner = self.engine.runner
         with self.stage("smoke") as summary:
             with (
                 self._hardening_scan(target) as get_rulings,
-                self._expected_answers(target, model, rows) as get_answers,
-                self.engine.runner.run(target) as service,
+                answers.query(
+                    runner, target, rows, concurrent=is_concurrent, reuse=reuse
+                ) as expected,
+                runner.run(target) as service,
             ):
-                check = self.observer.check
-                report = smoke(service, model, rows, get_answers, get_rulings, on_check=check)
+                report = smoke(
+                    service,
+                    model,
+                    rows,
+                    expected.answers,
+                    get_rulings,
+                    answered_again=expected.again,
+                    measured=measured,
+                    on_check=self.observer.check,
+                )
             summary.conclude(report)
         return report
 
@@ -316,33 +337,9 @@ class Pipeline:
         with ThreadPoolExecutor(1) as pool, images.open_image(target) as image:
             yield pool.submit(hardening.scan, image, secrets).result
 
-    @contextmanager
-    def _expected_answers(
-        self, target: str, model: ModelSpec, rows: Reference
-    ) -> Iterator[Callable[[], Reference]]:
-        """Query the model in a sandbox, in parallel to the start of the service.
-
-        The response has the answers, unless they are known, and the bodies that pandas writes.
-
-        Yields:
-            A function that waits for the response.
-        """
-        if not rows.rows or rows.alone is not None:
-            yield lambda: rows
-            return
-        request = parity.build_request(rows, bodies=True)
-        with self.engine.runner.query_model(target, request) as get_response:
-            if sum(file.size for file in model.files) <= MAX_CONCURRENT_MODEL_BYTES:
-                yield lambda: _with_model_answers(rows, get_response)
-            else:
-                completed = _with_model_answers(rows, get_response)
-                yield lambda: completed
-
     def complete(self, target: str, rows: Reference) -> Reference:
         """Return the rows with the answers of the model in an image, or in a bundle."""
-        request = parity.build_request(rows, bodies=True)
-        with self.engine.runner.query_model(target, request) as get_response:
-            return _with_model_answers(rows, get_response)
+        return answers.complete(self.engine.runner, target, rows)
 
     def build_image(self, bundle: Bundle) -> Image | None:
         step, offline = self._build_step, bool(self.options.offline)
@@ -424,16 +421,6 @@ class Pipeline:
         seconds = round(time.monotonic() - started, 3)
         self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 3)
         self.observer.stage_done(name, seconds, " ".join(summary), summary.status)
-
-
-def _with_model_answers(rows: Reference, get_response: Callable[[], bytes]) -> Reference:
-    try:
-        response = get_response()
-    except SmokeFailedError as error:
-        if rows.answers is not None:
-            return rows
-        return replace(rows, problem=f"the model does not respond in a sandbox: {error.message}")
-    return parity.complete_reference(rows, response)
 
 
 def environment_summary(resolved: Environment) -> str:

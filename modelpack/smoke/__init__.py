@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
 from modelpack.smoke.checks import CHECKS, READY, SHUTDOWN, SmokeCheck
@@ -23,41 +24,68 @@ def smoke(  # noqa: PLR0913 - two arguments are results of parallel work
     answered: Callable[[], Reference] | None = None,
     scanned: Callable[[], tuple[Ruling, ...]] | None = None,
     *,
+    answered_again: Callable[[], Reference | None] | None = None,
+    measured: SmokeReport | None = None,
     on_check: Callable[[Check], None] = lambda _: None,
 ) -> SmokeReport:
-    """Run the checks that apply, in order.
+    """Run the checks that apply, and report them in order.
 
     If the service does not become ready, the other checks are not run. The last check stops it.
 
-    `answered` waits for the reference with its answers, and `scanned` for the rulings on the image
-    (None without an image). `on_check` is called with the result of each check.
+    Args:
+        service: The service, which was just started.
+        model: Its model.
+        reference: Rows and expected answers.
+        answered: Waits for the reference with its answers.
+        scanned: Waits for the rulings on the image; None without an image.
+        answered_again: If `answered` has the answers of an earlier test, queries the model when
+            they differ from those of the service. None if the model gave the same answers again.
+        measured: An earlier report of the same image on this machine. Its measurements are reported
+            again, and latency, memory and CPU time are not measured.
+        on_check: Called with the result of each check.
     """
     checks: list[Check] = []
-    memory_bytes = None
-    with closing(Probe(service, model, reference, answered, scanned)) as probe:
+    probe = Probe(service, model, reference, answered, scanned)
+    if answered_again is not None:
+        probe.expected_again = answered_again
+    with closing(probe), _Threads() as pool:
         meter = LoadMeter(probe)
-        for entry in _applicable(probe):
+        running: dict[str, Future[Check]] = {}
+        for entry in (applicable := _applicable(probe)):
             if checks and not checks[0].passed:
                 checks.append(Check(entry.name, False, 0.0, "", reason=_NOT_READY))
                 continue
-            if entry is SHUTDOWN:
+            if entry is SHUTDOWN and measured is None:
                 meter.measure()
-                memory_bytes = service.memory_bytes()
-            checks.append(_run(entry, probe))
+            started = running.get(entry.name)
+            checks.append(started.result() if started else _run(entry, probe))
             on_check(checks[-1])
             if entry is READY and checks[-1].passed:
-                meter.ready()
+                if measured is None:
+                    meter.ready()
+                running = {
+                    each.name: pool.submit(_run, each, probe)
+                    for each in applicable
+                    if each.is_concurrent
+                }
     return SmokeReport(
         target=service.target,
         engine=service.engine,
         checks=tuple(checks),
         ready_seconds=checks[0].seconds if checks[0].passed else None,
-        latency_ms=meter.latency_ms,
-        memory_bytes=memory_bytes,
+        latency_ms=measured.latency_ms if measured else meter.latency_ms,
+        memory_bytes=measured.memory_bytes if measured else meter.memory_bytes,
         parity=probe.parity,
         rulings=probe.rulings,
-        load=meter.load,
+        load=measured.load if measured else meter.load,
     )
+
+
+class _Threads(ThreadPoolExecutor):
+    """Threads that an exception, such as an interrupt, does not wait for."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.shutdown(wait=kind is None, cancel_futures=True)
 
 
 def _applicable(probe: Probe) -> list[SmokeCheck]:

@@ -32,12 +32,14 @@ class LoadMeter:
 
     Attributes:
         latency_ms: Median time of a prediction for one row over loopback.
+        memory_bytes: Memory after all requests.
     """
 
     probe: Probe
     rest_bytes: int | None = None
     latency_ms: float | None = None
     load: Load | None = None
+    memory_bytes: int | None = None
     memory: list[int] = field(default_factory=list)
 
     def ready(self) -> None:
@@ -46,8 +48,11 @@ class LoadMeter:
 
     def measure(self) -> None:
         """Send requests of one row, then of many rows."""
-        if self.probe.unknown_row:
-            return
+        if not self.probe.unknown_row:
+            self._measure_requests()
+        self.memory_bytes = self.probe.service.memory_bytes()
+
+    def _measure_requests(self) -> None:
         try:
             started = self.probe.service.cpu_seconds()
             seconds = self._request_single_rows(SECONDS if started is not None else 0)

@@ -37,6 +37,7 @@ class Probe:
 
     Attributes:
         expected: Waits for the reference with its answers.
+        expected_again: As `smoke` has `answered_again`.
         scanned: Waits for the rulings on the image.
         parity, rulings: Results of checks.
     """
@@ -53,6 +54,7 @@ class Probe:
         self.model = model
         self.reference = reference or Reference(())
         self.expected = answered or (lambda: self.reference)
+        self.expected_again: Callable[[], Reference | None] = lambda: None
         self.scanned = scanned
         self.parity: Parity | None = None
         self.rulings: tuple[Ruling, ...] = ()

@@ -22,12 +22,15 @@ class SmokeCheck:
     Attributes:
         check: Returns the detail of the report.
         container_only: Left out if the service runs as a local process.
+        is_concurrent: Run next to the checks before it once the service is ready, because it waits
+            for the engine to run a program in the container.
         applies: Whether the model has what is checked.
     """
 
     name: str
     check: Callable[[Probe], str]
     container_only: bool = False
+    is_concurrent: bool = False
     applies: Callable[[Probe], bool] = lambda _: True
 
 
@@ -43,8 +46,8 @@ CHECKS = (
     ),
     PARITY,
     SmokeCheck("bad input", predictions.check_bad_input),
-    SmokeCheck("user", lifecycle.check_user, container_only=True),
-    SmokeCheck("health", lifecycle.check_health, container_only=True),
+    SmokeCheck("user", lifecycle.check_user, container_only=True, is_concurrent=True),
+    SmokeCheck("health", lifecycle.check_health, container_only=True, is_concurrent=True),
     SmokeCheck(
         "image", lifecycle.check_image, container_only=True, applies=lifecycle.image_applies
     ),
