@@ -720,12 +720,14 @@ def _conclude(
 ) -> None:
     """Write the reports, and require a passed test. `keep`: options that keep the bundle."""
     from modelpack.pipeline.smoke import EXAMPLE, require_passed
-    from modelpack.smoke import reports
 
-    if report:
-        reports.write_json(outcome, report)
-    if junit:
-        reports.write_junit(outcome, junit)
+    if report or junit:
+        from modelpack.smoke import reports  # imports a parser of XML
+
+        if report:
+            reports.write_json(outcome, report)
+        if junit:
+            reports.write_junit(outcome, junit)
     command = ["modelpack", *sys.argv[1:]]
     require_passed(
         outcome,

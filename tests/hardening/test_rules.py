@@ -23,7 +23,7 @@ from hardened_images import (
 
 from modelpack import hardening
 from modelpack.errors import UsageError
-from modelpack.hardening import rules, secrets
+from modelpack.hardening import rules, secrets, subject
 from modelpack.hardening.secrets import KnownSecret, known_secrets
 from modelpack.types import IndexSettings
 
@@ -258,6 +258,18 @@ def test_a_layer_is_read_once(monkeypatch):
     assert {r.rule for r in again if not r.passed} == set(first)
 
 
+def test_rulings_are_kept_for_the_same_configuration_and_layers(monkeypatch):
+    hardened = hard.hardened_image()
+    first = hardening.scan(hardened.image)
+    monkeypatch.setattr(subject, "read_image", lambda *_: pytest.fail("the image was judged again"))
+    assert hardening.scan(hardened.image) == first
+    monkeypatch.undo()
+    hardened.config["config"]["User"] = "0"
+    assert "user" in broken(hardened)
+    hardened.top["usr/bin/bash"] = program()
+    assert set(broken(hardened)) == {"user", "tools"}
+
+
 # --- secrets that the build was given ------------------------------------------------------------
 
 SECRET = "hush-7c1f-hush"
@@ -289,6 +301,14 @@ def test_build_secret_is_found_in_every_location(spoil):
     spoil(image)
     for _ in range(2):  # the second time from the cache
         assert set(broken(image, secrets)) == {"build secrets"}
+
+
+def test_secret_that_becomes_known_later_is_found():
+    image = hard.hardened_image()
+    image.top["app/notes"] = File(SECRET.encode())
+    assert broken(image) == {}
+    assert set(broken(image, known_secrets(INDEX, {}))) == {"build secrets"}
+    assert broken(image) == {}
 
 
 @pytest.mark.parametrize("before", [0, 1, len(SECRET) - 1, len(SECRET)])

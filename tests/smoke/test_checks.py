@@ -20,6 +20,7 @@ from modelpack.parity.compare import relative_difference
 from modelpack.pipeline.options import Options
 from modelpack.pipeline.smoke import require_passed
 from modelpack.smoke import checks, reports, smoke
+from modelpack.smoke import load as load_module
 from modelpack.smoke.probe import Probe
 from modelpack.smoke.routes import ROUTES
 from modelpack.types import (
@@ -393,6 +394,20 @@ def test_load_is_not_measured_without_rows_or_counters() -> None:
         assert smoke(fake, UNKNOWN).load is None
 
 
+def test_measurements_of_an_earlier_test_are_reported_again() -> None:
+    with running() as fake:
+        fake.is_measured = True
+        earlier = smoke(fake, MODEL)
+        sent = fake.calls
+        report = smoke(fake, MODEL, measured=earlier)
+    assert fake.calls - sent < load_module.MIN_REQUESTS, "the load was measured again"
+    assert report.passed
+    numbers = ("latency_ms", "memory_bytes", "load")
+    assert [getattr(report, name) for name in numbers] == [
+        getattr(earlier, name) for name in numbers
+    ]
+
+
 RULINGS = (
     Ruling("user", ("CIS 4.1",)),
     Ruling("set-user-ID", ("CIS 4.8",), tuple(Violation(f"bin/{n}", "is") for n in range(15))),
@@ -548,6 +563,30 @@ def test_equal_answers_by_every_route_are_parity() -> None:
         "POST /v1/models/M:predict, lists",
         "POST /v2/models/M/infer, tensors by name",
     )
+
+
+@pytest.mark.parametrize(
+    ("again", "passed"),
+    [(REFERENCE, True), (replace(REFERENCE, rows=ROWS[:1]), False), (None, False)],
+)
+def test_model_is_asked_again_before_answers_of_an_earlier_test_count_as_wrong(
+    again: Reference | None, passed: bool
+) -> None:
+    others = Answers((0, 0), ANSWERS.probabilities)
+    earlier = Reference(ROWS, others, others)
+    asked: list[None] = []
+
+    def answered_again() -> Reference | None:
+        asked.append(None)
+        return again
+
+    with running() as fake, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks.parity, "ROUTES", JSON_ROUTES)
+        report = smoke(fake, MODEL, earlier, answered_again=answered_again)
+        same = smoke(fake, MODEL, REFERENCE, answered_again=answered_again)
+    assert (report.parity.passed, len(asked)) == (passed, 1)
+    assert report.passed is passed
+    assert same.passed
 
 
 def test_answers_are_awaited_after_the_service_is_ready() -> None:
