@@ -569,22 +569,22 @@ def test_equal_answers_by_every_route_are_parity() -> None:
     ("again", "passed"),
     [(REFERENCE, True), (replace(REFERENCE, rows=ROWS[:1]), False), (None, False)],
 )
-def test_model_is_asked_again_before_answers_of_an_earlier_test_count_as_wrong(
+def test_model_is_queried_again_before_answers_of_an_earlier_test_count_as_wrong(
     again: Reference | None, passed: bool
 ) -> None:
     others = Answers((0, 0), ANSWERS.probabilities)
     earlier = Reference(ROWS, others, others)
-    asked: list[None] = []
+    queries: list[None] = []
 
     def answered_again() -> Reference | None:
-        asked.append(None)
+        queries.append(None)
         return again
 
     with running() as fake, pytest.MonkeyPatch.context() as patch:
         patch.setattr(checks.parity, "ROUTES", JSON_ROUTES)
         report = smoke(fake, MODEL, earlier, answered_again=answered_again)
         same = smoke(fake, MODEL, REFERENCE, answered_again=answered_again)
-    assert (report.parity.passed, len(asked)) == (passed, 1)
+    assert (report.parity.passed, len(queries)) == (passed, 1)
     assert report.passed is passed
     assert same.passed
 
