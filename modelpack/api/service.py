@@ -93,13 +93,17 @@ class ServedModel:
         """Wait until the service has loaded the model.
 
         Raises:
-            SmokeFailedError: It ended, or did not get ready within two minutes.
+            SmokeFailedError: It ended, did not get ready within two minutes, or its model fails on
+                its own example.
         """
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and self._service.is_running():
             try:
-                if self._session.get(f"{self.url}/readyz", timeout=_SECONDS).ok:
+                status = self._session.get(f"{self.url}/readyz", timeout=_SECONDS).status_code
+                if status == HTTPStatus.OK:
                     return
+                if status == HTTPStatus.SERVICE_UNAVAILABLE:
+                    break  # it stays unready
             except requests.ConnectionError:
                 pass
             time.sleep(_NAP)

@@ -196,8 +196,8 @@ def _selected(roots: Sequence[Node], select: Sequence[str]) -> Composition:
     unknown = [name for name in select if name not in by_name]
     if unknown:
         raise UsageError(
-            f"The file contains no estimator at {unknown[0]!a}.",
-            hint=f"Estimators in the file: {ascii(', '.join(filter(None, by_name)))[1:-1]}."
+            f"The file contains no estimator at {unknown[0]!r}.",
+            hint=f"Estimators in the file: {repr(', '.join(filter(None, by_name)))[1:-1]}."
             if any(by_name)
             else "Leave out --select: the file is not a collection of estimators.",
         )
@@ -245,7 +245,7 @@ def _left_out(chain: Sequence[Candidate], candidates: Sequence[Candidate]) -> It
 
 
 def _option(candidate: Candidate) -> str:
-    return shlex.quote(ascii(candidate.text)[1:-1])
+    return shlex.quote(repr(candidate.text)[1:-1])
 
 
 def _find_estimators(file: int, root: Node, name: str) -> list[Candidate]:

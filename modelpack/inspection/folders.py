@@ -112,7 +112,7 @@ def unsupported_folder(path: Path) -> ModelNotSupportedError:
     """Return the error for a folder without the `MLmodel` of MLflow."""
     shown = clean(str(path))
     names = list(_names(path))
-    text = ascii(path.name or shown)[1:-1]
+    text = repr(path.name or shown)[1:-1]
     if not names:
         return ModelNotSupportedError(
             f"{text} cannot be served: the folder is empty.",
@@ -173,7 +173,7 @@ def _unsupported_files(path: Path, text: str, names: list[str]) -> ModelNotSuppo
     if not models and files:
         name, form = files[0]
         return ModelNotSupportedError(
-            f"{message}. {ascii(name)[1:-1]} in it is {form and form.description}.",
+            f"{message}. {repr(name)[1:-1]} in it is {form and form.description}.",
             hint=f"See the way out for this file: modelpack inspect {_quoted(path, name)}",
         )
     if not models:
@@ -229,5 +229,5 @@ def _ends(path: Path) -> tuple[bytes, bytes]:
 
 def _quoted(path: Path, inner: str) -> str:
     """Return the path of a file in a folder as a shell takes it."""
-    text = ascii(str(path / inner))[1:-1]
+    text = repr(str(path / inner))[1:-1]
     return shlex.quote(f"./{text}" if text.startswith("-") else text)

@@ -222,7 +222,7 @@ def _explainer(files: list[ParsedFile]) -> str | None:
 
 def _callables(files: list[ParsedFile]) -> tuple[HeldCallable, ...]:
     """Return the callables in the objects; positions start with the file if there are several."""
-    names = [f"{ascii(r.path.name)[1:-1]}: " if len(files) > 1 else "" for r in files]
+    names = [f"{repr(r.path.name)[1:-1]}: " if len(files) > 1 else "" for r in files]
     listings = [
         listing(r.root, name)
         for r, name in zip(files, names, strict=True)
@@ -247,19 +247,19 @@ def _with_companions(
     signature, key = named(native.predicting(own, composition.root) if native else own, values)
     notices = [*composition.notices]
     if key:
-        notices.append(f"The names of the inputs come from {key!a} in the file.")
+        notices.append(f"The names of the inputs come from {key!r} in the file.")
     labels, reason = find_labels(
         signature, composition.encoders, values, selected=composition.encoder_selected
     )
     if labels:
         signature = labelled(signature, labels)
-        shown = ", ".join(ascii(value) for value in labels.values[:_MAX_SHOWN])
-        notices.append(f"Predictions are decoded to the labels of {labels.key!a}: {shown}.")
+        shown = ", ".join(repr(value) for value in labels.values[:_MAX_SHOWN])
+        notices.append(f"Predictions are decoded to the labels of {labels.key!r}: {shown}.")
     elif composition.encoder_selected:
         composition = replace(composition, problem=composition.problem or Finding("misfit", reason))
     elif reason:
         notices.append(
-            f"Predictions are not decoded: {ascii(reason)[1:-1]}, and it is uncertain which one "
+            f"Predictions are not decoded: {repr(reason)[1:-1]}, and it is uncertain which one "
             "encodes the target. Name it with --select after the model."
         )
     notices += map(_outputs_notice, outputs_of_labels(signature, composition.binarizers))
@@ -274,10 +274,10 @@ def _with_companions(
 
 def _outputs_notice(labels: Labels) -> str:
     """Return the notice on a model whose outputs are those of a binarizer."""
-    shown = ", ".join(ascii(value) for value in labels.values[:_MAX_CODED])
+    shown = ", ".join(repr(value) for value in labels.values[:_MAX_CODED])
     more = len(labels.values) - _MAX_CODED
     return (
-        f"A prediction has one value for each label of {labels.key!a}, in this order: {shown}"
+        f"A prediction has one value for each label of {labels.key!r}, in this order: {shown}"
         f"{f', and {more:,} more' if more > 0 else ''}."
     )
 
@@ -285,7 +285,7 @@ def _outputs_notice(labels: Labels) -> str:
 def _threshold_notice(key: str, value: float) -> str:
     """Return the notice on a threshold that the author may have compared probabilities with."""
     return (
-        f"The {key!a} in the file, {value}, is not applied: predictions are those of the model's "
+        f"The {key!r} in the file, {value}, is not applied: predictions are those of the model's "
         "predict. Compare the probabilities with it, or save the model in a "
         "FixedThresholdClassifier of scikit-learn."
     )
@@ -293,10 +293,10 @@ def _threshold_notice(key: str, value: float) -> str:
 
 def _codes_notice(name: str, encoder: Labels) -> str:
     """Return the notice on an input that takes codes, with the first of them."""
-    shown = [f"{code} = {value!a}" for code, value in enumerate(encoder.values[:_MAX_SHOWN])]
+    shown = [f"{code} = {value!r}" for code, value in enumerate(encoder.values[:_MAX_SHOWN])]
     more = len(encoder.values) - len(shown)
     return (
-        f"The input {name!a} takes the codes of the LabelEncoder {encoder.key!a}, which is not"
+        f"The input {name!r} takes the codes of the LabelEncoder {encoder.key!r}, which is not"
         f" applied: {', '.join(shown)}{f', and {more:,} more' if more else ''}."
     )
 
@@ -338,7 +338,7 @@ def _located(file: ParsedFile, count: int) -> list[Finding]:
     """Return the findings of a file, with its name if there are several files."""
     if count == 1:
         return file.findings
-    name = ascii(file.path.name)[1:-1]
+    name = repr(file.path.name)[1:-1]
     return [replace(each, message=f"{name}: {each.message}") for each in file.findings]
 
 
@@ -365,7 +365,7 @@ def _faults(root: EstimatorNode) -> list[Finding]:
         return [Finding("no-prediction", reason)]
     repeated = repeated_name(root)
     if repeated is not None:
-        shown = ascii(repeated)[1:-1]
+        shown = repr(repeated)[1:-1]
         message = f"two columns have the same name, {shown}, so rows by name do not fit it"
         return [Finding("repeated-name", message)]
     return []

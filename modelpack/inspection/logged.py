@@ -100,7 +100,7 @@ def _contradictions(spec: ModelSpec, logged: LoggedModel, *, is_last: bool) -> I
     recorded = spec.versions.get(logged.framework, "")
     if recorded[:1].isdigit() and logged.version and recorded != logged.version:
         yield (
-            f"MLmodel names {logged.framework} {ascii(logged.version)[1:-1]}, but the file records "
+            f"MLmodel names {logged.framework} {repr(logged.version)[1:-1]}, but the file records "
             f"{recorded}, which is used."
         )
     is_other = logged.flavour not in {"sklearn", PYTHON_FLAVOUR} and (
@@ -144,14 +144,14 @@ def _differences(fields: Sequence[Field], described: Sequence[InputColumn]) -> I
     """Yield how the columns of MLmodel differ from the inputs of the model, which are used."""
     pairs = list(zip(fields, described, strict=True))
     types = [
-        f"{each.name!a} ({each.type}, in the model {field.type})"
+        f"{each.name!r} ({each.type}, in the model {field.type})"
         for field, each in pairs
         if field.type != "any" and _KINDS[field.type] != _KINDS[each.type]
     ]
     if types:
         yield f"MLmodel has other types than the model for {_listed(types)}. The model is used."
     optional = [
-        f"{each.name!a}" for field, each in pairs if not each.required and not field.nullable
+        f"{each.name!r}" for field, each in pairs if not each.required and not field.nullable
     ]
     if optional:
         yield f"MLmodel allows missing values of {_listed(optional)}, but the model has none."
@@ -224,7 +224,7 @@ def _with_method(spec: ModelSpec, logged: LoggedModel) -> ModelSpec:
             notices=(*spec.notices, notice),
             not_compilable=spec.not_compilable or "its prediction is that of predict_proba",
         )
-    shown = ascii(method)[1:-1][:60]
+    shown = repr(method)[1:-1][:60]
     message = f"MLmodel names the method {shown} for predictions, which modelpack does not serve"
     findings = (*spec.safety.findings, Finding("mlflow-method", message))
     return replace(spec, safety=Safety(verdict(findings), findings))

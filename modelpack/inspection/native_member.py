@@ -56,7 +56,7 @@ class NativeMember:
         if other is not None:
             message = (
                 f"{name} returns numbers, but {description} takes categories or texts as "
-                f"{ascii(other.name)[1:-1]}"
+                f"{repr(other.name)[1:-1]}"
             )
             return Finding("misfit", message)
         if width is not None and inputs and width != len(inputs):

@@ -66,7 +66,7 @@ class Candidate:
 
 def printable(candidate: Candidate) -> str:
     """Return the location and the class for a message."""
-    return f"{ascii(candidate.text)[1:-1]} ({candidate.part.name})"
+    return f"{repr(candidate.text)[1:-1]} ({candidate.part.name})"
 
 
 def transforms(candidate: Candidate) -> bool:
@@ -210,7 +210,7 @@ def objection(estimators: Sequence[Candidate]) -> str | None:
         return problem.message
     name = unscaled(first, then)
     return name and (
-        f"{then.part.name} was trained on values of {name!a} that {first.part.name} does not return"
+        f"{then.part.name} was trained on values of {name!r} that {first.part.name} does not return"
     )
 
 

@@ -154,7 +154,7 @@ def parse_script(path: Path, trust: Collection[str]) -> ParsedFile:
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     if SCRIPT_NAME not in trust:
-        message = f"loading the model would run the script {ascii(path.name)[1:-1]}"
+        message = f"loading the model would run the script {repr(path.name)[1:-1]}"
         parsed.findings.append(Finding(verdicts.UNKNOWN, message, global_=SCRIPT_NAME))
     return parsed
 

@@ -297,7 +297,7 @@ def _select_hint(spec: ModelSpec) -> str:
     if spec.more_files:
         return "Give files with one estimator each, or one file and --select."
     names = spec.suggestion or spec.choices[:1]
-    options = " ".join(f"--select {shlex.quote(ascii(name)[1:-1])}" for name in names)
+    options = " ".join(f"--select {shlex.quote(repr(name)[1:-1])}" for name in names)
     if len(names) > 1:
         return f"Select all estimators of the pipeline in order, such as: {options}"
     return (
@@ -316,7 +316,7 @@ def _in_order(spec: ModelSpec) -> list[str]:
 
 def _named(files: Iterable[ModelFile]) -> list[tuple[str, ModelFile]]:
     """Return the files with their paths as a shell takes them, and no command as an option."""
-    paths = [(ascii(file.path)[1:-1], file) for file in files]
+    paths = [(repr(file.path)[1:-1], file) for file in files]
     return [(shlex.quote(f"./{p}" if p.startswith("-") else p), file) for p, file in paths]
 
 
@@ -373,4 +373,4 @@ def _where(finding: Finding) -> str:
 
 
 def _name(spec: ModelSpec) -> str:
-    return ascii(PurePath(spec.file.path).name).strip("'\"")
+    return repr(PurePath(spec.file.path).name).strip("'\"")

@@ -78,9 +78,9 @@ def _header_note(table: Table) -> str:
 def _shorten(value: Scalar) -> str:
     """Return a value in ASCII; "..." in its quotation marks marks the end of a longer text."""
     if not isinstance(value, str):
-        return ascii(value)[:_MAX_TEXT_LENGTH]
+        return repr(value)[:_MAX_TEXT_LENGTH]
     is_long = len(value) > _MAX_TEXT_LENGTH
-    return ascii(value[:_MAX_TEXT_LENGTH].rstrip() + "..." if is_long else value)
+    return repr(value[:_MAX_TEXT_LENGTH].rstrip() + "..." if is_long else value)
 
 
 def _value(field: Field, cell: Any, row: int, table: Table) -> Scalar:

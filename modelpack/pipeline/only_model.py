@@ -169,12 +169,12 @@ def _require_few(path: Path, count: int, size: int, limit: int) -> None:
 
 
 def _shown(name: str) -> str:
-    return ascii(name[:_MAX_SHOWN])[1:-1]
+    return repr(name[:_MAX_SHOWN])[1:-1]
 
 
 def _refused(path: Path, problem: str) -> ModelRefusedError:
     return ModelRefusedError(
-        f"{ascii(path.name)[1:-1]} is refused and was not unpacked: {problem}.",
+        f"{repr(path.name)[1:-1]} is refused and was not unpacked: {problem}.",
         hint="Pack the file of the model again, and nothing else.",
     )
 

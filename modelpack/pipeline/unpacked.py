@@ -95,7 +95,7 @@ def _members(path: Path, infos: Sequence[zipfile.ZipInfo]) -> list[zipfile.ZipIn
     members = [info for info in infos if not info.is_dir()]
     for info in infos:
         name, parts = info.filename, PurePosixPath(info.filename).parts
-        shown = ascii(name)[1:-1][:100]
+        shown = repr(name)[1:-1][:100]
         if not parts or name.startswith("/") or ".." in parts or re.search(r"[\0\\:]", name):
             raise _refused(path, f"its member {shown} leaves the folder")
         if stat.S_ISLNK(info.external_attr >> 16):
@@ -127,7 +127,7 @@ def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> N
 
 
 def _refused(path: Path, problem: str) -> ModelRefusedError:
-    name = ascii(path.name)[1:-1]
+    name = repr(path.name)[1:-1]
     return ModelRefusedError(
         f"{name} is refused and was not executed: {problem}.",
         hint="Pack the folder that MLflow wrote again, and nothing else.",

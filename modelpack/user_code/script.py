@@ -194,7 +194,7 @@ def _first_line(node: ast.stmt) -> str:
 
 
 def _joined(source: Source, pieces: Sequence[str]) -> str:
-    name = ascii(source.path.name)[1:-1]
+    name = repr(source.path.name)[1:-1]
     head = (
         f"# Definitions of {name}, the script that saved the model, and what they refer to.\n"
         "# The rest of the script is left out, so it does not run.\n"

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import subprocess
 import sys
+import time
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -172,6 +173,18 @@ def test_edited_bundle_is_served_with_its_routes(tmp_path) -> None:
     with modelpack.serve(folder) as service:
         assert requests.get(f"{service.url}/hello", timeout=10).json() == {"hello": "world"}
         assert service.predict([[6.8, 2.8, 4.8, 1.4]]) == [1]
+
+
+def test_model_that_fails_on_its_own_example_is_an_error_at_once(tmp_path) -> None:
+    folder = tmp_path / "bundle"
+    command = [sys.executable, "-m", "modelpack", "bundle", SVC, "-o", folder, "--quiet"]
+    subprocess.run(command, check=True, capture_output=True)
+    with (folder / "app.py").open("a") as app:
+        app.write("\n\nservice.ready = False\n")
+    began = time.monotonic()
+    with pytest.raises(SmokeFailedError, match="did not start"):
+        modelpack.serve(folder)
+    assert time.monotonic() - began < 60  # it waits two minutes for a service that loads
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from modelpack.engines.protocol import (
     StepEvent,
 )
 from modelpack.engines.sandbox import PREDICT_COMMAND
-from modelpack.errors import NoEngineError, UsageError
+from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
 from modelpack.oci.reference import ImageReference
 from modelpack.types import BaseImage, Bundle, IndexSettings
 
@@ -112,13 +112,21 @@ class LocalRunner:
 
         Raises:
             UsageError: The directory is not a bundle, or the port is in use.
+            SmokeFailedError: The model fails on its own example.
         """
         bundle = Path(target)
         variables = processes.service_variables(os.environ)
         with processes.run_service(
             bundle, venv_path(bundle), port=port, quiet=False, variables=variables
         ) as service:
-            return service.wait()
+            code = service.wait()
+        if code is None:
+            raise SmokeFailedError(
+                "The model fails on its own example, so the service was stopped.",
+                hint="The log above shows the cause. If the model needs other rows than the"
+                " example, give some of the training data: --example FILE",
+            )
+        return code
 
 
 def _require_platform(platform: str) -> None:

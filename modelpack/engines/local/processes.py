@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import resource
@@ -9,9 +10,12 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
+import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +29,7 @@ _SERVICE_PREFIXES = ("MODELPACK_", "OTEL_")
 _SERVICE_VARIABLES = {"WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"}
 _PATH_VARIABLE = "MODELPACK_TOKEN_FILE"
 _RESERVED_BYTES = 4 * 2**30
+_NAP_SECONDS = 0.1
 
 
 class LocalService:
@@ -80,13 +85,35 @@ class LocalService:
             self._kill()
         return self._exit_code()
 
-    def wait(self) -> int:
-        """Wait until the service ends, and return its exit code. Ctrl-C stops it gracefully."""
+    def wait(self) -> int | None:
+        """Wait until the service ends, and return its exit code. Ctrl-C stops it gracefully.
+
+        It is None, without a wait, if the service runs, but its model fails on its own example.
+        """
         try:
+            if self._first_readiness() == HTTPStatus.SERVICE_UNAVAILABLE:
+                return None
             self._process.wait()
         except KeyboardInterrupt:
             return self.stop(timeout=30)
         return self._exit_code()
+
+    def _first_readiness(self) -> int | None:
+        """Return the status of the first response of /readyz, or None if the service ends before.
+
+        The service listens after it has loaded the model. Until then, the request waits.
+        """
+        address = urllib.parse.urlsplit(self.url)
+        while self.is_running():
+            with closing(
+                http.client.HTTPConnection(address.hostname or "", address.port)
+            ) as client:
+                try:
+                    client.request("GET", "/readyz")
+                    return client.getresponse().status
+                except (OSError, http.client.HTTPException):
+                    time.sleep(_NAP_SECONDS)
+        return None
 
     def end(self) -> None:
         """End all processes of the service, even after an interrupt."""

@@ -53,7 +53,7 @@ def check(objects: Iterable[ObjectNode]) -> Iterator[Finding]:
                 else _problem_in_unknown_class(name, value)
             ):
                 reported.add((key, name))
-                message = f"{ascii(name)[1:-1]} of {key.replace(':', '.')} contains {why}"
+                message = f"{repr(name)[1:-1]} of {key.replace(':', '.')} contains {why}"
                 yield Finding(CODE, message, node.offset, node.opcode, key or None)
         if key.endswith(":FunctionTransformer") and callables_values.reduces_all(
             dict(attributes(node))

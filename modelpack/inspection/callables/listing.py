@@ -107,7 +107,7 @@ def _parts_of_object(node: ObjectNode) -> Iterator[tuple[str | tuple[Node], Node
 def _key_text(key: Node) -> str:
     if not isinstance(key, str | int | float):
         return "..."
-    text = ascii(key)
+    text = repr(key)
     return text if len(text) <= _MAX_KEY_LENGTH else f"{text[:_MAX_KEY_LENGTH]}..."
 
 

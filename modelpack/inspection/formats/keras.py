@@ -195,7 +195,7 @@ def _shape_text(one: Input) -> str:
 
 
 def _text(value: str) -> str:
-    return ascii(value[:_SHOWN])
+    return repr(value[:_SHOWN])
 
 
 def _signature(model: Mapping[str, Any], inputs: tuple[Input, ...]) -> Signature:

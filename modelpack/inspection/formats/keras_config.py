@@ -153,7 +153,7 @@ def _plain_names() -> frozenset[str]:
 
 def shown_name(module: Any, name: Any) -> str:
     text = f"{module}.{name}" if isinstance(module, str) else str(name)
-    return ascii(text[:_SHOWN])[1:-1]
+    return repr(text[:_SHOWN])[1:-1]
 
 
 def _check_array(node: Mapping[str, Any]) -> None:

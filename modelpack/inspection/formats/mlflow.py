@@ -199,7 +199,7 @@ def _flavour(
     if not served:
         named = ", ".join(sorted(set(flavours) - {"python_function"})) or "python_function"
         message = (
-            f"the MLflow model has the flavour {ascii(named)[1:-1][:100]}; modelpack reads "
+            f"the MLflow model has the flavour {repr(named)[1:-1][:100]}; modelpack reads "
             f"{', '.join(_FILES)}"
         )
         raise Malformed(UNSERVED, message)
@@ -238,7 +238,7 @@ def _context(folder: Path, function: Mapping[str, Any]) -> ModelContext | None:
     for name, entry in named.items():
         path = _text(_mapping(entry).get("path"))
         is_below = PurePosixPath(path).parts[:1] == ("artifacts",)
-        require(is_below, f"the artifact {ascii(name)[1:-1][:100]} is not in the folder artifacts")
+        require(is_below, f"the artifact {repr(name)[1:-1][:100]} is not in the folder artifacts")
         artifacts[str(name)] = path
         for file in _files(folder, path):
             files.setdefault(file.path, file)
@@ -277,7 +277,7 @@ def _digest(path: Path, shown: str) -> tuple[str, int]:
             hashed = HashingFile(file)
             return hashed.finish(), hashed.size
     except OSError as error:
-        text = f"{ascii(shown)[1:-1]} cannot be read ({error.strerror})"
+        text = f"{repr(shown)[1:-1]} cannot be read ({error.strerror})"
         raise Malformed("malformed", text) from error
 
 
@@ -297,7 +297,7 @@ def _regular(folder: Path, name: str) -> Path:
     """
     path = _inside(folder, name)
     is_regular = stat.S_ISREG(path.lstat().st_mode)
-    require(is_regular, f"{ascii(name)[1:-1][:100]} in the folder is not a regular file")
+    require(is_regular, f"{repr(name)[1:-1][:100]} in the folder is not a regular file")
     return path
 
 
@@ -307,7 +307,7 @@ def _inside(folder: Path, name: str) -> Path:
     Raises:
         Malformed: The name leaves the folder, or leads through a symbolic link.
     """
-    shown = ascii(name)[1:-1][:100]
+    shown = repr(name)[1:-1][:100]
     parts = PurePosixPath(name).parts
     is_inside = bool(parts) and not name.startswith("/") and ".." not in parts
     require(is_inside and not re.search(r"[\0\\]", name), f"the path {shown} leaves the folder")
@@ -329,7 +329,7 @@ def _content(folder: Path, name: str) -> bytes:
         with os.fdopen(descriptor, "rb") as file:
             data = file.read(_MAX_FILE_BYTES + 1)
     except OSError as error:
-        shown = ascii(name)[1:-1]
+        shown = repr(name)[1:-1]
         raise Malformed("malformed", f"{shown} cannot be read ({error.strerror})") from error
     maximum = _MAX_FILE_BYTES // limits.MIB
     require(len(data) <= _MAX_FILE_BYTES, f"it is larger than {maximum} MiB", "too-large")

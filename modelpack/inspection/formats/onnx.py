@@ -72,18 +72,18 @@ def _problem(model: Model, inputs: list[Value], locales: list[str]) -> str | Non
     """Return why the model cannot be served."""
     foreign = {operator.domain for operator in model.operators} - _STANDARD - model.own
     if foreign:
-        named = ", ".join(sorted(ascii(domain[:_SHOWN])[1:-1] for domain in foreign)[:3])
+        named = ", ".join(sorted(repr(domain[:_SHOWN])[1:-1] for domain in foreign)[:3])
         return f"it uses operators of {named}, which onnxruntime supports only with extensions"
     if unknown := [name for name in locales if not _LOCALE.fullmatch(name)]:
-        return f"it uses the locale {unknown[0][:_SHOWN]!a}, which is not a valid name"
+        return f"it uses the locale {unknown[0][:_SHOWN]!r}, which is not a valid name"
     if not inputs or not model.outputs:
         return "it has no inputs or no outputs"
     for value in inputs:
         if reason := _not_a_column(value):
-            return f"its input {value.name[:_SHOWN]!a} {reason}, but modelpack serves table rows"
+            return f"its input {value.name[:_SHOWN]!r} {reason}, but modelpack serves table rows"
     first = model.outputs[0]
     if first.kind != "tensor" or first.element not in _TYPES:
-        return f"its first output, {first.name[:_SHOWN]!a}, is not a tensor of numbers or strings"
+        return f"its first output, {first.name[:_SHOWN]!r}, is not a tensor of numbers or strings"
     return width_problem([tuple(size or 1 for size in value.dims[1:]) for value in inputs]) or None
 
 

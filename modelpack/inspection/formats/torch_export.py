@@ -130,11 +130,11 @@ def _reason(version: str) -> str:
 def _check_members(members: Members) -> None:
     for name in members:
         if _NATIVE_CODE.match(name):
-            raise Malformed(CODE, f"the archive contains native code: {name[:80]!a}")
+            raise Malformed(CODE, f"the archive contains native code: {name[:80]!r}")
         if _OBJECT.match(name):
-            raise Malformed(CODE, f"the archive contains a pickled object: {name[:80]!a}")
+            raise Malformed(CODE, f"the archive contains a pickled object: {name[:80]!r}")
         if not _MEMBERS.fullmatch(name):
-            message = f"the archive contains {name[:80]!a}, which torch.export does not write"
+            message = f"the archive contains {name[:80]!r}, which torch.export does not write"
             raise Malformed(torch_text.UNSUPPORTED, message)
     require(
         bytes(members.get("archive_format", b"")) == b"pt2",
@@ -172,14 +172,14 @@ def _check_payloads(members: Members, folder: str, prefix: str) -> None:
             or meta is None
             or not re.fullmatch(rf"{prefix}_\d{{1,6}}", member)
         ):
-            raise Malformed(CODE, f"the tensor {path[:60]!a} is a pickled object")
+            raise Malformed(CODE, f"the tensor {path[:60]!r} is a pickled object")
         content = members.get(f"data/{folder}/{member}")
-        require(content is not None, f"the archive has no {member[:60]!a}")
+        require(content is not None, f"the archive has no {member[:60]!r}")
         end = _end(meta, path)
-        require(end <= len(content or b""), f"the tensor {path[:60]!a} has no numbers in the file",
+        require(end <= len(content or b""), f"the tensor {path[:60]!r} has no numbers in the file",
                 "broken-invariant")  # fmt: skip
         expanded += max(0, _value_bytes(meta) - len(content or b""))
-        require(expanded <= _MAX_EXPANDED, f"the tensor {path[:60]!a} repeats its numbers, and "
+        require(expanded <= _MAX_EXPANDED, f"the tensor {path[:60]!r} repeats its numbers, and "
                 f"takes more than {_MAX_EXPANDED:,} bytes", "limit")  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def _value_bytes(meta: Mapping[str, Any]) -> int:
 def _check_values(module: Mapping[str, Any]) -> None:
     """Check the sizes of what the operators compute. The service limits the memory, too."""
     for name, meta in module["graph"]["tensor_values"].items():
-        message = f"the value {name[:60]!a} of the program has more than {_MAX_VALUE:,} bytes"
+        message = f"the value {name[:60]!r} of the program has more than {_MAX_VALUE:,} bytes"
         require(_value_bytes(meta) <= _MAX_VALUE, message, "limit")
 
 
@@ -201,12 +201,12 @@ def _end(meta: Mapping[str, Any], path: str) -> int:
     fixed = [each.get("as_int") for each in (*meta["sizes"], *meta["strides"])]
     start, size = meta["storage_offset"].get("as_int"), ITEM_SIZES.get(meta["dtype"])
     if size is None:
-        message = f"the tensor {path[:60]!a} is of a type that modelpack does not read"
+        message = f"the tensor {path[:60]!r} is of a type that modelpack does not read"
         raise Malformed(torch_text.UNSUPPORTED, message)
     integers = [each for each in (*fixed, start) if each is not None]
     is_valid = len(integers) == len(fixed) + 1 and all(0 <= each < 2**40 for each in integers)
     is_valid = is_valid and len(meta["sizes"]) == len(meta["strides"]) <= 16
-    require(is_valid, f"the sizes of the tensor {path[:60]!a} are not valid", "broken-invariant")
+    require(is_valid, f"the sizes of the tensor {path[:60]!r} are not valid", "broken-invariant")
     sizes, strides = fixed[: len(meta["sizes"])], fixed[len(meta["sizes"]) :]
     if 0 in sizes:
         return 0
@@ -262,7 +262,7 @@ def _input_problem(inputs: Sequence[_Input]) -> str | None:
         return "it takes no tensors"
     for each in inputs:
         if reason := _not_a_table(each):
-            return f"its input {each.name[:60]!a} {reason}"
+            return f"its input {each.name[:60]!r} {reason}"
     if reason := width_problem([each.shape for each in inputs]):
         return reason
     if len({each.sizes[0] for each in inputs}) > 1:

@@ -118,7 +118,7 @@ class _Checks:
             else:
                 names = (*formula.response, *formula.inputs)
                 other = next((name for name in names if name not in columns), None)
-                why = f"its formula uses {other!a}, which is not a column of its data"
+                why = f"its formula uses {other!r}, which is not a column of its data"
                 self._pairs[pair] = None if other is None else why
         return self._pairs[pair]
 
@@ -141,7 +141,7 @@ def _columns(frame: Node) -> set[Node] | str:
     array = view(found[0]) if found else None
     columns = {name for name in (array.values() if array else None) or [] if type(name) is str}
     if taken := sorted(columns & RESERVED):
-        return f"its data has a column named {taken[0]!a}, which has a meaning in formulas"
+        return f"its data has a column named {taken[0]!r}, which has a meaning in formulas"
     if other := _foreign(frame):
         return f"its data contains {other.dotted}"
     return columns

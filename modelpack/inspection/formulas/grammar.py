@@ -93,7 +93,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None or match.lastgroup is None:
-            raise NotAFormula(f"{text[position]!a} is not part of a term")
+            raise NotAFormula(f"{text[position]!r} is not part of a term")
         if match.lastgroup != "space":
             found.append((match.lastgroup, match[0]))
         position = match.end()
@@ -143,7 +143,7 @@ class _Parser:
 
     def _unexpected(self) -> NotAFormula:
         kind, characters = self.tokens[self.position]
-        return NotAFormula(f"{characters!a} is unexpected" if kind != "end" else "it is incomplete")
+        return NotAFormula(f"{characters!r} is unexpected" if kind != "end" else "it is incomplete")
 
     def _deeper(self, rule: Callable[[], int]) -> int:
         self.depth += 1
@@ -210,7 +210,7 @@ class _Parser:
             self._call(name)
             return len(self.names) > before
         if iskeyword(name) or normalize("NFKC", name) != name or name.startswith("__"):
-            raise NotAFormula(f"{name!a} is not a valid column name")
+            raise NotAFormula(f"{name!r} is not a valid column name")
         self.names.append(name)
         return True
 
@@ -219,7 +219,7 @@ class _Parser:
             self._expect(".")
             name = self._next()
             if name not in _NUMPY:
-                raise NotAFormula(f"it calls np.{ascii(name)[1:-1]}")
+                raise NotAFormula(f"it calls np.{repr(name)[1:-1]}")
             self._expect("(")
             self._deeper(self._sum)
             if name in _BINARY:
@@ -242,7 +242,7 @@ class _Parser:
                 self._contrast()
             self._keywords(_KEYWORDS[name])
         else:
-            raise NotAFormula(f"it calls {name!a}")
+            raise NotAFormula(f"it calls {name!r}")
         self._expect(")")
 
     def _is_contrast(self) -> bool:
@@ -282,7 +282,7 @@ class _Parser:
             self.position += 1
             name = self._next()
             if name not in known:
-                raise NotAFormula(f"{name!a} is not a known argument")
+                raise NotAFormula(f"{name!r} is not a known argument")
             self._expect("=")
             if name == "contrast" and self.ahead in _CONTRASTS:
                 self._contrast()

@@ -19,7 +19,7 @@ from waiting import get_when_ready, wait_until
 from modelpack.engines import interpreters, select_engine
 from modelpack.engines.local import processes
 from modelpack.engines.local.processes import LocalService
-from modelpack.errors import BuildFailedError, NoEngineError, UsageError
+from modelpack.errors import BuildFailedError, NoEngineError, SmokeFailedError, UsageError
 from modelpack.types import Environment
 
 
@@ -202,6 +202,24 @@ def test_serve_gives_the_service_the_variables(process_engine, built, unused_por
     assert {b"MODELPACK_MODEL_NAME=canary-of-serve", b"WEB_CONCURRENCY=3"} <= set(
         environ.split(b"\0")
     )
+
+
+def test_serve_ends_if_the_model_fails_on_its_own_example(process_engine, built, unused_port):
+    app = Path(built.path) / "app.py"
+    unready = '\n\n@app.get("/readyz")\ndef unready():\n    return {}, 503\n\n'
+    app.write_text(app.read_text().replace('@app.get("/readyz")\n', "") + unready)
+    with pytest.raises(SmokeFailedError, match="fails on its own example") as caught:
+        process_engine.runner.serve(built.path, unused_port)
+    assert "--example FILE" in caught.value.hint
+    with socket.create_server(("127.0.0.1", unused_port)):
+        pass  # the service has ended
+
+
+def test_serve_returns_the_exit_code_of_a_service_that_cannot_start(
+    process_engine, built, unused_port
+):
+    (Path(built.path) / "app.py").write_text("raise SystemExit(3)\n")
+    assert process_engine.runner.serve(built.path, unused_port) == 3
 
 
 def test_a_port_that_is_taken_is_a_usage_error(process_engine, built, unused_port):

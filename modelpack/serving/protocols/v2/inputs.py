@@ -42,7 +42,7 @@ def metadata(service: Service) -> list[dict[str, Any]]:
         return _tensors(service)
     kinds = [_datatype(field) for field in fields]
     if not service.manifest.named and set(kinds) <= {"FP64", "INT64"}:
-        return [{"name": SINGLE, "datatype": "FP64", "shape": [-1, len(fields) or -1]}]
+        return [{"name": SINGLE, "datatype": _common(kinds), "shape": [-1, len(fields) or -1]}]
     return [
         {"name": field.name, "datatype": kind, "shape": [-1, 1]}
         for field, kind in zip(fields, kinds)
@@ -54,11 +54,16 @@ def _tensors(service: Service) -> list[dict[str, Any]]:
     single = len(service.tensors.shapes) == 1
     listed = []
     for name, shape in service.tensors.sizes(len(fields)).items():
-        kind = _datatype(fields[start]) if fields else "FP64"
-        shown = {"name": SINGLE if single else name, "datatype": "FP64" if single else kind}
-        listed.append({**shown, "shape": [-1, *shape]})
-        start += product(shape) if fields else 0
+        end = start + (product(shape) if fields else 0)
+        kind = _common([_datatype(field) for field in fields[start:end]])
+        listed.append({"name": SINGLE if single else name, "datatype": kind, "shape": [-1, *shape]})
+        start = end
     return listed
+
+
+def _common(kinds: Sequence[str]) -> str:
+    """Return the datatype of a tensor with columns of these datatypes."""
+    return kinds[0] if len(set(kinds)) == 1 else "FP64"
 
 
 def _datatype(field: Field) -> str:
