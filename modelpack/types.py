@@ -622,7 +622,8 @@ class Reference:
         alone: For each row in a separate call. The last bits of floats may differ.
         source: "expected" (a file of the user), "record" (the sidecar of `modelpack.record`) or
             "model" (the model itself, in a sandbox).
-        made_up: The rows were generated from the signature.
+        made_up: Rows were generated from the signature.
+        recorded: How many of the first rows are real ones, if others were generated.
         tolerance: Largest accepted difference of two floats, relative to the largest of both and
             1; 0.0 compares bit for bit.
         precision: The same for numbers of `answers` that may have been rounded in their file.
@@ -636,6 +637,7 @@ class Reference:
     alone: Answers | None = None
     source: Literal["expected", "record", "model"] = "model"
     made_up: bool = False
+    recorded: int = 0
     tolerance: float = 0.0
     precision: float = 0.0
     problem: str = ""

@@ -14,10 +14,11 @@ import requests
 
 from modelpack.api.rows import encode, to_instances
 from modelpack.errors import SmokeFailedError, UsageError
+from modelpack.parity.rows import join_names
 from modelpack.pipeline.build import run_locally
 from modelpack.pipeline.options import Observer, Options
 from modelpack.pipeline.stages import Pipeline
-from modelpack.types import ModelSpec, RunningService, notebook_html
+from modelpack.types import ModelSpec, RunningService, Signature, notebook_html
 
 _START_SECONDS = 120.0
 _SECONDS = 60.0
@@ -117,6 +118,7 @@ class ServedModel:
             raise SmokeFailedError(
                 "The service has ended.", hint="Start it again with modelpack.serve(...)."
             )
+        _require_columns(rows, self.model.signature)
         return self._send(to_instances(rows), 0, query)
 
     def _send(self, instances: list[Any], start: int, query: dict[str, str]) -> dict[str, Any]:
@@ -171,6 +173,28 @@ class ServedModel:
 
     def _repr_html_(self) -> str:
         return notebook_html(self)
+
+
+def _require_columns(rows: Any, signature: Signature) -> None:
+    """Require each column that the model reads, as its own `predict` does.
+
+    The service takes a name that a row lacks as a missing value.
+
+    Raises:
+        UsageError: A DataFrame lacks columns.
+    """
+    columns = getattr(rows, "columns", None)
+    if columns is None or not signature.named or signature.layout == "dicts":
+        return
+    names = set(map(str, columns))
+    names |= {name.replace(" ", "_") for name in names}  # as LightGBM stores them
+    read = [f for f in signature.inputs if f.type != "any" or f.example is not None]
+    missing = [field.name for field in read if field.name not in names]
+    if missing and len(missing) < len(read):
+        raise UsageError(
+            f"The DataFrame lacks columns of the model: {join_names(missing)}.",
+            hint="Add them. Values of a number or text that may be missing can be NaN or None.",
+        )
 
 
 def start(

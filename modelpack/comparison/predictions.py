@@ -51,6 +51,7 @@ def compare(queried: QueriedRows, old: ModelAnswers, new: ModelAnswers) -> Predi
         changes=tuple(map(_change, sorted(rows, key=_importance))),
         rows=len(queried.rows),
         made_up=queried.made_up,
+        recorded=queried.recorded,
         tolerance=queried.tolerance,
         compared=len(pairs),
         differing=len(differing),
@@ -144,8 +145,11 @@ def _summary(section: PredictionSection, *, labels: bool) -> str:
 
 
 def _compared_summary(section: PredictionSection, what: str) -> str:
-    kind = "generated " if section.made_up else ""
+    generated = section.rows - section.recorded if section.made_up else 0
+    kind = "generated " if generated == section.rows else ""
     rows = f"{section.compared:,} {kind}row{'' if section.compared == 1 else 's'}"
+    if 0 < generated < section.rows:
+        rows += f" ({generated:,} of {section.rows:,} generated)"
     if not section.differing:
         how = f" within {section.tolerance:g}" if section.tolerance else ""
         return f"{rows} with the same {what}s{how}"
@@ -197,10 +201,16 @@ class ModelAnswers:
 
 @dataclass(frozen=True)
 class QueriedRows:
-    """The rows in the signature of OLD. They may be `made_up`, and the predictions `labels`."""
+    """The rows in the signature of OLD.
+
+    Attributes:
+        made_up: All rows but the first `recorded` ones were generated.
+        labels: The predictions are labels.
+    """
 
     rows: tuple[tuple[Scalar, ...], ...]
     made_up: bool = False
+    recorded: int = 0
     tolerance: float = 0.0
     labels: bool = False
 

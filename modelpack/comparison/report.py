@@ -120,6 +120,7 @@ class PredictionSection(Section):
 
     Attributes:
         rows: Number of queried rows.
+        made_up: Rows were generated from the signature of OLD, all but the first `recorded` ones.
         compared: Rows that both answered.
         differing: Rows with different predictions.
         refused_now: Rows that OLD answers and NEW refuses.
@@ -131,6 +132,7 @@ class PredictionSection(Section):
 
     rows: int = 0
     made_up: bool = False
+    recorded: int = 0
     tolerance: float = 0.0
     compared: int = 0
     differing: int = 0

@@ -35,7 +35,8 @@ def shared_rows(
 ) -> list[SharedRows]:
     """Return the rows for each model, with its recorded answers if a record has the same rows.
 
-    The rows come from the example file, the first record, or the signature of the first model.
+    The rows come from the example file or the first record. Without both, they are the real rows in
+    the signatures, and rows generated from the signature of the first model.
 
     A record may be next to each of `files`, those of the models.
 
@@ -65,12 +66,28 @@ def _recorded(models: Sequence[ModelSpec], records: Sequence[Recording | None]) 
 
 
 def _synthetic(models: Sequence[ModelSpec]) -> list[SharedRows]:
+    """Return the real rows in images and bundles, first, and generated ones."""
     first, *others = models
-    rows = parity_rows.synthetic_rows(first.signature)
+    real = _real_rows([model.signature for model in models])
+    rows = tuple(dict.fromkeys((*real, *parity_rows.synthetic_rows(first.signature))))
     if not rows:
         return [RowsUnavailable(_UNKNOWN) for _ in models]
     translated = [_translate(rows, first.signature, other.signature) for other in others]
-    return [Reference(rows, made_up=True), *translated]
+    made_up = len(real) < len(rows)
+    return [
+        replace(each, made_up=made_up, recorded=len(real)) if isinstance(each, Reference) else each
+        for each in (Reference(rows), *translated)
+    ]
+
+
+def _real_rows(signatures: Sequence[Signature]) -> tuple[Row, ...]:
+    """Return the real rows of all models that have the inputs of the first one."""
+    first, *others = signatures
+    found = list(first.samples)
+    for other in others:
+        translated = _translate(other.samples, other, first)
+        found += translated.rows if isinstance(translated, Reference) else ()
+    return tuple(dict.fromkeys(found))
 
 
 def _translate(rows: Sequence[Row], first: Signature, other: Signature) -> SharedRows:
@@ -89,7 +106,7 @@ def _translate(rows: Sequence[Row], first: Signature, other: Signature) -> Share
     if not other.inputs:
         return RowsUnavailable(_UNKNOWN)
     translated = (tuple(None if at is None else row[at] for at in positions) for row in rows)
-    return Reference(tuple(translated), made_up=True)
+    return Reference(tuple(translated))
 
 
 def _align(model: ModelSpec, table: Table) -> SharedRows:

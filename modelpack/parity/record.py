@@ -8,7 +8,7 @@ import os
 import pickle
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,8 @@ def record(  # noqa: PLR0913 - as a function of users, called by name
         The path of the record, which replaces an older one.
 
     Raises:
-        UsageError: No file exists at `path`, `X` has no row, a value has no form in JSON, or a
-            text is too long.
+        UsageError: No file exists at `path`, `X` has no row, `model` is a dict, a value has no form
+            in JSON, or a text is too long.
     """
     if not 0 <= rows <= MAX_ROWS:
         raise UsageError(
@@ -78,6 +78,12 @@ def record(  # noqa: PLR0913 - as a function of users, called by name
     paths = [Path(p) for p in ([path] if isinstance(path, str | os.PathLike) else path)]
     names = _checked_names(names)
     members = list(model) if isinstance(model, list | tuple) else [model]
+    if any(isinstance(member, Mapping) for member in members):
+        raise UsageError(
+            "A dict has no predictions to record.",
+            hint="Give the model in it, such as record(saved['model'], X, path), or the list of"
+            " objects that rows pass through: record([saved['scaler'], saved['model']], X, path).",
+        )
     if not training.count(X):
         raise UsageError("There are no rows to record.", hint="Give X with at least one row.")
     document = {**_facts(paths, X), **checked_texts(title, description)}

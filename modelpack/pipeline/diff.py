@@ -202,5 +202,6 @@ def _compare(
         return predictions.one_side_failed("NEW", new)
     labels = any(model.task in _LABELED for model in models)
     made_up = any(each.made_up for each in rows)
-    queried = QueriedRows(rows[0].rows, made_up, run.options.tolerance, labels)
+    first = rows[0]
+    queried = QueriedRows(first.rows, made_up, first.recorded, run.options.tolerance, labels)
     return predictions.compare(queried, old, new)

@@ -132,6 +132,8 @@ def test_served_model_predicts_as_the_model_itself(model, frame) -> None:
         assert service.is_running()
         with pytest.raises(UsageError, match="age"):
             service.predict([{"age": "old", "member": True}])
+        with pytest.raises(UsageError, match="lacks columns of the model: age"):
+            service.predict(rows[["member"]])
         url = service.url
     assert not service.is_running()
     assert repr(service) == f"<ServedModel {url} (ended)>"

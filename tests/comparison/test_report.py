@@ -474,6 +474,20 @@ def test_versions_the_other_way_round_are_those_of_the_opposite(
     ]
 
 
+def test_summary_counts_the_generated_rows() -> None:
+    answers = model_answers([1.0, 2.0, 3.0])
+    summaries = [
+        predictions.compare(queried_rows(3, made_up=made_up, recorded=recorded), answers, answers)
+        for made_up, recorded in ((True, 0), (True, 2), (False, 3), (False, 0))
+    ]
+    assert [each.summary for each in summaries] == [
+        "3 generated rows with the same values",
+        "3 rows (1 of 3 generated) with the same values",
+        "3 rows with the same values",
+        "3 rows with the same values",
+    ]
+
+
 @given(signatures, signatures)
 def test_a_difference_is_written_and_read_back(one: Signature, other: Signature) -> None:
     old, new = model_side(), model_side()
@@ -500,6 +514,6 @@ def test_the_document_keeps_the_names_of_the_contract() -> None:
         "kind", "what", "name", "old", "new", "impact", "note", "values"
     }  # fmt: skip
     assert set(document["predictions"]) == common | {
-        "rows", "made_up", "tolerance", "compared", "differing", "refused_now", "answered_now",
-        "absolute", "relative", "probability", "differences",
+        "rows", "made_up", "recorded", "tolerance", "compared", "differing", "refused_now",
+        "answered_now", "absolute", "relative", "probability", "differences",
     }  # fmt: skip

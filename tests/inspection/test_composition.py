@@ -237,6 +237,14 @@ def test_hostile_names_in_a_collection_are_escaped(tmp_path, scaler, model, othe
     assert "\x1b" not in error.value.hint
 
 
+def test_letters_of_names_stay_as_they_are(tmp_path, model, other):
+    spec = save_and_inspect({"Köln": model, "Süd": other}, tmp_path / "m", 5)
+    with pytest.raises(ModelNotSupportedError, match="Köln") as error:
+        require_servable(spec)
+    assert "--select Köln" in error.value.hint.replace("'", "")
+    require_servable(inspect(tmp_path / "m", select=["Köln"]))
+
+
 def test_an_estimator_behind_very_many_values(tmp_path, model):
     spec = save_and_inspect([*range(100_000), model], tmp_path / "m", 5)
     assert spec.members == (Member(0, (100_000,)),)

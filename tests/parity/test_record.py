@@ -254,3 +254,12 @@ def test_text_that_a_page_cannot_show_is_an_error(texts: dict[str, Any], tmp_pat
     record.write_text(json.dumps({**json.loads(record.read_text()), **texts}))
     with pytest.raises(UsageError, match=r"is not a valid record: its (title|desc|name)"):
         prepared(path)
+
+
+def test_dict_of_models_is_an_error_with_the_way_out(tmp_path):
+    path = tmp_path / "model.joblib"
+    joblib.dump({"model": LinearRegression().fit([[1], [2]], [1, 2])}, path)
+    with pytest.raises(UsageError, match="dict has no predictions") as caught:
+        modelpack.record(joblib.load(path), [[1], [2]], path)
+    assert "record(saved['model'], X, path)" in caught.value.hint
+    assert not path.with_name("model.joblib.record.json").exists()

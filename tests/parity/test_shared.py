@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,24 @@ def test_rows_of_a_file_are_taken_by_each_model_for_itself(make_spec: Make, tmp_
     assert mine == RowsUnavailable("the example rows lack 1 inputs of the model (sex)")
     with pytest.raises(UsageError, match="sex"):
         shared_rows((extra, extra), NO_FILES, tmp_path / "rows.csv")
+
+
+def test_real_rows_of_both_models_come_first(make_spec: Make) -> None:
+    old, new = make_spec(AGE, CITY, named=True), make_spec(CITY, NICK, AGE, named=True)
+    old = replace(old, signature=replace(old.signature, samples=((7.0, "Rome"), (8.0, "Bonn"))))
+    real = (("Rome", "Ro", 7.0), ("Ulm", "U", 3.0))
+    new = replace(new, signature=replace(new.signature, samples=real))
+    mine, other = shared_rows((old, new), NO_FILES)
+    assert isinstance(mine, Reference)
+    assert isinstance(other, Reference)
+    assert mine.rows[:3] == ((7.0, "Rome"), (8.0, "Bonn"), (3.0, "Ulm"))
+    assert other.rows[:3] == (("Rome", None, 7.0), ("Bonn", None, 8.0), ("Ulm", None, 3.0))
+    assert (mine.recorded, other.recorded, mine.made_up) == (3, 3, len(mine.rows) > 3)
+
+
+def test_rows_of_models_with_unknown_ranges_are_not_called_generated(make_spec: Make) -> None:
+    unknown = make_spec(Field("age", "number"), named=True)
+    known = replace(unknown, signature=replace(unknown.signature, samples=((7.0,),)))
+    for pair in ((known, unknown), (unknown, known)):
+        mine, _ = shared_rows(pair, NO_FILES)
+        assert mine == Reference(((7.0,),), recorded=1)

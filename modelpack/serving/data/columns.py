@@ -37,6 +37,12 @@ FAST_TYPES = {
 """The types of the values that need no closer look, by type and nullability of a column."""
 
 
+def flat_column(values: list[Any]) -> list[Any]:
+    """Return a column of shape (n_rows, 1), as TensorFlow and MLflow send it, as (n_rows,)."""
+    are_lists = all(isinstance(value, list) and len(value) == 1 for value in values)
+    return [value[0] for value in values] if are_lists else values
+
+
 def count(rows: Rows) -> int:
     return len(rows) if isinstance(rows, np.ndarray) else len(rows[0])
 

@@ -68,6 +68,9 @@ class Decoder:
         self.known = frozenset(self.names)
         self.max_rows = max_rows
         self.required = [index for index, field in enumerate(fields) if not field.nullable]
+        self.table_columns = [field.name for field in fields if _must_be_column(field, layout)]
+        required = {field.name for field in fields if not field.nullable}
+        self.optional = [name for name in self.table_columns if name not in required]
         self.integers = [index for index, field in enumerate(fields) if field.type == "integer"]
         self.untyped = [index for index, field in enumerate(fields) if field.type == "any"]
         types = {field.type for field in fields}
@@ -266,6 +269,17 @@ class Decoder:
         if self.untyped and int in kinds and not are_exact(matrix[:, self.untyped]):
             return None
         return matrix
+
+
+def _must_be_column(field: Field, layout: str) -> bool:
+    """Return whether a table must have the column of an input, even if all its values are missing.
+
+    The model itself rejects a DataFrame without a column that it reads. The others, such as those
+    that a ColumnTransformer drops, have neither a type nor an example. Most names of dicts are
+    missing in a row.
+    """
+    is_read = field.type != "any" or field.example is not None
+    return not field.nullable or (is_read and layout != "dicts")
 
 
 def _letters(name: str) -> str:

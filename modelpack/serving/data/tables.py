@@ -118,9 +118,9 @@ def input_positions(
         if names[index] in present:
             raise validation.table_problem("each column once", "it twice", names[index])
         present.add(names[index])
-    for index in decoder.required:
-        if decoder.names[index] not in present:
-            raise validation.table_problem("this column", "nothing", decoder.names[index])
+    absent = [name for name in decoder.table_columns if name not in present]
+    if absent:
+        raise validation.absence_problem(absent)
     return kept if len(kept) < len(names) else None
 
 
@@ -143,7 +143,7 @@ def select(values: Any, indexes: Sequence[int]) -> Any:
 def _arrange(
     decoder: Decoder, names: Sequence[str] | None, columns: Sequence[Column], length: int
 ) -> Sequence[Column]:
-    """Return a column for each field, in order, with nulls for missing columns."""
+    """Return a column for each field, in order, with nulls for columns that need not be sent."""
     if names is None or decoder.in_order(names):
         return columns
     by_name = dict(zip(names, columns))

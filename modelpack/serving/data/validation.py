@@ -49,6 +49,12 @@ def table_problem(expected: str, got: str, column: str | None = None) -> Problem
     return validation_problem([{"row": None, **_error(name, expected, got)}])
 
 
+def absence_problem(columns: Sequence[str]) -> Problem:
+    """Return the problem 422 of a table that lacks columns."""
+    errors = [_error(shorten(name), "this column", "nothing") for name in columns[:MAX_ERRORS]]
+    return validation_problem([{"row": None, **error} for error in errors])
+
+
 def width_problem(row: int, expected: int, values: int) -> Problem:
     """Return the problem 422 of a row in a table that has another length than the others."""
     return validation_problem([{"row": row, **_error(None, f"{expected} values", f"{values}")}])

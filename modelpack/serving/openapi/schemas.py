@@ -160,15 +160,15 @@ def _columns_schema(service: Service, values: ColumnSchema) -> dict[str, Any]:
     known = [field.name for field in inputs]
     if not inputs:
         return _any_columns(values(value_schema("any", True)))
+    required = service.decoder(len(inputs)).table_columns
     if len(inputs) > MAX_COLUMNS:
-        required = max(1, sum(not field.nullable for field in inputs))
-        size = {"minProperties": required, "maxProperties": len(inputs)}
+        size = {"minProperties": max(1, len(required)), "maxProperties": len(inputs)}
         return {**_any_columns(values(any_value(service))), **size}
     kinds = [values(value_schema(field.type, field.nullable)) for field in inputs]
     by_name: dict[str, Any] = {
         "type": "object",
         "properties": dict(zip(known, kinds)),
-        "required": [field.name for field in inputs if not field.nullable],
+        "required": required,
         "additionalProperties": False if service.extras is None else {"type": "array"},
         "minProperties": 1,
     }

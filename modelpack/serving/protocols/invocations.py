@@ -15,7 +15,7 @@ from flask import Blueprint, Request, Response, request
 
 from .. import inference, media
 from ..data import results, tables, validation
-from ..data.columns import Rows
+from ..data.columns import Rows, flat_column
 from ..data.extra_inputs import Extras
 from ..data.rows import Decoder
 from ..media import negotiation
@@ -205,7 +205,7 @@ def _documents(service: Service) -> dict[str, Any]:
 
 def _forms(service: Service) -> dict[str, Any]:
     rows, named = operations.schema("Rows"), operations.schema("RowByName")
-    inputs = [rows, operations.schema("Columns")]
+    inputs = [rows, operations.schema("ColumnsOfLists")]
     forms = {"dataframe_split": _split(service), "instances": rows}
     if service.manifest.inputs:
         forms["dataframe_records"] = {"type": "array", "items": named, "minItems": 1}
@@ -300,9 +300,9 @@ def _inputs(service: Service, inputs: Any, ignored: Extras) -> list[Any]:
     if len(lists) < len(inputs) or len(set(map(len, lists))) > 1:
         raise Problem(422, 'Expected columns of equal length as "inputs".')
     names = list(inputs)
-    rows = list(map(list, zip(*lists)))
     if service.tensors.are_names(names):
-        return [dict(zip(names, row)) for row in rows]
+        return [dict(zip(names, row)) for row in zip(*lists)]
+    rows = list(map(list, zip(*map(flat_column, lists))))
     return _by_name(service.decoder(len(names)), names, rows, ignored)
 
 

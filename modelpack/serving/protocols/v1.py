@@ -13,7 +13,7 @@ from flask import Blueprint, Request, Response
 
 from .. import inference
 from ..data import json_body, results, validation
-from ..data.columns import Rows
+from ..data.columns import Rows, flat_column
 from ..data.extra_inputs import Extras
 from ..data.tensors import Tensors
 from ..openapi import operations, predictions, schemas
@@ -133,15 +133,10 @@ def _concatenate(tables: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
                 raise validation.table_problem(
                     "a list of values", validation.describe_value(values), name
                 )
-            joined[name] += _flat(values)
+            joined[name] += flat_column(values)
         if len(set(map(len, joined.values()))) > 1:
             raise Problem(422, "Expected the same number of values for every input.")
     return joined
-
-
-def _flat(values: list[Any]) -> list[Any]:
-    are_lists = all(isinstance(value, list) and len(value) == 1 for value in values)
-    return [value[0] for value in values] if are_lists else values
 
 
 def _write(prediction: results.Prediction) -> inference.InferenceResponse:

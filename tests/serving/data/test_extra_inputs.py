@@ -341,7 +341,7 @@ def test_extra_names_are_reported_if_the_rows_fail(folders: dict[str, Path]) -> 
     service = command.load_service(folders["mixed"], 2)
     run = Run(service, b"vists,member,city\n1,true,a\n", None, BatchOptions())
     assert run.ended is not None
-    assert run.ended.detail.startswith('Column "visits": expected this column, got nothing.')
+    assert run.ended.detail.startswith('Column "age": expected this column, got nothing.')
     assert run.events[0][1]["detail"].endswith("'vists'")
 
 

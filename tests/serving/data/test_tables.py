@@ -61,9 +61,29 @@ def test_columns_equal_the_same_rows_in_json() -> None:
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_column_that_may_be_missing_may_be_left_out() -> None:
-    less = {name: column for name, column in GOOD.items() if name != "height"}
-    assert np.isnan(rows_from_table(frame(), less)[0]).all()
+def test_a_table_has_every_column_that_the_model_reads() -> None:
+    """The model itself rejects a DataFrame without one, also if all values may be missing."""
+    less = {name: column for name, column in GOOD.items() if name not in ("height", "town")}
+    with pytest.raises(
+        Problem, match=r'Column "height": .* This is the first of 2 errors'
+    ) as caught:
+        rows_from_table(frame(), less)
+    assert error_tuples(caught) == [(None, "height", "nothing"), (None, "town", "nothing")]
+    (height, *_) = frame().explain([{"rooms": 3, "town": "Bonn", "new": True}])  # JSON by name
+    assert np.isnan(height).all()
+
+
+def test_a_table_may_lack_columns_that_the_model_does_not_read() -> None:
+    """A ColumnTransformer drops them: they have neither a type nor an example."""
+    fields = (*FIELDS, Field("dropped", "any", nullable=True))
+    *_, dropped = rows_from_table(frame(fields), GOOD)
+    assert np.isnan(dropped.astype(float)).all()
+
+
+def test_tables_of_dicts_may_lack_names() -> None:
+    decoder = DictDecoder([Field("a", "number", True, example=1.0), Field("b", "number", True)], 9)
+    (rows,) = rows_from_table(decoder, {"b": [2.0]})
+    assert rows.tolist() == [{"b": 2.0}]
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def post(
         {"instances": RECORDS},
         {"inputs": [SETOSA, VIRGINICA]},
         {"inputs": {name: [row[name] for row in RECORDS] for name in NAMES[::-1]}},
+        {"inputs": {name: [[row[name]] for row in RECORDS] for name in NAMES}},
         [SETOSA, VIRGINICA],
         {"inputs": RECORDS, "params": {}},
         {"inputs": RECORDS, "params": None},

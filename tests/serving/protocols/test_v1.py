@@ -57,10 +57,10 @@ def test_rows_and_columns(iris, document):
 
 
 def test_columns_of_several_types_with_something_missing(mixed):
-    columns = {"visits": [1, 2], "member": [True, False], "city": ["Rome", None]}
+    columns = {"age": [None, 30], "visits": [1, 2], "member": [True, False], "city": ["Rome", None]}
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     assert predict(mixed, {"inputs": columns}).json == predict(mixed, {"instances": rows}).json
-    exactly = b'{"inputs": {"visits": [1], "member": [true], "age": [NaN]}}'
+    exactly = b'{"inputs": {"visits": [1], "member": [true], "age": [NaN], "city": [null]}}'
     assert predict(mixed, exactly).status_code == 200
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from serving_models import Trained, build_spec
 from sklearn.datasets import load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression
 from sklearn.multioutput import ClassifierChain
 from tritonclient.utils import deserialize_bytes_tensor, serialize_byte_tensor
 
@@ -465,6 +466,34 @@ def test_invalid_bytes_are_reported_with_their_position(clients):
               "parameters": {"binary_data_size": len(latin)}}  # fmt: skip
     answer = request_inference(clients("texts"), tensor, binary=latin)
     assert (answer.status_code, answer.json["errors"][0]["expected"]) == (422, "text in UTF-8")
+
+
+@pytest.mark.parametrize(("types", "datatype"), [
+    (("integer", "integer"), "INT64"), (("integer", "number"), "FP64")])  # fmt: skip
+def test_metadata_of_one_tensor_has_the_datatype_of_all_inputs(tmp_path, types, datatype):
+    fields = tuple(Field(f"x{i}", kind, example=1) for i, kind in enumerate(types))
+    model = LinearRegression().fit([[1, 2], [3, 5]], [1, 2])
+    client = client_for(Trained(model, Signature(fields, ()), "regressor"), tmp_path, "pickle")
+    (tensor,) = client.get("/v2/models/model").json["inputs"]
+    assert tensor == {"name": "input-0", "datatype": datatype, "shape": [-1, 2]}
+    for sent in ("INT64", "FP64"):
+        values(
+            request_inference(client, {**tensor, "datatype": sent, "shape": [1, 2], "data": [1, 2]})
+        )
+    raw = struct.pack("<2q" if datatype == "INT64" else "<2d", 1, 2)
+    answer = client.post("/v2/models/model/infer", data=raw, headers={HEADER: "0"})
+    assert struct.unpack("<d", answer.data[-8:]) == pytest.approx((1,))
+
+
+def test_inputs_that_may_be_missing_may_be_left_out(clients):
+    """Binary data cannot contain a missing text."""
+    columns = {"visits": ("INT64", 2), "member": ("BOOL", True)}
+    tensors = [{"name": name, "datatype": kind, "shape": [1], "data": [value]}
+               for name, (kind, value) in columns.items()]  # fmt: skip
+    answer = request_inference(clients("mixed"), *tensors)
+    rows = {"instances": [{name: value for name, (_, value) in columns.items()}]}
+    known = clients("mixed").post("/v1/models/model:predict", json=rows).json["predictions"]
+    assert values(answer) == known
 
 
 def test_columns_must_fit_together(clients):

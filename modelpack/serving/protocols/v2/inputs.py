@@ -197,9 +197,16 @@ def _table(service: Service, tensors: Sequence[Tensor]) -> Rows:
     heights = {tensor.shape[0] for tensor in tensors}
     if len(heights) > 1:
         raise _different_heights(heights)
-    service.decoder(len(tensors)).check_count(heights.pop())
-    columns = [_column(tensor) for tensor in tensors]
-    return service.table(_names(tensors), columns)
+    decoder, height = service.decoder(len(tensors)), heights.pop()
+    decoder.check_count(height)
+    names: list[str] = _names(tensors)
+    columns: list[Any] = [_column(tensor) for tensor in tensors]
+    if not decoder.in_order(names):
+        # Binary data have no missing integers, booleans and texts: their tensors are left out.
+        present = decoder.stored_names(names)
+        absent = [name for name in decoder.optional if name not in present]
+        names, columns = [*names, *absent], [*columns, *([None] * height for _ in absent)]
+    return service.table(names, columns)
 
 
 def _different_heights(heights: Iterable[int]) -> Problem:
