@@ -14,7 +14,6 @@ import requests
 
 from modelpack.api.rows import encode, to_instances
 from modelpack.errors import SmokeFailedError, UsageError
-from modelpack.parity.rows import join_names
 from modelpack.pipeline.build import run_locally
 from modelpack.pipeline.options import Observer, Options
 from modelpack.pipeline.stages import Pipeline
@@ -192,7 +191,7 @@ def _require_columns(rows: Any, signature: Signature) -> None:
     missing = [field.name for field in read if field.name not in names]
     if missing and len(missing) < len(read):
         raise UsageError(
-            f"The DataFrame lacks columns of the model: {join_names(missing)}.",
+            f"The DataFrame lacks columns of the model: {', '.join(missing)}.",
             hint="Add them. Values of a number or text that may be missing can be NaN or None.",
         )
 

@@ -68,8 +68,8 @@ def record(  # noqa: PLR0913 - as a function of users, called by name
         The path of the record, which replaces an older one.
 
     Raises:
-        UsageError: No file exists at `path`, `X` has no row, `model` is a dict, a value has no form
-            in JSON, or a text is too long.
+        UsageError: No file exists at `path`, `X` has no row, `model` is a dict or does not return
+            a prediction per row, a value has no form in JSON, or a text is too long.
     """
     if not 0 <= rows <= MAX_ROWS:
         raise UsageError(
@@ -149,10 +149,22 @@ def _with_rows(
             "together": _answers(members, [head] if positions else []),
             "alone": _answers(members, parts),
         }
+        _require_prediction_per_row(complete, len(positions))
         text = json.dumps(complete, allow_nan=False, indent=1)
         if len(text) <= MAX_BYTES or not positions:
             return text
         positions = positions[: len(positions) // 2]
+
+
+def _require_prediction_per_row(document: dict[str, Any], count: int) -> None:
+    for answers in (document["together"], document["alone"]):
+        found = len(answers["predictions"])
+        if found != count:
+            raise UsageError(
+                f"The model returns {found} predictions for {count} rows.",
+                hint="Give X as in training. A model of texts takes a Series or a list of texts,"
+                " such as df['review'], and iterates over the names of a DataFrame.",
+            )
 
 
 def _instances(head: Any) -> list[Any]:

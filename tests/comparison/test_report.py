@@ -477,8 +477,8 @@ def test_versions_the_other_way_round_are_those_of_the_opposite(
 def test_summary_counts_the_generated_rows() -> None:
     answers = model_answers([1.0, 2.0, 3.0])
     summaries = [
-        predictions.compare(queried_rows(3, made_up=made_up, recorded=recorded), answers, answers)
-        for made_up, recorded in ((True, 0), (True, 2), (False, 3), (False, 0))
+        predictions.compare(queried_rows(3, made_up=some, recorded=recorded), answers, answers)
+        for some, recorded in ((True, 0), (True, 2), (False, 3), (False, 0))
     ]
     assert [each.summary for each in summaries] == [
         "3 generated rows with the same values",

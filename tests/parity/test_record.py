@@ -263,3 +263,14 @@ def test_dict_of_models_is_an_error_with_the_way_out(tmp_path):
         modelpack.record(joblib.load(path), [[1], [2]], path)
     assert "record(saved['model'], X, path)" in caught.value.hint
     assert not path.with_name("model.joblib.record.json").exists()
+
+
+def test_frame_for_a_model_of_texts_is_an_error(tmp_path):
+    texts = pd.Series(["good", "bad", "good one", "bad one"], name="review")
+    model = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts, [1, 0, 1, 0])
+    path = tmp_path / "model.joblib"
+    joblib.dump(model, path)
+    with pytest.raises(UsageError, match="1 predictions for 4 rows") as caught:
+        modelpack.record(model, texts.to_frame(), path)
+    assert "df['review']" in caught.value.hint
+    assert modelpack.record(model, texts, path).exists()
