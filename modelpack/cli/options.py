@@ -377,6 +377,14 @@ DEPLOYMENT = (
             help="Least number of replicas (default: 2; 1 for compose and --publish host)",
         ),
         click.option(
+            "--max-body-bytes",
+            metavar="N",
+            type=click.IntRange(1, 2**28),
+            default=2**20,
+            show_default=True,
+            help="Size of a request body, for which the memory is computed",
+        ),
+        click.option(
             "--measurements",
             "report",
             metavar="PATH",

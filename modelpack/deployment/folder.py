@@ -24,6 +24,8 @@ _APPLIED_DIGEST = f"{APPLIED}/secret.sha256"
 _CONTEXT = f"{APPLIED}/context.json"
 PROXY_FOLDER = "proxy"
 """Its files are read by a container, which runs as another user."""
+COMPOSE_FILE, COMPOSE_OVERRIDE = "compose.yaml", "compose.override.yaml"
+"""What modelpack writes for Compose, and what users write, which Compose merges."""
 _MAX_BYTES = 2**20
 
 
@@ -116,9 +118,15 @@ class Folder:
         if edited and not force:
             is_ours = bool(self.record)
             what = "were edited" if is_ours else "are not of modelpack"
+            hint = "Add --force to replace them, or choose another folder with -o."
+            if is_ours and COMPOSE_FILE in edited:
+                hint = (
+                    f"Move your changes to {self.path / COMPOSE_OVERRIDE}, which is kept and"
+                    f" applied, and add --force to replace {COMPOSE_FILE}."
+                )
             raise UsageError(
                 f"{self.path} is not changed, because these files {what}: {', '.join(edited)}.",
-                hint="Add --force to replace them, or choose another folder with -o.",
+                hint=hint,
             )
 
     def write_secret(self, path: str, text: str) -> bool:

@@ -24,7 +24,7 @@ DRAIN_SECONDS = 30
 PREDICT_SECONDS = 30
 
 BODY_BYTES = MIB
-"""The size of a request that the memory is computed for."""
+"""The size of a body that the memory is computed for, without another one."""
 UTILISATION = 0.7
 """The part of a core that a worker uses before replicas are added."""
 PEAK_FACTOR = 1.25
@@ -59,10 +59,12 @@ class Demand:
     Attributes:
         rate: Requests of one row per second.
         replicas: The least number of replicas; more are planned if the rate needs them.
+        body_bytes: The largest body of a request.
     """
 
     rate: float
     replicas: int
+    body_bytes: int = BODY_BYTES
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def create_plan(report: SmokeReport, demand: Demand) -> Plan:
         workers=Number(
             workers, f"{each}, and a worker should use at most {UTILISATION:.0%} of a core"
         ),
-        memory_mib=_memory(load, workers),
+        memory_mib=_memory(load, workers, demand.body_bytes),
         cpu_request=Number(
             request,
             f"{each}, and {measured}; at least {MIN_CPU_MILLICORES}m",
@@ -165,7 +167,9 @@ def create_plan(report: SmokeReport, demand: Demand) -> Plan:
             1000 * (workers + 1),
             "one core for each worker, and one for the start and for threads that overlap",
         ),
-        body_bytes=Number(BODY_BYTES, "the memory is computed for bodies of this size"),
+        body_bytes=Number(
+            demand.body_bytes, "--max-body-bytes; the memory is computed for bodies of this size"
+        ),
         scale_cpu=Number(scale_cpu, busy),
         scale_queue=Number(
             max(1, round(per_core * workers * QUEUE_SECONDS)),
@@ -190,17 +194,18 @@ def create_plan(report: SmokeReport, demand: Demand) -> Plan:
     )
 
 
-def _memory(load: Load, workers: int) -> Number:
+def _memory(load: Load, workers: int, body_bytes: int) -> Number:
     """Return request and limit, which are equal, so that the node never lacks the memory."""
     added = max(0, workers - load.workers) * WORKER_BYTES
-    bodies = workers * (WORKER_BYTES + BYTES_PER_BODY_BYTE * BODY_BYTES)
+    bodies = workers * (WORKER_BYTES + BYTES_PER_BODY_BYTE * body_bytes)
     needed = (load.rest_bytes + added + bodies) / USABLE_MEMORY
     peak_mib = (load.peak_bytes + added) / MIB
     mib = _round_up(max(needed, peak_mib * MIB * PEAK_FACTOR), MEMORY_STEP) // MIB
+    body = f"{body_bytes // MIB} MiB" if body_bytes % MIB == 0 else f"{body_bytes:,} bytes"
     return Number(
         mib,
         f"({(load.rest_bytes + added) / MIB:.0f} MiB at rest + {_counted(workers, 'worker')} x"
-        f" ({WORKER_BYTES // MIB} MiB + {BYTES_PER_BODY_BYTE} x a body of {BODY_BYTES // MIB} MiB))"
+        f" ({WORKER_BYTES // MIB} MiB + {BYTES_PER_BODY_BYTE} x a body of {body}))"
         f" / {USABLE_MEMORY:g}, at least {PEAK_FACTOR:g} x the peak of {peak_mib:.0f} MiB; measured"
         f" with {_counted(load.workers, 'worker')}",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,10 @@ SHADOW_REQUESTS = 64
 """Mirrored requests that may be open at a time."""
 SHADOW_CPU_SHARES = 102
 """A tenth of the CPU weight that containers have without this setting."""
+MIN_PROXY_TMP_MIB = 64
+PROXY_BODIES = 8
+"""The largest bodies that the proxy can have at a time."""
+PROXY_CONNECTIONS_MIB = 64
 _DIGITS_OF_DIGEST = 12
 
 
@@ -116,6 +121,11 @@ class Deployment:
             *(("proxy",) if self.has_proxy else ()),
             *(("route",) if self.gateway else ()),
         )
+
+    @property
+    def proxy_tmp_mib(self) -> int:
+        """Memory for bodies in the proxy, which a copy for the shadow takes again."""
+        return max(MIN_PROXY_TMP_MIB, math.ceil(PROXY_BODIES * self.plan.body_bytes.value / 2**20))
 
 
 @dataclass(frozen=True)
@@ -248,6 +258,8 @@ def render(target: str, deployment: Deployment) -> dict[str, str]:
         "proxy_file": PROXY_FILE,
         "proxy_folder": PROXY_FOLDER,
         "proxy_digest": "",
+        "proxy_tmp_mib": deployment.proxy_tmp_mib,
+        "proxy_mib": deployment.proxy_tmp_mib + PROXY_CONNECTIONS_MIB,
         "role": "model",
         # A replica of a node that publishes its port stops before the new one starts.
         "stops_first": deployment.publish == "host" and not deployment.has_proxy,

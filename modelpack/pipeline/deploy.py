@@ -116,7 +116,7 @@ def deploy(run: Pipeline, target: Target, request: DeployRequest) -> DeployResul
         second = measure(run, classify(version.text, DEPLOY), platform, recorded)
     service = require_name(request.name) if request.name else default_name(first.name)
     with run.stage("deploy") as summary:
-        needed = Demand(request.rate, request.replicas or platform.replicas)
+        needed = Demand(request.rate, request.replicas or platform.replicas, request.max_body_bytes)
         if request.platform == "compose" or (request.publish == "host" and not proxied):
             needed = replace(needed, replicas=request.replicas or 1)
         result = Deployment(

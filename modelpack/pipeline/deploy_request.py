@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelpack.deployment import Gateway
+from modelpack.deployment.plan import BODY_BYTES
 from modelpack.deployment.targets import PROXY_IMAGE
 from modelpack.errors import UsageError
 from modelpack.oci.reference import ImageReference
@@ -24,6 +25,7 @@ class DeployRequest:
     Attributes:
         platform: A key of `TARGETS`.
         replicas: The least number of replicas; None for that of the target.
+        max_body_bytes: The largest body of a request, for which the memory is computed.
         report: Smoke report with the measurements of the image.
         proxy: Forward requests with a proxy, also without a second version.
         gateway: "NAME" or "NAMESPACE/NAME" of a Gateway of Kubernetes.
@@ -39,6 +41,7 @@ class DeployRequest:
     namespace: str | None = None
     rate: float = 100.0
     replicas: int | None = None
+    max_body_bytes: int = BODY_BYTES
     report: Path | None = None
     token: bool = True
     port: int = 8080

@@ -41,6 +41,6 @@ def demand(request: DeployRequest, kind: str, plan: Plan) -> Demand:
     """
     replicas = plan.replicas.value
     if kind == "shadow" or request.platform == "kserve":
-        return Demand(request.rate, replicas)
+        return Demand(request.rate, replicas, request.max_body_bytes)
     part = max(1, math.ceil(replicas * request.weight / 100))
-    return Demand(request.rate * part / replicas, part)
+    return Demand(request.rate * part / replicas, part, request.max_body_bytes)

@@ -39,13 +39,31 @@ def serve() -> NoReturn:
     """Replace this process by gunicorn, so that gunicorn receives the signals.
 
     On AWS Lambda, gunicorn is a child.
+
+    Raises:
+        StartupError: WEB_CONCURRENCY is not a positive integer.
     """
+    _require_workers()
     if os.environ.get("AWS_LAMBDA_RUNTIME_API"):
         from . import aws_lambda  # noqa: PLC0415 - for Lambda only
 
         if aws_lambda.is_used():
             aws_lambda.run([sys.executable, *SERVE])
     os.execv(sys.executable, [sys.executable, *SERVE])  # noqa: S606 - no shell is wanted
+
+
+def _require_workers() -> None:
+    """Check WEB_CONCURRENCY, which gunicorn reads when it is imported, and fails with a traceback.
+
+    It is removed if it is empty, which means the default.
+    """
+    value = os.environ.get("WEB_CONCURRENCY")
+    if value:
+        from .settings import positive_integer  # noqa: PLC0415 - `predict` does without
+
+        positive_integer("WEB_CONCURRENCY", value)
+    elif value is not None:
+        del os.environ["WEB_CONCURRENCY"]
 
 
 if __name__ == "__main__":

@@ -47,6 +47,19 @@ def test_edited_file_is_not_replaced_and_nothing_is_written(tmp_path: Path) -> N
     assert (tmp_path / "overlay/b.yaml").read_text() == "b: 1\n"
 
 
+def test_changes_of_compose_files_belong_in_the_override(tmp_path: Path) -> None:
+    Folder(tmp_path).write({"compose.yaml": "a", "stack.yaml": "b"}, {"to": "compose"})
+    (tmp_path / "stack.yaml").write_text("mine")
+    with pytest.raises(UsageError) as caught:
+        Folder(tmp_path).write({"compose.yaml": "a", "stack.yaml": "c"}, {})
+    assert "override" not in caught.value.hint
+    (tmp_path / "compose.yaml").write_text("mine")
+    with pytest.raises(UsageError) as caught:
+        Folder(tmp_path).write({"compose.yaml": "c", "stack.yaml": "c"}, {})
+    assert f"Move your changes to {tmp_path}/compose.override.yaml" in caught.value.hint
+    assert "--force" in caught.value.hint
+
+
 def test_force_replaces_and_names_edited_files(tmp_path: Path) -> None:
     write(tmp_path)
     for name in FILES:

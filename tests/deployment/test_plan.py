@@ -107,6 +107,17 @@ def test_each_number_names_its_source() -> None:
     assert "0.9 s that the smoke test measured" in computed.start_failures.source
 
 
+def test_memory_is_computed_for_the_largest_body() -> None:
+    usual = create_plan(REPORT, Demand(100, 2))
+    large = create_plan(REPORT, Demand(100, 2, 10 * MIB))
+    assert (usual.body_bytes.value, large.body_bytes.value) == (MIB, 10 * MIB)
+    added = large.memory_mib.value - usual.memory_mib.value
+    assert abs(added - 9 * plan.BYTES_PER_BODY_BYTE / plan.USABLE_MEMORY) < plan.MEMORY_STEP / MIB
+    assert "40 x a body of 10 MiB" in large.memory_mib.source
+    assert "40 x a body of 1,000 bytes" in create_plan(REPORT, Demand(1, 1, 1000)).memory_mib.source
+    assert large.body_bytes.source.startswith("--max-body-bytes;")
+
+
 def test_report_without_measurements_is_refused_with_a_hint() -> None:
     with pytest.raises(UsageError, match="measured no load") as caught:
         create_plan(replace(REPORT, load=None), Demand(1, 1))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,21 @@ def test_weight_is_the_part_of_the_canary(weight: int, lines: list[str]) -> None
     route = render("kubernetes", deployment(gateway=GATEWAY, second=second))["base/httproute.yaml"]
     (rule,) = yaml.safe_load(route)["spec"]["rules"]
     assert [each["weight"] for each in rule["backendRefs"]] == [100 - weight, weight]
+
+
+def test_proxy_has_memory_for_large_bodies() -> None:
+    plan = create_plan(REPORT2, Demand(100, 2, 20 * 2**20))
+    usual = document("compose-shadow", "compose.yaml")["services"]["proxy"]
+    assert usual["deploy"]["resources"]["limits"]["memory"] == "128M"
+    files = render("compose", replace(deployment(has_proxy=True), plan=plan))
+    proxy = yaml.safe_load(files["compose.yaml"])["services"]["proxy"]
+    assert "size=160m" in proxy["tmpfs"][0]
+    assert proxy["deploy"]["resources"]["limits"]["memory"] == "224M"
+    assert "client_max_body_size 20971520;" in files[PROXY_FILE]
+    stack = render("swarm", replace(deployment(has_proxy=True), plan=plan))["stack.yaml"]
+    proxy = yaml.safe_load(stack)["services"]["proxy"]
+    assert proxy["volumes"][0]["tmpfs"]["size"] == 160 * 2**20
+    assert {each["memory"] for each in proxy["deploy"]["resources"].values()} == {"224M"}
 
 
 def test_shadow_has_less_cpu_weight_than_the_model() -> None:

@@ -208,6 +208,13 @@ def test_record_contains_no_rows_of_the_model(run: Pipeline) -> None:
     assert "[1] -> 2" not in Path("out/deployment.json").read_text()
 
 
+def test_size_of_bodies_is_in_each_file(run: Pipeline) -> None:
+    given = {"max_body_bytes": 5_000_000, "proxy": True}
+    assert deployed(run, **given).plan.body_bytes.value == 5_000_000
+    assert 'MODELPACK_MAX_BODY_BYTES: "5000000"' in Path("out/compose.yaml").read_text()
+    assert "client_max_body_size 5000000;" in Path("out/proxy/nginx.conf").read_text()
+
+
 def test_edited_file_is_refused_and_edited_overlay_is_kept(run: Pipeline) -> None:
     run.engine.images.images["iris:1"] = image(digests=(PUSHED,))
     deployed(run, "kubernetes")

@@ -94,8 +94,11 @@ def test_canary_gets_its_part_of_the_replicas(run: Pipeline, signature: list, to
 
 
 def test_shadow_gets_as_many_replicas_as_the_model(run: Pipeline, signature: list) -> None:
-    second = deployed(run, "swarm", shadow="iris:2", replicas=3).deployment.second
+    second = deployed(
+        run, "swarm", shadow="iris:2", replicas=3, max_body_bytes=7_000_000
+    ).deployment.second
     assert (second.plan.replicas.value, second.weight) == (3, 0)
+    assert second.plan.body_bytes.value == 7_000_000
 
 
 def test_breaking_version_is_refused_before_anything_is_written(

@@ -15,10 +15,10 @@ from modelpack.deployment.controllers.controller import (
     require_own,
     run,
 )
+from modelpack.deployment.folder import COMPOSE_FILE, COMPOSE_OVERRIDE
 from modelpack.errors import NoEngineError
 
 _HINT = "Install Docker's Compose plugin; on Debian: apt-get install docker-compose"
-_OVERRIDE = "compose.override.yaml"
 _SERVICE = '{{.Label "com.docker.compose.service"}}'
 _FAILED = {"dead", "exited", "restarting"}
 _TEST = ("nginx", "-e", "stderr", "-t", "-q", "-c", "/etc/modelpack/nginx.conf")
@@ -31,8 +31,8 @@ class Compose:
         self._name, self._services = location.name, location.services
         self._versions = [each for each in location.services if each != "proxy"]
         self._has_new_token = location.has_new_token
-        override = location.directory / _OVERRIDE
-        files = [location.directory / "compose.yaml", *([override] if override.exists() else [])]
+        override = location.directory / COMPOSE_OVERRIDE
+        files = [location.directory / COMPOSE_FILE, *([override] if override.exists() else [])]
         options = [option for file in files for option in ("--file", str(file))]
         self._options = ["--project-name", location.name, *options]
 

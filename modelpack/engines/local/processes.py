@@ -26,7 +26,8 @@ from modelpack.errors import UsageError
 
 _LOG_BYTES = 64 * 1024
 _SERVICE_PREFIXES = ("MODELPACK_", "OTEL_")
-_SERVICE_VARIABLES = {"WEB_CONCURRENCY", "GUNICORN_CMD_ARGS"}
+_WORKERS = "WEB_CONCURRENCY"
+_SERVICE_VARIABLES = {_WORKERS, "GUNICORN_CMD_ARGS"}
 _PATH_VARIABLE = "MODELPACK_TOKEN_FILE"
 _RESERVED_BYTES = 4 * 2**30
 _NAP_SECONDS = 0.1
@@ -144,6 +145,21 @@ def service_variables(environ: Mapping[str, str]) -> dict[str, str]:
     return variables
 
 
+def with_valid_workers(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return variables without an empty number of workers, which means the default.
+
+    Raises:
+        UsageError: It is not a positive integer, for which gunicorn prints a traceback.
+    """
+    value = variables.get(_WORKERS)
+    if value and not (value.isascii() and value.isdigit() and len(value) < 16 and int(value)):
+        raise UsageError(
+            f"{_WORKERS} is {value[:300]!r}, not a positive integer.",
+            hint=f"Set it to the number of worker processes, such as: {_WORKERS}=2",
+        )
+    return {name: text for name, text in variables.items() if text or name != _WORKERS}
+
+
 @contextmanager
 def run_service(
     bundle: Path,
@@ -163,12 +179,13 @@ def run_service(
         variables: Settings of the service.
 
     Raises:
-        UsageError: The port is in use.
+        UsageError: The port is in use, or the number of workers is not valid.
     """
+    variables = with_valid_workers(variables or {})
     with processes.temporary_directory() as home, listen(port) as listener:
         output = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115 - closed below
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        environ = {**(variables or {}), **_variables(environment, str(home))}
+        environ = {**variables, **_variables(environment, str(home))}
         process = _start(bundle, environment, environ, listener, output)
         listener.close()  # an open listener would accept connections after the service ends
         service = LocalService(process, str(bundle), url, output)

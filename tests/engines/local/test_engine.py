@@ -222,6 +222,20 @@ def test_serve_returns_the_exit_code_of_a_service_that_cannot_start(
     assert process_engine.runner.serve(built.path, unused_port) == 3
 
 
+@pytest.mark.parametrize("value", ["abc", "-1", "1.5", "0", " 2"])
+def test_invalid_number_of_workers_is_a_usage_error(
+    process_engine, built, unused_port, monkeypatch, value
+):
+    monkeypatch.setenv("WEB_CONCURRENCY", value)
+    with pytest.raises(UsageError, match=r"WEB_CONCURRENCY is .*not a positive integer") as caught:
+        process_engine.runner.serve(built.path, unused_port)
+    assert "WEB_CONCURRENCY=2" in caught.value.hint
+
+
+def test_empty_number_of_workers_is_the_default():
+    assert processes.with_valid_workers({"WEB_CONCURRENCY": "", "A": ""}) == {"A": ""}
+
+
 def test_a_port_that_is_taken_is_a_usage_error(process_engine, built, unused_port):
     with (
         socket.create_server(("127.0.0.1", unused_port)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import select
 import socket
@@ -17,11 +18,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serving_models
-from gunicorn_server import Server, serve, startup_error
+from gunicorn_server import Server, python_path, serve, startup_error
 from serving_models import render_bundle
 from sklearn.ensemble import RandomForestRegressor
 
 from modelpack.engines.local import processes
+from modelpack.serving import __main__ as entry_point
 from modelpack.types import Field, Signature
 
 
@@ -243,6 +245,29 @@ def test_invalid_number_in_a_setting_prevents_the_start(tmp_path):
     assert "PORT is '8080:1'" in startup_error(bundle.directory, PORT="8080:1")
     assert "PORT is 65536" in startup_error(bundle.directory, PORT="65536")
     assert "WEB_CONCURRENCY is '0'" in startup_error(bundle.directory, WEB_CONCURRENCY="0")
+
+
+@pytest.mark.parametrize("value", ["abc", "-1", "1.5", "0"])
+def test_entry_point_reports_an_invalid_number_of_workers(tmp_path, value):
+    """gunicorn reads the variable when it is imported, and prints a traceback."""
+    bundle = render_bundle(serving_models.iris(), tmp_path)
+    environ = {"PYTHONPATH": python_path(), "WEB_CONCURRENCY": value}
+    command = [sys.executable, "-S", "-m", "modelpack.serving", "serve"]
+    done = subprocess.run(
+        command, cwd=bundle.directory, env=environ, capture_output=True, text=True, check=False
+    )
+    reason = f"WEB_CONCURRENCY is {value!r}, not a positive integer."
+    assert done.stderr == f"modelpack: the service cannot start: {reason}\n"
+    assert done.returncode == 1
+
+
+def test_entry_point_takes_an_empty_number_of_workers_for_the_default(monkeypatch):
+    calls = []
+    monkeypatch.setattr(os, "execv", lambda *call: calls.append((call, dict(os.environ))))
+    for value in ("", "2"):
+        monkeypatch.setenv("WEB_CONCURRENCY", value)
+        entry_point.serve()
+    assert [environ.get("WEB_CONCURRENCY") for _, environ in calls] == [None, "2"]
 
 
 def confined(server: Server) -> set[tuple[str, str]]:
