@@ -25,7 +25,7 @@ class Table:
         columns: The names of the values of a row; None if the file has none.
         is_text: Every value is a string that may represent something else, as in CSV.
         facts: One per column, in the order of the values of a row; empty if not known.
-        is_typed: The dtypes of `facts` are those of the file, and not infer_column from its values.
+        is_typed: The dtypes of `facts` are those of the file, and not inferred from its values.
         source: What error messages call the rows.
     """
 
