@@ -17,6 +17,13 @@ from modelpack.errors import BuildFailedError
 BASE = "base"
 """The stage that is the base image itself."""
 
+EPOCH = "SOURCE_DATE_EPOCH"
+"""Argument of a build, and variable, with the date of the image, in seconds since 1970. See
+https://reproducible-builds.org/specs/source-date-epoch/
+"""
+
+_EPOCH = re.compile(rf"^# .*--build-arg {EPOCH}=(\d{{1,12}})$", re.MULTILINE)
+
 _DIRECTIVE = re.compile(r"#\s*(syntax|escape|check)\s*=", re.IGNORECASE)
 _HERE_DOCUMENT = re.compile(r"(^|\s)<<-?[\"']?\w")
 _FROM = re.compile(r"(\S+)(?:\s+as\s+(\S+))?", re.IGNORECASE)
@@ -144,6 +151,18 @@ def base_image(path: Path) -> str:
             if name == BASE:
                 return base
     return ""
+
+
+def image_time(path: Path) -> int | None:
+    """Return the date of the image in seconds since 1970, from a comment of its Dockerfile, if any.
+
+    So every version of modelpack and `docker build` create the same image of a bundle.
+    """
+    try:
+        written = _EPOCH.search(path.read_text("utf-8", errors="replace"))
+    except OSError:
+        written = None
+    return int(written[1]) if written else None
 
 
 def external_image(stages: Sequence[Stage]) -> str:

@@ -53,7 +53,7 @@ VARIABLES = {
         "REGISTRY_AUTH_FILE": "credentials of `podman login`",
         "MODELPACK_PLAIN_HTTP": "hosts that are reached without TLS, separated by commas",
         "COSIGN_PASSWORD": "password of the private key of `push`",
-        "SOURCE_DATE_EPOCH": "time of the files in the image, in seconds since 1970",
+        "SOURCE_DATE_EPOCH": "date of the image in seconds since 1970 (default: of the release)",
     },
     "Models by address": {
         "MLFLOW_TRACKING_URI, MLFLOW_REGISTRY_URI": "the MLflow server",

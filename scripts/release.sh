@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prepares the release VERSION: checks the tree, sets the version, dates its section of CHANGELOG.md,
+# Prepares the release VERSION: checks the tree, sets version and date, dates its section of CHANGELOG.md,
 # builds sdist and wheel, and tests the wheel in an empty environment. Prints the commands that publish it.
 # The build runs in a copy of the commit, so files that git does not track, such as an old build/lib,
 # cannot be part of it. If all of it succeeds, dist/, modelpack/_version.py and CHANGELOG.md change.
@@ -30,8 +30,10 @@ trap 'exit 130' INT TERM
 mkdir "$work/source" "$work/test"
 git archive HEAD | tar -xf - -C "$work/source"
 cd "$work/source"
-sed -i "s/^__version__ = .*/__version__ = \"$version\"/" modelpack/_version.py
-sed -i "s/^## $version, unreleased\$/## $version, $(date -u +%Y-%m-%d)/" CHANGELOG.md
+today=$(date -u +%Y-%m-%d)
+sed -i -e "s/^__version__ = .*/__version__ = \"$version\"/" -e "s/^RELEASE_DATE = .*/RELEASE_DATE = \"$today\"/" \
+    modelpack/_version.py
+sed -i "s/^## $version, unreleased\$/## $version, $today/" CHANGELOG.md
 
 echo "release: building modelpack $version" >&2
 # The wheel is built from the sdist, so the test of the wheel also tests what the sdist contains. The time of

@@ -8,10 +8,11 @@ import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from modelpack import files
-from modelpack._version import __version__
+from modelpack._version import RELEASE_DATE, __version__
 from modelpack.assembly.files import MTIME
 from modelpack.attestations import bundle as attested
 from modelpack.attestations.documents import PROVENANCE, SBOM, BundleContents
@@ -183,7 +184,7 @@ def _texts(contents: BundleContents) -> dict[str, str]:
         "proof_in_words": claims.proof_text(contents.claim.proof),
         "slim_base": contents.base.slim,
         "version": __version__,
-        "epoch": MTIME,
+        "epoch": _release_time(),
         "wheel_platforms": wheel_platform_tags(MACHINES[environment.platform]),
         "example": shown if len(json.dumps(shown)) <= MAX_EXAMPLE else None,
     }
@@ -192,6 +193,11 @@ def _texts(contents: BundleContents) -> dict[str, str]:
     written = {name: text for name, text in locks.items() if text or name == LOCK}
     rendered[README] = _marked(rendered[README])
     return {**rendered, **written, MANIFEST: create_manifest(contents)}
+
+
+def _release_time() -> int:
+    """Return the date of this version in seconds since 1970: the date of its images."""
+    return int(datetime.fromisoformat(f"{RELEASE_DATE}T00:00:00+00:00").timestamp())
 
 
 def _check_replaceable(target: Path) -> None:

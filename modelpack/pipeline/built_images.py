@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from modelpack.attestations import provenance
 from modelpack.attestations.documents import PROVENANCE, PROVENANCE_LABEL
+from modelpack.dockerfile import EPOCH
 from modelpack.engines import Engine
 from modelpack.errors import UsageError
 from modelpack.files import atomic_write_text, cache_directory
@@ -22,8 +23,6 @@ from modelpack.types import Bundle, Image
 
 _ENGINES = {"docker", "podman"}
 """Engines with builds to skip. The daemonless engine has a cache of its own."""
-
-_EPOCH = "SOURCE_DATE_EPOCH"
 
 
 def find(engine: Engine, bundle: Bundle) -> Image | None:
@@ -59,5 +58,5 @@ def _provenance(bundle: Bundle) -> bytes | None:
 
 
 def _key(engine: Engine, content: bytes) -> str:
-    options = [engine.name, os.environ.get(_EPOCH, ""), hashlib.sha256(content).hexdigest()]
+    options = [engine.name, os.environ.get(EPOCH, ""), hashlib.sha256(content).hexdigest()]
     return hashlib.sha256(json.dumps(options).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from modelpack._version import RELEASE_DATE, __version__
 
 ROOT = Path(__file__).parents[2]
 VERSION = "9.8.7"
@@ -22,6 +25,18 @@ FILES = (
     ".gitignore",
     "docs/modelpack.1",
 )
+
+
+def test_images_have_the_date_of_the_release() -> None:
+    """A version that is not released yet has any date in the past."""
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    heading = re.search(rf"^## {re.escape(__version__)}, (.+)$", changes, re.MULTILINE)
+    assert heading
+    assert datetime.date.fromisoformat(RELEASE_DATE) <= datetime.date.today()
+    assert heading[1] in {"unreleased", RELEASE_DATE}
+    time = datetime.datetime.fromisoformat(f"{RELEASE_DATE}T00:00:00+00:00").timestamp()
+    template = (ROOT / "tests" / "golden" / "iris" / "Dockerfile").read_text()
+    assert f"SOURCE_DATE_EPOCH={time:.0f}\n" in template
 
 
 def git(clone: Path, *arguments: str) -> str:
@@ -44,6 +59,8 @@ def clone(tmp_path: Path) -> Path:
     changes = folder / "CHANGELOG.md"
     text = re.sub(r"^# Changes\n", f"# Changes\n\n## {VERSION}, unreleased\n", changes.read_text())
     changes.write_text(text)
+    version = folder / "modelpack" / "_version.py"
+    version.write_text(re.sub(r"20\d\d-\d\d-\d\d", "2020-01-01", version.read_text()))
     git(folder, "init", "--quiet")
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "--message", "Add everything")
@@ -73,9 +90,12 @@ def test_release_builds_what_is_committed_and_nothing_else(clone: Path, base: ob
     after = git(clone, "status", "--porcelain", "--ignored").splitlines()
     changed = {" M CHANGELOG.md", " M modelpack/_version.py", "!! dist/"}
     assert set(after) == {*before.splitlines(), *changed}
-    assert git(clone, "diff", "--numstat") == "1\t1\tCHANGELOG.md\n1\t1\tmodelpack/_version.py\n"
+    assert git(clone, "diff", "--numstat") == "1\t1\tCHANGELOG.md\n2\t2\tmodelpack/_version.py\n"
     changes = (clone / "CHANGELOG.md").read_text()
-    assert re.search(rf"^## {VERSION}, 20\d\d-\d\d-\d\d$", changes, re.MULTILINE)
+    released = re.search(rf"^## {VERSION}, (20\d\d-\d\d-\d\d)$", changes, re.MULTILINE)
+    assert released
+    version = (clone / "modelpack" / "_version.py").read_text()
+    assert f'__version__ = "{VERSION}"\nRELEASE_DATE = "{released[1]}"\n' in version
     wheel, sdist = sorted((clone / "dist").iterdir(), key=lambda path: path.suffix == ".gz")
     names = set(zipfile.ZipFile(wheel).namelist())
     tracked = git(clone, "ls-files", "modelpack", "templates", ":!*/ruff.toml").split()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import jinja2
 
-from modelpack.assembly.files import MTIME
 from modelpack.attestations import bundle as attested
 from modelpack.attestations.documents import BundleContents
 from modelpack.bundle import templates
@@ -26,6 +25,9 @@ from modelpack.types import (
     Signature,
     to_json,
 )
+
+IMAGE_TIME, IMAGE_DATE = 1_700_000_000, "2023-11-14T22:13:20Z"
+"""The date in the Dockerfile, and in an image of it."""
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.10")
 """Any of these will do."""
@@ -85,7 +87,7 @@ def dockerfile(environment: Environment, base: BaseImage, spec: ModelSpec = SPEC
         base=base,
         code=Code(),
         version="0.1",
-        epoch=MTIME,
+        epoch=IMAGE_TIME,
         slim_base=base.slim,
         wheel_platforms=wheel_platform_tags(MACHINES[environment.platform]),
         compiler=COMPILER,

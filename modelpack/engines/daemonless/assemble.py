@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpack.assembly.files import MTIME
+from modelpack.dockerfile import EPOCH
 from modelpack.engines.daemonless import config as daemonless_config
 from modelpack.engines.daemonless import layer_cache, rootfs
 from modelpack.engines.daemonless.base_images import UnpackedBase
@@ -39,6 +40,7 @@ def assemble(
         UsageError: A layer of the base is damaged.
     """
     base = context.base.image
+    created = _created(plan)
     below = [layer_cache.from_base_layer(layer) for layer in base.layers if plan.is_on_base]
     inherited = base.config.get("config") or {} if plan.is_on_base else {}
     config = daemonless_config.inherit_config(inherited)
@@ -49,10 +51,12 @@ def assemble(
             copies.append((step, daemonless_config.workdir(config)))
         else:
             daemonless_config.apply_instruction(config, step.instruction)
-        history.append(_history_entry(step))
+        history.append(_history_entry(step, created))
     builder = StageBuilder(plan, context, scratch)
     ours = [_layer(copy, builder, workdir, context, on_step) for copy, workdir in copies]
-    return AssembledImage(_document(base.config, config, history, [*below, *ours]), (*below, *ours))
+    layers = (*below, *ours)
+    parts = {"created": created, "config": config, "history": history}
+    return AssembledImage(_document(base.config, parts, layers), layers)
 
 
 def needs_wheels(plan: BuildPlan, context: BuildContext) -> bool:
@@ -98,31 +102,23 @@ def _missing_parents(items: Sequence[CopiedFile], root: Path) -> Iterator[Copied
 
 
 def _document(
-    base: Mapping[str, Any],
-    config: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
-    layers: Sequence[CachedLayer],
+    base: Mapping[str, Any], parts: Mapping[str, Any], layers: Sequence[CachedLayer]
 ) -> dict[str, Any]:
     names = ("architecture", "os", "variant", "os.version", "os.features")
     return {
         **{name: base[name] for name in names if name in base},
-        "created": _now(),
-        "config": config,
+        **parts,
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]},
-        "history": history,
     }
 
 
-def _history_entry(step: Copy | Configure) -> dict[str, Any]:
-    entry = {"created": _now(), "created_by": str(step.instruction), "comment": "modelpack"}
+def _history_entry(step: Copy | Configure, created: str) -> dict[str, Any]:
+    entry = {"created": created, "created_by": str(step.instruction), "comment": "modelpack"}
     return entry if isinstance(step, Copy) else {**entry, "empty_layer": True}
 
 
-def _now() -> str:
-    """Return SOURCE_DATE_EPOCH, or a fixed time.
-
-    Source: https://reproducible-builds.org/docs/source-date-epoch/
-    """
-    seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
-    time_ = int(seconds) if seconds.isdigit() else MTIME
+def _created(plan: BuildPlan) -> str:
+    """Return the date of the image: that of SOURCE_DATE_EPOCH, or else of the Dockerfile."""
+    seconds = os.environ.get(EPOCH, "")
+    time_ = int(seconds) if seconds.isdigit() else plan.time
     return datetime.fromtimestamp(time_, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

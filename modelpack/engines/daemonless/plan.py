@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelpack import dockerfile
+from modelpack.assembly.files import MTIME
 from modelpack.dockerfile import BASE, Instruction, Stage, unsupported_instruction
 from modelpack.engines.daemonless import config
 from modelpack.types import Bundle, Environment
@@ -143,12 +144,14 @@ class BuildPlan:
         is_on_base: Whether the image contains the layers of the base image.
         stages: Steps of each stage that is copied from or mounted.
         image: Steps of the image itself: only `Copy` and `Configure`.
+        time: Date of the image in seconds since 1970.
     """
 
     base: str
     is_on_base: bool
     stages: Mapping[str, tuple[Step, ...]]
     image: tuple[Copy | Configure, ...]
+    time: int
 
     def needs_wheels(self, copy: Copy) -> bool:
         """Return whether the files of `copy` come from wheels or Debian packages."""
@@ -172,8 +175,9 @@ def read_plan(bundle: Bundle) -> BuildPlan:
         BuildFailedError: An instruction needs a container; the error names its line.
     """
     arguments = {"BASE": "slim" if bundle.slim_base else "full"}
-    stages = dockerfile.read(bundle.directory / "Dockerfile", arguments)
-    return _Interpreter(stages, bundle.environment).plan()
+    path = bundle.directory / "Dockerfile"
+    stages = dockerfile.read(path, arguments)
+    return _Interpreter(stages, bundle.environment).plan(dockerfile.image_time(path) or MTIME)
 
 
 class _Interpreter:
@@ -184,10 +188,11 @@ class _Interpreter:
         self._steps: dict[str, tuple[Step, ...]] = {}
         self._base = dockerfile.external_image(stages)
 
-    def plan(self) -> BuildPlan:
+    def plan(self, time: int) -> BuildPlan:
         chain = self._chain(len(self._stages) - 1)
         image = tuple(self._image_step(*item) for item in self._instructions(chain))
-        return BuildPlan(self._base, self._stages[chain[0]].base != "scratch", self._steps, image)
+        is_on_base = self._stages[chain[0]].base != "scratch"
+        return BuildPlan(self._base, is_on_base, self._steps, image, time)
 
     def _chain(self, index: int) -> list[int]:
         """Return the stage and those that it is built on, the lowest first."""

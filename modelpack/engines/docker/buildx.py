@@ -21,6 +21,7 @@ _LOST_LAYER = "layer does not exist"
 # BuildKit's own provenance contains times. modelpack attaches provenance without them.
 LOCAL_OPTIONS: tuple[str, ...] = ("--load", "--provenance=false")
 ID_OPTION = "--metadata-file"
+DATES_FILES = False
 DEFAULT_BUILDER = "default"
 """The builder of the Docker daemon, which alone has the images of the daemon."""
 

@@ -80,10 +80,12 @@ class BuildTool(Protocol):
     Attributes:
         LOCAL_OPTIONS: Options that store the result as a local image.
         ID_OPTION: The option for the file that `read_id` reads.
+        DATES_FILES: Whether the files of the image get the date of the image.
     """
 
     LOCAL_OPTIONS: tuple[str, ...]
     ID_OPTION: str
+    DATES_FILES: bool
 
     def run(
         self, context: Path, on_step: OnStep, *, environ: Mapping[str, str], options: Sequence[str]

@@ -17,6 +17,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 
 from modelpack import oci, processes
 from modelpack.assembly.files import MTIME
+from modelpack.dockerfile import EPOCH, image_time
 from modelpack.engines import index_secrets, sandbox
 from modelpack.engines.build_cache import BuildCache
 from modelpack.engines.docker import base_images, connection, containers, transfers
@@ -40,7 +41,6 @@ from modelpack.errors import NoEngineError
 from modelpack.oci.reference import ImageReference
 from modelpack.types import BaseImage, Bundle, Image, IndexSettings, Layer
 
-_EPOCH = "SOURCE_DATE_EPOCH"  # https://reproducible-builds.org/specs/source-date-epoch/
 _MAX_FILE_BYTES = 16 * 1024 * 1024
 
 
@@ -100,7 +100,8 @@ class DockerBuilder:
         options, environ = index_secrets.for_build(index, host.environ)
         options.append(f"--platform={platform}")
         options.append(f"--build-arg=BASE={'slim' if bundle.slim_base else 'full'}")
-        options.append(f"--build-arg={_EPOCH}={environ.get(_EPOCH, MTIME)}")
+        dated = None if host.build_tool.DATES_FILES else image_time(bundle.directory / "Dockerfile")
+        options.append(f"--build-arg={EPOCH}={environ.get(EPOCH, dated or MTIME)}")
         cache_options, variables = self._cache
         image_id = connection.build_image(
             host.build_tool,

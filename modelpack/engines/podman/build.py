@@ -98,6 +98,8 @@ class Progress:
 
 LOCAL_OPTIONS: tuple[str, ...] = ()
 ID_OPTION = "--iidfile"
+# With --timestamp. So layers equal those of other engines only if the image has the date of files.
+DATES_FILES = True
 
 
 def run(

@@ -19,6 +19,7 @@ from debian_archives import deb
 
 from modelpack import dockerfile, oci
 from modelpack import dockerfile as modelpack_dockerfile
+from modelpack.assembly.files import MTIME
 from modelpack.dockerfile import Instruction
 from modelpack.engines import bubblewrap, select_engine
 from modelpack.engines.daemonless import apt, base_images, copy, rootfs
@@ -309,6 +310,8 @@ def test_the_same_bundle_gives_the_same_files_by_docker(engine, embedded, twins)
         )
         assert list(found) == list(expected)
         assert [path for path in found if found[path] != expected[path]] == []
+        assert ours.config["created"] == theirs.config["created"] == engine_bundles.IMAGE_DATE
+        assert {found[path].mtime for path in found if path.startswith("app/")} == {MTIME}
         config, own = theirs.config["config"], ours.config["config"]
     assert {k: v for k, v in config.items() if v and k != "ArgsEscaped"} == own
     assert found["usr/lib/libshop.so.1"].target == "libshop.so.1.2"
@@ -351,6 +354,38 @@ def test_two_builds_with_nothing_in_the_cache_give_one_digest(  # noqa: PLR0917
     assert again.id == built.id
     expected = select_engine("oci").images.state.find(built.reference)
     assert engine.images.state.find(again.id)["digest"] == expected["digest"]
+
+
+@pytest.mark.engine
+def test_source_date_epoch_is_the_date_of_the_image(embedded, built, base, index, tmp_path):
+    """It changes the configuration, and no layer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SOURCE_DATE_EPOCH", "86400")
+        other = build(embedded, tmp_path / "b", base, index, tmp_path / "wheels")
+    with (
+        embedded.images.open_image(other.id) as dated,
+        embedded.images.open_image(built.id) as usual,
+    ):
+        assert dated.config["created"] == dated.config["history"][-1]["created"]
+        assert dated.config["created"] == "1970-01-02T00:00:00Z"
+        assert dated.config["rootfs"] == usual.config["rootfs"]
+    embedded.images.remove_untagged(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# With the date:\n# --build-arg SOURCE_DATE_EPOCH=86400\nFROM x\n", 86400),
+        ("# For the same id: --build-arg SOURCE_DATE_EPOCH=315532800\n", MTIME),
+        ("RUN echo --build-arg SOURCE_DATE_EPOCH=1\n", None),
+        ("# --build-arg SOURCE_DATE_EPOCH=-1\n", None),
+        ("# --build-arg SOURCE_DATE_EPOCH=1e3\n", None),
+    ],
+)
+def test_date_of_the_image_is_in_a_comment(text, expected, tmp_path):
+    (tmp_path / "Dockerfile").write_text(text)
+    assert modelpack_dockerfile.image_time(tmp_path / "Dockerfile") == expected
+    assert modelpack_dockerfile.image_time(tmp_path / "missing") is None
 
 
 @pytest.mark.engine
