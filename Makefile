@@ -81,5 +81,6 @@ samples: setup  ## train the sample models again
 screenshots: engine  ## the pictures of docs/service-playground.md; look at them before a commit
 	PATH="$(CURDIR)/.venv/bin:$$PATH" python scripts/make_screenshots.py
 
-clean:  ## what the commands above made in this folder
+clean:  ## remove what the commands above made in this folder, and the images of the tests
+	@sh scripts/remove_test_images.sh
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

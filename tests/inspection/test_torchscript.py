@@ -4,6 +4,7 @@ import codecs
 import gzip
 import pickle
 import random
+import re
 import struct
 from itertools import islice
 from pathlib import Path
@@ -318,6 +319,17 @@ def test_other_positions(content, expected):
 def test_modules_that_take_no_tensors_are_not_supported(arguments):
     text = MEMBERS[ENTRY].decode().replace("input: Tensor", arguments)
     assert code(archive({**MEMBERS, ENTRY: text.encode()})) == "torch-unsupported"
+
+
+def test_the_module_of_a_forward_may_have_any_name():
+    """Its author chose it: `def forward(s, x)`."""
+    text = MEMBERS[ENTRY].decode()
+    assert "def forward(self: " in text
+    renamed = re.sub(r"\bself\b", "s", text).encode()
+    data = archive({**MEMBERS, ENTRY: renamed})
+    given, named = (formats.read("torchscript", iter([each])) for each in (DATA, data))
+    assert named.signature == given.signature
+    assert named.problem is None
 
 
 def test_many_entries_are_searched_once():

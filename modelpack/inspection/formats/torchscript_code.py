@@ -45,7 +45,7 @@ _FILE_OPERATORS = {"from_file", "save"}
 _RECURRENT = {"gru", "lstm", "rnn_relu", "rnn_tanh"}
 """Operators that modelpack admits in programs of torch.export, but not here."""
 _FORWARD = re.compile(r"forward\d{0,6}")
-_ENTRY = re.compile(r"^  def forward\(self: [\w.]+(?![\w.])([^()]*)\) -> ", re.MULTILINE)
+_ENTRY = re.compile(r"^  def forward\([^\W\d]\w*: [\w.]+(?![\w.])([^()]*)\) -> ", re.MULTILINE)
 _TENSOR = re.compile(r"\s*([A-Za-z_]\w*): Tensor\s*")
 
 _PRIMITIVES = {
