@@ -11,7 +11,7 @@ import hashlib
 import json
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from modelpack import files, oci
 from modelpack.files import atomic_write_text
 from modelpack.hardening import secrets
 from modelpack.oci import filesystem, streams, tar
-from modelpack.oci.streams import HashingReader, Readable
+from modelpack.oci.streams import Readable
 from modelpack.oci.tar import Entry
 
 MANIFEST = "app/modelpack.json"
@@ -71,19 +71,51 @@ def _version() -> str:
 
 
 def _read_layer(layer: oci.Layer) -> Evidence:
-    texts, stamped = {}, []
-    with _members(layer) as members:
-        for entry, content in members:
-            if entry.path.endswith(".pyc") and content.read(8)[4:] != _UNCHECKED:
-                stamped.append(entry.path)
-            if _TEXTS.fullmatch(entry.path) and entry.size <= _TEXT_BYTES:
-                texts[entry.path] = content.read().decode(errors="replace")
-    return Evidence(texts, tuple(stamped), _lookalikes(layer, texts))
+    contents = _Contents()
+    listing = filesystem.layer_listing(layer, contents.observe)
+    if contents.files != sum(entry.kind == "file" for entry in listing):  # the listing was cached
+        contents = _Contents()
+        with _members(layer) as members:
+            for entry, content in members:
+                if take := contents.observe(entry):
+                    take(content.read(_TEXT_BYTES))
+    texts = {path: text.decode(errors="replace") for path, text in contents.texts.items()}
+    stamped = (path for path, head in contents.byte_code if head[4:] != _UNCHECKED)
+    return Evidence(texts, tuple(stamped), _lookalikes(layer, listing, texts))
 
 
-def _lookalikes(layer: oci.Layer, texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+class _Contents:
+    """What is kept of the files of a layer while they are read.
+
+    Attributes:
+        files: Number of files.
+        byte_code: Path and first 8 bytes.
+        texts: Path -> content.
+    """
+
+    def __init__(self) -> None:
+        self.files = 0
+        self.byte_code: list[tuple[str, bytearray]] = []
+        self.texts: dict[str, bytearray] = {}
+
+    def observe(self, entry: Entry) -> Callable[[bytes], None] | None:
+        """Return a function that takes the content of a file in pieces, None to skip it."""
+        self.files += 1
+        if entry.path.endswith(".pyc"):
+            head = bytearray()
+            self.byte_code.append((entry.path, head))
+            return lambda data: head.extend(data[: 8 - len(head)])
+        if _TEXTS.fullmatch(entry.path) and entry.size <= _TEXT_BYTES:
+            text = self.texts[entry.path] = bytearray()
+            return text.extend
+        return None
+
+
+def _lookalikes(
+    layer: oci.Layer, listing: Sequence[Entry], texts: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
     """Return path -> kinds of secrets. Unchanged files of distributions may contain examples."""
-    digests = {entry.path: entry.sha256 for entry in filesystem.layer_listing(layer)}
+    digests = {entry.path: entry.sha256 for entry in listing}
     recorded = recorded_digests(digests, lambda path: texts.get(path, ""))
     kinds = {path: set(secrets.secret_file_kinds(path)) for path in digests}
     with _members(layer) as members:
@@ -99,8 +131,8 @@ def _lookalikes(layer: oci.Layer, texts: Mapping[str, str]) -> dict[str, tuple[s
 @contextmanager
 def _members(layer: oci.Layer) -> Iterator[Iterator[tuple[Entry, Readable]]]:
     """Iterate over the regular files of a layer, of which only the current one can be read."""
-    with layer.open() as stream:
-        members = tar.members(HashingReader(stream, streams.LAYER))
+    with layer.open() as stream:  # whose digest `layer_listing` compares
+        members = tar.members(streams.CountingReader(stream, streams.LAYER))
         yield ((entry, content) for entry, content in members if content is not None)
 
 

@@ -116,11 +116,10 @@ def read_image(image: oci.Image, known: Sequence[KnownSecret], key: str) -> Subj
         UsageError: The image is damaged, or modelpack did not build it.
     """
     count = _count_base_layers(image)
+    # First, so that a new layer is read once for its evidence and its listing.
+    collected = [evidence.collect(layer) for layer in image.layers[count:]]
     listings = [filesystem.layer_listing(layer) for layer in image.layers]
-    above = tuple(
-        Layer(entries, evidence.collect(layer))
-        for layer, entries in zip(image.layers[count:], listings[count:], strict=True)
-    )
+    above = tuple(map(Layer, listings[count:], collected))
     subject = Subject(
         image.config,
         filesystem.merge_layers(listings),

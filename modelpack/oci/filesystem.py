@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field, fields, replace
 from operator import attrgetter
@@ -113,8 +113,14 @@ _FIELDS = tuple(field.name for field in fields(Entry))
 _TYPES = tuple(type(value) for value in astuple(Entry("", "file", 0, 0, 0, 0, 0)))
 
 
-def layer_listing(layer: Layer) -> tuple[Entry, ...]:
+Observer = Callable[[Entry], Callable[[bytes], None] | None]
+"""Returns a function for an entry that takes the content of the file in pieces, or None."""
+
+
+def layer_listing(layer: Layer, observe: Observer | None = None) -> tuple[Entry, ...]:
     """Return the entries of a layer in their order, whiteouts included.
+
+    If the listing is not cached, `observe` is called with each file while the layer is read.
 
     Raises:
         UsageError: The layer is damaged, or does not have its digest.
@@ -123,17 +129,17 @@ def layer_listing(layer: Layer) -> tuple[Entry, ...]:
         raise oci_image.malformed(f"{layer.diff_id[:100]!r} is not a digest")
     found = _load_listing(layer.diff_id)
     if found is None:
-        found = _read(layer)
+        found = _read(layer, observe or (lambda _: None))
         with suppress(OSError):  # without a cache, the layer is read each time
             _store_listing(layer.diff_id, found)
     return found
 
 
-def _read(layer: Layer) -> tuple[Entry, ...]:
+def _read(layer: Layer, observe: Observer) -> tuple[Entry, ...]:
     with layer.open() as stream:
         measured = HashingReader(stream, streams.LAYER)
         found = tuple(
-            replace(entry, sha256=_sha256(content)) if content else entry
+            replace(entry, sha256=_sha256(content, observe(entry))) if content else entry
             for entry, content in tar.members(measured)
         )
     if measured.digest != layer.diff_id:
@@ -145,10 +151,12 @@ def _read(layer: Layer) -> tuple[Entry, ...]:
     return found
 
 
-def _sha256(content: Readable) -> str:
+def _sha256(content: Readable, take: Callable[[bytes], None] | None) -> str:
     found = hashlib.sha256()
     while data := content.read(_CHUNK):
         found.update(data)
+        if take:
+            take(data)
     return found.hexdigest()
 
 

@@ -54,19 +54,14 @@ def _zstd(stream: IO[bytes]) -> IO[bytes]:
     return plain
 
 
-class HashingReader:
-    """Hashes a stream of at most `limit` bytes while it is read once, also by `tarfile`."""
+class CountingReader:
+    """Counts the bytes of a stream of at most `limit` bytes, which is read once."""
 
     def __init__(self, stream: Readable, limit: int) -> None:
         self._stream = stream
         self._limit = limit
-        self._hash = hashlib.sha256()
         self._position = 0
         self.last = b""  # the bytes of the last read
-
-    @property
-    def digest(self) -> str:
-        return f"sha256:{self._hash.hexdigest()}"
 
     def tell(self) -> int:
         return self._position
@@ -78,7 +73,6 @@ class HashingReader:
         except (EOFError, OSError, zlib.error) as error:
             raise damaged_layer(str(error)) from error
         self.last = data
-        self._hash.update(data)
         self._position += len(data)
         if self._position > self._limit:
             raise damaged_layer(f"it has more than {self._limit} bytes")
@@ -93,6 +87,23 @@ class HashingReader:
     def chunks(self) -> Iterator[bytes]:
         """Return an iterator over the rest."""
         return iter(lambda: self.read(_CHUNK), b"")
+
+
+class HashingReader(CountingReader):
+    """Also hashes the stream, while `tarfile` or something else reads it."""
+
+    def __init__(self, stream: Readable, limit: int) -> None:
+        super().__init__(stream, limit)
+        self._hash = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = super().read(size)
+        self._hash.update(data)
+        return data
 
 
 class _Joined(io.RawIOBase):

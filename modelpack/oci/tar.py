@@ -11,12 +11,12 @@ from typing import IO, Literal, cast, get_args
 
 from modelpack.errors import UsageError
 from modelpack.oci import streams
-from modelpack.oci.streams import HashingReader, Section, damaged_layer
+from modelpack.oci.streams import CountingReader, Section, damaged_layer
 
 Content = Section
 
 
-def members(stream: HashingReader) -> Iterator[tuple[Entry, Content | None]]:
+def members(stream: CountingReader) -> Iterator[tuple[Entry, Content | None]]:
     """Yield the entries in their order, and the content of regular files.
 
     The content must be read before the next entry. At the end, all of the stream has been read.
@@ -34,7 +34,7 @@ def members(stream: HashingReader) -> Iterator[tuple[Entry, Content | None]]:
         raise damaged_layer("something follows its end")
 
 
-def _members(stream: HashingReader) -> Iterator[tuple[Entry, Content | None]]:
+def _members(stream: CountingReader) -> Iterator[tuple[Entry, Content | None]]:
     file = cast("IO[bytes]", stream)
     with tarfile.open(fileobj=file, mode="r:", tarinfo=_Bounded, errors="surrogateescape") as tar:
         paths = 0

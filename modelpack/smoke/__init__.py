@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 
 from modelpack.smoke.checks import CHECKS, READY, SHUTDOWN, SmokeCheck
@@ -55,19 +55,19 @@ def smoke(  # noqa: PLR0913 - two arguments are results of parallel work
             if checks and not checks[0].passed:
                 checks.append(Check(entry.name, False, 0.0, "", reason=_NOT_READY))
                 continue
+            running |= {
+                each.name: pool.submit(_run, each, probe)
+                for each in applicable
+                if each.starts_with == entry.name
+            }
             if entry is SHUTDOWN and measured is None:
                 meter.measure()
             started = running.get(entry.name)
             checks.append(started.result() if started else _run(entry, probe))
             on_check(checks[-1])
-            if entry is READY and checks[-1].passed:
-                if measured is None:
-                    meter.ready()
-                running = {
-                    each.name: pool.submit(_run, each, probe)
-                    for each in applicable
-                    if each.is_concurrent
-                }
+            if entry is READY and checks[-1].passed and measured is None:
+                wait(running.values())  # a program in the container would be measured
+                meter.ready()
     return SmokeReport(
         target=service.target,
         engine=service.engine,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import socket
+import threading
 import tracemalloc
 import zlib
 
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 from serving_models import people, render_bundle
 
 from modelpack.serving import app as serving_app
+from modelpack.serving import health
 from modelpack.serving.service import Service
 
 
@@ -400,6 +403,34 @@ def test_valid_request_id_is_kept(iris, given_id, kept):
 
 
 # --- what is served ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("response", "is_alive"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", True),
+        (b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n", False),
+        (b"200\r\n", False),
+        (b"", False),
+    ],
+)
+def test_health_check_of_the_image_needs_status_200(response, is_alive):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def respond():
+            connection, _ = server.accept()
+            with connection:
+                requests.append(connection.recv(2**12))
+                connection.sendall(response)
+
+        requests = []
+        thread = threading.Thread(target=respond)
+        thread.start()
+        port = server.getsockname()[1]
+        assert health.is_alive(port) is is_alive
+        thread.join()
+    assert requests[0].startswith(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+    assert not health.is_alive(port), "nothing listens"
 
 
 def test_health_and_readiness(iris):

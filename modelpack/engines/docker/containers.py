@@ -55,7 +55,7 @@ class Container:
         code = "print(open('/proc/1/status').read().split('Uid:')[1].split()[0])"
         for _ in range(_ATTEMPTS):
             with suppress(APIError, ValueError):
-                return int(self.run_python("-c", code))
+                return int(self.run_python("-I", "-S", "-c", code))  # starts in half of the time
         return None
 
     def run_python(self, *arguments: str) -> bytes:

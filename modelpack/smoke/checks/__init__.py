@@ -22,19 +22,21 @@ class SmokeCheck:
     Attributes:
         check: Returns the detail of the report.
         container_only: Left out if the service runs as a local process.
-        is_concurrent: Run next to the checks before it once the service is ready, because it waits
-            for the engine to run a program in the container.
+        starts_with: Name of an earlier check with which it starts, because the engine needs time to
+            run a program in the container.
         applies: Whether the model has what is checked.
     """
 
     name: str
     check: Callable[[Probe], str]
     container_only: bool = False
-    is_concurrent: bool = False
+    starts_with: str = ""
     applies: Callable[[Probe], bool] = lambda _: True
 
 
 READY = SmokeCheck("ready", lifecycle.check_ready)
+USER = SmokeCheck("user", lifecycle.check_user, container_only=True, starts_with="ready")
+HEALTH = SmokeCheck("health", lifecycle.check_health, container_only=True, starts_with=PREDICTION)
 PARITY = SmokeCheck("parity", parity.check_parity, applies=parity.parity_applies)
 SHUTDOWN = SmokeCheck("shutdown", lifecycle.check_shutdown)
 CHECKS = (
@@ -46,8 +48,8 @@ CHECKS = (
     ),
     PARITY,
     SmokeCheck("bad input", predictions.check_bad_input),
-    SmokeCheck("user", lifecycle.check_user, container_only=True, is_concurrent=True),
-    SmokeCheck("health", lifecycle.check_health, container_only=True, is_concurrent=True),
+    USER,
+    HEALTH,
     SmokeCheck(
         "image", lifecycle.check_image, container_only=True, applies=lifecycle.image_applies
     ),
