@@ -394,6 +394,19 @@ def test_load_is_not_measured_without_rows_or_counters() -> None:
         assert smoke(fake, UNKNOWN).load is None
 
 
+@pytest.mark.parametrize("name", ["user_id", "health"])
+def test_program_in_the_container_starts_before_the_turn_of_its_check(name: str) -> None:
+    with running() as fake:
+        is_started = threading.Event()
+        program, predictions = getattr(fake, name), fake.predictions
+        setattr(fake, name, lambda: is_started.set() or program())
+        fake.predictions = lambda *given: predictions(*given) if is_started.wait(5) else {}
+        report = smoke(fake, MODEL)
+    assert report.passed
+    names = [check.name for check in report.checks]
+    assert names.index("prediction") < names.index("user") < names.index("health")
+
+
 def test_measurements_of_an_earlier_test_are_reported_again() -> None:
     with running() as fake:
         fake.is_measured = True
