@@ -72,7 +72,8 @@ class Booster:
         )
         best = getattr(model, "best_iteration", None) if _stopped_early(model) else None
         limits = {} if best is None else {"iteration_range": (0, int(best) + 1)}
-        return model.get_booster().predict(matrix, pred_contribs=True, **limits)
+        booster = model.get_booster()
+        return booster.predict(matrix, pred_contribs=True, validate_features=False, **limits)
 
     def _catboost(self, rows: Rows) -> Any:
         from catboost import Pool  # noqa: PLC0415 - the library of this model alone

@@ -124,11 +124,12 @@ class Effects {
     const rest = moved.slice(BARS);
     const words = [
       rest.length && `${plural(rest.length, "more input")} of smaller effect ${together(rest.reduce((sum, { size }) => sum + size, 0))}`.trim() + ".",
-      effects.length > moved.length && `${plural(effects.length - moved.length, "input")} without an effect.`,
+      effects.length > moved.length && `${plural(effects.length - moved.length, "input")} without effect here.`,
       ...notes,
     ];
     const list = el("ul", { class: "bars effects" }, ...moved.slice(0, BARS).map((each) => this.item(each, most)));
-    this.box.replaceChildren(...(moved.length ? [el("h3", { class: "small" }, ...measure), list] : []), ...more, el("p", { class: "hint" }, words.filter(Boolean).join(" ")));
+    const heading = moved.length || more.length ? [el("h3", { class: "small" }, ...measure)] : [];
+    this.box.replaceChildren(...heading, ...(moved.length ? [list] : []), ...more, el("p", { class: "hint" }, words.filter(Boolean).join(" ")));
   }
 
   item({ index, size, text, hint }, most) {
@@ -144,7 +145,7 @@ function measureOf(output, label, several) {
   const of = bdi(shown(label));
   return {
     prediction: [["Added to the prediction"]],
-    log_prediction: [["Added to the logarithm of the prediction"], "+0.69 doubles the prediction."],
+    log_prediction: [["Added to the logarithm of the prediction"], "The prediction is e to the power of the sum. +0.69 doubles it."],
     probability: [["Points of the probability of ", of]],
     log_odds: [["Added to the log odds of ", of], "Log odds of 0 are a probability of 50 %. +0.69 doubles the odds."],
     score: [["Added to the score of ", of], several ? "The class with the highest score is predicted." : "A class is predicted if its score is above 0."],

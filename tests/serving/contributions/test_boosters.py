@@ -76,6 +76,15 @@ def test_categories_of_frames(library):
         assert (each.method, each.output) == ("shapley", "log_odds")
 
 
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("library", CLASSES)
+def test_booster_that_was_fitted_on_a_frame_of_numbers(library):
+    regressor, _, settings = CLASSES[library]
+    model = regressor(**settings).fit(NUMBERS, SCORE)
+    for each in explained.explained(build_service(model, NUMBERS), NUMBERS):
+        assert each.method == "shapley"
+
+
 @pytest.mark.parametrize("library", CLASSES)
 def test_steps_before_a_booster(library):
     _, classifier, settings = CLASSES[library]
