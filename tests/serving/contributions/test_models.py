@@ -335,6 +335,16 @@ def test_categories_and_missing_values_of_histograms():
     assert any(each.values[1] for each in found)
 
 
+def test_splits_by_categories_belong_to_their_inputs():
+    """Histogram gradient boosting moves columns of categories to the front."""
+    frame = GAPS.astype({"city": "category", "plan": "category"})
+    model = ensemble.HistGradientBoostingClassifier(categorical_features="from_dtype")
+    model.fit(frame, np.where(GAPS.city == "Rome", "yes", "no"))
+    for each in check(model, frame, "frame"):
+        sizes = dict(zip(frame, np.abs(each.values), strict=True))
+        assert sizes["city"] > 0.9 * sum(sizes.values()) > 0
+
+
 def test_missing_values_of_forests():
     frame = GAPS[["age", "visits"]]
     model = ensemble.RandomForestClassifier(9, random_state=0).fit(frame.to_numpy(), YES)
