@@ -168,6 +168,7 @@ def test_state_of_a_job_that_is_not_complete_is_an_error(
     platform.states = [status]
     job = apply_job.status(write(tmp_path))
     assert job.report is None
+    assert (job.summary == "not deployed") is (status == GONE)
     with pytest.raises(SmokeFailedError, match=message):
         apply_job.require_complete(job)
 

@@ -42,6 +42,8 @@ class JobStatus:
 
     @property
     def summary(self) -> str:
+        if not self.exists:
+            return "not deployed"
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{self.done} of {self.expected} shards done{failed}"
 
