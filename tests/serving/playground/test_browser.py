@@ -615,6 +615,10 @@ def test_contributions_of_a_linear_model_are_shown_with_their_sum(visit):
         predicted(page, "versicolor")
         page.get_by_text("Effect of each input").click()
         expect(page.locator("#how")).to_contain_text("coefficients of this linear model")
+        less = page.locator("#effects .less")
+        expect(less).to_have_count(4)
+        color = "nodes => nodes.map((node) => getComputedStyle(node).backgroundColor)"
+        assert len(set(less.evaluate_all(color))) == 1  # also of the first bar
         page.get_by_label("petal length", exact=True).fill("6.9")
         predicted(page, "virginica")
         effects = page.locator("#effects")
