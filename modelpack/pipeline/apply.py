@@ -68,6 +68,8 @@ def apply(run: Pipeline, path: Path, context: str | None = None) -> Deployed:
     """
     folder = Folder(path)
     used = _find_context(folder, context)
+    if used:  # a cluster that does not respond is not recorded
+        _open(folder, context=used)[0].status()
     record_context(folder, used)
     controller, platform, name = _open(folder, context=used)
     notify_of_context(run, used)

@@ -109,6 +109,8 @@ def apply(run: Pipeline, path: Path, context: str | None = None) -> AppliedJob:
     """
     folder = Folder(path)
     controller, used = _open(folder, context)
+    if used:  # a cluster that does not respond is not recorded
+        controller.status()
     record_context(folder, used)
     notify_of_context(run, used)
     with run.stage("apply") as summary:

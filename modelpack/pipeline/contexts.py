@@ -34,10 +34,16 @@ def require_context(
     if chosen is None and earlier and _differs(context, earlier, has_namespace=bool(namespace)):
         raise UsageError(
             f"{folder.path} was applied with the {earlier}, but kubectl now has the {context}.",
-            hint=f"Run: kubectl config use-context {earlier.name}"
-            f" - or confirm the other one: --context {context.name}",
+            hint=_hint(context, earlier),
         )
     return context
+
+
+def _hint(context: Context, earlier: Context) -> str:
+    confirm = f"confirm the other one: --context {context.name}"
+    if context.name == earlier.name:
+        return confirm[0].upper() + confirm[1:]
+    return f"Run: kubectl config use-context {earlier.name} - or {confirm}"
 
 
 def _differs(context: Context, recorded: Context, *, has_namespace: bool) -> bool:

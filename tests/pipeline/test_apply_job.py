@@ -302,6 +302,29 @@ def test_other_context_is_refused_unless_it_is_named(kubectl: Kubectl, is_job: b
     kubectl.act("apply")
 
 
+@pytest.mark.parametrize("is_job", [True, False])
+def test_cluster_that_does_not_respond_is_not_recorded(kubectl: Kubectl, is_job: bool) -> None:
+    kubectl.write(namespace="models", job=is_job)
+    refused = Failure("connection refused")
+    replace_commands(kubectl.path, {"config view": configuration("prod"), "get ": refused})
+    with pytest.raises(SmokeFailedError, match="refused"):
+        kubectl.act("apply")
+    kubectl.use("test")
+    kubectl.act("apply")
+    assert Folder(kubectl.path / "out").context["name"] == "test"
+
+
+def test_other_cluster_of_the_same_name_is_refused(kubectl: Kubectl) -> None:
+    kubectl.write(namespace="models")
+    kubectl.act("apply")
+    changed = json.loads(json.dumps(configuration("prod")).replace("https://prod", "https://new"))
+    replace_commands(kubectl.path, {"config view": changed, "get deployment": DEPLOYMENT})
+    with pytest.raises(UsageError, match=r"https://new\.example\.org") as caught:
+        kubectl.act("remove")
+    assert caught.value.hint == "Confirm the other one: --context prod"
+    kubectl.act("remove", "prod")
+
+
 def test_removal_from_another_context_keeps_the_record(kubectl: Kubectl) -> None:
     kubectl.write(namespace="models")
     kubectl.act("apply")
