@@ -34,29 +34,12 @@ class Claim:
 NO_CLAIM = Claim()
 
 
-@dataclass(frozen=True)
-class Source:
-    """Wordings for a source of expected answers.
-
-    Attributes:
-        label: For `MODELPACK_PARITY`, which is part of the image id.
-        detail: For the report of the smoke test.
-    """
-
-    label: str
-    detail: str
-
-
-SOURCES: Mapping[str, Source] = {
-    "expected": Source("what was expected of it", "the expected predictions"),
-    "record": Source(
-        "what the model said where it was trained", "the predictions recorded in training"
-    ),
-    "model": Source(
-        "what the model says without the service", "the predictions of the model in a sandbox"
-    ),
+SOURCES: Mapping[str, str] = {
+    "expected": "the expected predictions",
+    "record": "the predictions recorded in training",
+    "model": "the predictions of the model in a sandbox",
 }
-"""By the `source` of a `Reference` and of a `Parity`."""
+"""What is compared with, by the `source` of a `Reference` and of a `Parity`."""
 
 
 def expected_claim(reference: Reference) -> Parity:
@@ -82,16 +65,17 @@ def parity_labels(claim: Parity | None) -> dict[str, str]:
 
 
 def parity_text(claim: Parity | None) -> str:
-    """Return the text for the page of the service, such as "bit for bit what was expected of it
-    (17 rows)".
+    """Return the text for the page of the service, which is part of the image id.
+
+    Such as "equal bit for bit to the expected predictions (17 rows)".
     """
     if claim is None:
         return ""
     if claim.source == UNTESTED.source:
         return "untested: no prediction was tested, as no rows were known"
-    how = f"within {claim.tolerance:g} of" if claim.tolerance else "bit for bit"
-    source = SOURCES[claim.source].label if claim.source in SOURCES else claim.source
-    return f"{how} {source} ({claim.rows} row{'' if claim.rows == 1 else 's'})"
+    how = f"within {claim.tolerance:g}" if claim.tolerance else "bit for bit"
+    source = SOURCES.get(claim.source, claim.source)
+    return f"equal {how} to {source} ({claim.rows} row{'' if claim.rows == 1 else 's'})"
 
 
 def proof_labels(proof: Proof | None) -> dict[str, str]:

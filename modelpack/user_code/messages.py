@@ -50,7 +50,7 @@ def with_code_hint(refusal: ModelRefusedError, spec: ModelSpec, code: Code) -> M
         options += "".join(f" --trust {name}" for name in _untrusted_elsewhere(spec, code))
         ways.append(f"Or trust all classes and functions of the code found: {options}")
     message = " ".join(filter(None, [refusal.message, _missing(spec, code)]))
-    return ModelRefusedError(message, hint=". ".join(ways))
+    return ModelRefusedError(message, hint="\n".join(ways))
 
 
 def _untrusted_elsewhere(spec: ModelSpec, code: Code) -> list[str]:

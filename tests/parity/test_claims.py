@@ -19,18 +19,18 @@ PROOF = Proof(2008, 3, 0.0, 64.0)
 @pytest.mark.parametrize(
     ("claim", "text", "label"),
     [
-        (CLAIM, "bit for bit what the model said where it was trained (17 rows)", "exact"),
+        (CLAIM, "equal bit for bit to the predictions recorded in training (17 rows)", "exact"),
         (
             Parity("model", 1, (), 1e-6, None, passed=True),
-            "within 1e-06 of what the model says without the service (1 row)",
+            "equal within 1e-06 to the predictions of the model in a sandbox (1 row)",
             "within 1e-06",
         ),
         (
             replace(CLAIM, source="expected"),
-            "bit for bit what was expected of it (17 rows)",
+            "equal bit for bit to the expected predictions (17 rows)",
             "exact",
         ),
-        (replace(CLAIM, source="later"), "bit for bit later (17 rows)", "exact"),
+        (replace(CLAIM, source="later"), "equal bit for bit to later (17 rows)", "exact"),
         (
             claims.UNTESTED,
             "untested: no prediction was tested, as no rows were known",

@@ -94,7 +94,7 @@ def test_container_returns_the_recorded_answers_and_labels_record_it(
         "dev.modelpack.parity.reference": "record",
         "dev.modelpack.parity.rows": "17",
     }
-    message = "bit for bit what the model said where it was trained (17 rows)"
+    message = "equal bit for bit to the predictions recorded in training (17 rows)"
     assert f"MODELPACK_PARITY={message}" in client.images.get(TAG).attrs["Config"]["Env"]
     # The tag is that of the tested image.
     result = json.loads(done.stdout)
@@ -184,7 +184,7 @@ def test_bundle_is_rendered_again_if_its_claim_is_not_met(
     model = serving_models.build_spec(tmp_path / "model", serving_models.iris())
     bundle = run.render(model, Code(), tmp_path / "bundle", Claim(claimed))
     dockerfile = (bundle.directory / "Dockerfile").read_text()
-    assert "bit for bit what the model says without the service (2 rows)" in dockerfile
+    assert "equal bit for bit to the predictions of the model in a sandbox (2 rows)" in dockerfile
     assert 'dev.modelpack.parity.rows="2"' in dockerfile
     found = replace(claimed, rows=compared, routes=("one",))
     report = SmokeReport("a", "docker", (Check("a", bool(passed), 0, ""),), parity=found)

@@ -150,6 +150,9 @@ class Queried:
     def expected(self) -> Reference:
         return self.reference
 
+    def expected_again(self) -> None:
+        """No earlier answers were used."""
+
 
 def checked(
     text: str, folder: Path, monkeypatch: pytest.MonkeyPatch, tolerance: float = 0.0

@@ -54,7 +54,7 @@ def _compare(probe: Probe, reference: Reference) -> str:
     if mismatch:
         raise CheckFailedError(mismatch)
     how = "bit for bit" if not largest else f"to {largest:.1e}, within {within:g}"
-    source = SOURCES[reference.source].detail
+    source = SOURCES[reference.source]
     if largest > reference.tolerance:
         how, source = f"within {within:.1e}", f"{source}, which are rounded in their file"
     detail = f"{count} rows on {len(answers)} routes, equal {how} to {source}"
@@ -108,7 +108,7 @@ def _first_mismatch(reference: Reference, answers: Sequence[tuple[AnyRoute, Answ
             if row is not None:
                 return (
                     f"row {row}, {name}: {shorten(returned[row])} instead of"
-                    f" {shorten(expected[row])} as in {SOURCES[reference.source].detail}"
+                    f" {shorten(expected[row])} as in {SOURCES[reference.source]}"
                     f" ({route.name}){_tolerance_hint(expected, returned, row)}"
                 )
     return ""

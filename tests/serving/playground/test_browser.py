@@ -148,7 +148,7 @@ def test_card_identifies_the_model(visit, server):
 
 def test_card_shows_known_name_version_and_parity(browser, tmp_path):
     folder = playground_models.bundle_folder("forest", tmp_path)
-    claim = "bit for bit what the model said where it was trained (20 rows)"
+    claim = "equal bit for bit to the predictions recorded in training (20 rows)"
     environ = {"MODELPACK_MODEL_NAME": "house-prices", "MODELPACK_MODEL_VERSION": "7"}
     with serve(
         folder, preload=True, WEB_CONCURRENCY="1", MODELPACK_PARITY=claim, **environ

@@ -99,7 +99,7 @@ def test_the_page_is_the_same_for_every_model(client, tmp_path):
 
 
 def test_the_facts(client, monkeypatch):
-    monkeypatch.setenv("MODELPACK_PARITY", "bit for bit what was expected of it (3 rows)")
+    monkeypatch.setenv("MODELPACK_PARITY", "equal bit for bit to the expected predictions (3 rows)")
     facts = client.get("/").json
     assert facts["model"].items() >= {
         "name": "model",
@@ -120,7 +120,7 @@ def test_the_facts(client, monkeypatch):
     assert facts["service"] == {
         "ready": True,
         "grpc": None,
-        "parity": "bit for bit what was expected of it (3 rows)",
+        "parity": "equal bit for bit to the expected predictions (3 rows)",
         "proof": None,
     }
     assert facts["example"] == {"instances": [[5.0] * 4]}
