@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -18,11 +19,11 @@ START_SECONDS = 60
 def run_engine(*images: str) -> Iterator[str]:
     """Start an engine with copies of these images, and yield its DOCKER_HOST.
 
-    It has no networks, so it neither changes the rules of the firewall nor runs services.
+    It does not change the rules of the firewall, so its containers have no network.
     """
     folder = Path(tempfile.mkdtemp(prefix="modelpack-engine-", dir="/var/tmp"))
     try:
-        with _daemon(folder) as host:
+        with _bridge() as bridge, _daemon(folder, bridge) as host:
             for image in images:
                 with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
                     load = ["docker", f"--host={host}", "load", "--quiet"]
@@ -37,13 +38,25 @@ def run_engine(*images: str) -> Iterator[str]:
 
 
 @contextmanager
-def _daemon(folder: Path) -> Iterator[str]:
+def _bridge() -> Iterator[str]:
+    """Yield a bridge for the engine. Without one of its own, it would remove that of the other."""
+    name = f"mptest{os.getpid()}"
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "address", "add", "10.213.47.1/24", "dev", name], check=True)
+        yield name
+    finally:
+        subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+@contextmanager
+def _daemon(folder: Path, bridge: str) -> Iterator[str]:
     host = f"unix://{folder}/docker.sock"
     (folder / "daemon.json").write_text(json.dumps({"features": {"containerd-snapshotter": True}}))
     folders = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
     command = ["dockerd", f"--host={host}", f"--config-file={folder}/daemon.json"]
     command += [f"--{option}={folder / name}" for option, name in folders.items()]
-    command += ["--bridge=none", "--iptables=false", "--ip6tables=false"]
+    command += [f"--bridge={bridge}", "--iptables=false", "--ip6tables=false"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
