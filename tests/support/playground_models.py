@@ -122,13 +122,13 @@ def nearby() -> Trained:
 
 
 def pictures() -> Trained:
-    """Return a model whose rows are said to be tensors of 2 x 2 values."""
+    """Return a model whose rows are recorded as tensors of 2 x 2 values."""
     trained = serving_models.iris()
     return replace(trained, signature=replace(trained.signature, tensors=(Tensor("p", (2, 2)),)))
 
 
 def measured() -> Trained:
-    """Return a model whose rows are said to be two tensors of two values each."""
+    """Return a model whose rows are recorded as two tensors of two values each."""
     trained = probable()
     tensors = (Tensor("a", (2,)), Tensor("b", (2,)))
     return replace(trained, signature=replace(trained.signature, tensors=tensors))
