@@ -373,15 +373,3 @@ def test_page_lists_inputs_and_outputs(kind: str) -> None:
     action = yaml.safe_load((ROOT / "action.yml").read_text())
     table = DOCUMENT.partition(f"| {kind[:-1]} |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(action[kind])
-
-
-def test_inputs_of_the_example_exist() -> None:
-    action = yaml.safe_load((ROOT / "action.yml").read_text())
-    used = next(
-        step["with"]
-        for step in steps(ROOT / "ci" / "github.yml")
-        if "modelpack@" in str(step.get("uses"))
-    )
-    text = (ROOT / "ci" / "github.yml").read_text()
-    assert set(used) <= set(action["inputs"])
-    assert set(re.findall(r"steps\.model\.outputs\.(\w+)", text)) <= set(action["outputs"])
