@@ -22,6 +22,7 @@ test: engine lint types  ## every check
 lint: setup  ## style and formatting of code; spelling, terms and style of the documentation
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/shellcheck scripts/*.sh ci/*.sh .ci/run
 	@sh scripts/prose.sh
 
 types: setup  ## static types

@@ -8,7 +8,7 @@ export MODELPACK_TEST_ENGINE_REQUIRED=1
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # Hundreds of child processes import modelpack: without its bytecode each compiles it.
 unset PYTHONDONTWRITEBYTECODE
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 logs=$(mktemp -d)
 # Docker's part is the longest, and often waits: it goes first, and the others take what it leaves.
 later="nice -n 5"

@@ -30,7 +30,7 @@ end() {
         done
     done
     for number in 1 2; do ip netns delete "$id-$number" 2>/dev/null || true; done
-    grep -o "$directory[^ ]*" /proc/mounts | sort -r | while read -r mount; do umount "$mount" || true; done
+    grep -o "${directory}[^ ]*" /proc/mounts | sort -r | while read -r mount; do umount "$mount" || true; done
     rm -rf "$directory"
 }
 trap end EXIT
