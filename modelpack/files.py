@@ -1,4 +1,4 @@
-"""Atomic writes, links, careful reads, and the cache directory."""
+"""Atomic writes, links, and careful reads."""
 
 from __future__ import annotations
 
@@ -131,14 +131,3 @@ def link_or_copy(source: Path, target: Path) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def cache_directory(name: str) -> Path:
-    """Return `$XDG_CACHE_HOME/modelpack/<name>`, and create it if necessary.
-
-    Source: XDG Base Directory Specification 0.8; a relative XDG_CACHE_HOME is ignored.
-    """
-    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    path = (home if home.is_absolute() else Path.home() / ".cache") / "modelpack" / name
-    path.mkdir(parents=True, exist_ok=True)
-    return path

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from modelpack import files, index_env
+from modelpack import cache, files, index_env
 from modelpack.engines import build_errors, index_secrets
 from modelpack.errors import BuildFailedError, EnvironmentNotResolvedError
 from modelpack.types import Environment, IndexSettings
@@ -83,23 +83,26 @@ def _output(*command: str, timeout: float = 20) -> str:
 def venv_directory(lock: str, interpreter: Path) -> Path:
     """Return the path in the cache of an environment, which may not exist."""
     digest = hashlib.sha256(f"{interpreter}\n{lock}".encode()).hexdigest()
-    return files.cache_directory("environments") / digest
+    return cache.directory("environments") / digest
 
 
 def create_venv(locked: Environment, interpreter: Path, index: IndexSettings) -> Path:
-    """Create a virtual environment with the distributions of a lock, once.
+    """Create a virtual environment with the distributions of a lock, once, and hold it.
+
+    Others that were not used for long are removed.
 
     Raises:
         BuildFailedError: A distribution is not available, or differs from the locked one.
     """
     environment = venv_directory(locked.lock, interpreter)
-    if not environment.exists():
+    while not cache.hold(environment):
         environ = index_secrets.for_uv(index, os.environ)
         with files.atomic_directory(environment) as path:
             # Relocatable, because the directory is renamed.
             _run_uv("venv", "--relocatable", f"--python={interpreter}", str(path), environ=environ)
             only = ["--no-index"] if index.wheelhouse else []
             _fill(path, locked, environ, only)
+        cache.prune("environments")
     return environment
 
 

@@ -10,8 +10,8 @@ import subprocess
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from modelpack import cache, processes
 from modelpack import files as modelpack_files
-from modelpack import processes
 from modelpack.engines import interpreters
 from modelpack.engines.docker import connection
 from modelpack.engines.podman import service
@@ -183,10 +183,12 @@ def make_rootfs(packages: Collection[str]) -> Path:
     names = sorted({*_ALWAYS, *packages})
     recipe = "\n".join([*sources, *names, *_UNWANTED_FILES, _NO_SETUID])
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:16]
-    archive = modelpack_files.cache_directory("bases") / f"{_codename()}-{digest}.tar"
+    archive = cache.directory("bases") / f"{_codename()}-{digest}.tar"
     if not archive.exists():
         with modelpack_files.atomic_directory(archive) as path:
             _mmdebstrap(path, names, sources)
+        cache.prune("bases")
+    cache.note_use(archive)
     return archive
 
 

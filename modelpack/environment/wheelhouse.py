@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from modelpack import cache
 from modelpack import files as modelpack_files
 from modelpack.errors import EnvironmentNotResolvedError, UsageError
 from modelpack.files import link_or_copy, read_regular
@@ -155,11 +156,14 @@ def collect_wheels(
         )
     else:
         files = artifacts.artifacts_from_lock(environment.lock, request)
-    cache = modelpack_files.cache_directory("wheels")
-    artifacts.fetch(files, cache, index, on_download)
+    wheels = cache.directory("wheels")
+    for file in files:
+        cache.note_use(wheels / file.filename)
+    artifacts.fetch(files, wheels, index, on_download)
     (folder / "wheels").mkdir()
     for file in files:
-        link_or_copy(cache / file.filename, folder / "wheels" / file.filename)
+        link_or_copy(wheels / file.filename, folder / "wheels" / file.filename)
+    cache.prune("wheels")
     if index.wheelhouse and (Path(index.wheelhouse) / DEBIAN).is_dir():
         shutil.copytree(Path(index.wheelhouse) / DEBIAN, folder / DEBIAN)
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from modelpack import files, oci
+from modelpack import cache, oci
 from modelpack.hardening import subject
 from modelpack.hardening.rules import RULES
 from modelpack.hardening.secrets import KnownSecret, cache_key, known_secrets
@@ -28,13 +28,12 @@ def scan(image: oci.Image, secrets: Sequence[KnownSecret] = ()) -> tuple[Ruling,
         UsageError: The image is damaged, or modelpack did not build it.
     """
     key = cache_key(secrets)
-    path = files.cache_directory("rulings") / f"{_digest(image, key)}.json"
+    name = f"{_digest(image, key)}.json"
     with suppress(OSError, ValueError, TypeError, LookupError):
-        return tuple(_ruling(row) for row in json.loads(path.read_text("utf-8")))
+        return tuple(_ruling(row) for row in json.loads(cache.read("rulings", name)))
     read = subject.read_image(image, secrets, key)
     rulings = tuple(Ruling(rule.name, rule.sources, tuple(rule.violations(read))) for rule in RULES)
-    with suppress(OSError):
-        files.atomic_write_text(path, json.dumps([to_json(ruling) for ruling in rulings]))
+    cache.write("rulings", name, json.dumps([to_json(ruling) for ruling in rulings]))
     return rulings
 
 

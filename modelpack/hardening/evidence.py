@@ -18,8 +18,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from modelpack import files, oci
-from modelpack.files import atomic_write_text
+from modelpack import cache, oci
 from modelpack.hardening import secrets
 from modelpack.oci import filesystem, streams, tar
 from modelpack.oci.streams import Readable
@@ -52,15 +51,12 @@ class Evidence:
 
 def collect(layer: oci.Layer) -> Evidence:
     """Collect the evidence of a layer. Raise UsageError if the layer is damaged."""
-    path = (
-        files.cache_directory("evidence") / f"{_version()}-{layer.diff_id.replace(':', '-')}.json"
-    )
+    name = f"{_version()}-{layer.diff_id.replace(':', '-')}.json"
     with suppress(OSError, ValueError, TypeError):
-        known = json.loads(path.read_text("utf-8"))
+        known = json.loads(cache.read("evidence", name))
         return Evidence(known["texts"], tuple(known["stamped"]), known["shapes"])
     evidence = _read_layer(layer)
-    with suppress(OSError):
-        atomic_write_text(path, json.dumps(asdict(evidence)))
+    cache.write("evidence", name, json.dumps(asdict(evidence)))
     return evidence
 
 

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from modelpack import files as modelpack_files
-from modelpack import oci
-from modelpack.files import atomic_write_text
+from modelpack import cache, oci
 from modelpack.oci import filesystem, streams, tar
 from modelpack.oci.streams import HashingReader, Readable
 from modelpack.types import IndexSettings, Violation
@@ -133,17 +131,14 @@ def _leak(where: str, secret: KnownSecret) -> Violation:
 
 def _layer_leaks(layer: oci.Layer, secrets: Sequence[KnownSecret], key: str) -> Sequence[Violation]:
     """Return the leaks of a layer; `where` is empty for those outside of files."""
-    path = (
-        modelpack_files.cache_directory("leaks") / f"{key}-{layer.diff_id.replace(':', '-')}.json"
-    )
+    name = f"{key}-{layer.diff_id.replace(':', '-')}.json"
     with suppress(OSError, ValueError, TypeError):
-        return [Violation(*row) for row in json.loads(path.read_text("utf-8"))]
+        return [Violation(*row) for row in json.loads(cache.read("leaks", name))]
     leaks = [
         *_whole_files(layer, secrets),
         *_searched(layer, [each for each in secrets if not each.is_file]),
     ]
-    with suppress(OSError):
-        atomic_write_text(path, json.dumps([(leak.where, leak.what) for leak in leaks]))
+    cache.write("leaks", name, json.dumps([(leak.where, leak.what) for leak in leaks]))
     return leaks
 
 
@@ -195,9 +190,10 @@ def cache_key(secrets: Sequence[KnownSecret]) -> str:
     """
     if not secrets:
         return ""
-    salt = modelpack_files.cache_directory("leaks") / "salt"
+    salt = cache.directory("leaks") / "salt"
     with suppress(FileExistsError), salt.open("xb") as file:
         file.write(os.urandom(16))
+    cache.note_use(salt)
     contents = sorted(hashlib.sha256(secret.content).digest() for secret in secrets)
     return hashlib.scrypt(
         b"".join(contents), salt=salt.read_bytes(), n=2**14, r=8, p=1, dklen=16

@@ -9,15 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import astuple, dataclass, field, fields, replace
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
-from modelpack import files
+from modelpack import cache
 from modelpack.errors import UsageError
-from modelpack.files import atomic_write_text
 from modelpack.oci import image as oci_image
 from modelpack.oci import streams, tar
 from modelpack.oci.image import Image, Layer
@@ -106,8 +103,6 @@ def _name(entry: Entry) -> str:
 
 
 # A listing is cached only if the layer has the digest by which it is looked up.
-_KEPT = 300  # files; one of a layer with 12,000 entries has 2 MB
-_KEPT_BYTES = 200 * 2**20
 _CHUNK = 2**20
 _FIELDS = tuple(field.name for field in fields(Entry))
 _TYPES = tuple(type(value) for value in astuple(Entry("", "file", 0, 0, 0, 0, 0)))
@@ -130,8 +125,7 @@ def layer_listing(layer: Layer, observe: Observer | None = None) -> tuple[Entry,
     found = _load_listing(layer.diff_id)
     if found is None:
         found = _read(layer, observe or (lambda _: None))
-        with suppress(OSError):  # without a cache, the layer is read each time
-            _store_listing(layer.diff_id, found)
+        _store_listing(layer.diff_id, found)
     return found
 
 
@@ -160,15 +154,13 @@ def _sha256(content: Readable, take: Callable[[bytes], None] | None) -> str:
     return found.hexdigest()
 
 
-def _place(diff_id: str) -> Path:
-    return files.cache_directory("layers") / f"{diff_id.replace(':', '-')}.json"
+def _name_of_listing(diff_id: str) -> str:
+    return f"{diff_id.replace(':', '-')}.json"
 
 
 def _load_listing(diff_id: str) -> tuple[Entry, ...] | None:
     try:
-        path = _place(diff_id)
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        path.touch()
+        rows = json.loads(cache.read("layers", _name_of_listing(diff_id)))
         return tuple(map(_entry, rows)) if isinstance(rows, list) else None
     except (OSError, ValueError, TypeError):
         return None
@@ -182,20 +174,8 @@ def _entry(row: list[Any]) -> Entry:
 
 
 def _store_listing(diff_id: str, entries: tuple[Entry, ...]) -> None:
-    path = _place(diff_id)
     rows = list(map(attrgetter(*_FIELDS), entries))
-    atomic_write_text(path, json.dumps(rows, separators=(",", ":")))
-    _remove_oldest(path.parent)
-
-
-def _remove_oldest(folder: Path) -> None:
-    listings = [(file.stat(), file) for file in folder.glob("*.json")]
-    listings.sort(key=lambda pair: pair[0].st_mtime, reverse=True)
-    size = 0
-    for number, (stat, file) in enumerate(listings, 1):
-        size += stat.st_size
-        if number > _KEPT or size > _KEPT_BYTES:
-            file.unlink(missing_ok=True)
+    cache.write("layers", _name_of_listing(diff_id), json.dumps(rows, separators=(",", ":")))
 
 
 _LINKS = 40  # in one path, as in Linux

@@ -13,13 +13,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
-from modelpack import parity
+from modelpack import cache, parity
 from modelpack.engines.protocol import Runner
 from modelpack.errors import SmokeFailedError
-from modelpack.files import atomic_write_text, cache_directory
 from modelpack.types import Reference
 
 T = TypeVar("T")
@@ -128,16 +126,16 @@ def _entered_in_parallel(context: AbstractContextManager[T]) -> Iterator[Callabl
 
 
 def _store(image_id: str, request: bytes, response: bytes) -> None:
-    """Keep the response to a request. A cache that is full keeps nothing."""
+    """Keep the response to a request."""
     if len(response) <= _MAX_BYTES:
-        with suppress(OSError, UnicodeDecodeError):
-            atomic_write_text(_path(image_id), f"{_digest(request)}\n{response.decode()}")
+        with suppress(UnicodeDecodeError):
+            cache.write("answers", _name(image_id), f"{_digest(request)}\n{response.decode()}")
 
 
 def _load(image_id: str, request: bytes) -> bytes | None:
     """Return the response of an image to its newest request, if that was this one."""
     with suppress(OSError, ValueError):
-        digest, _, response = _path(image_id).read_text("utf-8").partition("\n")
+        digest, _, response = cache.read("answers", _name(image_id)).partition("\n")
         return response.encode() if digest == _digest(request) else None
     return None
 
@@ -146,5 +144,5 @@ def _digest(request: bytes) -> str:
     return hashlib.sha256(request).hexdigest()
 
 
-def _path(image_id: str) -> Path:
-    return cache_directory("answers") / image_id.removeprefix("sha256:")
+def _name(image_id: str) -> str:
+    return image_id.removeprefix("sha256:")

@@ -13,12 +13,12 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 
+from modelpack import cache
 from modelpack.attestations import provenance
 from modelpack.attestations.documents import PROVENANCE, PROVENANCE_LABEL
 from modelpack.dockerfile import EPOCH
 from modelpack.engines import Engine
 from modelpack.errors import UsageError
-from modelpack.files import atomic_write_text, cache_directory
 from modelpack.types import Bundle, Image
 
 _ENGINES = {"docker", "podman"}
@@ -31,7 +31,7 @@ def find(engine: Engine, bundle: Bundle) -> Image | None:
     if content is None or engine.images is None or engine.name not in _ENGINES:
         return None
     try:
-        image_id = (cache_directory("built") / _key(engine, content)).read_text("utf-8")
+        image_id = cache.read("built", _key(engine, content))
         image = engine.images.find(image_id)
     except (OSError, ValueError, UsageError):
         return None
@@ -40,11 +40,10 @@ def find(engine: Engine, bundle: Bundle) -> Image | None:
 
 
 def store(engine: Engine, bundle: Bundle, image: Image) -> None:
-    """Remember the image of a bundle. A cache that is full keeps nothing."""
+    """Remember the image of a bundle."""
     content = _provenance(bundle)
     if content is not None and engine.name in _ENGINES:
-        with suppress(OSError):
-            atomic_write_text(cache_directory("built") / _key(engine, content), image.id)
+        cache.write("built", _key(engine, content), image.id)
 
 
 def _provenance(bundle: Bundle) -> bytes | None:

@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from modelpack import environment, index_env
+from modelpack import cache, environment, index_env
 from modelpack._version import __version__
 from modelpack.engines import interpreters
 from modelpack.engines.docker import base_images, connection
@@ -189,6 +189,14 @@ def _unsupported() -> Finding:
     )
 
 
+def _cache() -> Finding:
+    sizes = {name: cache.size_of(cache.root() / name) / 1e6 for name in cache.LIMITS}
+    largest = sorted(sizes, key=sizes.__getitem__, reverse=True)
+    parts = [f"{name} {sizes[name]:,.0f} MB" for name in largest if sizes[name] >= 1]
+    detail = f"{cache.root()}, {sum(sizes.values()):,.0f} MB"
+    return Finding("cache", True, f"{detail}: {', '.join(parts)}" if parts else detail)
+
+
 def _first_line(*command: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
@@ -211,4 +219,5 @@ EXAMINATIONS = (
     _proxy,
     _credentials,
     _unsupported,
+    _cache,
 )

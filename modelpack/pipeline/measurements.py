@@ -9,24 +9,24 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from modelpack import cache
 from modelpack.errors import UsageError
-from modelpack.files import atomic_write_text, cache_directory, read_regular
+from modelpack.files import read_regular
 from modelpack.types import SmokeReport, from_json, to_json
 
 _MAX_BYTES = 2**24
 
 
 def store(image_id: str, report: SmokeReport) -> None:
-    """Keep the report of an image, if it has measurements. A cache that is full keeps nothing."""
+    """Keep the report of an image, if it has measurements."""
     if report.load and report.passed:
-        with suppress(OSError):
-            atomic_write_text(_path(image_id), json.dumps(to_json(report)))
+        cache.write("measurements", _name(image_id), json.dumps(to_json(report)))
 
 
 def load(image_id: str) -> SmokeReport | None:
     """Return the newest report of an image, if one is kept."""
     with suppress(OSError, ValueError):
-        return from_json(SmokeReport, json.loads(read_regular(_path(image_id), _MAX_BYTES)))
+        return from_json(SmokeReport, json.loads(cache.read("measurements", _name(image_id))))
     return None
 
 
@@ -46,5 +46,5 @@ def read(path: Path) -> SmokeReport:
         ) from error
 
 
-def _path(image_id: str) -> Path:
-    return cache_directory("measurements") / f"{image_id.removeprefix('sha256:')}.json"
+def _name(image_id: str) -> str:
+    return f"{image_id.removeprefix('sha256:')}.json"

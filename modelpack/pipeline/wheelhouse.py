@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from modelpack import files, processes
+from modelpack import cache, processes
 from modelpack.bundle import manifest
 from modelpack.engines import DebianPackages, Engine, OnStep, StepEvent
 from modelpack.environment import wheelhouse as house
@@ -31,7 +31,7 @@ def build_index(
     if not engine.builder.needs_wheels(bundle):
         yield index
         return
-    with processes.temporary_directory(".wheels-", files.cache_directory("wheels")) as folder:
+    with processes.temporary_directory(".wheels-", cache.directory("wheels")) as folder:
         on_file = partial(_report_done, on_step)
         house.collect_wheels(folder, bundle.environment, index, on_file)
         stages = manifest.debian_packages(bundle.model, bundle.environment)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 from engine_bundles import PYTHONS
 
-from modelpack import files
+from modelpack import cache, files
 from modelpack.engines import interpreters, local_base
 from modelpack.engines.docker import base_images
 from modelpack.engines.local_base import build_base
@@ -104,24 +104,24 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, ValueError])
 def test_failed_build_leaves_nothing_in_the_cache(own_cache, interruption):
     def make() -> None:
-        with files.atomic_directory(files.cache_directory("things") / "one") as path:
+        with files.atomic_directory(cache.directory("bases") / "one") as path:
             path.mkdir()
             raise interruption
 
     with pytest.raises(interruption):
         make()
-    assert not list((own_cache / "things").iterdir())
+    assert not list((own_cache / "bases").iterdir())
 
 
 def test_first_of_two_concurrent_builds_is_kept(own_cache):
-    directory = files.cache_directory("things") / "one"
+    directory = cache.directory("bases") / "one"
     with files.atomic_directory(directory) as late:
         late.mkdir()
         with files.atomic_directory(directory) as early:
             early.mkdir()
             (early / "early").touch()
     assert [path.name for path in directory.iterdir()] == ["early"]
-    assert list((own_cache / "things").iterdir()) == [directory]
+    assert list((own_cache / "bases").iterdir()) == [directory]
 
 
 @pytest.fixture

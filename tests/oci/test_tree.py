@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from images import digest, file, folder, image, layer, link, member, tar
 
-from modelpack import files
+from modelpack import cache
 from modelpack.errors import UsageError
 from modelpack.oci import filesystem, streams
 from modelpack.oci.image import Layer
@@ -82,20 +82,18 @@ def test_a_listing_is_kept_and_the_layer_not_opened_again():
 def test_listing_in_another_format_is_replaced(kept):
     built = layer(file("a", b"1"))
     listing = filesystem.layer_listing(built)
-    (path,) = files.cache_directory("layers").iterdir()
+    (path,) = cache.directory("layers").iterdir()
     path.write_text(kept)
     assert filesystem.layer_listing(built) == listing
     assert len(json.loads(path.read_text())) == 1
 
 
 def test_the_oldest_listings_go(monkeypatch):
-    monkeypatch.setattr(filesystem, "_KEPT", 2)
+    monkeypatch.setattr(cache, "_MIN_AGE", 0.0)
+    monkeypatch.setitem(cache.LIMITS, "layers", cache.Limit(2, cache.MIB))
     for name in "abc":
         filesystem.layer_listing(layer(file(name)))
-    assert len(list(files.cache_directory("layers").iterdir())) == 2
-    monkeypatch.setattr(filesystem, "_KEPT_BYTES", 200)
-    filesystem.layer_listing(layer(file("d")))
-    assert len(list(files.cache_directory("layers").iterdir())) == 1
+    assert len(list(cache.directory("layers").iterdir())) == 2
 
 
 def test_layer_is_read_each_time_without_a_writable_cache(monkeypatch, tmp_path):

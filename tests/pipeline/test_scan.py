@@ -13,7 +13,7 @@ import docker
 import pytest
 from packaged_images import SVC, package
 
-from modelpack import files, hardening, oci
+from modelpack import cache, hardening, oci
 from modelpack.engines.docker import contents
 from modelpack.hardening.rules import RULES
 
@@ -160,7 +160,7 @@ def test_scan_of_a_retrained_model_does_not_fetch_the_whole_image(engine, image,
         hardening.scan(opened_image)
         *_, last = opened_image.layers
     for kind in ("layers", "evidence"):
-        for path in files.cache_directory(kind).glob(f"*{last.diff_id[7:]}*"):
+        for path in cache.directory(kind).glob(f"*{last.diff_id[7:]}*"):
             path.unlink()
     monkeypatch.setattr(contents._Layers, "_saved", lambda _: pytest.fail("docker save was called"))
     with engine.images.open_image(image) as opened_image:

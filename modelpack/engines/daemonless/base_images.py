@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from modelpack import files, oci
+from modelpack import cache, files, oci
 from modelpack.engines.daemonless import rootfs
 from modelpack.engines.daemonless.rootfs import Interpreter
 from modelpack.errors import BuildFailedError, ModelpackError, NoEngineError, UsageError
@@ -151,15 +151,16 @@ def python_version(image: Image, root: Path | None = None) -> str:
 
 
 def unpacked(image: Image) -> Path:
-    """Return the directory in the cache with the files of an image.
+    """Return the directory in the cache with the files of an image, and hold it.
 
     Raises:
         UsageError, BuildFailedError: See `rootfs.extract`.
     """
-    folder = files.cache_directory("bases") / _digest(image)
-    if not folder.is_dir():
+    folder = cache.directory("bases") / _digest(image)
+    while not cache.hold(folder):
         with files.atomic_directory(folder) as path:
             rootfs.extract(image.layers, path)
+        cache.prune("bases")
     return folder
 
 

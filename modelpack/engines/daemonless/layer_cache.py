@@ -6,22 +6,17 @@ The key of a layer is a digest of its inputs.
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from modelpack import files, processes
-from modelpack.files import atomic_write_text
+from modelpack import cache, processes
 from modelpack.oci import layer_writer as layers
 from modelpack.oci import streams
 from modelpack.oci.image import LAYER_GZIP, Blob, Layer
 from modelpack.oci.streams import HashingReader, damaged_layer, decompress
-
-_KEPT_SECONDS = 30 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -35,16 +30,15 @@ class CachedLayer:
 
     @property
     def path(self) -> Path:
-        return files.cache_directory("blobs") / self.digest.replace(":", "-")
+        return cache.directory("blobs") / self.digest.replace(":", "-")
 
 
 def find(key: str) -> CachedLayer | None:
     """Return the layer with this key, if it is cached, and update its time of use."""
     with suppress(OSError, ValueError, TypeError):
-        kept = CachedLayer(**json.loads(_note(key).read_text()))
+        kept = CachedLayer(**json.loads(cache.read("made", f"{key}.json")))
         if kept.path.stat().st_size == kept.size:
-            os.utime(kept.path)
-            os.utime(_note(key))
+            cache.note_use(kept.path)
             return kept
     return None
 
@@ -106,22 +100,13 @@ def _copy_and_hash(stream: IO[bytes], file: IO[bytes] | None = None) -> str:
 
 def _store(key: str, path: Path, layer: CachedLayer) -> CachedLayer:
     path.replace(layer.path)
-    atomic_write_text(_note(key), json.dumps(asdict(layer)))
+    cache.write("made", f"{key}.json", json.dumps(asdict(layer)))
+    cache.prune("blobs")
     return layer
 
 
 @contextmanager
 def _new_file() -> Iterator[Path]:
-    """Yield the path of a temporary file. Layers that were not used for long are removed."""
-    folder = files.cache_directory("blobs")
-    with processes.temporary_directory(".making-", folder) as scratch:
+    """Yield the path of a temporary file."""
+    with processes.temporary_directory(".making-", cache.directory("blobs")) as scratch:
         yield scratch / "blob"
-    oldest = time.time() - _KEPT_SECONDS
-    for old in (*folder.glob("sha256-*"), *files.cache_directory("made").glob("*.json")):
-        with suppress(OSError):
-            if old.stat().st_mtime < oldest:
-                old.unlink()
-
-
-def _note(key: str) -> Path:
-    return files.cache_directory("made") / f"{key}.json"

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from modelpack import cache
 from modelpack.engines import interpreters
 from modelpack.engines.local import processes
 from modelpack.engines.local.processes import LocalService
@@ -74,7 +75,7 @@ class LocalBuilder:
         _require_platform(bundle.environment.platform)
         step, began = "environment", time.perf_counter()
         interpreter = _interpreter(bundle.environment.python)
-        if interpreters.venv_directory(bundle.environment.lock, interpreter).exists():
+        if cache.hold(interpreters.venv_directory(bundle.environment.lock, interpreter)):
             on_step(StepEvent(step, "cached"))
             return
         on_step(StepEvent(step, "started"))
@@ -152,13 +153,15 @@ def _manifest(bundle: Path) -> dict[str, Any]:
 def venv_path(bundle: Path) -> Path:
     """Return the path of the environment that `LocalBuilder.build` created for a bundle.
 
+    It stays in the cache until this process ends.
+
     Raises:
         UsageError: The directory is not a bundle, or was not built.
     """
     interpreter = _interpreter(_manifest(bundle)["environment"]["python"])
     lock = (bundle / "requirements.lock").read_text()
     environment = interpreters.venv_directory(lock, interpreter)
-    if not environment.exists():
+    if not cache.hold(environment):
         raise UsageError(
             f"The environment of {bundle} does not exist yet.", hint="Build the bundle first."
         )

@@ -16,6 +16,7 @@ import pytest
 from engine_bundles import PYTHONS
 from waiting import get_when_ready, wait_until
 
+from modelpack import cache as cache_module
 from modelpack.engines import interpreters, select_engine
 from modelpack.engines.local import processes
 from modelpack.engines.local.processes import LocalService
@@ -263,16 +264,29 @@ def test_package_that_differs_from_the_lock_is_refused(process_engine, tmp_path,
 def test_two_processes_can_create_the_same_environment_at_once(index, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with ThreadPoolExecutor() as pool:
-        lock = "itsdangerous==2.2.0 " + (
-            "--hash=sha256:c6242fc49e35958c8b15141343aa660db5fc54d4f13a1db01a3f5891b98700ef\n"
-        )
-        python = Path(sys.executable).resolve()
-        locked = Environment("3.11", "linux/amd64", {}, {}, lock)
-        futures = [pool.submit(interpreters.create_venv, locked, python, index) for _ in range(2)]
+        futures = [pool.submit(_create_venv, index) for _ in range(2)]
         first, second = (each.result() for each in futures)
     assert first == second
     assert list(first.rglob("itsdangerous/__init__.py"))
     assert [path.name for path in first.parent.iterdir()] == [first.name]
+
+
+def test_a_new_environment_replaces_one_that_was_not_used_for_long(index, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setitem(cache_module.LIMITS, "environments", cache_module.Limit(1, 2**30))
+    old = cache_module.directory("environments") / "old"
+    old.mkdir()
+    os.utime(old, (0, 0))
+    new = _create_venv(index)
+    assert list(new.parent.iterdir()) == [new]
+
+
+def _create_venv(index):
+    lock = "itsdangerous==2.2.0 " + (
+        "--hash=sha256:c6242fc49e35958c8b15141343aa660db5fc54d4f13a1db01a3f5891b98700ef\n"
+    )
+    locked = Environment("3.11", "linux/amd64", {}, {}, lock)
+    return interpreters.create_venv(locked, Path(sys.executable).resolve(), index)
 
 
 def test_a_bundle_must_be_built_before_it_runs(process_engine, tmp_path):
