@@ -68,15 +68,15 @@ def bwrap_command(
     )
 
 
-@cache
 def is_available(command: Sequence[str]) -> bool:
-    """Return whether an interpreter runs in a sandbox. Some containers forbid namespaces."""
+    """Return whether an interpreter runs in a sandbox."""
+    return succeeds((*command, "-c", "import ctypes, ssl"))
+
+
+@cache
+def succeeds(command: Sequence[str]) -> bool:
+    """Return whether a command of bubblewrap succeeds. Some containers forbid namespaces."""
     if not shutil.which("bwrap"):
         return False
-    done = subprocess.run(
-        [*command, "-c", "import ctypes, ssl"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     return done.returncode == 0

@@ -10,7 +10,8 @@ from pathlib import Path
 from modelpack.attestations import bundle as attested
 from modelpack.bundle import manifest
 from modelpack.engines.local.engine import LocalRunner
-from modelpack.errors import UsageError
+from modelpack.errors import SmokeFailedError, UsageError
+from modelpack.smoke import diagnosis
 from modelpack.types import Bundle, Image, RunningService
 
 from .compiled import prepare
@@ -69,10 +70,23 @@ def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
     Raises:
         ModelpackError: As `package`.
         UsageError: A bundle came with other paths.
+        SmokeFailedError: The service did not start for a known reason, or was stopped because the
+            model fails on its own example.
     """
     with _built_bundle(run, paths) as bundle:
         run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
-        return LocalRunner().serve(bundle.path, port)
+        code, log = LocalRunner().serve(bundle.path, port)
+    if code == 0:
+        return code
+    if cause := diagnosis.find_cause(log):
+        raise SmokeFailedError(cause[0], hint=cause[1])
+    if code is None:
+        raise SmokeFailedError(
+            "The model fails on its own example, so the service was stopped.",
+            hint="The log above shows the cause. If the model needs other rows than the"
+            " example, give some of the training data: --example FILE",
+        )
+    return code
 
 
 @contextmanager

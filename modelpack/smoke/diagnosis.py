@@ -21,16 +21,26 @@ LIBRARIES = {
 }
 """Top-level module -> the distribution of a library whose releases move their modules."""
 
-_REQUIREMENTS = {**LIBRARIES, "pkg_resources": "'setuptools<81'"}
-"""Top-level module -> what --requirement needs to provide it."""
+_REQUIREMENTS = {
+    **LIBRARIES,
+    "cloudpickle": "cloudpickle",
+    "dateutil": "python-dateutil",
+    "dill": "dill",
+    "pkg_resources": "'setuptools<81'",
+    "setuptools": "setuptools",
+    "six": "six",
+    "tqdm": "tqdm",
+    "yaml": "PyYAML",
+}
+"""Top-level module -> what --requirement needs to provide it.
+
+Others are not derived from the name of the module: it may be a module of the author, and an index
+may have a distribution of a stranger with its name.
+"""
 
 _RELEASE = (
     "Leave out --requirement for it. If the file records no version, name the release that saved "
     "it: --requirement {library}==VERSION"
-)
-_PROVIDE = (
-    "If a distribution provides it: --requirement NAME, which may differ from the module's. If it "
-    "is your own module: --code PATH"
 )
 _RELEASE_OR_CODE = (
     "Name the release that saved it: --requirement NAME==VERSION. If {top} is your own code, give "
@@ -96,7 +106,7 @@ _CAUSES = (
     (
         r"No module named '(?P<module>[\w.]+)'",
         "The model needs the module {module}, which is not in the image.",
-        _PROVIDE,
+        "{provide}",
     ),
     (
         r"Can't get attribute '(?P<name>[\w.]+)' on <module '(?P<module>[\w.]+)'",
@@ -229,7 +239,12 @@ def diagnose(report: SmokeReport) -> tuple[str, str] | None:
     if found := _differences(report):
         return found
     failed = "".join(c.detail for c in report.checks if c.name == READY.name and not c.passed)
-    output = "\n".join(line[:_MAX_LINE] for line in failed.splitlines())
+    return find_cause(failed)
+
+
+def find_cause(output: str) -> tuple[str, str] | None:
+    """Return message and hint for the output of a service that did not start."""
+    output = "\n".join(line[:_MAX_LINE] for line in output.splitlines())
     for pattern, message, hint in _CAUSES:
         if match := re.search(pattern, output):
             values = _values(match.groupdict())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -188,6 +189,29 @@ def _status(url: str, headers: dict[str, str]) -> int:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("module", "hint"),
+    [("six", "Require: --requirement six"), ("shop", "For shop: if a distribution provides")],
+)
+def test_serve_explains_a_missing_module(
+    packaged: tuple[Path, dict[str, Any], str], tmp_path: Path, module: str, hint: str
+) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(packaged[0] / "model-bundle", bundle)
+    app = bundle / "app.py"
+    app.chmod(0o644)
+    app.write_text(f"import {module}\n{app.read_text()}")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    done = subprocess.run(
+        command("serve", bundle, "--port", port), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 7, done.stderr
+    assert f"ModuleNotFoundError: No module named '{module}'" in done.stderr  # the log
+    assert f"error: The model needs the module {module}, which is not in" in done.stderr
+    assert hint in done.stderr
 
 
 def test_serve_refuses_a_bundle_with_another_model() -> None:

@@ -280,7 +280,13 @@ class DaemonlessRunner:
     state: DaemonlessState
 
     def require_platform(self, platform: str) -> None:
-        """Accept every platform: images for another one are checked without running."""
+        """Accept every platform: images for another one are checked without running.
+
+        Raises:
+            NoEngineError: Nothing on this machine can run images for it.
+        """
+        if platform == HOST_PLATFORM:
+            daemonless_run.require_runner()
 
     @contextmanager
     def query_model(

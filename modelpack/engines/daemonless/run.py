@@ -133,14 +133,28 @@ class BubblewrapRunner:
         Raises:
             NoEngineError: It cannot.
         """
-        if bubblewrap.is_available((*self._command({}), "python")):
-            return
-        message = "neither Docker nor Podman nor bubblewrap works on this machine"
-        hint = "Run: apt-get install bubblewrap, or skip the test: --no-smoke"
-        if shutil.which("bwrap"):
-            message += ". The kernel or this container forbids namespaces to bubblewrap"
-            hint = "Use a privileged container, or skip the test: --no-smoke"
-        raise NoEngineError(f"The image cannot be tested: {message}.", hint=hint)
+        if not bubblewrap.is_available((*self._command({}), "python")):
+            raise _no_runner()
+
+
+def _no_runner() -> NoEngineError:
+    message = "neither Docker nor Podman nor bubblewrap works on this machine"
+    hint = "Run: apt-get install bubblewrap, or skip the test: --no-smoke"
+    if shutil.which("bwrap"):
+        message += ". The kernel or this container forbids namespaces to bubblewrap"
+        hint = "Use a privileged container, or skip the test: --no-smoke"
+    return NoEngineError(f"The image cannot be tested: {message}.", hint=hint)
+
+
+def require_runner() -> None:
+    """Require that this machine can run images, before one is built.
+
+    Raises:
+        NoEngineError: Neither a container engine nor bubblewrap works.
+    """
+    probe = (*UNSHARE_OPTIONS, "--ro-bind", "/", "/", *_MOUNTS, *LOCK_DOWN, "/bin/sh", "-c", ":")
+    if _container_engine() is None and not bubblewrap.succeeds(probe):
+        raise _no_runner()
 
 
 @contextmanager

@@ -9,12 +9,13 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelpack import cache
 from modelpack.engines import interpreters
 from modelpack.engines.local import processes
 from modelpack.engines.local.processes import LocalService
+from modelpack.engines.local.stderr import copy_stderr
 from modelpack.engines.protocol import (
     PLATFORM_HINT,
     AnswerFuture,
@@ -25,7 +26,7 @@ from modelpack.engines.protocol import (
     StepEvent,
 )
 from modelpack.engines.sandbox import PREDICT_COMMAND
-from modelpack.errors import NoEngineError, SmokeFailedError, UsageError
+from modelpack.errors import NoEngineError, UsageError
 from modelpack.oci.reference import ImageReference
 from modelpack.types import BaseImage, Bundle, IndexSettings
 
@@ -83,6 +84,18 @@ class LocalBuilder:
         on_step(StepEvent(step, "done", time.perf_counter() - began))
 
 
+class ServedResult(NamedTuple):
+    """How a service ended.
+
+    Attributes:
+        code: Its exit code; None if it was stopped because its model fails on its own example.
+        log: The last part of what it wrote to standard error.
+    """
+
+    code: int | None
+    log: str
+
+
 class LocalRunner:
     """A `Runner` of bundles."""
 
@@ -106,28 +119,26 @@ class LocalRunner:
         bundle = Path(target)
         return processes.run_service(bundle, venv_path(bundle), port=port, variables=variables)
 
-    def serve(self, target: str, port: int) -> int:
-        """Serve a bundle on 127.0.0.1:`port` until it ends or Ctrl-C, and return its exit code.
+    def serve(self, target: str, port: int) -> ServedResult:
+        """Serve a bundle on 127.0.0.1:`port` until it ends or Ctrl-C.
 
         The service gets those variables of this process that it reads.
 
         Raises:
             UsageError: The directory is not a bundle, or the port is in use.
-            SmokeFailedError: The model fails on its own example.
         """
         bundle = Path(target)
         variables = processes.service_variables(os.environ)
-        with processes.run_service(
-            bundle, venv_path(bundle), port=port, quiet=False, variables=variables
-        ) as service:
-            code = service.wait()
-        if code is None:
-            raise SmokeFailedError(
-                "The model fails on its own example, so the service was stopped.",
-                hint="The log above shows the cause. If the model needs other rows than the"
-                " example, give some of the training data: --example FILE",
-            )
-        return code
+        with copy_stderr() as stderr:
+            with processes.run_service(
+                bundle,
+                venv_path(bundle),
+                port=port,
+                stderr=stderr.descriptor,
+                variables=variables,
+            ) as service:
+                code = service.wait()
+            return ServedResult(code, stderr.last())
 
 
 def _require_platform(platform: str) -> None:

@@ -166,7 +166,7 @@ def run_service(
     environment: Path,
     *,
     port: int = 0,
-    quiet: bool = True,
+    stderr: int | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[LocalService]:
     """Run the service of a bundle. All its processes end with the context.
@@ -175,7 +175,8 @@ def run_service(
         bundle: Directory of the bundle.
         environment: Virtual environment of the bundle.
         port: Port to listen on; 0 for any free one.
-        quiet: Collect the output for `logs()` instead of printing it.
+        stderr: Descriptor for standard error. The service then prints its output; by default,
+            it is collected for `logs()`.
         variables: Settings of the service.
 
     Raises:
@@ -183,10 +184,10 @@ def run_service(
     """
     variables = with_valid_workers(variables or {})
     with processes.temporary_directory() as home, listen(port) as listener:
-        output = tempfile.TemporaryFile() if quiet else None  # noqa: SIM115 - closed below
+        output = tempfile.TemporaryFile() if stderr is None else None  # noqa: SIM115 - closed below
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         environ = {**variables, **_variables(environment, str(home))}
-        process = _start(bundle, environment, environ, listener, output)
+        process = _start(bundle, environment, environ, listener, output or stderr)
         listener.close()  # an open listener would accept connections after the service ends
         service = LocalService(process, str(bundle), url, output)
         try:
@@ -216,8 +217,9 @@ def _start(
     environment: Path,
     variables: Mapping[str, str],
     listener: socket.socket,
-    output: IO[bytes] | None,
+    output: IO[bytes] | int | None,
 ) -> subprocess.Popen[bytes]:
+    """Start the service. `output`: a file for its output, or a descriptor for standard error."""
     python = str(environment / "bin" / "python")
     bind = f"fd://{listener.fileno()}"
     command = [python, "-m", "gunicorn", "--config=gunicorn.conf.py", f"--bind={bind}", "app:app"]
@@ -226,8 +228,8 @@ def _start(
         cwd=bundle,
         env={**variables, "PORT": str(listener.getsockname()[1])},
         stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output and subprocess.STDOUT,
+        stdout=None if isinstance(output, int) else output,
+        stderr=output if isinstance(output, int) else subprocess.STDOUT,
         pass_fds=[listener.fileno()],
         start_new_session=True,
         preexec_fn=limit,  # noqa: PLW1509 - nothing in it takes a lock

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ import engine_bundles
 import images
 import pytest
 from debian_archives import deb
+from packaged_images import SVC
 
 from modelpack import dockerfile, oci
 from modelpack import dockerfile as modelpack_dockerfile
@@ -437,10 +439,34 @@ def test_error_without_namespaces_does_not_suggest_to_install_bubblewrap(monkeyp
         runner.require_available()
     assert caught.value.hint == ("Run: apt-get install bubblewrap, or skip the test: --no-smoke")
     (tmp_path / "bwrap").chmod(0o755)
-    bubblewrap.is_available.cache_clear()
+    bubblewrap.succeeds.cache_clear()
     with pytest.raises(NoEngineError, match="forbids namespaces to bubblewrap") as caught:
         runner.require_available()
     assert caught.value.hint == "Use a privileged container, or skip the test: --no-smoke"
+
+
+def test_error_without_a_sandbox_comes_before_the_build(tmp_path):
+    (tmp_path / "bwrap").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bwrap").chmod(0o755)
+    environ = {
+        "PATH": str(tmp_path),
+        "DOCKER_HOST": f"unix://{tmp_path}/none",
+        "HOME": str(tmp_path),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "modelpack",
+        "package",
+        str(SVC / "model.joblib"),
+        "--engine",
+        "oci",
+    ]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == NoEngineError.exit_code
+    assert "forbids namespaces to bubblewrap" in done.stderr
+    assert "inspect" in done.stderr
+    assert "environment" not in done.stderr
 
 
 @pytest.mark.engine
