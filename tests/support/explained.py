@@ -36,7 +36,9 @@ LEVEL = np.array(["high", "low", "mid"])[np.digitize(SCORE, SCORE.quantile([0.3,
 TESTED = 6
 
 
-def build_service(model: Any, frame: pd.DataFrame, layout: str = "array", **more: Any) -> Service:
+def build_service(
+    model: Any, frame: pd.DataFrame, layout: str = "array", task: str = "", **more: Any
+) -> Service:
     """Return the service of a model that was fitted on `frame`, whose example is the first row."""
     facts = manifest_for(frame, layout, members=(Member(0, ()),), **more)
     row = json_row(frame, 0)
@@ -45,7 +47,7 @@ def build_service(model: Any, frame: pd.DataFrame, layout: str = "array", **more
         {"name": f.name, "type": f.type, "example": f.example, "quantiles": None} for f in inputs
     ]
     summary = {
-        "signature": {"inputs": documents}, "file": {"size": 1}, "more_files": [], "task": "",
+        "signature": {"inputs": documents}, "file": {"size": 1}, "more_files": [], "task": task,
     }  # fmt: skip
     classes = getattr(model, "classes_", None)
     labels = {} if classes is None else {"classes": list(classes)}

@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
@@ -132,6 +133,22 @@ def measured() -> Trained:
     trained = probable()
     tensors = (Tensor("a", (2,)), Tensor("b", (2,)))
     return replace(trained, signature=replace(trained.signature, tensors=tensors))
+
+
+def letters() -> Trained:
+    """Return a classifier of texts whose columns are sequences of characters."""
+    trained = serving_models.texts()
+    model = make_pipeline(TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 3)), trained.model[1])
+    texts = ["good fun", "great fun", "bad bore", "sad bore"]
+    return replace(trained, model=model.fit(texts, [True, True, False, False]))
+
+
+def sentences() -> Trained:
+    """Return a classifier of texts whose words are hostile texts."""
+    trained = serving_models.texts()
+    vectorizer = CountVectorizer(token_pattern="(?s).+", lowercase=False)
+    labels = [index % 2 == 0 for index in range(len(HOSTILE))]
+    return replace(trained, model=make_pipeline(vectorizer, trained.model[1]).fit(HOSTILE, labels))
 
 
 def clusters() -> Trained:

@@ -9,6 +9,7 @@ import numpy as np
 from ..data.columns import Rows
 from ..service import Service
 from .origins import Column
+from .scores import scores_of
 from .steps import Steps, UnavailableError, dense
 from .sums import Sums, by_input
 
@@ -40,11 +41,7 @@ class Linear:
         Raises:
             UnavailableError: They do not belong to the columns, or no reference is known.
         """
-        coefficients = np.asarray(steps.predictor.coef_, np.float64)
-        self._coefficients = np.atleast_2d(coefficients)
-        if self._coefficients.shape[1] != len(columns):
-            raise UnavailableError("The model does not have one coefficient per column.")
-        self._intercept = np.asarray(steps.predictor.intercept_, np.float64).ravel()
+        self._scores = scores_of(steps.predictor, len(columns))
         self._steps = steps
         self._sources = [column.source for column in columns]
         self._reference = _reference(columns, service)
@@ -58,14 +55,10 @@ class Linear:
         """Return the contributions to each score for one row."""
         both = _together(rows, self._reference.rows)
         values, usual = dense(self._steps.transformed(both))
-        parts = self._coefficients * (values - usual)
-        base = self._coefficients @ usual + self._intercept
+        values, usual = self._scores.columns(values), self._scores.columns(usual)
+        parts = self._scores.coefficients * (values - usual)
+        base = self._scores.coefficients @ usual + self._scores.intercepts
         return Sums(base, by_input(parts, self._sources, len(self._reference.values)))
-
-
-def is_linear(predictor: Any) -> bool:
-    """Return whether a fitted model has coefficients of its columns."""
-    return all(getattr(predictor, name, None) is not None for name in ("coef_", "intercept_"))
 
 
 def _reference(columns: Sequence[Column], service: Service) -> Reference:

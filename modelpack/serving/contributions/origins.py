@@ -9,7 +9,7 @@ from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 
-from .steps import UnavailableError, is_passthrough
+from .steps import MAX_VALUES, UnavailableError, is_passthrough
 
 
 class Column(NamedTuple):
@@ -57,7 +57,7 @@ def _step(step: Any, columns: Columns, names: Sequence[str] | None = None) -> li
         return [
             column
             for _, each in step.transformer_list
-            if not _is_dropped(each) and each is not None
+            if not is_dropped(each) and each is not None
             for column in _step(each, columns, names)
         ]
     try:
@@ -66,7 +66,7 @@ def _step(step: Any, columns: Columns, names: Sequence[str] | None = None) -> li
         raise UnavailableError(f"The step {name} combines inputs, or is not known.") from None
 
 
-def _is_dropped(step: Any) -> bool:
+def is_dropped(step: Any) -> bool:
     return isinstance(step, str) and step == "drop"
 
 
@@ -77,7 +77,7 @@ def _column_transformer(step: Any, columns: Columns, names: Sequence[str] | None
     found: list[Column] = []
     for _, each, key in step.transformers_:
         chosen = _positions(getattr(key, "data", key), len(columns), names)
-        if chosen and not _is_dropped(each):
+        if chosen and not is_dropped(each):
             found += _step(each, [columns[index] for index in chosen], _picked(names, chosen))
     return found
 
@@ -161,18 +161,42 @@ def _function(step: Any, columns: Columns) -> list[Column]:
     raise UnavailableError("A FunctionTransformer may combine inputs.")
 
 
-def _selected(step: Any, columns: Columns) -> list[Column]:
-    support = getattr(step, "get_support", None)
-    if support is None:
-        raise UnavailableError("The columns that a compiled selection keeps are not known.")
-    return [columns[int(index)] for index in np.flatnonzero(support())]
+def _vectorized(step: Any, columns: Columns) -> list[Column]:
+    width = len(step.vocabulary_) if hasattr(step, "vocabulary_") else int(step.n_features)
+    if width > MAX_VALUES:
+        raise UnavailableError(f"The step {type(step).__name__} gives more columns than are read.")
+    return [Column(columns[0].source)] * width
 
+
+def _selected(step: Any, columns: Columns) -> list[Column]:
+    return [columns[int(index)] for index in kept_columns(step)]
+
+
+def kept_columns(step: Any) -> np.ndarray:
+    """Return the positions of the columns that a selection keeps."""
+    if hasattr(step, "get_support"):
+        return np.flatnonzero(step.get_support())
+    from ..runtimes.plans.selection import support  # noqa: PLC0415 - many modules
+
+    return np.flatnonzero(support(step))
+
+
+VECTORIZERS = ("CountVectorizer", "HashingVectorizer", "TfidfVectorizer")
+KEEPING = {"MaxAbsScaler", "Normalizer", "StandardScaler", "TfidfTransformer"}
+"""Classes that give a column of a sparse matrix for each, 0 for 0."""
+SELECTING = {
+    "GenericUnivariateSelect", "RFE", "RFECV", "SelectFdr", "SelectFpr", "SelectFromModel",
+    "SelectFwe", "SelectKBest", "SelectPercentile", "SequentialFeatureSelector",
+    "VarianceThreshold",
+}  # fmt: skip
+"""Classes that give some of their columns."""
 
 _KINDS: dict[str, Callable[[Any, Columns], list[Column]]] = {
     "StandardScaler": _scaled,
     "SimpleImputer": _imputed,
     "MissingIndicator": _flagged,
     "OneHotEncoder": _one_hot,
+    "TfidfTransformer": _each,
     "KBinsDiscretizer": _binned,
     "FunctionTransformer": _function,
     **dict.fromkeys(
@@ -180,11 +204,7 @@ _KINDS: dict[str, Callable[[Any, Columns], list[Column]]] = {
          "QuantileTransformer", "RobustScaler"),
         _each,
     ),
-    **dict.fromkeys(
-        ("GenericUnivariateSelect", "RFE", "RFECV", "SelectFdr", "SelectFpr", "SelectFromModel",
-         "SelectFwe", "SelectKBest", "SelectPercentile", "SequentialFeatureSelector",
-         "VarianceThreshold"),
-        _selected,
-    ),
+    **dict.fromkeys(SELECTING, _selected),
+    **dict.fromkeys(VECTORIZERS, _vectorized),
 }  # fmt: skip
 """Name of a class whose columns come from one input each -> function of it and its columns."""

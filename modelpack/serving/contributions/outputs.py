@@ -31,6 +31,58 @@ class Output(NamedTuple):
     label: Any = None
 
 
+def chosen(service: Service, rows: Rows) -> Output:
+    """Return the output of one row whose differences are the effects of changes.
+
+    Raises:
+        UnavailableError: The model predicts no number and no class of known score.
+    """
+    prediction, number = _predicted(service, rows)
+    if number is None:
+        if service.manifest.model["task"] != "regressor":
+            raise UnavailableError("The model predicts no number and no class of known score.")
+        return Output("prediction")
+    if "predict_proba" in service.methods:
+        return Output("probability", number, label=prediction)
+    if "decision_function" not in service.methods:
+        raise UnavailableError("The model predicts no number and no class of known score.")
+    sign = 1
+    if len(_classes(service)) == 2:
+        number, sign = 0, 1 if number == 1 else -1
+    return Output("score", number, sign, prediction)
+
+
+def values(service: Service, rows: Rows, output: Output) -> np.ndarray:
+    """Return the values of an output that `chosen` returned, (n_rows,)."""
+    method = {"probability": "predict_proba", "score": "decision_function"}.get(
+        output.kind, "predict"
+    )
+    result = np.asarray(service.runner.call(method, rows), np.float64)
+    table = result.reshape(len(result), -1)
+    if output.number >= table.shape[1]:
+        raise UnavailableError("The model has other outputs than classes.")
+    return table[:, output.number] * output.sign
+
+
+def _classes(service: Service) -> np.ndarray:
+    classes = service.runner.classes
+    return np.empty(0) if classes is None else np.asarray(classes)
+
+
+def _predicted(service: Service, rows: Rows) -> tuple[Any, int | None]:
+    """Return the prediction for one row and the number of its class, None of a number."""
+    prediction = np.ravel(service.runner.call("predict", rows))
+    if len(prediction) != 1:
+        raise UnavailableError("The model has several outputs.")
+    classes = _classes(service)
+    if not len(classes):
+        return prediction[0], None
+    numbers = np.flatnonzero(classes == prediction[0])
+    if len(numbers) != 1:
+        raise UnavailableError("The prediction is not one of the classes.")
+    return prediction[0], int(numbers[0])
+
+
 def matching(service: Service, rows: Rows, sums: Sums, is_short: bool) -> Output:
     """Return the output of one row that the sums are equal to. `is_short`: they have 32 bits.
 
@@ -38,23 +90,18 @@ def matching(service: Service, rows: Rows, sums: Sums, is_short: bool) -> Output
         UnavailableError: They are equal to none.
     """
     tolerance = SHORT if is_short else EXACT
-    call, classes = service.runner.call, service.runner.classes
-    prediction = np.ravel(call("predict", rows))
-    if len(prediction) != 1:
-        raise UnavailableError("The model has several outputs.")
+    call = service.runner.call
+    prediction, number = _predicted(service, rows)
     with np.errstate(all="ignore"):
-        if classes is None or not len(classes):
-            return _number_output(float(prediction[0]), sums.totals, tolerance)
-        numbers = np.flatnonzero(np.asarray(classes) == prediction[0])
-        if len(numbers) != 1:
-            raise UnavailableError("The prediction is not one of the classes.")
+        if number is None:
+            return _number_output(float(prediction), sums.totals, tolerance)
         results: dict[str, np.ndarray] = {
             method: np.asarray(call(method, rows), np.float64).ravel()
             for method in ("predict_proba", "decision_function")
             if method in service.methods
         }
-        output = _class_output(int(numbers[0]), len(classes), sums.totals, results, tolerance)
-    return output._replace(label=prediction[0])
+        output = _class_output(number, len(_classes(service)), sums.totals, results, tolerance)
+    return output._replace(label=prediction)
 
 
 def _number_output(prediction: float, totals: np.ndarray, tolerance: float) -> Output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 from typing import Any, Callable, NamedTuple, Sequence
 
@@ -9,9 +10,12 @@ import numpy as np
 
 from ..data.columns import Rows
 from ..manifest import Manifest
+from ..runtimes import estimator
 from ..runtimes.estimator import Chain, CompiledModel, EstimatorRuntime
 from ..runtimes.native_chain import NativeChain
 from ..runtimes.wrappers import Configured, Labelled
+
+log = logging.getLogger("modelpack.serving")
 
 MAX_VALUES = 1_000_000
 """Values of two transformed rows. A sparse matrix of texts may have more."""
@@ -19,6 +23,17 @@ MAX_VALUES = 1_000_000
 
 class UnavailableError(Exception):
     """The contributions of this model or row are not known. The text is the reason."""
+
+
+def contained(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function, and raise UnavailableError for every exception of the model."""
+    try:
+        return estimator.contained(function, *args)
+    except UnavailableError:
+        raise
+    except Exception as error:
+        log.info("contributions are not available", exc_info=error)
+        raise UnavailableError("The model could not be read.") from error
 
 
 class Steps(NamedTuple):
@@ -41,10 +56,10 @@ def steps_of(runner: EstimatorRuntime, manifest: Manifest) -> Steps:
     """Return the steps of the model of a runtime.
 
     Raises:
-        UnavailableError: Its rows are no numbers or columns.
+        UnavailableError: Its rows are dicts.
     """
-    if manifest.layout not in ("array", "frame"):
-        raise UnavailableError("The rows of the model are texts or dicts.")
+    if manifest.layout == "dicts":
+        raise UnavailableError("The rows of the model are dicts.")
     *transformers, predictor = _flat(runner.model)
     if isinstance(runner.model, CompiledModel):
         return _compiled(runner, manifest, transformers, predictor)

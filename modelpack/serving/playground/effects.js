@@ -1,6 +1,7 @@
 // How much each input matters here. Of linear models, trees and boosting the service knows what each
-// input adds (POST ./contributions). Of others the page asks what the model predicts if this input
-// alone gets its usual value: one request of as many rows as there are such inputs.
+// input adds, and of texts what each word does (POST ./contributions). Of others the page asks what
+// the model predicts if this input alone gets its usual value: one request of as many rows as there
+// are such inputs.
 
 const ROWS = 100; // inputs that are tried
 const CELLS = 40000; // values of such a request
@@ -11,6 +12,13 @@ const METHODS = {
   tree_paths: ["Read from the trees of this model. Each split on the path of these inputs changes the mean prediction of the training rows that get there, and the bar of an input adds up the changes at its splits. An input that no split on the path compares has no bar, but may matter for other values.", "Base: mean over the training data"],
   shapley: ["Shapley values, which the library of this model computes from its trees. A bar is the share of the input in the difference from the mean over the training data.", "Base: mean over the training data"],
 };
+
+const WORDS = {
+  coefficients: ["Read from the coefficients of this linear model. A bar is the coefficient of the word times its value. A sequence of words may have its own coefficient, and words that share a column of the model have one bar.", "Base: a text without these words"],
+  left_out: ["A bar is the difference to the prediction if this word alone is left out, wherever it is in the text. Effects of words that act together are not separated, and do not add up."],
+};
+
+const NONE = { number: 0, contribution: 0 };
 
 const ONE_BY_ONE = "A bar is the difference to the prediction if this input alone gets its usual value: its median in the recorded data, otherwise its value in the example. Effects of inputs that act together are not separated, and do not add up. The page sends one request with a row for each input.";
 
@@ -26,7 +34,9 @@ class Effects {
     this.usual = form.fields.map(usualOf);
     this.box = byId("effects");
     this.none = noneOf(signature.tensors ?? [], form.fields.length);
-    byId("why").hidden = form.free || form.fields.length < 2;
+    this.isText = form.fields.length === 1 && form.fields[0].type === "string" && !form.fields[0].categories;
+    byId("why").hidden = form.free || (form.fields.length < 2 && !this.isText);
+    byId("why-title").textContent = this.isText ? "Effect of each word" : "Effect of each input";
     byId("why").ontoggle = () => this.update();
   }
 
@@ -42,7 +52,9 @@ class Effects {
     const row = this.form.snapshot;
     const found = await this.explained(this.form.literal());
     if (answer !== this.answer) return; // of other inputs
+    if (found.words) return this.addWords(found);
     if (found.method) return this.add(found, row);
+    if (this.isText) return this.show([], { how: `The effects of words are not known. ${found.reason ?? ""}` });
     await this.change(answer, row, found.reason);
   }
 
@@ -60,23 +72,34 @@ class Effects {
 
   // --- contributions, which add up ---
 
-  add({ method, output, class: label, base, total, inputs }, row) {
-    const [how, start] = METHODS[method];
-    const factor = output === "probability" ? 100 : 1;
-    const write = output === "probability" ? (points) => points.toFixed(1) : brieflyOf(base, total);
+  add({ method, inputs, ...result }, row) {
     const effects = inputs.map(({ contribution, reference }, index) => {
-      const size = contribution * factor;
       const now = shown(parse(row[index]));
       const other = reference === undefined ? undefined : shown(typeof reference === "number" ? Number(reference.toPrecision(4)) : reference);
       const hint = other === undefined || other === now ? [bdi(now || "empty")] : [bdi(now || "empty"), ", reference ", bdi(other || "empty")];
-      return { index, size, text: signed(size, write), hint };
+      return { index, size: contribution, hint };
     });
-    const sum = (total - base) * factor;
-    const value = (number) => (number < 0 ? "−" : "") + write(Math.abs(number * factor));
-    const rows = [[start, value(base)], ["All inputs", signed(sum, write)], ["Together", value(total)]];
-    const sums = el("dl", { class: "sums" }, ...rows.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))));
-    const [measure, meaning] = measureOf(output, label, this.several);
-    this.show(effects, measure, how, [meaning], [sums], (rest) => `together ${signed(rest, write)}`);
+    this.showSums(effects, METHODS[method], result);
+  }
+
+  addWords({ method, words, other_words: others, reason, ...result }) {
+    const effects = words.map(({ word, contribution }) => ({ name: word, size: contribution }));
+    const [how, start] = WORDS[method];
+    const why = reason ? `Exact contributions are not known. ${reason} ` : "";
+    const untried = others.contribution === null && others.number && `${plural(others.number, "word")} not tried.`;
+    const rest = others.contribution === null ? undefined : others;
+    this.showSums(effects, [why + how, start], result, { noun: "word", rest, notes: [untried] });
+  }
+
+  /** Effects in the unit of the output, with their sum if there is a base. */
+  showSums(effects, [how, start], { output, class: label, base, total }, { noun = "input", rest = NONE, notes = [] } = {}) {
+    const factor = output === "probability" ? 100 : 1;
+    const write = output === "probability" ? (points) => points.toFixed(1) : brieflyOf(base ?? total, total);
+    const scaled = effects.map((each) => ({ ...each, size: each.size * factor, text: signed(each.size * factor, write) }));
+    const [measure, meaning] = measureOf(output, label, this.several, base === null);
+    const sums = base === null ? [] : [sumsOf(start, `All ${noun}s`, base * factor, total * factor, write)];
+    const together = (size) => `together ${signed(size + rest.contribution * factor, write)}`;
+    this.show(scaled, { how, measure, notes: [...notes, meaning], sums, noun, more: rest.number, together });
   }
 
   // --- one change at a time ---
@@ -105,7 +128,7 @@ class Effects {
       all.length > tried.length && `${plural(all.length - tried.length, "input")} not tried.`,
     ];
     const why = reason ? `Exact contributions are not known. ${reason} ` : "";
-    this.show(effects, this.changed(answer, largest), why + ONE_BY_ONE, notes);
+    this.show(effects, { how: why + ONE_BY_ONE, measure: this.changed(answer, largest), notes });
   }
 
   /** What differs, in words. */
@@ -117,39 +140,48 @@ class Effects {
 
   // --- both ---
 
-  show(effects, measure, how, notes, more = [], together = () => "") {
+  /** `more`: the number of effects that are smaller than these. `together`: writes their sum. */
+  show(effects, { how, measure = [], notes = [], sums = [], noun = "input", more = 0, together = () => "" }) {
     byId("how").textContent = how;
     const moved = effects.filter(({ size, other }) => size || other !== undefined).sort((one, next) => Math.abs(next.size) - Math.abs(one.size));
     const most = Math.max(...moved.map(({ size }) => Math.abs(size)), 1e-300);
     const rest = moved.slice(BARS);
+    const left = rest.length + more;
     const words = [
-      rest.length && `${plural(rest.length, "more input")} of smaller effect ${together(rest.reduce((sum, { size }) => sum + size, 0))}`.trim() + ".",
-      effects.length > moved.length && `${plural(effects.length - moved.length, "input")} without effect here.`,
+      left && `${plural(left, `more ${noun}`)} of smaller effect ${together(rest.reduce((sum, { size }) => sum + size, 0))}`.trim() + ".",
+      effects.length > moved.length && `${plural(effects.length - moved.length, noun)} without effect here.`,
       ...notes,
     ];
     const list = el("ul", { class: "bars effects" }, ...moved.slice(0, BARS).map((each) => this.item(each, most)));
-    const heading = moved.length || more.length ? [el("h3", { class: "small" }, ...measure)] : [];
-    this.box.replaceChildren(...heading, ...(moved.length ? [list] : []), ...more, el("p", { class: "hint" }, words.filter(Boolean).join(" ")));
+    const heading = moved.length || sums.length ? [el("h3", { class: "small" }, ...measure)] : [];
+    this.box.replaceChildren(...heading, ...(moved.length ? [list] : []), ...sums, el("p", { class: "hint" }, words.filter(Boolean).join(" ")));
   }
 
-  item({ index, size, text, hint }, most) {
+  item({ index, name = this.form.fields[index].name, size, text, hint }, most) {
     const bar = el("span", { class: size < 0 ? "fill less" : "fill" });
     bar.style.width = `${(Math.abs(size) / most) * 50}%`;
     const track = el("span", { class: "track both", "aria-hidden": "true" }, bar);
-    return el("li", {}, el("span", { class: "name" }, bdi(this.form.fields[index].name)), el("span", { class: "chance" }, text), track, el("span", { class: "hint" }, ...hint));
+    return el("li", {}, el("span", { class: "name" }, bdi(name)), el("span", { class: "chance" }, text), track, ...(hint ? [el("span", { class: "hint" }, ...hint)] : []));
   }
 }
 
 /** What contributions are amounts of, and what such an amount means. */
-function measureOf(output, label, several) {
+function measureOf(output, label, several, isDifference) {
   const of = bdi(shown(label));
   return {
-    prediction: [["Added to the prediction"]],
+    prediction: [[isDifference ? "Difference of the prediction" : "Added to the prediction"]],
     log_prediction: [["Added to the logarithm of the prediction"], "The prediction is e to the power of the sum. +0.69 doubles it."],
     probability: [["Points of the probability of ", of]],
     log_odds: [["Added to the log odds of ", of], "Log odds of 0 are a probability of 50 %. +0.69 doubles the odds."],
-    score: [["Added to the score of ", of], several ? "The class with the highest score is predicted." : "A class is predicted if its score is above 0."],
+    score: [[isDifference ? "Difference of the score of " : "Added to the score of ", of], several ? "The class with the highest score is predicted." : "A class is predicted if its score is above 0."],
   }[output];
+}
+
+/** The base, the sum of the effects, and both together. */
+function sumsOf(start, all, base, total, write) {
+  const value = (number) => (number < 0 ? "−" : "") + write(Math.abs(number));
+  const rows = [[start, value(base)], [all, signed(total - base, write)], ["Together", value(total)]];
+  return el("dl", { class: "sums" }, ...rows.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))));
 }
 
 /** Why there are no effects: tensors other than lists of few numbers. */

@@ -50,7 +50,7 @@ def _document(service: Service, result: Contributions) -> dict[str, Any]:
     ]
     for each, reference in zip(inputs, result.references or ()):
         each["reference"] = reference
-    return {
+    document = {
         "method": result.method,
         "output": result.output,
         "class": result.label,
@@ -58,6 +58,14 @@ def _document(service: Service, result: Contributions) -> dict[str, Any]:
         "total": result.total,
         "inputs": inputs,
     }
+    if result.by_word is not None:
+        pairs = zip(result.by_word.texts, result.by_word.values)
+        document["words"] = [{"word": word, "contribution": value} for word, value in pairs]
+        rest = result.by_word.rest
+        document["other_words"] = {"number": result.by_word.others, "contribution": rest}
+    if result.reason is not None:
+        document["reason"] = result.reason
+    return document
 
 
 def describe(service: Service) -> dict[str, Any]:
@@ -73,19 +81,29 @@ def describe(service: Service) -> dict[str, Any]:
 
 
 def _known() -> dict[str, Any]:
-    number = {"type": "number"}
+    number, known = {"type": "number"}, {"type": ["number", "null"]}
     each = operations.object_schema(
         {"name": {"type": "string"}, "contribution": number}, {"reference": {}}
     )
+    word = operations.object_schema({"word": {"type": "string"}, "contribution": number})
+    others = operations.object_schema({"number": {"type": "integer"}, "contribution": known})
     return operations.object_schema(
         {
             "method": {"enum": list(METHODS)},
             "output": {"enum": list(OUTPUTS)},
             "class": {"description": "The predicted class; null for a regressor."},
-            "base": {**number, "description": "The output without contributions."},
-            "total": {**number, "description": "The base and all contributions."},
+            "base": {
+                **known,
+                "description": "The output without contributions; null if they do not add up.",
+            },
+            "total": {**number, "description": "The output: the base and all contributions."},
             "inputs": {"type": "array", "items": each},
-        }
+        },
+        {
+            "words": {"type": "array", "items": word, "description": "Of a model of one text."},
+            "other_words": others,
+            "reason": {"type": "string", "description": "Why no contributions that add up exist."},
+        },
     )
 
 

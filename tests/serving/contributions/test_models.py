@@ -396,7 +396,7 @@ def test_wrong_sums_are_not_returned():
     explainer = Explainer(service)
     row = service.decode_rows([explained.json_row(NUMBERS, 1)])
     found = explainer.explain(row)
-    paths = explainer._model
+    paths = explainer._model.model
     paths._trees = [each._replace(values=each.values * 1.001) for each in paths._trees]
     with pytest.raises(UnavailableError, match="do not add up"):
         explainer.explain(row)

@@ -648,6 +648,57 @@ def test_contributions_of_trees_are_in_the_unit_of_the_prediction(visit):
         expect(page.locator("#how")).to_contain_text("Read from the trees")
 
 
+def test_words_of_a_text_are_shown_with_their_sum(visit):
+    vectorizer, predictor = playground_models.serving_models.texts().model
+    row = vectorizer.transform(["good good bore"]).toarray()[0]
+    parts = dict(zip(vectorizer.get_feature_names_out(), predictor.coef_[0] * row, strict=True))
+    sign = 1 if predictor.predict([row])[0] else -1
+    with visit("texts") as page:
+        page.get_by_text("Effect of each word").click()
+        expect(page.locator("#how")).to_contain_text("the coefficient of the word")
+        page.get_by_role("textbox", name="text").fill("Good, good bore")
+        effects = page.locator("#effects")
+        expect(effects.locator("li")).to_have_count(2)
+        expect(effects.locator("h3")).to_have_text(
+            f"Added to the log odds of {'true' if sign > 0 else 'false'}"
+        )
+        shown = dict(zip(effects.locator(".name").all_inner_texts(),
+                         effects.locator(".chance").all_inner_texts(), strict=True))  # fmt: skip
+        numbers = {word: float(text.replace("\u2212", "-")) for word, text in shown.items()}
+        expected = {word: sign * parts[word] for word in ("good", "bore")}
+        assert numbers == pytest.approx(expected, abs=5e-4)
+        expect(effects.locator("dt").first).to_have_text("Base: a text without these words")
+
+
+def test_words_are_left_out_if_the_model_is_of_characters(visit):
+    model = playground_models.letters().model
+    chances = model.predict_proba(["good bore", " bore", "good "])[:, 1]
+    if chances[0] < 0.5:
+        chances = 1 - chances
+    with visit("letters") as page:
+        page.get_by_text("Effect of each word").click()
+        page.get_by_role("textbox", name="text").fill("good bore")
+        effects = page.locator("#effects")
+        expect(effects.locator("li")).to_have_count(2)
+        expect(page.locator("#how")).to_contain_text("characters, not into words")
+        expect(page.locator("#how")).to_contain_text("if this word alone is left out")
+        shown = dict(zip(effects.locator(".name").all_inner_texts(),
+                         effects.locator(".chance").all_inner_texts(), strict=True))  # fmt: skip
+        numbers = {word: float(text.replace("\u2212", "-")) for word, text in shown.items()}
+        expected = {word: (chances[0] - each) * 100 for word, each in zip(
+            ("good", "bore"), chances[1:], strict=True)}  # fmt: skip
+        assert numbers == pytest.approx(expected, abs=0.051)
+
+
+def test_hostile_words_are_text(visit):
+    with visit("sentences") as page:
+        page.get_by_text("Effect of each word").click()
+        for word in HOSTILE:
+            page.get_by_role("textbox", name="text").fill(word)
+            expect(page.locator("#effects .name bdi")).to_have_text(word)
+        assert page.evaluate("window.owned") is None
+
+
 def test_effect_of_an_input_is_the_difference_to_its_usual_value(visit):
     model = playground_models.probable().model
     before, after = model.predict_proba([[5.8, 3.1, 3.8, 1.2], [5.8, 3.1, 6.9, 1.2]])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
+import playground_models
 import pytest
 import serving_models
 from flask_clients import client_for, post
 from jsonschema import Draft202012Validator
-from playground_models import probable
 
 ROW = [5.1, 3.5, 1.4, 0.2]
 
@@ -18,7 +20,17 @@ def iris(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bayes(tmp_path_factory):
-    return client_for(probable(), tmp_path_factory.mktemp("bayes"))
+    return client_for(playground_models.probable(), tmp_path_factory.mktemp("bayes"))
+
+
+@pytest.fixture(scope="module")
+def words(tmp_path_factory):
+    return client_for(serving_models.texts(), tmp_path_factory.mktemp("words"))
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory):
+    return client_for(playground_models.letters(), tmp_path_factory.mktemp("letters"))
 
 
 def test_response_has_the_contribution_of_each_input(iris):
@@ -42,15 +54,44 @@ def test_model_without_contributions_has_a_reason(bayes):
     assert (response.status_code, response.json) == (200, {"method": None, "reason": reason})
 
 
-def test_responses_are_documented(iris, bayes):
-    for client in (iris, bayes):
+def test_words_of_a_text_have_contributions(words):
+    model = serving_models.texts().model
+    found = post(words, {"instances": [["good bore"]]}, "/contributions").json
+    assert (found["method"], found["output"]) == ("coefficients", "log_odds")
+    assert {each["word"] for each in found["words"]} == {"good", "bore"}
+    assert found["other_words"] == {"number": 0, "contribution": 0}
+    total = model.decision_function(["good bore"])[0] * (1 if found["class"] else -1)
+    assert found["total"] == pytest.approx(total, rel=1e-9)
+    (text,) = found["inputs"]
+    assert text["contribution"] == pytest.approx(found["total"] - found["base"], rel=1e-9)
+
+
+def test_words_that_are_left_out_have_a_reason(letters):
+    found = post(letters, {"instances": [["good bore"]]}, "/contributions").json
+    assert (found["method"], found["output"], found["base"]) == ("left_out", "probability", None)
+    assert found["inputs"] == []
+    assert found["other_words"] == {"number": 0, "contribution": None}
+    assert "characters" in found["reason"]
+
+
+@pytest.mark.parametrize("text", [None, 1, ["a"], "\ud800"])
+def test_texts_that_no_model_takes_are_rejected(words, text):
+    body = json.dumps({"instances": [[text]]})
+    for path in ("/predict", "/contributions"):
+        response = words.post(path, data=body, content_type="application/json")
+        assert response.status_code in (400, 422), path
+
+
+def test_responses_are_documented(iris, bayes, words, letters):
+    rows = {iris: ROW, bayes: ROW, words: ["good"], letters: ["good"]}
+    for client, row in rows.items():
         document = client.get("/openapi.json").json
         operation = document["paths"]["/contributions"]["post"]
         content = operation["responses"]["200"]["content"]["application/json"]
         validator = Draft202012Validator(
             {**content["schema"], "components": document["components"]}
         )
-        validator.validate(post(client, {"instances": [ROW]}, "/contributions").json)
+        validator.validate(post(client, {"instances": [row]}, "/contributions").json)
         assert not validator.is_valid({"method": "other"})
 
 

@@ -114,12 +114,12 @@ def hashing_vectorizer(model: Any, compiler: Compiler) -> Part:
         model.binary,
     )
 
-    hash_bytes = _hash_function(model)
+    hash_term = hash_function(model)
 
     def count(text: str) -> dict[int, float]:
         sums: dict[int, float] = {}
         for token in analyze(text):
-            number = _hash(token, hash_bytes)
+            number = hash_term(token)
             column = abs(number) % width
             sums[column] = sums.get(column, 0.0) + (-1.0 if signed and number < 0 else 1.0)
         return dict.fromkeys(sums, 1.0) if binary else sums
@@ -128,22 +128,28 @@ def hashing_vectorizer(model: Any, compiler: Compiler) -> Part:
     return {"transform": lambda texts: normalize(collect(texts))}
 
 
-def _hash_function(model: Any) -> Callable[[bytes], int]:
+def hash_function(model: Any) -> Callable[[str], int]:
+    """Return the function by whose absolute value a HashingVectorizer assigns terms to columns."""
+    hash_bytes = _hash_bytes(model)
+
+    def hash_term(term: str) -> int:
+        try:
+            number = int(hash_bytes(term.encode()))
+        except UnicodeEncodeError as error:
+            raise FallbackRequiredError from error
+        if number == MIN_HASH:
+            raise FallbackRequiredError  # has no absolute value of 32 bits
+        return number
+
+    return hash_term
+
+
+def _hash_bytes(model: Any) -> Callable[[bytes], int]:
     if is_record(model):
         return hashes.murmurhash3_32
     from sklearn.utils import murmurhash3_32  # noqa: PLC0415 - absent for records
 
     return murmurhash3_32  # type: ignore[no-any-return]
-
-
-def _hash(token: str, hash_bytes: Callable[[bytes], int]) -> int:
-    try:
-        number = int(hash_bytes(token.encode()))
-    except UnicodeEncodeError as error:
-        raise FallbackRequiredError from error
-    if number == MIN_HASH:
-        raise FallbackRequiredError  # has no absolute value of 32 bits
-    return number
 
 
 def analyzer(model: Any, compiler: Compiler) -> Callable[[str], Iterable[str]]:
