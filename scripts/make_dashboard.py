@@ -10,148 +10,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from dashboard.panels import ROWS, Panel
 
 TARGET = Path(__file__).parents[1] / "docs" / "monitoring" / "dashboard.json"
-WIDTH = 24
-CHOSEN = '{job=~"$job"}'
-RATE = "$__rate_interval"
-
-
-class Panel(NamedTuple):
-    """A panel of one row of the dashboard.
-
-    Attributes:
-        queries: Expression -> legend.
-        unit: Of Grafana's field configuration.
-        kind: Type of the panel.
-    """
-
-    title: str
-    description: str
-    queries: dict[str, str]
-    unit: str = "short"
-    kind: str = "timeseries"
-
-
-def rate(metric: str, by: str, more: str = "") -> str:
-    """Return the rate of a counter per second, summed up over all but the labels `by`."""
-    return f'sum by ({by}) (rate({metric}{{job=~"$job"{more}}}[{RATE}]))'
-
-
-def quantile(share: float, metric: str, by: str = "le") -> str:
-    """Return a quantile of a histogram."""
-    return f"histogram_quantile({share}, {rate(metric + '_bucket', by)})"
-
-
-def share_of_rows(metric: str) -> str:
-    """Return the share of the rows in which the values of each input were counted."""
-    return f"{rate(metric, 'input')} / scalar(sum(rate(modelpack_rows_total{CHOSEN}[{RATE}])))"
-
-
-ROWS: dict[str, list[Panel]] = {
-    "Service": [
-        Panel(
-            "Requests",
-            "Answered requests by status.",
-            {rate("modelpack_requests_total", "status"): "{{status}}"},
-            "reqps",
-        ),
-        Panel(
-            "Rows",
-            "Predicted rows.",
-            {rate("modelpack_rows_total", "route"): "{{route}}"},
-            "rowsps",
-        ),
-        Panel(
-            "Latency",
-            "Time from a complete request to its response, including the queue.",
-            {
-                quantile(0.5, "modelpack_request_duration_seconds"): "median",
-                quantile(0.99, "modelpack_request_duration_seconds"): "99 %",
-            },
-            "s",
-        ),
-        Panel(
-            "Errors",
-            "Responses of 400 and above by kind.",
-            {rate("modelpack_errors_total", "kind"): "{{kind}}"},
-            "reqps",
-        ),
-    ],
-    "Model": [
-        Panel(
-            "Time of a call",
-            "Time of one call of the model.",
-            {
-                quantile(0.5, "modelpack_model_duration_seconds"): "median",
-                quantile(0.99, "modelpack_model_duration_seconds"): "99 %",
-            },
-            "s",
-        ),
-        Panel(
-            "Waiting requests",
-            "Requests that wait for the model, by instance.",
-            {f"sum by (instance) (modelpack_queue_length{CHOSEN})": "{{instance}}"},
-        ),
-        Panel(
-            "Workers",
-            "Worker processes, and how many ended in the last five minutes.",
-            {
-                f"sum(modelpack_workers{CHOSEN})": "running",
-                f"sum(increase(modelpack_worker_exits_total{CHOSEN}[5m]))": "ended",
-            },
-        ),
-        Panel(
-            "Versions",
-            "The models that are served.",
-            {f"count by (name, version, sha256) (modelpack_model_info{CHOSEN})": ""},
-            kind="table",
-        ),
-    ],
-    "Inputs": [
-        Panel(
-            "Outside the range of the training",
-            "Share of the rows with such a value, by input.",
-            {share_of_rows("modelpack_input_outside_range_total"): "{{input}}"},
-            "percentunit",
-        ),
-        Panel(
-            "Missing",
-            "Share of the rows with a missing value, by input.",
-            {share_of_rows("modelpack_input_missing_total"): "{{input}}"},
-            "percentunit",
-        ),
-        Panel(
-            "Unknown categories",
-            "Share of the rows with a category that the training did not have, by input.",
-            {share_of_rows("modelpack_input_unknown_category_total"): "{{input}}"},
-            "percentunit",
-        ),
-    ],
-    "Predictions": [
-        Panel(
-            "Classes",
-            "Predictions of a classifier.",
-            {rate("modelpack_predicted_class_total", "class"): "{{class}}"},
-            "rowsps",
-        ),
-        Panel(
-            "Probability of the predicted class",
-            "Of requests for probabilities. If it falls, predictions are less certain.",
-            {rate("modelpack_probability_bucket", "le"): "{{le}}"},
-            kind="heatmap",
-        ),
-        Panel(
-            "Predicted numbers",
-            "Quantiles of the predictions of a regressor, without their sign.",
-            {
-                quantile(share, "modelpack_predicted_value", "sign, le"): f"{{{{sign}}}} {name}"
-                for share, name in ((0.05, "5 %"), (0.5, "median"), (0.95, "95 %"))
-            },
-        ),
-    ],
-}
+HEIGHTS = {"Now": 3, "Inputs": 10}
+"""Rows that are not 8 units high."""
 
 
 def dashboard() -> dict[str, Any]:
@@ -159,14 +24,16 @@ def dashboard() -> dict[str, Any]:
     panels: list[dict[str, Any]] = []
     top = 0
     for title, row in ROWS.items():
-        position = {"h": 1, "w": WIDTH, "x": 0, "y": top}
+        position = {"h": 1, "w": 24, "x": 0, "y": top}
         heading = {"type": "row", "title": title, "gridPos": position}
         panels.append({**heading, "collapsed": False, "panels": []})
-        width = WIDTH // len(row)
-        for index, panel in enumerate(row):
-            position = {"h": 8, "w": width, "x": index * width, "y": top + 1}
+        height = HEIGHTS.get(title, 8)
+        left = 0
+        for panel in row:
+            position = {"h": height, "w": panel.width, "x": left, "y": top + 1}
             panels.append({**_panel(panel), "gridPos": position})
-        top += 9
+            left += panel.width
+        top += height + 1
     for number, each in enumerate(panels, start=1):
         each["id"] = number
     return {
@@ -175,7 +42,7 @@ def dashboard() -> dict[str, Any]:
         "description": "Services of modelpack: requests, the model, its inputs and predictions.",
         "tags": ["modelpack"],
         "schemaVersion": 39,
-        "version": 1,
+        "version": 2,
         "editable": True,
         "graphTooltip": 1,
         "refresh": "30s",
@@ -188,15 +55,16 @@ def dashboard() -> dict[str, Any]:
 
 def _panel(panel: Panel) -> dict[str, Any]:
     source = {"type": "prometheus", "uid": "${datasource}"}
+    instant = panel.kind == "table"
     targets = [
         {
             "refId": chr(ord("A") + index),
             "datasource": source,
             "expr": expression,
             "legendFormat": legend,
-            "instant": panel.kind == "table",
-            "range": panel.kind != "table",
-            "format": {"heatmap": "heatmap", "table": "table"}.get(panel.kind, "time_series"),
+            "instant": instant,
+            "range": not instant,
+            "format": "table" if instant else "time_series",
         }
         for index, (expression, legend) in enumerate(panel.queries.items())
     ]
@@ -205,12 +73,62 @@ def _panel(panel: Panel) -> dict[str, Any]:
         "title": panel.title,
         "description": panel.description,
         "datasource": source,
-        "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []}
-        if panel.unit != "short"
-        else {"defaults": {"unit": panel.unit}, "overrides": []},
-        "options": {},
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": _overrides(panel)},
+        "options": _options(panel),
         "targets": targets,
+        "transformations": [{"id": "organize", "options": _columns()}] if instant else [],
     }
+
+
+def _columns() -> dict[str, Any]:
+    names = ("job", "name", "version", "digest", "Value")
+    return {
+        "excludeByName": {"Time": True},
+        "indexByName": {name: index for index, name in enumerate(names)},
+        "renameByName": {"Value": "instances"},
+    }
+
+
+def _defaults(panel: Panel) -> dict[str, Any]:
+    if panel.kind == "table":
+        return {"custom": {"minWidth": 60}}
+    steps: list[dict[str, Any]] = [{"value": None, "color": "green" if panel.limit else "blue"}]
+    if panel.limit:
+        steps.append(panel.limit._asdict())
+    defaults = {
+        "unit": panel.unit,
+        "min": 0,
+        "noValue": panel.empty,
+        "thresholds": {"mode": "absolute", "steps": steps},
+        **({"decimals": 0} if panel.unit == "none" else {}),
+    }
+    if panel.kind == "stat":
+        return {**defaults, "color": {"mode": "thresholds"}}
+    line = {"thresholdsStyle": {"mode": "dashed"}} if panel.limit else {}
+    return {**defaults, "custom": {"showPoints": "never", **line, **panel.style}}
+
+
+def _overrides(panel: Panel) -> list[dict[str, Any]]:
+    return [
+        {
+            "matcher": {"id": "byRegexp", "options": pattern},
+            "properties": [{"id": "color", "value": color}],
+        }
+        for pattern, color in panel.colors.items()
+    ]
+
+
+def _options(panel: Panel) -> dict[str, Any]:
+    if panel.kind == "table":
+        return {}
+    if panel.kind == "stat":
+        values = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+        return {"colorMode": "value", "graphMode": "none", "reduceOptions": values}
+    legend: dict[str, Any] = {"showLegend": True, "placement": "bottom", "displayMode": "list"}
+    legend["calcs"] = ["lastNotNull", "max"] if panel.table else []
+    if panel.table:
+        legend |= {"displayMode": "table", "sortBy": "Max", "sortDesc": True}
+    return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
 
 
 def _data_source() -> dict[str, Any]:
@@ -227,6 +145,8 @@ def _job() -> dict[str, Any]:
         "definition": "label_values(modelpack_ready, job)",
         "includeAll": True,
         "multi": True,
+        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
+        "sort": 1,
         "refresh": 2,
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from modelpack.serving.observability import metrics
+from modelpack.serving.observability import metrics, requests
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "docs" / "monitoring"
@@ -29,6 +29,86 @@ def test_dashboard_and_alerts_use_metrics_that_exist():
     used = {name for text in expressions() for name in re.findall(r"modelpack_[a-z_]+", text)}
     assert len(used) > 15
     assert {re.sub("_(total|bucket)$", "", name) for name in used} <= names
+
+
+def expression(title: str) -> str:
+    """Return the first expression of a panel, for all jobs."""
+    document = json.loads((MONITORING / "dashboard.json").read_text())
+    panel = next(panel for panel in document["panels"] if panel["title"] == title)
+    text: str = panel["targets"][0]["expr"]
+    return text.replace("$job", ".+").replace("$__rate_interval", "5m")
+
+
+def run_rule_test(folder: Path, test: dict[str, object]) -> None:
+    """Have Prometheus evaluate alerts or expressions over series. One sample is a minute."""
+    document = {"rule_files": [str(MONITORING / "alerts.yml")], "evaluation_interval": "1m"}
+    path = folder / "test.yml"
+    path.write_text(json.dumps({**document, "tests": [{"interval": "1m", **test}]}))
+    done = subprocess.run(
+        ["promtool", "test", "rules", str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run_expression(folder: Path, title: str, series: dict[str, str], expected: dict[str, float]):
+    """Compare the values of a panel after 10 minutes: labels -> value."""
+    samples = [{"labels": labels, "value": value} for labels, value in expected.items()]
+    check = {"expr": expression(title), "eval_time": "10m", "exp_samples": samples}
+    inputs = [{"series": name, "values": values} for name, values in series.items()]
+    run_rule_test(folder, {"input_series": inputs, "promql_expr_test": [check]})
+
+
+def test_share_of_an_input_is_that_of_its_own_job(tmp_path):
+    """The inputs of another model are no missing ones of this one."""
+    series = {
+        'modelpack_rows_total{job="a", route="/predict"}': "0+60x10",
+        'modelpack_rows_total{job="b", route="/predict"}': "0+540x10",
+        'modelpack_input_missing_total{job="a", input="age"}': "0+6x10",
+    }
+    run_expression(tmp_path, "Missing", series, {'{job="a", input="age"}': 0.1})
+
+
+def test_probes_are_no_requests(tmp_path):
+    series = {
+        'modelpack_requests_total{job="a", route="/readyz", status="503"}': "0+60x10",
+        'modelpack_requests_total{job="a", route="/predict", status="200"}': "0+54x10",
+        'modelpack_requests_total{job="a", route="none", status="503"}': "0+6x10",
+    }
+    run_expression(tmp_path, "Failed (5xx)", series, {"{}": 0.1})
+    others = {'modelpack_requests_total{job="b", route="/predict", status="200"}': "0+999x10"}
+    run_expression(tmp_path, "Failed (5xx)", {**series, **others}, {"{}": 0.1})
+    excluded = {text for rule in expressions() for text in re.findall('route!~"(.*?)"', rule)}
+    (pattern,) = excluded
+    assert all(re.fullmatch(pattern, route) for route in requests.PROBES)
+
+
+def test_service_without_requests_has_no_shares(tmp_path):
+    """0 / 0 is no number, which a panel cannot show."""
+    series = {
+        'modelpack_requests_total{job="a", route="/predict", status="200"}': "9x10",
+        'modelpack_rows_total{job="a", route="/predict"}': "9x10",
+        'modelpack_predicted_class_total{job="a", class="yes"}': "9x10",
+        'modelpack_probability_bucket{job="a", le="1.0"}': "9x10",
+        'modelpack_probability_bucket{job="a", le="+Inf"}': "9x10",
+    }
+    for title in ("Failed (5xx)", "Classes", "Probability of the predicted class"):
+        run_expression(tmp_path, title, series, {})
+
+
+def test_instances_that_are_not_ready_are_counted(tmp_path):
+    series = {
+        'up{job="a", instance="responds"}': "1x10",
+        'modelpack_ready{job="a", instance="responds"}': "1x10",
+        'up{job="a", instance="fails"}': "1x10",
+        'modelpack_ready{job="a", instance="fails"}': "1x3 0x7",
+        'up{job="a", instance="down"}': "1x3 0x7",
+        'modelpack_ready{job="a", instance="down"}': "1x3 _x7",
+        'up{job="a", instance="of another kind"}': "0x10",
+    }
+    run_expression(tmp_path, "Not ready", series, {"{}": 2})
+    ready = {name: values for name, values in series.items() if "responds" in name}
+    run_expression(tmp_path, "Not ready", ready, {"{}": 0})
+    run_expression(tmp_path, "Not ready", {}, {})
 
 
 def test_dashboard_is_current(monkeypatch):
@@ -55,14 +135,7 @@ def test_service_that_does_not_respond_is_an_alert(tmp_path):
         {"alertname": "ModelDown", "eval_time": time, "exp_alerts": alerts}
         for time, alerts in times.items()
     ]
-    test = {"interval": "1m", "input_series": series, "alert_rule_test": checks}
-    path = tmp_path / "test.yml"
-    document = {"rule_files": [str(MONITORING / "alerts.yml")], "tests": [test]}
-    path.write_text(json.dumps({**document, "evaluation_interval": "1m"}))
-    done = subprocess.run(
-        ["promtool", "test", "rules", str(path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_rule_test(tmp_path, {"input_series": series, "alert_rule_test": checks})
 
 
 def test_promtool_accepts_alerts_and_expressions(tmp_path):
