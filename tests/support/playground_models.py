@@ -122,6 +122,15 @@ def nearby() -> Trained:
     return replace(trained, model=KNeighborsRegressor(3).fit(data[:, :3], target))
 
 
+def pair() -> Trained:
+    """Return a regressor of two named outputs."""
+    trained = serving_models.forest()
+    data, target = load_diabetes(return_X_y=True)
+    model = Ridge().fit(data[:, :3], np.column_stack([target, 1000 - target]))
+    fields = (Field("progression", "number"), Field("<b>rest</b>", "number"))
+    return replace(trained, model=model, signature=replace(trained.signature, outputs=fields))
+
+
 def pictures() -> Trained:
     """Return a model whose rows are recorded as tensors of 2 x 2 values."""
     trained = serving_models.iris()

@@ -7,14 +7,14 @@ instead of wrong ones.
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any
 
 from ..data.columns import Rows
 from ..service import Service
-from . import boosters, linear, origins, outputs, trees, words
+from . import models, outputs, words
 from .explanation import METHODS, OUTPUTS, Contributions
-from .scores import is_linear
-from .steps import Steps, UnavailableError, contained, steps_of
+from .scope import Scope
+from .steps import UnavailableError, contained, steps_of
 
 __all__ = ["METHODS", "OUTPUTS", "Contributions", "Explainer", "UnavailableError"]
 
@@ -29,8 +29,12 @@ class Explainer:
         self._model: Any = None
         self._reason: str | None = None
 
-    def explain(self, rows: Rows) -> Contributions:
+    def explain(self, rows: Rows, target: int | None = None) -> Contributions:
         """Return the contributions for one row, which the model predicts.
+
+        Args:
+            rows: The row.
+            target: The number of an output of several, by default the largest one.
 
         Raises:
             UnavailableError: They are not known; the text is the reason.
@@ -43,7 +47,7 @@ class Explainer:
             except UnavailableError as error:
                 self._reason = str(error)
                 raise
-        found: Contributions = contained(self._model.explain, rows)
+        found: Contributions = contained(self._model.explain, rows, target)
         return found
 
 
@@ -54,14 +58,14 @@ class TableModel:
         self.model = model
         self._service = service
 
-    def explain(self, rows: Rows) -> Contributions:
-        """Return the contributions for one row.
+    def explain(self, rows: Rows, target: int | None) -> Contributions:
+        """Return the contributions for one row. `target`: see `Explainer.explain`.
 
         Raises:
             UnavailableError: They do not add up to an output of the model.
         """
         sums = self.model.sums(rows)
-        output = outputs.matching(self._service, rows, sums, self.model.method == "shapley")
+        output = outputs.matching(self._service, rows, sums, self.model.is_short, target)
         parts = sums.parts[output.number] * output.sign + 0.0  # no -0.0
         return Contributions(
             self.model.method,
@@ -71,6 +75,7 @@ class TableModel:
             float(sums.totals[output.number] * output.sign),
             parts.tolist(),
             self.model.references,
+            target=output.target,
         )
 
 
@@ -86,19 +91,4 @@ def _model(service: Service) -> Any:
     if words.is_text(service):
         return words.TextModel(service)
     steps = steps_of(service.runner, service.manifest)
-    kind = _kind(steps)
-    columns = origins.trace(steps.transformers, [field.name for field in inputs])
-    return TableModel(service, kind(steps, columns, service))
-
-
-def _kind(steps: Steps) -> Callable[..., Any]:
-    predictor = steps.predictor
-    if boosters.is_booster(predictor):
-        if steps.compiler is not None:
-            raise UnavailableError("A compiled booster does not contain the sizes of its nodes.")
-        return boosters.Booster
-    if type(predictor).__name__ in trees.CLASSES:
-        return trees.PathModel
-    if is_linear(predictor):
-        return linear.Linear
-    raise UnavailableError("The model is not a linear model, tree, forest or boosting.")
+    return TableModel(service, Scope(service, models.build).model(steps))

@@ -10,8 +10,8 @@ from ..data.columns import Rows
 from ..runtimes.lightgbm import LightGBMRuntime
 from ..runtimes.native_chain import NativeChainRuntime
 from ..runtimes.xgboost import XGBoostRuntime
-from ..service import Service
 from .origins import Column
+from .scope import Scope
 from .steps import Steps, UnavailableError
 from .sums import Sums, by_input
 
@@ -25,13 +25,18 @@ class Booster:
 
     method = "shapley"
     references = None
+    is_short = True
+    is_probability = False
 
-    def __init__(self, steps: Steps, columns: Sequence[Column], service: Service) -> None:
+    def __init__(self, steps: Steps, columns: Sequence[Column], scope: Scope) -> None:
         """Check the size of the model.
 
         Raises:
-            UnavailableError: It is too large.
+            UnavailableError: It is too large, or compiled.
         """
+        if steps.compiler is not None:
+            raise UnavailableError("A compiled booster does not contain the sizes of its nodes.")
+        service = scope.service
         model = service.manifest.model
         if sum(file["size"] for file in (model["file"], *model["more_files"])) > MAX_BYTES:
             raise UnavailableError(f"The file is larger than {MAX_BYTES // 10**6} MB.")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Sequence
 
-METHODS = ("coefficients", "tree_paths", "shapley", "left_out")
-OUTPUTS = ("prediction", "log_prediction", "probability", "log_odds", "score")
+METHODS = ("coefficients", "tree_paths", "shapley", "mixed", "left_out")
+OUTPUTS = (
+    "prediction", "log_prediction", "transformed_prediction", "probability", "log_odds", "score",
+)  # fmt: skip
 
 
 class WordContributions(NamedTuple):
@@ -37,6 +39,7 @@ class Contributions(NamedTuple):
         references: The values of the inputs that give the base, None if it is a mean over the rows
             of the training.
         by_word: The contributions of the words if the only input is a text.
+        target: The number of the output, None if the model has one.
         reason: Why exact contributions are not known, if they are not.
     """
 
@@ -48,4 +51,5 @@ class Contributions(NamedTuple):
     values: Sequence[float]
     references: Sequence[Any] | None
     by_word: WordContributions | None = None
+    target: int | None = None
     reason: str | None = None

@@ -9,7 +9,7 @@ from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 
-from .steps import MAX_VALUES, UnavailableError, is_passthrough
+from .steps import MAX_VALUES, Subset, UnavailableError, is_passthrough
 
 
 class Column(NamedTuple):
@@ -47,6 +47,8 @@ def _step(step: Any, columns: Columns, names: Sequence[str] | None = None) -> li
     name = type(step).__name__
     if is_passthrough(step):
         return list(columns)
+    if isinstance(step, Subset):
+        return [columns[position] for position in step.positions]
     if name == "Pipeline":
         for _, each in step.steps:
             columns, names = _step(each, columns, names), None

@@ -54,6 +54,9 @@ def _coefficients(predictor: Any) -> Scores:
     dense = values.toarray() if hasattr(values, "toarray") else values
     coefficients = np.atleast_2d(np.asarray(dense, np.float64))
     intercepts = np.asarray(predictor.intercept_, np.float64).ravel()
+    means = getattr(predictor, "_x_mean", None)  # which PLSRegression subtracts
+    if means is not None and coefficients.shape[1] == len(means):
+        intercepts = intercepts - coefficients @ means
     return Scores(coefficients, intercepts)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
 
@@ -13,13 +13,16 @@ class Sums(NamedTuple):
     Attributes:
         base: (n_outputs,)
         parts: (n_outputs, n_inputs)
+        inverse: Function from totals to predictions, if the target was transformed.
     """
 
     base: np.ndarray
     parts: np.ndarray
+    inverse: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
     def totals(self) -> np.ndarray:
+        """The base and all contributions of each output."""
         return np.asarray(self.base + self.parts.sum(axis=1))
 
 

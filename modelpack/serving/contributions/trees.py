@@ -16,6 +16,7 @@ import numpy as np
 from ..data.columns import Rows
 from ..service import Service
 from .origins import Column
+from .scope import Scope
 from .steps import Steps, UnavailableError, dense
 from .sums import Sums, by_input
 
@@ -37,7 +38,9 @@ SINGLE = {
 }
 BOOSTED = {"GradientBoostingClassifier", "GradientBoostingRegressor"}
 HISTOGRAMS = {f"Hist{name}" for name in BOOSTED}
-CLASSES = FORESTS | SINGLE | BOOSTED | HISTOGRAMS
+ADABOOST = "AdaBoostClassifier"
+CLASSES = FORESTS | SINGLE | BOOSTED | HISTOGRAMS | {ADABOOST}
+PAIR = 2
 
 
 class Nodes(NamedTuple):
@@ -89,21 +92,26 @@ class PathModel:
 
     method = "tree_paths"
     references = None
+    is_short = False
 
-    def __init__(self, steps: Steps, columns: Sequence[Column], service: Service) -> None:
+    def __init__(self, steps: Steps, columns: Sequence[Column], scope: Scope) -> None:
         """Read the trees.
 
         Raises:
             UnavailableError: They are too large, or of an unknown kind.
         """
+        service = scope.service
         self._steps = steps
         self._sources = [column.source for column in columns]
         self._width = len(service.manifest.inputs)
         predictor, name = steps.predictor, type(steps.predictor).__name__
         self._categories: Any = None
         self._trees: Sequence[Tree]
+        self.is_probability = name.endswith("Classifier") and name in FORESTS | SINGLE
         if name in HISTOGRAMS:
             self._trees = self._histograms(predictor, service)
+        elif name == ADABOOST:
+            self._trees = _voted(predictor, self._compiler(service))
         elif name in BOOSTED:
             self._trees = _boosted(predictor)
         else:
@@ -152,24 +160,28 @@ class PathModel:
     def _feature(self, column: int) -> int:
         return int(column if self._categories is None else self._categories.feature_of(column))
 
-    def _histograms(self, predictor: Any, service: Service) -> list[Tree]:
+    def _compiler(self, service: Service) -> Any:
+        """Return the compiler of the release of scikit-learn that the model belongs to."""
         from ..runtimes.plans import COMPILERS  # noqa: PLC0415 - many modules
-        from ..runtimes.plans.categories import Categories  # noqa: PLC0415
         from ..runtimes.plans.compiler import Compiler, Context  # noqa: PLC0415
         from ..runtimes.plans.runtime import installed_release  # noqa: PLC0415
 
-        compiler = self._steps.compiler
-        if compiler is None:
-            layout, names = service.manifest.layout, [f.name for f in service.manifest.inputs]
-            context = Context(layout, names, installed_release())
-            compiler = Compiler(COMPILERS, context, np.matmul)
+        if self._steps.compiler is not None:
+            return self._steps.compiler
+        layout, names = service.manifest.layout, [f.name for f in service.manifest.inputs]
+        return Compiler(COMPILERS, Context(layout, names, installed_release()), np.matmul)
+
+    def _histograms(self, predictor: Any, service: Service) -> list[Tree]:
+        from ..runtimes.plans.categories import Categories  # noqa: PLC0415 - many modules
+
+        compiler = self._compiler(service)
         own = [tree for several in predictor._predictors for tree in several]
         _require_size(sum(len(tree.nodes) for tree in own))
         self._categories = Categories(predictor, own, len(self._sources), compiler)
         outputs = len(predictor._predictors[0])
         trees: list[Tree] = []
         for splits, tree in zip(self._categories.splits, own):
-            means = _means(splits, tree.nodes["value"], tree.nodes["count"])
+            means = _means(splits, tree.nodes["value"][:, np.newaxis], tree.nodes["count"])
             trees.append(Tree(Nodes(*splits), means, len(trees) % outputs))
         return trees
 
@@ -182,24 +194,29 @@ class PathModel:
         # How the first predictions are stored differs between releases, so the example gives them.
         rows = service.decode_rows([service.manifest.example])
         method = "decision_function" if name.endswith("Classifier") else "predict"
-        raw = np.ravel(service.runner.call(method, rows))
+        raw = np.ravel(self._steps.call(method, rows))
         base, parts = self._from_trees(rows)
         return np.asarray(raw - base - parts.sum(axis=1))
 
 
 def _averaged(predictor: Any, name: str) -> list[Tree]:
     estimators = predictor.estimators_ if name in FORESTS else [predictor]
-    if predictor.n_outputs_ != 1:
-        raise UnavailableError("The model has several outputs.")
     is_classifier = name.endswith("Classifier")
+    if predictor.n_outputs_ != 1 and is_classifier:
+        raise UnavailableError("The model predicts several labels.")
     return [_averaged_tree(each, is_classifier, len(estimators)) for each in estimators]
 
 
 def _averaged_tree(estimator: Any, is_classifier: bool, count: int) -> Tree:
     nodes, values = _read_tree(estimator.tree_)
-    if is_classifier:  # before scikit-learn 1.3 they are weights of rows
-        values = values / values.sum(axis=1, keepdims=True)
-    return Tree(nodes, values / count)
+    if is_classifier:
+        return Tree(nodes, _shares(values[:, 0]) / count)
+    return Tree(nodes, values[:, :, 0] / count)
+
+
+def _shares(values: np.ndarray) -> np.ndarray:
+    """Return probabilities. Before scikit-learn 1.3 they are weights of rows."""
+    return np.asarray(values / values.sum(axis=1, keepdims=True))
 
 
 def _boosted(predictor: Any) -> list[Tree]:
@@ -214,11 +231,41 @@ def _boosted(predictor: Any) -> list[Tree]:
     return trees
 
 
+def _voted(predictor: Any, compiler: Any) -> list[Tree]:
+    """Return the trees of AdaBoost with the votes of their leaves in place of values."""
+    count = len(predictor.classes_)
+    weights = np.asarray(predictor.estimator_weights_, np.float64)
+    is_real = getattr(predictor, "algorithm", "SAMME") == "SAMME.R"
+    others = -1 / (count - 1) if compiler.since(1, 3) else 0.0
+    trees: list[Tree] = []
+    for each, weight in zip(predictor.estimators_, weights):
+        if type(each).__name__ not in SINGLE:
+            raise UnavailableError("The estimators of AdaBoost are not trees.")
+        nodes, values = _read_tree(each.tree_)
+        chances = _shares(values[:, 0])
+        if chances.shape[1] != count:
+            raise UnavailableError("A tree of AdaBoost has fewer classes.")
+        if is_real:
+            logs = np.log(np.clip(chances, np.finfo(np.float64).eps, None))
+            votes = (count - 1) * (logs - logs.mean(axis=1, keepdims=True))
+        else:
+            is_chosen = np.arange(count) == chances.argmax(axis=1)[:, np.newaxis]
+            votes = np.where(is_chosen, weight, others * weight)
+        if count == PAIR:
+            votes = votes[:, 1:] - votes[:, :1]
+        rows = _field(each.tree_, "n_node_samples")
+        trees.append(Tree(nodes, _means(nodes, votes / weights.sum(), rows)))
+    return trees
+
+
 def _read_tree(tree: Any) -> tuple[Nodes, np.ndarray]:
-    """Return the nodes of a tree of scikit-learn or of a record, and their values."""
+    """Return the nodes of a tree of scikit-learn or of a record, and their values.
+
+    The values are (n_nodes, n_outputs, n_classes), those of regressors have one class.
+    """
     names = ("children_left", "children_right", "feature", "threshold", "missing_go_to_left")
     values = tree.value if hasattr(tree, "value") else tree.values
-    return Nodes(*(_field(tree, name) for name in names)), np.asarray(values)[:, 0]
+    return Nodes(*(_field(tree, name) for name in names)), np.asarray(values)
 
 
 _FIELDS = {"children_left": "left_child", "children_right": "right_child"}
@@ -233,20 +280,25 @@ def _field(tree: Any, name: str) -> Any:
 
 
 def _means(nodes: Any, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean value of the leaves below each node, weighted by rows of the training.
-
-    The result is (n_nodes, 1).
+    """Return the mean values of the leaves below each node, weighted by rows of the training.
 
     Inner nodes have other values: those before the step of boosting was computed.
     """
     left, right = nodes.left.tolist(), nodes.right.tolist()
-    totals, shares = values.tolist(), weights.tolist()
+    shares = weights.tolist()
+    means = [_column_of_means(left, right, column.tolist(), shares) for column in values.T]
+    return np.ascontiguousarray(np.array(means, np.float64).T)
+
+
+def _column_of_means(
+    left: list[int], right: list[int], totals: list[float], shares: list[float]
+) -> list[float]:
     for node in range(len(left) - 1, -1, -1):  # children follow their parents
         if left[node] != LEAF:
             one, other = left[node], right[node]
             share = (shares[one] + shares[other]) or 1
             totals[node] = (totals[one] * shares[one] + totals[other] * shares[other]) / share
-    return np.array(totals, np.float64)[:, np.newaxis]
+    return totals
 
 
 def _require_size(nodes: int) -> None:

@@ -53,7 +53,7 @@ class TextModel:
         except UnavailableError as error:
             self._reason = str(error)
 
-    def explain(self, rows: Rows) -> Contributions:
+    def explain(self, rows: Rows, _target: int | None) -> Contributions:
         """Return the contributions of the words of one row.
 
         Raises:
@@ -187,7 +187,9 @@ def _left_out(service: Service, rows: Rows, text: str, reason: str) -> Contribut
         None,
     )
     kind, label = output.kind, output.label
-    return Contributions("left_out", kind, label, None, float(total), [], None, result, reason)
+    return Contributions(
+        "left_out", kind, label, None, float(total), [], None, result, reason=reason
+    )
 
 
 def _without(text: str, spans: list[tuple[int, int]]) -> str:

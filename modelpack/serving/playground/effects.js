@@ -11,6 +11,7 @@ const METHODS = {
   coefficients: ["Read from the coefficients of this linear model. A bar is what the input adds, compared with its reference: its mean in the training data if the model contains it, otherwise its median in the recorded data or its value in the example.", "Base: all inputs at their references"],
   tree_paths: ["Read from the trees of this model. Each split on the path of these inputs changes the mean prediction of the training rows that get there, and the bar of an input adds up the changes at its splits. An input that no split on the path compares has no bar, but may matter for other values.", "Base: mean over the training data"],
   shapley: ["Shapley values, which the library of this model computes from its trees. A bar is the share of the input in the difference from the mean over the training data.", "Base: mean over the training data"],
+  mixed: ["This model predicts the mean of several models. A bar is the mean of what the input adds in each: in linear models compared with its reference, in trees compared with the mean over the training data.", "Base: mean of the bases of the models"],
 };
 
 const WORDS = {
@@ -23,7 +24,7 @@ const NONE = { number: 0, contribution: 0 };
 const ONE_BY_ONE = "A bar is the difference to the prediction if this input alone gets its usual value: its median in the recorded data, otherwise its value in the example. Effects of inputs that act together are not separated, and do not add up. The page sends one request with a row for each input.";
 
 class Effects {
-  /** `ask(instances)` predicts rows that are JSON texts; `explain(row)` gives what its inputs add. */
+  /** `ask(instances)` predicts rows that are JSON texts; `explain(row, target)` gives what its inputs add. */
   constructor(form, { model: { task } }, signature, ask, explain) {
     this.isAmount = !["classifier", "clusterer", "outlier_detector"].includes(task);
     this.form = form;
@@ -38,19 +39,34 @@ class Effects {
     byId("why").hidden = form.free || (form.fields.length < 2 && !this.isText);
     byId("why-title").textContent = this.isText ? "Effect of each word" : "Effect of each input";
     byId("why").ontoggle = () => this.update();
+    byId("target").oninput = () => this.update();
   }
 
   /** The prediction is that of the present inputs. */
   update(answer = this.answer) {
     this.answer = answer;
+    if (answer) this.offer(answer.prediction);
     if (!answer || !byId("why").open || byId("why").hidden) return;
     if (this.none) byId("how").textContent = this.none;
     else this.find(answer);
   }
 
+  /** The outputs of a vector to choose from. */
+  offer(prediction) {
+    const count = Array.isArray(prediction) && largestOf(prediction) !== null ? prediction.flat(9).length : 0;
+    byId("target-box").hidden = count < 2;
+    if (byId("target").length === (count && Math.min(count, ROWS) + 1)) return;
+    const names = Array.from({ length: Math.min(count, ROWS) }, (_, index) => this.outputName(index));
+    byId("target").replaceChildren(...(count ? [el("option", { value: "" }, "the largest output")] : []), ...names.map((name, index) => el("option", { value: index }, name)));
+  }
+
+  outputName(index) {
+    return this.outputs[index]?.name ?? `value ${index}`;
+  }
+
   async find(answer) {
     const row = this.form.snapshot;
-    const found = await this.explained(this.form.literal());
+    const found = await this.explained(this.form.literal(), byId("target").value);
     if (answer !== this.answer) return; // of other inputs
     if (found.words) return this.addWords(found);
     if (found.method) return this.add(found, row);
@@ -59,10 +75,10 @@ class Effects {
   }
 
   /** What the service knows; {} if it has no such route or fails. */
-  async explained(row) {
+  async explained(row, target) {
     if (!this.explain) return {};
     try {
-      return await this.explain(row);
+      return await this.explain(row, target);
     } catch (error) {
       if (error.detail === undefined) throw error;
       if (error.status === 404) this.explain = null;
@@ -92,11 +108,11 @@ class Effects {
   }
 
   /** Effects in the unit of the output, with their sum if there is a base. */
-  showSums(effects, [how, start], { output, class: label, base, total }, { noun = "input", rest = NONE, notes = [] } = {}) {
+  showSums(effects, [how, start], { output, class: label, target = null, base, total }, { noun = "input", rest = NONE, notes = [] } = {}) {
     const factor = output === "probability" ? 100 : 1;
     const write = output === "probability" ? (points) => points.toFixed(1) : brieflyOf(base ?? total, total);
     const scaled = effects.map((each) => ({ ...each, size: each.size * factor, text: signed(each.size * factor, write) }));
-    const [measure, meaning] = measureOf(output, label, this.several, base === null);
+    const [measure, meaning] = measureOf(output, label, this.several, base === null, target === null ? "the prediction" : this.outputName(target));
     const sums = base === null ? [] : [sumsOf(start, `All ${noun}s`, base * factor, total * factor, write)];
     const together = (size) => `together ${signed(size + rest.contribution * factor, write)}`;
     this.show(scaled, { how, measure, notes: [...notes, meaning], sums, noun, more: rest.number, together });
@@ -108,7 +124,8 @@ class Effects {
     const most = Math.min(ROWS, Math.floor(CELLS / row.length));
     const all = row.map((_, index) => index).filter((index) => this.usual[index] !== null && !equal(row[index], this.usual[index]));
     const tried = all.slice(0, most);
-    const largest = largestOf(answer.prediction);
+    const chosen = byId("target").value;
+    const largest = chosen === "" ? largestOf(answer.prediction) : Number(chosen);
     const effects = [];
     try {
       const rows = tried.map((index) => this.form.literal("", Object.assign([...row], { [index]: this.usual[index] })));
@@ -128,14 +145,14 @@ class Effects {
       all.length > tried.length && `${plural(all.length - tried.length, "input")} not tried.`,
     ];
     const why = reason ? `Exact contributions are not known. ${reason} ` : "";
-    this.show(effects, { how: why + ONE_BY_ONE, measure: this.changed(answer, largest), notes });
+    this.show(effects, { how: why + ONE_BY_ONE, measure: this.changed(answer, largest, chosen), notes });
   }
 
   /** What differs, in words. */
-  changed(answer, largest) {
+  changed(answer, largest, chosen) {
     if (answer.probabilities && !Array.isArray(answer.probabilities)) return ["Points of the probability of ", bdi(labelOf(answer))];
     if (largest === null) return [this.isAmount ? "Difference of the prediction" : "Inputs that decide"];
-    return ["Difference of ", bdi(this.outputs[largest]?.name ?? `value ${largest}`), ", the largest one"];
+    return ["Difference of ", bdi(this.outputName(largest)), chosen === "" ? ", the largest one" : ""];
   }
 
   // --- both ---
@@ -166,11 +183,12 @@ class Effects {
 }
 
 /** What contributions are amounts of, and what such an amount means. */
-function measureOf(output, label, several, isDifference) {
+function measureOf(output, label, several, isDifference, what) {
   const of = bdi(shown(label));
   return {
-    prediction: [[isDifference ? "Difference of the prediction" : "Added to the prediction"]],
-    log_prediction: [["Added to the logarithm of the prediction"], "The prediction is e to the power of the sum. +0.69 doubles it."],
+    prediction: [[isDifference ? "Difference of " : "Added to ", bdi(what)]],
+    log_prediction: [["Added to the logarithm of ", bdi(what)], "The prediction is e to the power of the sum. +0.69 doubles it."],
+    transformed_prediction: [["Added to the transformed value of ", bdi(what)], "The model transforms the sum back to the prediction."],
     probability: [["Points of the probability of ", of]],
     log_odds: [["Added to the log odds of ", of], "Log odds of 0 are a probability of 50 %. +0.69 doubles the odds."],
     score: [[isDifference ? "Difference of the score of " : "Added to the score of ", of], several ? "The class with the highest score is predicted." : "A class is predicted if its score is above 0."],

@@ -133,9 +133,9 @@ async function predict(isTyped = false) {
   }
 }
 
-/** What each input of a row adds to its prediction, or why this is not known. */
-async function explainRow(row) {
-  const response = await ask("./contributions", { method: "POST", body: body(row), headers: { "Content-Type": "application/json" } });
+/** What each input of a row adds to its prediction, or why this is not known. `target`: of several outputs, or "". */
+async function explainRow(row, target) {
+  const response = await ask(`./contributions${target && `?target=${target}`}`, { method: "POST", body: body(row), headers: { "Content-Type": "application/json" } });
   return parse(await response.text());
 }
 

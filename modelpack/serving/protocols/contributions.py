@@ -13,6 +13,7 @@ from ..openapi import operations, schemas
 from ..problems import Problem
 from ..service import Service
 
+MAX_DIGITS = 10
 EXPECTED = 'Expected {"instances": [...]} with one row.'
 
 
@@ -24,16 +25,26 @@ def routes(service: Service) -> Blueprint:
     @blueprint.post("/contributions")
     def contributions() -> Response:
         """Return what each input adds to the prediction of one row, if this is known."""
+        target = _target()
         body = json_body.read_body(request, service.limits.body_bytes)
         rows = service.read(body, _one_row, service.extras)
         service.require_predictable(rows)
         try:
-            document = _document(service, explainer.explain(rows))
+            document = _document(service, explainer.explain(rows, target))
         except UnavailableError as error:
             document = {"method": None, "reason": str(error)}
         return Response(results.dump(document), content_type=JSON)
 
     return blueprint
+
+
+def _target() -> int | None:
+    text = request.args.get("target")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < MAX_DIGITS):
+        raise Problem(400, "The query parameter target must be the number of an output, from 0.")
+    return int(text)
 
 
 def _one_row(document: Any) -> list[Any]:
@@ -54,6 +65,7 @@ def _document(service: Service, result: Contributions) -> dict[str, Any]:
         "method": result.method,
         "output": result.output,
         "class": result.label,
+        "target": result.target,
         "base": result.base,
         "total": result.total,
         "inputs": inputs,
@@ -75,9 +87,19 @@ def describe(service: Service) -> dict[str, Any]:
     shown = {"instances": None if row is None else {"instances": [row]}}
     request_body = operations.content(document, shown)
     response_body = operations.content({"anyOf": [_known(), _unknown()]})
-    operation = operations.post(request_body, "The contributions.", response_body)
+    operation = operations.post(
+        request_body, "The contributions.", response_body, parameters=[TARGET]
+    )
     del operation["responses"]["200"]["headers"]
     return {"/contributions": {"post": operation}}
+
+
+TARGET = {
+    "name": "target",
+    "in": "query",
+    "description": "The number of an output, if there are several (default: the largest one).",
+    "schema": {"type": "integer", "minimum": 0, "maximum": 10 ** (MAX_DIGITS - 1) - 1},
+}
 
 
 def _known() -> dict[str, Any]:
@@ -92,6 +114,10 @@ def _known() -> dict[str, Any]:
             "method": {"enum": list(METHODS)},
             "output": {"enum": list(OUTPUTS)},
             "class": {"description": "The predicted class; null for a regressor."},
+            "target": {
+                "type": ["integer", "null"],
+                "description": "The number of the output; null if the model has one.",
+            },
             "base": {
                 **known,
                 "description": "The output without contributions; null if they do not add up.",

@@ -15,7 +15,7 @@ from serving_models import NATIVE_MODELS, render_native_bundle
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from modelpack.serving.contributions import Explainer, UnavailableError
+from modelpack.serving.contributions import Explainer
 from modelpack.serving.service import Service
 
 SMALL: dict[str, Any] = {"n_estimators": 8, "random_state": 0, "n_jobs": 1}
@@ -121,8 +121,32 @@ def test_files_of_boosters(name, tmp_path):
     assert any(found.values)
 
 
-def test_prediction_that_is_a_vector_has_no_contributions(tmp_path):
+def test_probabilities_in_place_of_a_prediction_have_scores(tmp_path):
     path, rows, _ = NATIVE_MODELS["xgboost"]  # of multi:softprob
     service = Service.load(render_native_bundle(path, tmp_path))
-    with pytest.raises(UnavailableError, match="several outputs"):
-        Explainer(service).explain(service.decode_rows(rows[:1]))
+    row = service.decode_rows(rows[:1])
+    chances = np.ravel(service.runner.call("predict", row))
+    results = [Explainer(service).explain(row, number) for number in range(len(chances))]
+    assert {(each.method, each.output) for each in results} == {("shapley", "score")}
+    assert [each.target for each in results] == [0, 1, 2]
+    assert [each.label for each in results] == list(service.runner.classes)
+    powers = np.exp([each.base + sum(each.values) for each in results])
+    assert powers / powers.sum() == pytest.approx(chances, rel=1e-4)
+    assert Explainer(service).explain(row).target == chances.argmax()
+
+
+@pytest.mark.parametrize("suffix", ["json", "ubj"])
+@pytest.mark.parametrize("objective", ["multi:softprob", "multi:softmax"])
+def test_native_files_of_xgboost_classifiers(objective, suffix, tmp_path):
+    model = xgboost.XGBClassifier(**SMALL, objective=objective)
+    model.fit(NUMBERS.to_numpy(), codes(LEVEL))
+    path = tmp_path / f"model.{suffix}"
+    model.save_model(path)
+    service = Service.load(render_native_bundle(path, tmp_path))
+    for index in range(4):
+        row = NUMBERS.iloc[[index]].to_numpy()
+        result = Explainer(service).explain(service.decode_rows(row.tolist()))
+        assert (result.method, result.output) == ("shapley", "score")
+        assert result.label == model.predict(row)[0]
+        margin = model.predict(row, output_margin=True)[0, int(result.label)]
+        assert result.base + sum(result.values) == pytest.approx(margin, abs=1e-4)

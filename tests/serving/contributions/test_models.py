@@ -52,8 +52,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "OrthogonalMatchingPursuitCV": {"max_iter": 2},
     "QuantileRegressor": {"alpha": 0.01},
 }
-WITHOUT = {"RANSACRegressor"}
-"""Linear models whose coefficients are those of another estimator."""
 
 
 @pytest.fixture(autouse=True)
@@ -93,9 +91,6 @@ def reason(model: Any, frame: Any, layout: str = "array", **more: Any) -> str:
 def test_linear_regressors(name):
     cls = dict(all_estimators("regressor"))[name]
     model = cls(**SETTINGS.get(name, {})).fit(NUMBERS.to_numpy(), AMOUNT)
-    if name in WITHOUT:
-        assert "not a linear model" in reason(model, NUMBERS)
-        return
     is_log = name in {"PoissonRegressor", "GammaRegressor"} or getattr(model, "power", 0) > 0
     check(model, NUMBERS, "array", "coefficients", "log_prediction" if is_log else "prediction")
 
@@ -385,9 +380,9 @@ def test_models_without_contributions_have_a_reason():
     model = GaussianNB().fit(NUMBERS.to_numpy(), YES)
     text = "The model is not a linear model, tree, forest or boosting."
     assert reason(model, NUMBERS) == text
-    both = np.column_stack([SCORE, SCORE])
-    for model in (linear_model.Ridge(), ensemble.RandomForestRegressor(3)):
-        assert "several outputs" in reason(model.fit(NUMBERS.to_numpy(), both), NUMBERS)
+    both = np.column_stack([YES, LEVEL])
+    model = ensemble.RandomForestClassifier(3).fit(NUMBERS.to_numpy(), both)
+    assert "several labels" in reason(model, NUMBERS)
 
 
 def test_wrong_sums_are_not_returned():

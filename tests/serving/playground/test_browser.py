@@ -27,8 +27,8 @@ HANDSET = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mob
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
 expect.set_options(timeout=15_000)
 KINDS = (
-    "guests", "flowers", "visitors", "texts", "forest", "scaler", "several", "unnamed", "wide",
-    "echo",
+    "guests", "flowers", "visitors", "texts", "letters", "pair", "forest", "scaler", "several",
+    "unnamed", "wide", "echo",
 )  # fmt: skip
 
 
@@ -646,6 +646,28 @@ def test_contributions_of_trees_are_in_the_unit_of_the_prediction(visit):
         expect(effects.locator("h3")).to_have_text("Added to the prediction")
         expect(effects.locator("dd").last).to_have_text(f"{value:.1f}")
         expect(page.locator("#how")).to_contain_text("Read from the trees")
+
+
+def test_effects_on_an_output_of_several(visit):
+    model = playground_models.pair().model
+    with visit("pair") as page:
+        page.get_by_text("Effect of each input").click()
+        page.get_by_label("x2").fill("0.09")
+        heading = page.locator("#effects h3")
+        expect(heading).to_have_text("Added to <b>rest</b>")
+        expect(page.locator("#target option")).to_have_text(
+            ["the largest output", "progression", "<b>rest</b>"]
+        )
+        page.get_by_label("Effects on").select_option("progression")
+        expect(heading).to_have_text("Added to progression")
+        total = model.predict([[0.01, 0.01, 0.09]])[0, 0]
+        expect(page.locator("#effects dd").last).to_have_text(f"{total:.1f}")
+        page.get_by_label("x2").fill("0.01")
+        expect(heading).to_have_text("Added to progression")
+    with visit("forest") as page:
+        page.get_by_text("Effect of each input").click()
+        expect(page.locator("#effects h3")).to_be_visible()
+        expect(page.locator("#target")).to_be_hidden()
 
 
 def test_words_of_a_text_are_shown_with_their_sum(visit):

@@ -33,6 +33,11 @@ def letters(tmp_path_factory):
     return client_for(playground_models.letters(), tmp_path_factory.mktemp("letters"))
 
 
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    return client_for(playground_models.pair(), tmp_path_factory.mktemp("pair"))
+
+
 def test_response_has_the_contribution_of_each_input(iris):
     model = serving_models.iris().model
     scaled = (ROW - model[0].mean_) / model[0].scale_
@@ -82,8 +87,28 @@ def test_texts_that_no_model_takes_are_rejected(words, text):
         assert response.status_code in (400, 422), path
 
 
-def test_responses_are_documented(iris, bayes, words, letters):
-    rows = {iris: ROW, bayes: ROW, words: ["good"], letters: ["good"]}
+def test_output_of_several_is_chosen(pair):
+    model = playground_models.pair().model
+    row = [0.1, 0.2, 0.3]
+    predictions = model.predict([row])[0]
+    for query, number in (("", predictions.argmax()), ("?target=0", 0), ("?target=1", 1)):
+        found = post(pair, {"instances": [row]}, f"/contributions{query}").json
+        assert (found["target"], found["output"]) == (number, "prediction")
+        assert found["total"] == pytest.approx(predictions[number], rel=1e-9)
+    found = post(pair, {"instances": [row]}, "/contributions?target=2").json
+    assert found == {"method": None, "reason": "The model has 2 outputs."}
+
+
+@pytest.mark.parametrize("target", ["-1", "x", "", "1.0", "\u0661", "9" * 20])
+def test_malformed_number_of_an_output_is_rejected(pair, iris, target):
+    for client, row in ((pair, [1, 2, 3]), (iris, ROW)):
+        response = post(client, {"instances": [row]}, f"/contributions?target={target}")
+        assert (response.status_code, response.mimetype) == (400, "application/problem+json")
+        assert "number of an output" in response.json["detail"]
+
+
+def test_responses_are_documented(iris, bayes, words, letters, pair):
+    rows = {iris: ROW, bayes: ROW, words: ["good"], letters: ["good"], pair: [1, 2, 3]}
     for client, row in rows.items():
         document = client.get("/openapi.json").json
         operation = document["paths"]["/contributions"]["post"]

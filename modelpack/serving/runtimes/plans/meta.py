@@ -289,13 +289,13 @@ def multiple_outputs(model: Any, compiler: Compiler) -> Part:
 
 def transformed_target(model: Any, compiler: Compiler) -> Part:
     predict = _part(model.regressor_, compiler)["predict"]
-    back = _inverse(model.transformer_)
+    back = inverse_of(model.transformer_)
     if model._training_dim != 1:
         raise UnplannedError("the model has several targets")
     return {"predict": lambda block: back(predict(block).reshape(-1, 1))[:, 0]}
 
 
-def _inverse(transformer: Any) -> Function:
+def inverse_of(transformer: Any) -> Function:
     """Return the inverse of a transformer that transforms each number independently."""
     kind = type(transformer)
     if kind.__module__.startswith("sklearn."):
