@@ -10,7 +10,8 @@ import re
 import shutil
 import sys
 import zipfile
-from typing import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Iterator, Sequence
 
 from . import python
 from .files import tidy
@@ -31,8 +32,8 @@ def make(root: str, wheels: str) -> None:
     site = os.path.join(folder, "lib", version, "site-packages")
     os.makedirs(site)
     _make_empty(folder, python.interpreter(), version)
-    for name in sorted(os.listdir(wheels)):
-        Wheel(os.path.join(wheels, name), site, folder).unpack()
+    paths = [os.path.join(wheels, name) for name in sorted(os.listdir(wheels))]
+    _unpack([Wheel(path, site, folder) for path in paths])
     compile_below(os.path.join(folder, "lib"), f"{PLACE}/lib")
     tidy(root)
 
@@ -52,6 +53,21 @@ def _make_empty(folder: str, interpreter: str, version: str) -> None:
         os.symlink("python", os.path.join(folder, "bin", name))
 
 
+def _unpack(wheels: Sequence[Wheel]) -> None:
+    """Unpack wheels in parallel, large ones first.
+
+    If several have a file of the same path, they are unpacked one after the other, and that of the
+    last one stays.
+    """
+    targets = [target for wheel in wheels for target in wheel.targets()]
+    processes = 1 if len(set(targets)) < len(targets) else os.cpu_count() or 1
+    if processes > 1:
+        wheels = sorted(wheels, key=lambda wheel: wheel.size, reverse=True)
+    with ThreadPoolExecutor(processes) as pool:
+        for unpacked in [pool.submit(wheel.unpack) for wheel in wheels]:
+            unpacked.result()
+
+
 # Scripts and headers are left out: a service runs `python -m`. Source:
 # https://packaging.python.org/en/latest/specifications/binary-distribution-format/
 class Wheel:
@@ -61,6 +77,13 @@ class Wheel:
         self._path = path
         self._site = site
         self._prefix = prefix
+        self.size = os.path.getsize(path)
+
+    def targets(self) -> list[str]:
+        """Return the paths of the unpacked files. Raise ValueError for one outside."""
+        with zipfile.ZipFile(self._path) as archive:
+            found = [self._target(name) for name in archive.namelist()]
+        return [target for target in found if target and not target.endswith("/")]
 
     def unpack(self) -> None:
         """Unpack the wheel, and write a RECORD of the unpacked files.

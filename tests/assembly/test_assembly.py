@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import json
 import os
 import stat
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,6 +131,17 @@ def test_a_wheel_that_reaches_outside_is_refused(tmp_path, name) -> None:
     assert not list(tmp_path.rglob("evil"))
 
 
+def test_a_file_of_several_wheels_is_that_of_the_last_one(tmp_path) -> None:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    other = wheel(folder, {"shop/many.py": "FIRST = 1\n" * 10_000})
+    other.rename(folder / "a_shop-1.0-py3-none-any.whl")
+    wheel(folder, {"shop/many.py": "LAST = 1\n"})
+    files = assemble(tmp_path / "root", folder, {}, 0o022)
+    (content,) = (facts[2] for path, facts in files.items() if path.endswith("shop/many.py"))
+    assert content == b"LAST = 1\n"
+
+
 def test_a_debian_package_is_unpacked_where_the_base_has_its_libraries(tmp_path) -> None:
     for name in ("base/usr/lib", "debs"):
         (tmp_path / name).mkdir(parents=True)
@@ -202,40 +215,53 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], dict[str,
     return run
 
 
-FOR_PYTHON_38 = ["--python-version", "3.8", "--implementation", "cp"]
 BUILDING = ["--no-build-isolation", "--wheel-dir", "/wheels"]
-HASHED = ["--requirement", "r.lock", "--require-hashes", "--only-binary", ":all:", "--no-deps"]
+HASHED = ["--require-hashes", "--only-binary", ":all:", "--no-deps"]
+PIP = """
+import json, os, pathlib, sys, time
+lock = pathlib.Path(sys.argv[-1]).read_text()
+call = {"command": sys.argv[1:-2], "lock": lock, "variables": dict(os.environ)}
+pathlib.Path(os.environ["CALLS"], str(os.getpid())).write_text(json.dumps(call))
+print("pip printed", *(word for word in lock.split() if "==" in word))
+time.sleep(60 if "slow" in lock and "wrong" not in lock else 0)
+sys.exit(3 if "wrong" in lock else 0)
+"""
+LOCK = """\
+first==1 \\
+    --hash=sha256:aa
+numpy==2 \\
+    --hash=sha256:bb \\
+    --hash=sha256:cc
+scipy==1 \\
+    --hash=sha256:dd \\
+    --hash=sha256:ee
+"""
 
 
-@pytest.mark.parametrize("ca", ["", "certificates"])
+def pip_calls(
+    tmp_path: Path, arguments: list[str], lock: str = LOCK
+) -> tuple[list[dict[str, Any]], subprocess.CompletedProcess[str]]:
+    """Run the module with another pip, and return how that was called."""
+    folder, calls = tmp_path / "modules", tmp_path / "calls"
+    for each in (folder, calls):
+        each.mkdir()
+    (folder / "pip.py").write_text(PIP)
+    (tmp_path / "r.lock").write_text(lock)
+    command = [sys.executable, "-m", "modelpack.assembly.wheels", *arguments]
+    environ = {**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "CALLS": str(calls)}
+    done = subprocess.run(
+        command, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    found = [json.loads(path.read_text()) for path in calls.iterdir()]
+    return sorted(found, key=lambda call: call["lock"]), done
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected", "variable"),
     [
         (
-            ["/wheels", "--lock", "r.lock", "--python", "3.8"],
-            [
-                "download",
-                *HASHED,
-                "--dest",
-                "/wheels",
-                "--python-version",
-                "3.8",
-                "--implementation",
-                "cp",
-            ],
-            "PATH",
-        ),
-        (
             ["/wheels", "--lock", "r.lock", "--build", "a,b"],
-            [
-                "wheel",
-                *HASHED,
-                "--no-binary",
-                "a,b",
-                "--no-build-isolation",
-                "--wheel-dir",
-                "/wheels",
-            ],
+            ["wheel", *HASHED, "--no-binary", "a,b", *BUILDING],
             "CFLAGS",
         ),
         (
@@ -245,22 +271,47 @@ HASHED = ["--requirement", "r.lock", "--require-hashes", "--only-binary", ":all:
         ),
     ],
 )
-def test_pip_gets_lock_and_ca_of_the_build(  # noqa: PLR0917
-    commands: list[tuple[list[str], dict[str, str]]],
-    arguments: list[str],
-    expected: list[str],
-    variable: str,
-    ca: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_pip_builds_and_installs_from_the_lock(
+    arguments: list[str], expected: list[str], variable: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "ca").write_text(ca)
+    (call,), done = pip_calls(tmp_path, arguments)
+    assert (call["command"], call["lock"], done.returncode) == (expected, LOCK, 0)
+    assert variable in call["variables"]
+
+
+def test_several_pips_download_each_distribution_once(tmp_path: Path) -> None:
+    calls, done = pip_calls(tmp_path, ["/wheels", "--lock", "r.lock", "--python", "3.8"])
+    expected = ["download", *HASHED, "--dest", "/wheels", "--python-version", "3.8"]
+    assert {tuple(call["command"]) for call in calls} == {(*expected, "--implementation", "cp")}
+    assert len(calls) == min(3, os.cpu_count() or 1, wheels._MAX_PROCESSES)
+    assert sorted("".join(call["lock"] for call in calls).splitlines()) == sorted(LOCK.splitlines())
+    assert done.returncode == 0
+
+
+def test_large_wheels_are_downloaded_by_different_pips(tmp_path: Path) -> None:
+    (tmp_path / "r.lock").write_text(LOCK)
+    first, second = wheels.split(str(tmp_path / "r.lock"), str(tmp_path), 2)
+    assert "numpy" in Path(first).read_text()
+    assert "scipy" in Path(second).read_text()
+
+
+def test_pip_that_fails_prints_last_and_ends_the_others(tmp_path: Path) -> None:
+    lock = LOCK.replace("scipy", "wrong").replace("numpy", "slow")
+    started = time.monotonic()
+    _, done = pip_calls(tmp_path, ["/wheels", "--lock", "r.lock", "--python", "3.8"], lock)
+    assert done.returncode == 3
+    assert "wrong==1" in done.stdout.splitlines()[-1]
+    assert time.monotonic() - started < 30
+
+
+def test_pip_gets_the_certificates_of_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(wheels, "_CA", str(tmp_path / "ca"))
-    assert wheels.run_pip(wheels.parse(arguments)) == 3
-    ((command, environ),) = commands
-    added = ["--cert", str(tmp_path / "ca")] if ca else []
-    assert command == [sys.executable, "-m", "pip", *expected, *added]
-    assert variable in environ
+    (tmp_path / "ca").touch()
+    assert wheels.ca_bundle() == ""
+    (tmp_path / "ca").write_text("certificates")
+    assert wheels.ca_bundle() == str(tmp_path / "ca")
 
 
 def test_packages_are_taken_from_a_wheelhouse_that_contains_them(
