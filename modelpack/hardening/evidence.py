@@ -12,7 +12,7 @@ import json
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -69,34 +69,37 @@ def _version() -> str:
 def _read_layer(layer: oci.Layer) -> Evidence:
     contents = _Contents()
     listing = filesystem.layer_listing(layer, contents.observe)
-    if contents.files != sum(entry.kind == "file" for entry in listing):  # the listing was cached
+    if len(contents.places) != sum(
+        entry.kind == "file" for entry in listing
+    ):  # the listing was cached
         contents = _Contents()
-        with _members(layer) as members:
-            for entry, content in members:
-                if take := contents.observe(entry):
+        with layer.open() as stream:  # whose digest `layer_listing` compares
+            reader = streams.CountingReader(stream, streams.LAYER)
+            for entry, content in tar.members(reader):
+                if content is not None and (take := contents.observe(entry, reader.tell())):
                     take(content.read(_TEXT_BYTES))
     texts = {path: text.decode(errors="replace") for path, text in contents.texts.items()}
     stamped = (path for path, head in contents.byte_code if head[4:] != _UNCHECKED)
-    return Evidence(texts, tuple(stamped), _lookalikes(layer, listing, texts))
+    return Evidence(texts, tuple(stamped), _lookalikes(layer, contents.places, listing, texts))
 
 
 class _Contents:
     """What is kept of the files of a layer while they are read.
 
     Attributes:
-        files: Number of files.
+        places: Path of each file, position of its content in the tar, and size.
         byte_code: Path and first 8 bytes.
         texts: Path -> content.
     """
 
     def __init__(self) -> None:
-        self.files = 0
+        self.places: list[tuple[str, int, int]] = []
         self.byte_code: list[tuple[str, bytearray]] = []
         self.texts: dict[str, bytearray] = {}
 
-    def observe(self, entry: Entry) -> Callable[[bytes], None] | None:
+    def observe(self, entry: Entry, position: int) -> Callable[[bytes], None] | None:
         """Return a function that takes the content of a file in pieces, None to skip it."""
-        self.files += 1
+        self.places.append((entry.path, position, entry.size))
         if entry.path.endswith(".pyc"):
             head = bytearray()
             self.byte_code.append((entry.path, head))
@@ -108,28 +111,25 @@ class _Contents:
 
 
 def _lookalikes(
-    layer: oci.Layer, listing: Sequence[Entry], texts: Mapping[str, str]
+    layer: oci.Layer,
+    places: Iterable[tuple[str, int, int]],
+    listing: Sequence[Entry],
+    texts: Mapping[str, str],
 ) -> dict[str, tuple[str, ...]]:
     """Return path -> kinds of secrets. Unchanged files of distributions may contain examples."""
     digests = {entry.path: entry.sha256 for entry in listing}
     recorded = recorded_digests(digests, lambda path: texts.get(path, ""))
     kinds = {path: set(secrets.secret_file_kinds(path)) for path in digests}
-    with _members(layer) as members:
-        for entry, content in members:
-            source = source_of(entry.path)
-            if not digests.get(source) or recorded.get(source) != digests[source]:
-                kinds[entry.path].update(_shapes(content))
+    with layer.open() as stream:
+        reader = streams.CountingReader(stream, streams.LAYER)
+        for path, position, size in places:
+            source = source_of(path)
+            if digests.get(source) and recorded.get(source) == digests[source]:
+                kinds[path].clear()
             else:
-                kinds[entry.path].clear()
+                reader.seek(position)
+                kinds[path].update(_shapes(streams.Section(reader, size)))
     return {path: tuple(sorted(names)) for path, names in kinds.items() if names}
-
-
-@contextmanager
-def _members(layer: oci.Layer) -> Iterator[Iterator[tuple[Entry, Readable]]]:
-    """Iterate over the regular files of a layer, of which only the current one can be read."""
-    with layer.open() as stream:  # whose digest `layer_listing` compares
-        members = tar.members(streams.CountingReader(stream, streams.LAYER))
-        yield ((entry, content) for entry, content in members if content is not None)
 
 
 def _shapes(content: Readable) -> Iterator[str]:

@@ -108,8 +108,10 @@ _FIELDS = tuple(field.name for field in fields(Entry))
 _TYPES = tuple(type(value) for value in astuple(Entry("", "file", 0, 0, 0, 0, 0)))
 
 
-Observer = Callable[[Entry], Callable[[bytes], None] | None]
-"""Returns a function for an entry that takes the content of the file in pieces, or None."""
+Observer = Callable[[Entry, int], Callable[[bytes], None] | None]
+"""Gets a file and the position of its content in the tar. Returns a function that takes the content
+in pieces, or None.
+"""
 
 
 def layer_listing(layer: Layer, observe: Observer | None = None) -> tuple[Entry, ...]:
@@ -124,7 +126,7 @@ def layer_listing(layer: Layer, observe: Observer | None = None) -> tuple[Entry,
         raise oci_image.malformed(f"{layer.diff_id[:100]!r} is not a digest")
     found = _load_listing(layer.diff_id)
     if found is None:
-        found = _read(layer, observe or (lambda _: None))
+        found = _read(layer, observe or (lambda _, __: None))
         _store_listing(layer.diff_id, found)
     return found
 
@@ -133,7 +135,9 @@ def _read(layer: Layer, observe: Observer) -> tuple[Entry, ...]:
     with layer.open() as stream:
         measured = HashingReader(stream, streams.LAYER)
         found = tuple(
-            replace(entry, sha256=_sha256(content, observe(entry))) if content else entry
+            replace(entry, sha256=_sha256(content, observe(entry, measured.tell())))
+            if content
+            else entry
             for entry, content in tar.members(measured)
         )
     if measured.digest != layer.diff_id:

@@ -162,9 +162,21 @@ def test_scan_of_a_retrained_model_does_not_fetch_the_whole_image(engine, image,
     for kind in ("layers", "evidence"):
         for path in cache.directory(kind).glob(f"*{last.diff_id[7:]}*"):
             path.unlink()
-    monkeypatch.setattr(contents._Layers, "_saved", lambda _: pytest.fail("docker save was called"))
+    monkeypatch.setattr(contents._Layers, "_save", lambda *_: pytest.fail("docker save was called"))
     with engine.images.open_image(image) as opened_image:
         assert all(ruling.passed for ruling in hardening.scan(opened_image))
+
+
+def test_scan_saves_only_the_base_image(engine, image, base, monkeypatch, tmp_path):
+    """All layers above it are read from the files of the image."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    save, saved = contents._Layers._save, []
+    monkeypatch.setattr(
+        contents._Layers, "_save", lambda self, name: saved.append(name) or save(self, name)
+    )
+    with engine.images.open_image(image) as opened_image:
+        assert all(ruling.passed for ruling in hardening.scan(opened_image))
+    assert set(saved) == {engine.images.find(base.reference).id}
 
 
 def test_foreign_image_is_reported(base):

@@ -1,34 +1,39 @@
 """An engine's image as an OCI image.
 
-`docker save` writes all layers together, which takes seconds. It therefore runs when the first
-layer is opened, and not for the layer of the model, which is new with each training.
+Layers of modelpack's Dockerfile are read from the files of the image, those of its base image from
+a `docker save` of the base image. A `docker save` of the image itself takes seconds, and is needed
+only for other layers.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 import subprocess
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
-from docker.errors import ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound
 
 from modelpack import oci, processes
-from modelpack.engines.docker import containers
+from modelpack.engines.docker import layer_files
 from modelpack.engines.docker.connection import EngineHost
+from modelpack.engines.docker.layer_files import LayerFiles
 from modelpack.errors import NoEngineError
 from modelpack.oci import archive
+from modelpack.oci import image as oci_image
 
 _CONFIG = (
     "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels",
     "StopSignal", "Healthcheck", "Shell", "OnBuild",
 )  # fmt: skip
+_BASE_NAME = "org.opencontainers.image.base.name"
+_EMPTY = f"sha256:{hashlib.sha256(layer_files.END).hexdigest()}"  # as of WORKDIR /app
 _MAKES_A_LAYER = re.compile(
     r"(RUN|COPY|ADD|WORKDIR) |/bin/sh -c (#\(nop\) (ADD|COPY) |(?!#\(nop\)))"
 )
@@ -50,7 +55,7 @@ def open_saved_image(host: EngineHost, target: str) -> Iterator[oci.Image]:
     made_by = [entry["created_by"] for entry in history if not entry["empty_layer"]]
     with (
         processes.temporary_directory() as folder,
-        _Layers(host, found.id, diff_ids, folder) as layers,
+        _Layers(host, found, made_by, folder) as layers,
     ):
         if len(made_by) != len(diff_ids):  # only the archive has the configuration
             yield layers.image
@@ -89,114 +94,86 @@ def _config(attributes: Mapping[str, Any], history: Sequence[Mapping[str, Any]])
 
 
 class _Layers:
-    """The layers of an image, saved to a directory when the first one is opened."""
+    """The layers of an image, read by the fastest way that the engine offers."""
 
-    def __init__(self, host: EngineHost, id_: str, diff_ids: Sequence[str], folder: Path) -> None:
+    def __init__(self, host: EngineHost, image: Any, made_by: Sequence[str], folder: Path) -> None:
         self._host = host
-        self._id = id_
-        self._diff_ids = diff_ids
+        self._id: str = image.id
+        self._diff_ids: list[str] = image.attrs["RootFS"].get("Layers") or []
+        self._labels: Mapping[str, str] = image.labels
+        self._made_by = made_by
         self._folder = folder
+        self._files = LayerFiles(host, self._id, folder)
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._image: oci.Image | None = None
+        self._saved: dict[str, oci.Image] = {}
         self._is_closed = False
 
     def __enter__(self) -> _Layers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End a save that another thread waits for."""
+        """End what another thread waits for."""
         self._is_closed = True
+        self._files.cancel()
         if self._process:
             self._process.kill()
         with self._lock:
-            pass
+            self._files.close()
 
     @contextmanager
     def open(self, number: int, diff_id: str) -> Iterator[IO[bytes]]:
-        path = self._folder / "model.tar"
-        is_last = diff_id == self._diff_ids[-1]
         with self._lock:
-            if is_last and self._image is None and not path.exists():
-                fetch_model_layer(self._host, self._id, diff_id, path)
-        if is_last and path.exists():
-            with path.open("rb") as stream:
-                yield stream
-        else:
-            with self.image.layers[number].open() as stream:
-                yield stream
+            opener = self._opener(number, diff_id)
+        with opener() as stream:
+            yield stream
 
     @property
     def image(self) -> oci.Image:
         """The image as archived. Raises NoEngineError if the engine cannot save the image."""
         with self._lock:
-            if self._image is None:
-                self._image = archive.read_image(self._saved())
-            return self._image
+            return self._save(self._id)
 
-    def _saved(self) -> Path:
-        path = self._folder / "image.tar"
-        command = [self._host.command, "save", "--output", str(path), self._id]
-        with subprocess.Popen(command, env=self._host.environ, stderr=subprocess.PIPE) as process:
-            self._process = process
-            if self._is_closed:
-                process.kill()
-            _, stderr = process.communicate()
-        if process.returncode:
-            raise NoEngineError(
-                f"The image {self._id} cannot be saved: {stderr.decode(errors='replace').strip()}",
-                hint="Free disk space in the directory of temporary files.",
-            )
-        return path
+    def _opener(self, number: int, diff_id: str) -> oci_image.Opener:
+        """Return a function that opens a layer."""
+        if diff_id == _EMPTY:
+            return partial(io.BytesIO, layer_files.END)
+        if self._id not in self._saved:
+            stage = layer_files.stage_of(self._made_by[number])
+            if not stage and number == len(self._diff_ids) - 1:
+                stage = "model"  # Podman does not name the stage
+            if stage and (path := self._files.read(stage, diff_id)):
+                return oci_image.in_file(path)
+            if base := self._base(number):
+                return self._save(base).layers[number].open
+        return self._save(self._id).layers[number].open
 
+    def _base(self, number: int) -> str | None:
+        """Return the id of the base image, if the engine has it and it contains the layer."""
+        name = self._labels.get(_BASE_NAME)
+        with suppress(APIError):
+            base = self._host.client.images.get(name) if name else None
+            layers = base.attrs["RootFS"].get("Layers") or [] if base else []
+            if base and number < len(layers) and layers == self._diff_ids[: len(layers)]:
+                return str(base.id)
+        return None
 
-# The engine packs a directory as it packs layers. The members of the model are the bytes of their
-# layer, which its digest proves. This takes 40 ms instead of seconds.
-_FOLDER = "/app"
-_MODEL_FILES = re.compile(r"app|app/(modelpack|sbom\.cdx|provenance)\.json|app/model(/.*)?")
-_BLOCK = 512
-_CHUNK = 2**20
-
-
-def fetch_model_layer(host: EngineHost, image: str, diff_id: str, target: Path) -> None:
-    """Write the layer to `target` if it contains the files of the model and no others."""
-    folder = target.with_suffix(".folder")
-    try:
-        _copy(host, image, folder)
-    except NotFound:  # modelpack did not create the image
-        return
-    digest = hashlib.sha256()
-    with folder.open("rb") as source, target.open("wb") as layer:
-        for block in _members(source):
-            digest.update(block)
-            layer.write(block)
-    folder.unlink()
-    if f"sha256:{digest.hexdigest()}" != diff_id:
-        target.unlink()
-
-
-def _copy(host: EngineHost, image: str, target: Path) -> None:
-    """Copy /app of an image to a tar file, without running it."""
-    name = containers.new_name()
-    with containers.remove_on_exit(host, name), target.open("wb") as file:
-        containers.create(host.client, image, command=["-"], name=name, network_disabled=True)
-        chunks, _ = host.client.api.get_archive(name, _FOLDER)
-        for chunk in chunks:
-            file.write(chunk)
-
-
-def _members(source: IO[bytes]) -> Iterator[bytes]:
-    """Yield the bytes of a tar file with those members that belong to the model."""
-    with tarfile.open(fileobj=source, mode="r:") as tar:
-        positions = [
-            (member.offset, member.offset_data + member.size)
-            for member in tar
-            if _MODEL_FILES.fullmatch(member.name)
-        ]
-    for start, end in positions:
-        source.seek(start)
-        left = end - start + (start - end) % _BLOCK
-        while left and (block := source.read(min(left, _CHUNK))):
-            left -= len(block)
-            yield block
-    yield bytes(2 * _BLOCK)
+    def _save(self, image: str) -> oci.Image:
+        """Return an image as archived by the engine."""
+        if image not in self._saved:
+            path = self._folder / f"image.tar{len(self._saved)}"
+            command = [self._host.command, "save", "--output", str(path), image]
+            with subprocess.Popen(
+                command, env=self._host.environ, stderr=subprocess.PIPE
+            ) as process:
+                self._process = process
+                if self._is_closed:
+                    process.kill()
+                _, stderr = process.communicate()
+            if process.returncode:
+                raise NoEngineError(
+                    f"The image {image} cannot be saved: {stderr.decode(errors='replace').strip()}",
+                    hint="Free disk space in the directory of temporary files.",
+                )
+            self._saved[image] = archive.read_image(path)
+        return self._saved[image]
