@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from modelpack import oci
 from modelpack.assembly.files import MTIME
 from modelpack.engines import index_secrets
 from modelpack.engines.docker import buildx
@@ -50,12 +54,31 @@ def built(folder: Path, index: IndexSettings, environ: dict[str, str], umask: in
     return build_image(buildx, folder / "bundle", lambda _: None, environ=environ, options=options)
 
 
+def members(layer: oci.Layer) -> list[tuple[object, ...]]:
+    with layer.open() as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        return [
+            (*sorted(member.get_info().items()), *sorted(member.pax_headers.items()), digest)
+            for member in tar
+            for content in [tar.extractfile(member)]
+            for digest in [hashlib.sha256(content.read() if content else b"").hexdigest()]
+        ]
+
+
+def differences(engine: DockerEngine, first: str, second: str) -> str:
+    """Describe the members of layers in which two images differ."""
+    lines = []
+    with engine.images.open_image(first) as one, engine.images.open_image(second) as other:
+        for ours, theirs in zip(one.layers, other.layers, strict=True):
+            if ours.diff_id != theirs.diff_id:
+                both = ([str(member) for member in members(layer)] for layer in (ours, theirs))
+                lines += [ours.created_by, *difflib.unified_diff(*both, n=0, lineterm="")]
+    return "\n".join(lines)
+
+
 def test_two_builds_have_one_id(engine: DockerEngine, index: IndexSettings, tmp_path: Path) -> None:
-    ids = {
-        built(tmp_path / "one", index, {}, 0o022),
-        built(tmp_path / "another" / "place", index, ELSEWHERE, 0o077),
-    }
-    assert len(ids) == 1
+    first = built(tmp_path / "one", index, {}, 0o022)
+    second = built(tmp_path / "another" / "place", index, ELSEWHERE, 0o077)
+    assert first == second, differences(engine, first, second)
 
 
 @pytest.fixture(scope="module")
