@@ -19,6 +19,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ PULLING = {"auto": "docker", "docker": "docker", "podman": "podman"}
 """Engine -> the command that pulls an image for it."""
 MAX_COMMENT = 60_000
 """GitHub accepts 65536 characters."""
+PAGE = 100
 
 
 def text(name: str) -> str:
@@ -216,15 +218,23 @@ def comment() -> None:
     )
     body = f"{marker}\n{Path(text('MARKDOWN')).read_text(encoding='utf-8')[:MAX_COMMENT]}"
     try:
-        existing = _request("GET", f"{comments}?per_page=100")
-        mine = [each["id"] for each in existing if each["body"].startswith(marker)]
+        mine = next((each for each in _all(comments) if each["body"].startswith(marker)), None)
         if mine:
-            _request("PATCH", f"{repository}/issues/comments/{mine[0]}", {"body": body})
+            _request("PATCH", f"{repository}/issues/comments/{mine['id']}", {"body": body})
         else:
             _request("POST", comments, {"body": body})
     except OSError as error:
         # The token of a pull request from a fork may not write.
         annotate("warning", "No comment", f"The comment could not be written: {error}.")
+
+
+def _all(url: str) -> Iterator[Any]:
+    """Yield the entries of a list, the oldest first. The largest page of GitHub has 100."""
+    for page in count(1):
+        entries = _request("GET", f"{url}?per_page={PAGE}&page={page}")
+        yield from entries
+        if len(entries) < PAGE:
+            return
 
 
 def _request(method: str, url: str, document: Any = None) -> Any:

@@ -89,6 +89,42 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize(
+    ("others", "written_to"),
+    [
+        (99, ("PATCH", "/repos/o/r/issues/comments/99")),
+        (100, ("PATCH", "/repos/o/r/issues/comments/100")),
+        (250, ("PATCH", "/repos/o/r/issues/comments/250")),
+        (-200, ("POST", "/repos/o/r/issues/7/comments")),
+    ],
+)
+def test_comment_is_found_behind_many_others(
+    others: int, written_to: tuple[str, str], tmp_path: Path
+) -> None:
+    """A negative number: there are so many others, and no comment of the action."""
+    event, table = tmp_path / "event.json", tmp_path / "diff.md"
+    event.write_text(json.dumps({"pull_request": {"number": 7}}))
+    table.write_text("the comparison")
+    existing = [{"id": number, "body": "a person's"} for number in range(abs(others))]
+    if others > 0:
+        existing.append({"id": others, "body": "<!-- modelpack diff: m.joblib -->\nold"})
+    with comments_server(existing) as (url, written):
+        environ = {
+            "GITHUB_API_URL": url,
+            "GITHUB_REPOSITORY": "o/r",
+            "GITHUB_EVENT_PATH": str(event),
+            "GITHUB_TOKEN": "T0KEN",
+            "MARKDOWN": str(table),
+            "MODEL": "m.joblib",
+        }
+        command = [sys.executable, str(ROOT / "ci" / "github_action.py"), "comment"]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ((method, path, body),) = written
+    assert (method, path) == written_to
+    assert body == "<!-- modelpack diff: m.joblib -->\nthe comparison"
+
+
 @pytest.mark.engine
 @pytest.mark.slow
 def test_action_packages_compares_comments_pushes_and_signs(

@@ -6,9 +6,11 @@ from . import wheelhouse
 from .index import index_settings, redacted, unsupported_settings
 from .python_versions import candidate_pythons, require_python
 from .resolver import SERVING, require_index, resolve, service_requirements
+from .warnings import PythonCause
 
 __all__ = [
     "SERVING",
+    "PythonCause",
     "candidate_pythons",
     "index_settings",
     "redacted",

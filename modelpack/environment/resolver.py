@@ -59,13 +59,14 @@ it, and the constraint that avoids the pair. Source: pyarrow 14.0.1 to 26.0.1 wi
 Origin = Literal["file", "record", "installed", "user", "resolver"]
 
 
-def resolve(
+def resolve(  # noqa: PLR0913 - called by name
     spec: ModelSpec,
     python: str,
     *,
     platform: str = "linux/amd64",
     index: IndexSettings,
     requirements: Sequence[str] = (),
+    python_cause: warnings.PythonCause = "option",
 ) -> Environment:
     """Pin and hash all distributions that the service of a model needs.
 
@@ -73,7 +74,7 @@ def resolve(
     of the time of the model; on an index without upload times, the feature releases of that time.
 
     `python` is a minor version ("3.11"). `requirements` are those of the user ("pandas==2.2.3"),
-    and replace those of the file.
+    and replace those of the file. `python_cause` is what determined `python`, for a warning.
 
     Raises:
         EnvironmentNotResolvedError: No versions fit, the model cannot be loaded with the versions
@@ -109,6 +110,7 @@ def resolve(
                 python_versions.preferred(spec, required, day),
                 saved=spec.trained_on or installed.python_of(spec, required),
                 is_dated=day is not None,
+                cause=python_cause,
             ),
             *warnings.active_environment_notes(spec, required, plan.pins),
             *warnings.training_warnings(spec, candidates[0].pins, plan.pins),

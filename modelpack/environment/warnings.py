@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -40,8 +41,24 @@ def version_warnings(
             )
 
 
+PythonCause = Literal["option", "base image", "wheelhouse", "interpreter", "unavailable"]
+_CAUSES: Mapping[PythonCause, str] = {
+    "option": "because of --python",
+    "base image": "because the image of --base-image has no other",
+    "wheelhouse": "because the wheelhouse of --offline is for it",
+    "interpreter": "because this machine has no CPython {preferred}",
+    "unavailable": "because no base image for {preferred} is available",
+}
+"""What determined the Python -> why it is not the preferred one."""
+
+
 def python_warnings(
-    python: str, preferred: str | None, *, saved: str | None, is_dated: bool
+    python: str,
+    preferred: str | None,
+    *,
+    saved: str | None,
+    is_dated: bool,
+    cause: PythonCause = "option",
 ) -> Iterator[str]:
     """Warn if another Python is used than the one that the model is known to need.
 
@@ -51,13 +68,14 @@ def python_warnings(
         saved: The Python that saved the model, if that is known.
         is_dated: Versions in the file show the date of the model. Otherwise, `preferred` is a
             default, which needs no warning.
+        cause: What determined the Python.
     """
     if preferred is None or python == preferred or not (saved or is_dated):
         return
     why = "saved the model" if preferred == saved else "fits the time of the recorded versions"
     yield (
-        f"Python {python} is used instead of {preferred}, which {why}, because of --python, of"
-        " --base-image, or because no base image for it is available."
+        f"Python {python} is used instead of {preferred}, which {why},"
+        f" {_CAUSES[cause].format(preferred=preferred)}."
     )
 
 

@@ -178,7 +178,7 @@ def read(folder: Path) -> Wheelhouse | None:
         UsageError: The folder does not exist, or contains no wheels.
         EnvironmentNotResolvedError: It is incomplete, or a file was changed.
     """
-    if not (folder / MANIFEST).is_file():
+    if not has_manifest(folder):
         _require_wheels(folder)
         return None
     house = _read(folder)
@@ -211,6 +211,11 @@ def pythons(folder: Path, versions: tuple[str, ...], platform: str) -> tuple[str
     return (house.python,)
 
 
+def has_manifest(folder: Path) -> bool:
+    """Return whether the folder is for one Python version, as those of `lock --download` are."""
+    return (folder / MANIFEST).is_file()
+
+
 def require_files(folder: Path, environment: Environment) -> None:
     """Raise EnvironmentNotResolvedError unless each locked distribution has a file in `folder`."""
     digests = {artifacts.sha256_of(path) for path in folder.iterdir() if path.is_file()}
@@ -227,7 +232,7 @@ def require_files(folder: Path, environment: Environment) -> None:
 
 def require_fit(folder: Path, python: str, platform: str) -> None:
     """Raise EnvironmentNotResolvedError if the manifest has another Python or platform."""
-    house = _read(folder) if (folder / MANIFEST).is_file() else None
+    house = _read(folder) if has_manifest(folder) else None
     if house and (house.python, house.platform) != (python, platform):
         raise EnvironmentNotResolvedError(
             f"The wheelhouse {folder} is for Python {house.python} on {house.platform}, but the"

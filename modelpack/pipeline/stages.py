@@ -188,6 +188,7 @@ class Pipeline:
                 platform=self.platform,
                 index=self.index,
                 requirements=self.options.requirements,
+                python_cause=self._python_cause(base),
             )
             summary.append(environment_summary(resolved))
         self.observer.locked(resolved, model)
@@ -211,6 +212,15 @@ class Pipeline:
         return self.engine.builder.find_base_image(
             versions, self.options.base_image, platform=self.platform, pull=offline is None
         )
+
+    def _python_cause(self, base: BaseImage) -> environment.PythonCause:
+        if self.options.python is not None:
+            return "option"
+        if self.options.offline and environment.wheelhouse.has_manifest(self.options.offline):
+            return "wheelhouse"
+        if not self.engine.images:
+            return "interpreter"
+        return "base image" if base.origin == "user" else "unavailable"
 
     def override_base(self, bundle: Bundle) -> None:
         """Build an existing bundle on the base image of the options, if they name one.

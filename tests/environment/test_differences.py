@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from modelpack.environment import resolve
-from modelpack.types import IndexSettings
+from modelpack.environment.warnings import python_warnings
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.stages import Pipeline
+from modelpack.types import BaseImage, IndexSettings
 
 
 @pytest.fixture
@@ -69,6 +73,42 @@ def test_parts_that_record_another_version(make_spec, index):
 def test_another_python(make_spec, index):
     (warning,) = warnings(recorded(make_spec, "1.3.2"), "3.9", index)
     assert warning.startswith("Python 3.9 is used instead of 3.11, which fits the time")
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        ("option", "because of --python."),
+        ("base image", "because the image of --base-image has no other."),
+        ("wheelhouse", "because the wheelhouse of --offline is for it."),
+        ("interpreter", "because this machine has no CPython 3.10."),
+        ("unavailable", "because no base image for 3.10 is available."),
+    ],
+)
+def test_cause_of_another_python_is_named(cause, text):
+    (warning,) = python_warnings("3.9", "3.10", saved="3.10", is_dated=True, cause=cause)
+    assert warning.endswith(f"3.10, which saved the model, {text}")
+
+
+@pytest.mark.parametrize(
+    ("origin", "has_images", "options", "text"),
+    [
+        ("user", True, {"base_image": "base:1"}, "because the image of --base-image has no other"),
+        ("user", True, {"base_image": "base:1", "python": "3.9"}, "because of --python"),
+        ("registry", True, {}, "because no base image for 3.11 is available"),
+        ("registry", False, {}, "because this machine has no CPython 3.11"),
+    ],
+)
+def test_cause_follows_from_options_and_engine(
+    *, make_spec, index, origin, has_images, options, text
+):
+    run = Pipeline(Options(index_url=index.index_url, **options))
+    base = BaseImage("base:1", "3.9", origin)
+    builder = SimpleNamespace(find_base_image=lambda *_, **__: base)
+    run.engine = SimpleNamespace(builder=builder, images=has_images, platform="linux/amd64")
+    environment, _ = run.resolve(recorded(make_spec, "1.3.2"))
+    (warning,) = environment.warnings
+    assert text in warning
 
 
 def test_no_python_is_likelier_for_a_file_without_versions(make_spec, index):

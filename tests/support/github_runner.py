@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
@@ -137,7 +138,10 @@ def comments_server(existing: list[dict[str, Any]]) -> Iterator[tuple[str, list[
             self._respond({})
 
         def do_GET(self) -> None:
-            self._respond(existing)
+            query = dict(parse_qsl(urlsplit(self.path).query))
+            size = int(query["per_page"])
+            start = (int(query.get("page", 1)) - 1) * size
+            self._respond(existing[start : start + size])
 
         do_POST = do_PATCH = _write
 
