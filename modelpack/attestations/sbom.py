@@ -34,6 +34,7 @@ _NAMESPACE = uuid.UUID("6e2d3a0e-2b0c-5f6b-9a52-3f7a7f7c1f10")
 
 
 def bom(contents: BundleContents) -> dict[str, Any]:
+    """Return the CycloneDX document of a bundle. The same bundle has the same serial number."""
     components = list_components(contents)
     unnumbered = {
         "bomFormat": "CycloneDX",

@@ -569,7 +569,6 @@ def deploy_command(
     """
     from modelpack.cli import output as cli_output
     from modelpack.engines import IMAGE_ENGINES
-    from modelpack.pipeline import apply_job
     from modelpack.pipeline.deploy import deploy
     from modelpack.pipeline.deploy_job import deploy_job
     from modelpack.pipeline.targets import DEPLOY, classify
@@ -609,44 +608,28 @@ def deploy_command(
         )
     else:
         run = _pipeline(quiet, verbose, engine=engine)
-    act = _act_on_job if apply_job.is_job(folder) else _act
-    act(run, action, folder, context, as_json=as_json)
+    _act(run, action, folder, context, as_json=as_json)
 
 
 def _act(run: Pipeline, action: str, folder: Path, context: str | None, *, as_json: bool) -> None:
-    """Apply, show or remove the deployment in a folder."""
+    """Apply, show or remove the deployment in a folder, or its job."""
     from modelpack.cli import output as cli_output
-    from modelpack.pipeline import apply
+    from modelpack.pipeline import apply, apply_job
 
+    is_job = apply_job.is_job(folder)
+    deployed = apply_job if is_job else apply  # both have the same functions
     if action == "remove":
-        apply.remove(run, folder, context)
+        deployed.remove(run, folder, context)
         return
-    act = partial(apply.apply, run) if action == "apply" else apply.status
-    deployed = act(folder, context)
+    act = partial(deployed.apply, run) if action == "apply" else deployed.status
+    result = act(folder, context)
     if as_json:
-        cli_output.print_json(deployed.to_json())
+        cli_output.print_json(result.to_json())
+    elif is_job:
+        cli_output.print_job(result)
     else:
-        cli_output.print_deployed(deployed)
-    apply.require_ready(deployed)
-
-
-def _act_on_job(
-    run: Pipeline, action: str, folder: Path, context: str | None, *, as_json: bool
-) -> None:
-    """Run, show or remove the job in a folder."""
-    from modelpack.cli import output as cli_output
-    from modelpack.pipeline import apply_job
-
-    if action == "remove":
-        apply_job.remove(run, folder, context)
-        return
-    act = partial(apply_job.apply, run) if action == "apply" else apply_job.status
-    job = act(folder, context)
-    if as_json:
-        cli_output.print_json(job.to_json())
-    else:
-        cli_output.print_job(job)
-    apply_job.require_complete(job)
+        cli_output.print_deployed(result)
+    deployed.require_success(result)
 
 
 @main.command("doctor", section=MACHINE)

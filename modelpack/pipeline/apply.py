@@ -167,7 +167,7 @@ def status(path: Path, context: str | None = None) -> Deployed:
     return Deployed(platform, name, controller.status())
 
 
-def require_ready(deployed: Deployed) -> None:
+def require_success(deployed: Deployed) -> None:
     """Require that all replicas are healthy. Raise SmokeFailedError if they are not."""
     if not deployed.status.is_ready:
         status = deployed.status

@@ -175,7 +175,7 @@ def status(path: Path, context: str | None = None) -> AppliedJob:
     return _read(folder, controller)
 
 
-def require_complete(job: AppliedJob) -> None:
+def require_success(job: AppliedJob) -> None:
     """Require that all parts are finished. Raise SmokeFailedError if they are not."""
     if not job.status.is_complete:
         state = job.summary if job.status.exists else "it is not deployed"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +21,14 @@ from modelpack.parity import rows as parity_rows
 from modelpack.parity.merge import with_examples
 from modelpack.parity.row_files import READERS, Table, read_table
 from modelpack.parity.rows import MAX_ROWS, align
-from modelpack.types import Field, ModelSpec, Signature
+from modelpack.types import Field, ModelSpec, Reference, Signature
 
 AGE, CITY, PAID = (
     Field("age", "number", nullable=True, minimum=1.0, maximum=9.0, example=2.5),
     Field("city", "string", categories=("Bonn", "Köln"), example="Bonn"),
     Field("paid", "boolean", example=True),
 )
+PARITY = Path(__file__).parents[2] / "docs" / "parity.md"
 ROWS = ((1.5, "Köln", True), (None, "Bonn", False))
 
 
@@ -241,3 +244,25 @@ def test_no_synthetic_rows_without_known_inputs() -> None:
 
 def test_help_names_each_format_of_rows() -> None:
     assert ROW_FORMATS.split(", ") == [suffix.removeprefix(".") for suffix in READERS]
+
+
+def documented(header: str) -> list[str]:
+    """Return the first cells of a table of the documentation."""
+    lines = PARITY.read_text("utf-8").splitlines()
+    start = lines.index(header) + 2
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
+    return [row.split("|")[1].strip() for row in rows]
+
+
+def test_documentation_lists_every_format() -> None:
+    suffixes = [cell.strip("`") for cell in documented("| extension | rows | predictions |")]
+    assert suffixes == [*READERS]
+    cells = documented("| format | dtypes |")
+    typed = [name for cell in cells for name in re.findall(r"`(\.\w+)`", cell)]
+    assert sorted(typed) == sorted(READERS)
+
+
+def test_documentation_lists_every_source_of_predictions() -> None:
+    cells = documented("| reference | rows | predictions | proves |")
+    sources = {"`--expected FILE`": "expected", "`modelpack.record`": "record", "neither": "model"}
+    assert [sources[cell] for cell in cells] == [*get_args(get_type_hints(Reference)["source"])]

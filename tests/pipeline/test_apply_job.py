@@ -93,7 +93,7 @@ def test_apply_shows_the_progress_until_the_job_is_complete(platform, tmp_path: 
     job = apply_job.apply(pipeline, write(tmp_path))
     assert log.steps == ["0 of 2 shards done", "1 of 2 shards done", "2 of 2 shards done"]
     assert (job.report, log.notices) == (REPORT, [])
-    apply_job.require_complete(job)
+    apply_job.require_success(job)
     assert job.to_json() == {
         "to": "swarm",
         "name": "iris-batch",
@@ -170,7 +170,7 @@ def test_state_of_a_job_that_is_not_complete_is_an_error(
     assert job.report is None
     assert (job.summary == "not deployed") is (status == GONE)
     with pytest.raises(SmokeFailedError, match=message):
-        apply_job.require_complete(job)
+        apply_job.require_success(job)
 
 
 def test_parts_are_counted_in_a_folder_of_this_machine(platform, tmp_path: Path) -> None:
