@@ -201,6 +201,14 @@ _CAUSES = (
         "give rows of the right number of columns: --example FILE.",
     ),
     (
+        r"train and valid dataset categorical_feature do not match",
+        "The model was trained on columns of the dtype category, and its file contains their "
+        "categories, but not which columns these are.",
+        "Give rows with the dtypes of training: X[:20].to_parquet('rows.parquet', index=False), "
+        "and --example rows.parquet. Or call modelpack.record(model, X, path) in the training "
+        "script.",
+    ),
+    (
         r"the model does not answer its own example: (?P<name>.+)",
         "The model fails on the row that the service starts with: {name}",
         "If that row was generated from the model file, give real rows: --example FILE, or call "

@@ -172,6 +172,8 @@ LIBRARY_MESSAGES = (
     ("the model in the file has no method predict.",
      "The object in the file has no method predict."),
     ("OSError: libgomp.so.1: cannot open shared object file", "A system library is missing"),
+    ("ValueError: train and valid dataset categorical_feature do not match.",
+     "its file contains their categories, but not which columns these are"),
 )  # fmt: skip
 
 
