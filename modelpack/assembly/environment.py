@@ -19,6 +19,12 @@ from .python import compile_below
 
 PLACE = "/opt/venv"
 
+# Half of the files of these packages. Their build systems offer wheels without them. Modules that
+# help tests stay: numpy 2.2 imports one.
+_TESTS = re.compile(
+    r"(numpy|pandas|scipy|sklearn)/(.*/)?tests/((.*/)?test_[^/]*\.py|(.*/)?data/.*)"
+)
+
 
 def make(root: str, wheels: str) -> None:
     """Create the virtual environment below `root` from all files of the folder `wheels`.
@@ -112,6 +118,8 @@ class Wheel:
         folder = {"purelib": self._site, "platlib": self._site, "data": self._prefix}.get(scheme)
         if name.startswith("/") or ".." in name.split("/"):
             raise ValueError(f"{self._path} has a file {name!r}")
+        if _TESTS.fullmatch(inside):
+            return None
         return folder and os.path.join(folder, inside)
 
     def _rows(self, record: str) -> Iterator[tuple[str, ...]]:
