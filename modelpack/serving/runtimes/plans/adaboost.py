@@ -11,7 +11,8 @@ import numpy as np
 from .arithmetic import PAIRED, softmax
 from .compiler import Compiler, Compilers, Part, UnplannedError, copy_with, identity
 from .records import is_record
-from .trees import all_finite, matrix, width_of
+from .trees import COMPILERS as TREES
+from .trees import all_finite, float32_rows, matrix, width_of
 
 
 def adaboost(model: Any, compiler: Compiler) -> Part:
@@ -25,11 +26,14 @@ def adaboost(model: Any, compiler: Compiler) -> Part:
         planned = copy_with(model, estimators_=estimators, **dict.fromkeys(checks, identity))
         names = ("predict", "predict_proba", "decision_function")
         methods = {name: getattr(planned, name) for name in names if hasattr(planned, name)}
+    # Trees take rows of 32 bits, and predict the same for a sparse matrix.
+    is_of_trees = all(type(each).__name__ in TREES for each in model.estimators_)
+    read = float32_rows if is_of_trees else matrix
     is_row_by_row = getattr(model, "n_classes_", 1) >= PAIRED and compiler.row_by_row
 
     def checked(method: Callable[[np.ndarray], np.ndarray]) -> Callable[[Any], np.ndarray]:
         def call(block: Any) -> np.ndarray:
-            rows = all_finite(matrix(block, width))
+            rows = all_finite(read(block, width))
             if is_row_by_row:
                 return np.concatenate([method(row) for row in np.split(rows, len(rows))])
             return method(rows)

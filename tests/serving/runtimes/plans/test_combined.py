@@ -9,6 +9,7 @@ from plan_checks import compare, compile_plan
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
+    AdaBoostClassifier,
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
@@ -34,6 +35,7 @@ LAST = [
     RandomForestClassifier(5, random_state=0),
     GradientBoostingClassifier(n_estimators=5, random_state=0),
     HistGradientBoostingClassifier(max_iter=5),
+    AdaBoostClassifier(n_estimators=5, random_state=0),
     CalibratedClassifierCV(LinearSVC(), cv=2),
     SVC(),
 ]
