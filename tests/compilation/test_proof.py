@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -37,6 +38,7 @@ ROWS_OF_A_PROOF = 1_900
 MODELS = {
     "linear": make_pipeline(StandardScaler(), LogisticRegression()).fit(ROWS, LABELS),
     "tree": DecisionTreeClassifier(max_depth=4, random_state=0).fit(ROWS, LABELS),
+    "scaled": make_pipeline(StandardScaler(), RandomForestClassifier(5)).fit(ROWS / 3, LABELS),
 }
 
 
@@ -122,6 +124,23 @@ def test_planted_fault_is_found(name: str, change: Callable[[Any], None], tmp_pa
     else:
         with pytest.raises(SmokeFailedError, match="not equal to the model"):
             compare(rows, expected, actual)
+
+
+def test_numbers_that_exceed_32_bits_after_a_scaler_are_refused_by_both(tmp_path: Path) -> None:
+    model = MODELS["scaled"]
+    spec, path = compiled("scaled", tmp_path)
+    rows = make_rows(spec, Reference(tuple(map(tuple, (ROWS[:8] / 3).tolist()))), path)
+    values, largest = np.array(rows, dtype=float), float(np.finfo(np.float32).max)
+    with np.errstate(all="ignore"):
+        exceed = np.nanmax(np.abs(model[0].transform(values)), axis=1) > largest
+    assert 3.4e38 in values[exceed], "a number that fits before the scaler, and not behind it"
+    methods = plan(path, nothing)
+    result = compare(
+        rows,
+        answered(rows, model.predict, model.predict_proba),
+        answered(rows, methods["predict"], methods["predict_proba"]),
+    )
+    assert (result.refused, result.largest_ulp) == (exceed.sum(), 0.0)
 
 
 def test_rows_are_thousands_and_around_every_threshold(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def _categories(data: bytes, infos: Sequence[str]) -> tuple[dict[int, tuple[Scal
     if len(values) > len(indices):
         return {}, (
             f"it was trained on a DataFrame with {len(values)} categorical columns, and the text "
-            "does not record which; save its Booster with joblib, and give rows of a DataFrame with "
+            "does not record which; save its Booster with joblib, and give rows of a DataFrame: "
             "--example rows.parquet"
         )
     return (dict(zip(indices, values, strict=True)) if values else {}), ""
