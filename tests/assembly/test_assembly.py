@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -143,6 +144,19 @@ def test_tests_of_large_packages_are_left_out(tmp_path) -> None:
     assert not {f"{site}/{name}" for name in tests} & set(files)
     record = files[f"{site}/{INFO}/RECORD"][2].decode()
     assert all((name in record) == (name in others) for name in (*tests, *others))
+
+
+@pytest.mark.parametrize("package", ["numpy", "pandas", "scipy", "sklearn"])
+def test_no_module_imports_a_file_that_is_left_out(package) -> None:
+    """Except for a script of scipy's developers."""
+    folder = Path(importlib.util.find_spec(package).origin).parent
+    importing = re.compile(r"^ *(?:from|import) [\w.]*\btests\.test_\w+", re.MULTILINE)
+    found = [
+        path.relative_to(folder)
+        for path in folder.rglob("*.py")
+        if not path.match("*/test_*.py") and importing.search(path.read_text("utf-8"))
+    ]
+    assert [path for path in found if "_precompute" not in path.parts] == []
 
 
 def test_a_file_of_several_wheels_is_that_of_the_last_one(tmp_path) -> None:
