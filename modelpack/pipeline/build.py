@@ -19,6 +19,9 @@ from .package import bundle_directory, default_reference_from_name
 from .sources import is_model
 from .stages import Pipeline
 
+_SIGNALS = 128
+"""Larger exit codes are those of services that a signal ended."""
+
 
 def build(run: Pipeline, bundle: Bundle) -> Image:
     """Build the image of a bundle and tag it, without a smoke test.
@@ -76,7 +79,7 @@ def serve(run: Pipeline, paths: Sequence[str | Path], port: int) -> int:
     with _built_bundle(run, paths) as bundle:
         run.observer.notice(f"http://127.0.0.1:{port}/  (Ctrl-C ends it)")
         code, log = LocalRunner().serve(bundle.path, port)
-    if code == 0:
+    if code is not None and (code == 0 or code > _SIGNALS):
         return code
     if cause := diagnosis.find_cause(log):
         raise SmokeFailedError(cause[0], hint=cause[1])

@@ -13,14 +13,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import packaged_images
 import pytest
 
 from modelpack.engines.local import processes
+from modelpack.engines.local.engine import ServedResult
+from modelpack.pipeline import build
+from modelpack.pipeline.options import Options
+from modelpack.pipeline.stages import Pipeline
 
 IRIS = Path(__file__).parents[2] / "sample_models" / "iris"
 
@@ -212,6 +217,16 @@ def test_serve_explains_a_missing_module(
     assert f"ModuleNotFoundError: No module named '{module}'" in done.stderr  # the log
     assert f"error: The model needs the module {module}, which is not in" in done.stderr
     assert hint in done.stderr
+
+
+@pytest.mark.parametrize("code", [0, 137, 143])
+def test_a_service_that_started_is_not_explained(
+    code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    served = ServedResult(code, "the log of days: ModuleNotFoundError: No module named 'six'")
+    monkeypatch.setattr(build.LocalRunner, "serve", lambda *_: served)
+    monkeypatch.setattr(build, "_built_bundle", lambda *_: nullcontext(Mock(path=tmp_path)))
+    assert build.serve(Pipeline(Options()), [], 8080) == code
 
 
 def test_serve_refuses_a_bundle_with_another_model() -> None:
