@@ -150,6 +150,17 @@ def test_an_unwritable_cache_keeps_nothing(tmp_path: Path, monkeypatch: pytest.M
         cache.read("answers", "a")
 
 
+def test_documentation_has_the_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    large = {name for name, limit in cache.LIMITS.items() if limit.size == 10 * cache.GIB}
+    assert large == {"bases", "blobs", "environments", "wheels"}
+    assert cache.LIMITS["environments"].count == cache.LIMITS["bases"].count == 20
+    others = sum(limit.size for name, limit in cache.LIMITS.items() if name not in large)
+    text = (Path(__file__).parents[1] / "docs" / "environment.md").read_text("utf-8")
+    assert f"together up to {others / cache.GIB:.1f} GiB" in text
+    assert all(f"`{name}`" in text for name in large)
+
+
 def test_doctor_shows_the_sizes(home: Path) -> None:
     add("a", 1, 2_500_000)
     add("b", 1, 10, "answers")
