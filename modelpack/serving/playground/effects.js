@@ -110,7 +110,7 @@ class Effects {
   /** Effects in the unit of the output, with their sum if there is a base. */
   showSums(effects, [how, start], { output, class: label, target = null, base, total }, { noun = "input", rest = NONE, notes = [] } = {}) {
     const factor = output === "probability" ? 100 : 1;
-    const write = output === "probability" ? (points) => points.toFixed(1) : brieflyOf(base ?? total, total);
+    const write = output === "probability" ? (points) => points.toFixed(1) : brieflyOf(base ?? total, total, ...effects.map(({ size }) => size));
     const scaled = effects.map((each) => ({ ...each, size: each.size * factor, text: signed(each.size * factor, write) }));
     const [measure, meaning] = measureOf(output, label, this.several, base === null, target === null ? "the prediction" : this.outputName(target));
     const sums = base === null ? [] : [sumsOf(start, `All ${noun}s`, base * factor, total * factor, write)];
@@ -209,9 +209,9 @@ function noneOf(tensors, inputs) {
   return `No effects are shown: the input is a tensor of ${shapes} values, and a change of one of them means little.`;
 }
 
-/** Writes contributions with the decimals that suit the sum: those of four significant digits. */
-function brieflyOf(base, total) {
-  const size = Math.max(Math.abs(base), Math.abs(total), Math.abs(total - base));
+/** Writes contributions with the same decimals, which give the largest number four significant digits. */
+function brieflyOf(...numbers) {
+  const size = Math.max(...numbers.map(Math.abs));
   const decimals = size > 0 && size < 1e9 ? Math.max(0, Math.min(12, 3 - Math.floor(Math.log10(size)))) : 0;
   return size < 1e9 ? (number) => number.toFixed(decimals) : short;
 }

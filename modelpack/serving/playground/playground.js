@@ -82,7 +82,9 @@ function offer(form, { samples = [], sample_names: names = [] }) {
   };
 }
 
-const brief = (row) => row.slice(0, 4).map((value) => shown(value).slice(0, 16)).join(", ") + (row.length > 4 ? ", …" : "");
+const cut = (text) => (text.length > 16 ? `${text.slice(0, 15)}…` : text);
+
+const brief = (row) => row.slice(0, 4).map((value) => cut(shown(value))).join(", ") + (row.length > 4 ? ", …" : "");
 
 // --- asking the model ---
 
@@ -94,12 +96,20 @@ const query = () => (model.signature.probabilities ? "?probabilities=true" : "")
 function changed(pause = PAUSE) {
   model.snippets.show({ url: target(), query: query(), row: (gap) => model.form.literal(gap) || "[]", secret: Boolean(token) });
   clearTimeout(timer);
-  if (byId("live").checked && model.form.isWhole) timer = setTimeout(() => predict(pause > 0), pause);
-  else stale(true);
+  if (byId("live").checked && model.form.isWhole) {
+    timer = setTimeout(() => predict(pause > 0), pause);
+    wait(true);
+  } else stale(true);
+}
+
+/** Dims the prediction of other inputs until that of these ones comes. */
+function wait(is) {
+  byId("main").classList.toggle("waiting", is && Boolean(model.answer.last));
 }
 
 /** Marks the prediction that is shown as that of other inputs. */
 function stale(is) {
+  wait(false);
   const shows = is && Boolean(model.answer.last);
   byId("main").classList.toggle("stale", shows);
   byId("stale").hidden = !shows;

@@ -327,6 +327,28 @@ def test_a_prediction_of_other_inputs_looks_so(visit):
         expect(note).to_be_hidden()
 
 
+def test_a_prediction_is_dimmed_from_the_change_of_an_input_to_the_next_one(visit):
+    dim = "node => Number(getComputedStyle(node).opacity) < 0.6"
+    with visit("flowers", failures="net::ERR_FAILED") as page:
+        predicted(page, "versicolor")
+        output = page.locator("#output")
+        assert not output.evaluate(dim)
+        requests = []
+        page.route("**/predict?*", lambda route: requests.append(route))  # noqa: PLW0108
+        page.get_by_label("petal length", exact=True).fill("6.9")
+        assert output.evaluate(dim)
+        page.wait_for_timeout(500)
+        assert output.evaluate(dim)  # the service has not responded
+        requests.pop().continue_()
+        predicted(page, "virginica")
+        assert not output.evaluate(dim)
+        page.get_by_label("petal length", exact=True).fill("6.8")
+        page.wait_for_timeout(500)
+        requests.pop().abort()
+        expect(page.locator("#stale")).to_be_visible()
+        assert not output.evaluate(dim)
+
+
 def test_error_is_shown_at_its_field(visit):
     with visit("visitors", failures=UNPROCESSABLE) as page:
         visits = page.get_by_label("visits")
@@ -690,6 +712,15 @@ def test_words_of_a_text_are_shown_with_their_sum(visit):
         expected = {word: sign * parts[word] for word in ("good", "bore")}
         assert numbers == pytest.approx(expected, abs=5e-4)
         expect(effects.locator("dt").first).to_have_text("Base: a text without these words")
+
+
+def test_words_that_cancel_out_have_few_digits(visit):
+    with visit("texts") as page:
+        page.get_by_text("Effect of each word").click()
+        page.get_by_role("textbox", name="text").fill("fun bore")
+        effects = page.locator("#effects .chance")
+        expect(effects).to_have_count(2)
+        assert {len(text) for text in effects.all_inner_texts()} == {len("+0.1234")}
 
 
 def test_words_are_left_out_if_the_model_is_of_characters(visit):

@@ -17,7 +17,7 @@ from modelpack.serving.protocols import page as dialect
 from modelpack.serving.service import Service
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
-MAX_BYTES = 98_000
+MAX_BYTES = 100_000
 
 
 @pytest.fixture(scope="module")
