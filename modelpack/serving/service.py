@@ -19,7 +19,7 @@ from .data import extra_inputs, json_body, tables, validation
 from .data import results as data_results
 from .data.columns import FallbackRequiredError, Rows, count
 from .data.extra_inputs import Extras
-from .data.rows import Decoder, DictDecoder, unnamed_fields
+from .data.rows import Decoder, DictDecoder, UnlistedDecoder
 from .data.tensors import Tensors
 from .errors import StartupError
 from .observability import data_metrics, logs, requests
@@ -264,8 +264,7 @@ class Service:
             raise validation.validation_problem([error])
         if width > MAX_INPUTS:
             raise Problem(413, f"Expected at most {MAX_INPUTS} values in a row, got {width}.")
-        fields = unnamed_fields(width)
-        return Decoder(fields, self.manifest.layout, self.limits.rows_of(width), named=False)
+        return UnlistedDecoder(width, self.manifest.layout, self.limits.rows_of(width))
 
     def methods_for(
         self, probabilities: bool = False, method: str | None = None

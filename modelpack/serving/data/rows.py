@@ -35,6 +35,7 @@ from .columns import (
 from .extra_inputs import Extras
 from .validation import fits
 
+ADVICE = "; modelpack package --example adds the names of the columns of a table"
 NUMERIC = NUMBER | {MISSING}
 BOTH = NUMERIC | {bool}
 
@@ -164,7 +165,11 @@ class Decoder:
         stored = name.replace(" ", "_")
         if self.underscored and stored in self.known:
             return f'"{validation.shorten(stored)}" (LightGBM replaced spaces in names by "_")'
-        return "the name of an input"
+        if not self.named:
+            last = f' to "{self.names[-1]}"' if len(self.names) > 1 else ""
+            count = f"{len(self.names)} {'values' if last else 'value'}"
+            return f'"{self.names[0]}"{last}, or a list of {count}{ADVICE}'
+        return validation.expected_names(self.names)
 
     def _misspelled(self, extra: Sequence[str], names: Collection[str]) -> Sequence[str]:
         """Return names with the letters and digits of a missing input, such as "Age" for "age".
@@ -289,6 +294,16 @@ def _letters(name: str) -> str:
 def unnamed_fields(width: int) -> list[Field]:
     """Return the fields of a model whose file does not list them."""
     return [Field(f"x{index}", "any", nullable=True) for index in range(width)]
+
+
+class UnlistedDecoder(Decoder):
+    """Decoder of rows for a model whose file does not list its inputs."""
+
+    def __init__(self, width: int, layout: str, max_rows: int) -> None:
+        super().__init__(unnamed_fields(width), layout, max_rows, named=False)
+
+    def expected_name(self, name: str) -> str:  # noqa: ARG002 - as all decoders
+        return f"a list of values, because the model file does not list its inputs{ADVICE}"
 
 
 class DictDecoder(Decoder):

@@ -27,6 +27,8 @@ NAMES = {dict: "an object", list: "a list", type(None): "null"}
 MAX_ERRORS = 20
 MAX_TEXT_LENGTH = 60
 MAX_LISTED = 10
+MAX_NAMES = 5
+"""Names of inputs in each of the errors of a row."""
 MAX_FLOAT = sys.float_info.max
 
 
@@ -123,6 +125,14 @@ RULES: dict[str, Callable[[Any], bool]] = {
     "datetime": lambda value: dates.nanoseconds(value) is not None,
 }
 """Further conditions for a value of the right type."""
+
+
+def expected_names(names: Sequence[str]) -> str:
+    """Return what an error expects in place of an unknown name, with some of the names."""
+    shown = [orjson.dumps(shorten(name)).decode() for name in names[:MAX_NAMES]]
+    more = ["..."] if len(names) > MAX_NAMES else []
+    what = "the input" if len(names) == 1 else f"one of the {len(names)} inputs"
+    return f"the name of {what} ({', '.join(shown + more)})"
 
 
 def _error(column: str | None, expected: str, got: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,42 @@ def test_extra_inputs_are_refused_if_configured(strict: Any, form: str) -> None:
     assert predict(strict, form, GOOD).status_code == 200
     answer = predict(strict, form, MORE)
     assert answer.status_code == 422
-    assert "expected the name of an input, got an unknown one" in answer.json["detail"]
+    names = ", ".join(f'"{name}"' for name in GOOD)
+    text = f"expected the name of one of the {len(GOOD.columns)} inputs ({names}), got an unknown"
+    assert text in answer.json["detail"]
+
+
+def test_names_for_a_model_without_them_are_explained(tmp_path: Path, folders: Any) -> None:
+    """Its file may not list its inputs, or list their number only."""
+    advice = "; modelpack package --example adds the names of the columns of a table"
+    trained = serving_models.iris()
+    signature = replace(trained.signature, inputs=())
+    unlisted = render_bundle(replace(trained, signature=signature), tmp_path).directory
+    texts = {
+        unlisted: "a list of values, because the model file does not list its inputs",
+        folders["iris"]: '"x0" to "x3", or a list of 4 values',
+    }
+    for folder, text in texts.items():
+        client = create_app(folder).test_client()
+        answer = client.post("/predict", json={"instances": [{"sepal": 1, "petal": 2}]})
+        assert answer.status_code == 422
+        first = answer.json["errors"][0]
+        assert (first["column"], first["expected"]) == ("petal", text + advice)
+        assert (
+            answer.json["detail"].partition(". This is")[0].rstrip(".")
+            == f'Row 0, column "petal": expected {text}{advice}, got an unknown one'
+        )
+
+
+def test_some_names_of_a_wide_model_are_in_the_error() -> None:
+    fields = [Field(f"reading {index} {'x' * 99}", "number") for index in range(2000)]
+    decoder = Decoder(fields, "array", 10)
+    with pytest.raises(Problem) as caught:
+        decoder.explain([{f"other {index}": 1 for index in range(30)}])
+    expected = caught.value.errors[0]["expected"]
+    assert expected.startswith('the name of one of the 2000 inputs ("reading 0 xx')
+    assert expected.endswith(", ...)")
+    assert len(expected) < 500
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -352,7 +388,7 @@ def test_extra_keys_of_dicts_are_removed() -> None:
         (rows,) = decode([{"a": 1, "c": [1]}, {"b": "x"}], noted)  # type: ignore[operator]
         assert rows.tolist() == [{"a": 1.0}, {"b": "x"}]
         assert list(noted) == ["c"]
-    with pytest.raises(Problem, match='column "c": expected the name of an input'):
+    with pytest.raises(Problem, match='column "c": expected the name of one of the 2 inputs'):
         decoder.explain([{"c": 1}], {})
     noted = {}
     (rows,) = tables.rows_from_columns(decoder, ["c", "a"], [[1, 2], [3, 4]], noted)

@@ -243,5 +243,5 @@ def test_numbers_as_names_are_positions_in_any_order(how):
 
 def test_objects_of_a_model_with_names_are_taken_by_name():
     decoder = Decoder(build_fields("number", "number"), "array", 10)
-    with pytest.raises(Problem, match="expected the name of an input"):
+    with pytest.raises(Problem, match="expected the name of one of the 2 inputs"):
         decoder.explain(UNNAMED)

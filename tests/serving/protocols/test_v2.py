@@ -509,8 +509,9 @@ def test_columns_must_fit_together(clients):
     answer = request_inference(clients("mixed"), {**one, "name": "visits"}, {**one, "name": "pets"})
     assert answer.json["error"] == 'Column "member": expected this column, got nothing.'
     answer = request_inference(clients("mixed"), {**one, "name": "visit"}, {**one, "name": "pets"})
-    assert (
-        answer.json["error"] == 'Column "visit": expected the name of an input, got an unknown one.'
+    assert answer.json["error"] == (
+        'Column "visit": expected the name of one of the 4 inputs ("age", "city", "visits",'
+        ' "member"), got an unknown one.'
     )
     assert (
         request_inference(clients("iris"))
