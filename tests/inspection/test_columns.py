@@ -305,3 +305,26 @@ def test_the_categories_of_an_encoder_can_be_dates(encoder, tmp_path):
     (field,) = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
     assert (field.name, field.type, field.categories) == ("day", "datetime", None)
     assert field.example == "2000-01-01T00:00:00"
+
+
+def test_example_behind_a_scaler_is_an_integer_if_the_values_look_like_integers(tmp_path):
+    """Its sum and the sum of its squares are integers. The column still takes any number."""
+    random = np.random.default_rng(0)
+    columns = {
+        "class": random.choice([1, 2, 3], 713),
+        "year": random.integers(1900, 2020, 713),
+        "age": random.integers(1, 320, 713) / 4,
+        "fare": random.lognormal(3, 1, 713).round(2),
+        "ratio": random.random(713),
+    }
+    frame = pd.DataFrame(columns)
+    labels = random.random(713) > 0.5
+    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame, labels)
+    inputs = save_and_inspect(model, tmp_path / "m", 4).signature.inputs
+    examples = {field.name: field.example for field in inputs}
+    assert examples["class"] == round(frame["class"].mean())
+    assert examples["year"] == round(frame["year"].mean())
+    for name in ("age", "fare", "ratio"):
+        assert examples[name] == float(f"{frame[name].mean():.4g}")
+        assert not float(examples[name]).is_integer()
+    assert {field.type for field in inputs} == {"number"}

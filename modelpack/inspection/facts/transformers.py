@@ -25,6 +25,10 @@ from .widths import features_out
 # Each function records facts in the columns. It returns whether the output has the same columns,
 # with missing values unchanged or imputed.
 _SAME_VARIANCE = 1e-9
+_WHOLE = 1e-4
+"""Difference to an integer up to which a sum is one, after the errors of a mean and a variance."""
+_MAX_SUM = 1e9
+"""Larger sums have larger errors."""
 
 
 def fills_nan(part: EstimatorNode) -> bool:
@@ -72,16 +76,31 @@ def _centred(centre: str, spread: str) -> Callable[[EstimatorNode, Columns], boo
 
     def describe_columns(part: EstimatorNode, columns: Columns) -> bool:
         centres, spreads = part.floats(centre), part.floats(spread)
+        count = scalar(part.attributes.get("n_samples_seen_"))
         if centres is not None and len(centres) == len(columns):
             spreads = spreads if spreads and len(spreads) == len(centres) else [-1.0] * len(centres)
             for column, c, s in zip(columns, centres, spreads, strict=True):
                 is_flag = 0 < c < 1 and abs(s - c * (1 - c)) < _SAME_VARIANCE
-                column.number(example=round(c) if is_flag else c)
+                is_whole = is_flag or _are_whole(count, c, s)
+                column.number(example=round(c) if is_whole else c)
                 if is_flag and column.type == "number" and not column.changed:
                     column.example = float(round(c))
         return _changed_columns(columns)
 
     return describe_columns
+
+
+def _are_whole(count: object, mean: float, variance: float) -> bool:
+    """Return whether values look like integers: their sum and the sum of their squares are some.
+
+    This is no proof, so the type of the column remains that of any number.
+    """
+    if not isinstance(count, int | float) or not abs(count) < _MAX_SUM:
+        return False
+    sums = (count * mean, count * (variance + mean * mean))
+    return variance >= 0 and all(
+        abs(each) < _MAX_SUM and abs(each - round(each)) < _WHOLE for each in sums
+    )
 
 
 def _bounded(low: str, high: str) -> Callable[[EstimatorNode, Columns], bool]:
