@@ -237,10 +237,11 @@ def _voted(predictor: Any, compiler: Any) -> list[Tree]:
     weights = np.asarray(predictor.estimator_weights_, np.float64)
     is_real = getattr(predictor, "algorithm", "SAMME") == "SAMME.R"
     others = -1 / (count - 1) if compiler.since(1, 3) else 0.0
+    if any(type(each).__name__ not in SINGLE for each in predictor.estimators_):
+        raise UnavailableError("The estimators of AdaBoost are not trees.")
+    _require_size(sum(len(_field(each.tree_, "feature")) for each in predictor.estimators_))
     trees: list[Tree] = []
     for each, weight in zip(predictor.estimators_, weights):
-        if type(each).__name__ not in SINGLE:
-            raise UnavailableError("The estimators of AdaBoost are not trees.")
         nodes, values = _read_tree(each.tree_)
         chances = _shares(values[:, 0])
         if chances.shape[1] != count:

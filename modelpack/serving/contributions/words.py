@@ -16,7 +16,7 @@ from . import outputs, terms
 from .explanation import Contributions, WordContributions
 from .origins import VECTORIZERS
 from .scores import is_linear, scores_of
-from .steps import Steps, UnavailableError, contained, steps_of
+from .steps import MAX_VALUES, Steps, UnavailableError, contained, steps_of
 from .sums import Sums
 
 MAX_WORDS = 100
@@ -116,6 +116,8 @@ class LinearText:
         entries = [_entries(block, row) for row in (0, 1)]
         columns = np.union1d(*(each.columns for each in entries))
         values, usual = (self._scores.columns(each.at(columns)) for each in entries)
+        if len(columns) * len(self._scores.coefficients) > MAX_VALUES:
+            raise UnavailableError(f"The words have more than {MAX_VALUES:,} coefficients.")
         weights = self._scores.coefficients[:, columns]
         words = self._terms.columns(text)
         try:

@@ -268,10 +268,17 @@ def test_compiled_regressors_have_the_same_contributions(name):
     require_same(clone(model).fit(X, AMOUNT))
 
 
-def require_same(model: Any, **options: Any) -> None:
-    expected = explained.explained(build_service(model, NUMBERS), NUMBERS)
+def test_compiled_boosting_of_a_frame_has_the_same_contributions():
+    model = ensemble.GradientBoostingRegressor(n_estimators=5, random_state=0)
+    require_same(model.fit(NUMBERS, AMOUNT), "frame")
+    members = voting(clone(model), make_pipeline(StandardScaler(), RIDGE))
+    require_same(members.fit(NUMBERS, AMOUNT), "frame")
+
+
+def require_same(model: Any, layout: str = "array", **options: Any) -> None:
+    expected = explained.explained(build_service(model, NUMBERS, layout), NUMBERS)
     record = CompiledModel(plain_record(model), installed_release())
-    results = explained.explained(build_service(record, NUMBERS, **options), NUMBERS)
+    results = explained.explained(build_service(record, NUMBERS, layout, **options), NUMBERS)
     for one, other in zip(results, expected, strict=True):
         assert one[:3] == other[:3]
         assert [one.base, *one.values] == pytest.approx([other.base, *other.values], abs=1e-12)
@@ -301,6 +308,12 @@ def test_models_without_contributions_have_a_reason(model, text):
 def test_median_of_adaboost_has_no_contributions():
     model = ensemble.AdaBoostRegressor(n_estimators=4, random_state=0).fit(X, AMOUNT)
     assert "not a linear model, tree" in reason(model)
+
+
+def test_size_of_adaboost_is_limited(monkeypatch):
+    monkeypatch.setattr("modelpack.serving.contributions.trees.MAX_NODES", 1)
+    model = ensemble.AdaBoostClassifier(n_estimators=3, random_state=0).fit(X, YES)
+    assert "more than 1 nodes" in reason(model)
 
 
 def test_members_are_given_a_limited_time(monkeypatch):

@@ -254,6 +254,14 @@ def test_response_has_a_limited_number_of_short_words():
     assert result.by_word.rest
 
 
+def test_number_of_coefficients_is_limited(monkeypatch):
+    monkeypatch.setattr(words_module, "MAX_VALUES", 1)
+    result = explain(text_service(LINEAR["logistic"]), "good fun")
+    assert (result.method, result.reason) == (
+        "left_out", "The words have more than 1 coefficients.",
+    )  # fmt: skip
+
+
 def test_limited_number_of_words_is_left_out():
     text = " ".join(f"w{index}" for index in range(300))
     result = explain(text_service(OTHERS["forest"]), text)
