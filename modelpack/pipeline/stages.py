@@ -40,7 +40,7 @@ from modelpack.types import (
     SmokeReport,
 )
 
-from . import answers, built_images, measurements, sources, wheelhouse
+from . import answers, base_layers, built_images, measurements, sources, wheelhouse
 from .inspect import (
     find_code,
     model_summary,
@@ -84,6 +84,7 @@ class Pipeline:
         self.observer = observer or Observer()
         self.seconds: dict[str, float] = {}
         self.models = LocalModels(())
+        self._base: BaseImage | None = None
 
     def for_platform(self, platform: str) -> Pipeline:
         """Return the pipeline for one of the requested platforms."""
@@ -251,7 +252,7 @@ class Pipeline:
         self._require_unedited(directory)
         resolved, base = self.resolve(model)
         with self.stage("bundle") as summary:
-            base = replace(base, slim=self.options.slim_base)
+            self._base = base = replace(base, slim=self.options.slim_base)
             self._render = partial(bundles.render, model, resolved, base, directory, code)
             bundle = self._render(claim=claim)
             summary.append(f"on {base.reference}")
@@ -295,7 +296,7 @@ class Pipeline:
             # A cache is exported by a build, and one in the image changes its id.
             is_remembered = is_new and not self.options.cache_to
             image = built_images.find(self.engine, bundle) if is_remembered else None
-            image = image or self.build_image(bundle)
+            image = image or self._build_image_for_scan(bundle)
             if is_remembered and image:
                 built_images.store(self.engine, bundle, image)
             size = f"image of {image.size_bytes / 1e6:.0f} MB" if image else "local environment"
@@ -350,6 +351,12 @@ class Pipeline:
     def complete(self, target: str, rows: Reference) -> Reference:
         """Return the rows with the answers of the model in an image, or in a bundle."""
         return answers.complete(self.engine.runner, target, rows)
+
+    def _build_image_for_scan(self, bundle: Bundle) -> Image | None:
+        if not self.options.smoke or self._base is None:
+            return self.build_image(bundle)
+        with base_layers.read_in_parallel(self.engine, self._base.reference):
+            return self.build_image(bundle)
 
     def build_image(self, bundle: Bundle) -> Image | None:
         step, offline = self._build_step, bool(self.options.offline)

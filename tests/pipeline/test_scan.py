@@ -16,6 +16,7 @@ from packaged_images import SVC, package
 from modelpack import cache, hardening, oci
 from modelpack.engines.docker import contents
 from modelpack.hardening.rules import RULES
+from modelpack.pipeline import base_layers
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -177,6 +178,21 @@ def test_scan_saves_only_the_base_image(engine, image, base, monkeypatch, tmp_pa
     with engine.images.open_image(image) as opened_image:
         assert all(ruling.passed for ruling in hardening.scan(opened_image))
     assert set(saved) == {engine.images.find(base.reference).id}
+
+
+def test_base_image_is_read_during_the_build(engine, image, base, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with base_layers.read_in_parallel(engine, base.reference):
+        pass
+    monkeypatch.setattr(contents._Layers, "_save", lambda *_: pytest.fail("docker save was called"))
+    with engine.images.open_image(image) as opened_image:
+        assert all(ruling.passed for ruling in hardening.scan(opened_image))
+
+
+def test_build_goes_on_without_its_base_image(engine):
+    """BuildKit may have an image that the engine does not list."""
+    with base_layers.read_in_parallel(engine, "modelpack-test/none:1"):
+        pass
 
 
 def test_foreign_image_is_reported(base):
