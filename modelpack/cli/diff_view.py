@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -28,6 +29,7 @@ _NAMES = {"distribution": "", "Python": "", _PROBABILITIES: "row"}
 _HIDDEN = {("removed", "layer")}  # counted only, as nobody pulls them
 _GROUPED = {"range", "label", "variable", "setting"}  # on one line, by their names
 _MAX_LENGTH = 60
+_CONTEXT = 20  # characters before the first difference of two long values
 _DIGEST = re.compile(r"\b(?:sha256:)?([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
@@ -91,8 +93,12 @@ def _sign(change: Change) -> str:
 def _value(change: Change) -> str:
     if change.kind == "renamed" and change.old == change.name:
         return f"is now {brief(change.new or '')}"
-    sides = [brief(side) for side in (change.old, change.new) if side is not None]
-    return ARROW.join(sides)
+    sides = [side for side in (change.old, change.new) if side is not None]
+    shown = [brief(side) for side in sides]
+    if len({*shown}) < len({*sides}):  # they differ after the part that is shown
+        start = len([*takewhile(lambda pair: pair[0] == pair[1], zip(*sides, strict=False))])
+        shown = [brief(f"...{side[max(0, start - _CONTEXT) :]}") for side in sides]
+    return ARROW.join(shown)
 
 
 def shortened(path: str) -> str:

@@ -28,9 +28,11 @@ from engine_bundles import SPEC
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelpack.cli import diff_view
 from modelpack.cli.diff_view import markdown_code
 from modelpack.comparison import (
     Base,
+    Change,
     Difference,
     ModelAnswers,
     Side,
@@ -436,6 +438,24 @@ signatures = st.builds(
 )
 requirements = st.dictionaries(names, st.sampled_from(["1.0", "1.1", "2.0", ">=1"]))
 OPPOSITE = {"added": "removed", "removed": "added", "up": "down", "down": "up"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value"),
+    [
+        ("1.0", "1.1", "1.0 \u2192 1.1"),
+        (
+            f"{'x' * 70} predictions of the model in a sandbox, 2 rows",
+            f"{'x' * 70} predictions of the model in a sandbox, 20 rows",
+            "...odel in a sandbox, 2 rows \u2192 ...odel in a sandbox, 20 rows",
+        ),
+        ("y" * 70, "y" * 80, f"...{'y' * 20} \u2192 ...{'y' * 30}"),
+    ],
+)
+def test_value_shows_where_two_long_texts_differ(old: str, new: str, value: str) -> None:
+    change = Change("changed", "variable", "CLAIM", old, new)
+    (line,) = diff_view.lines([change])
+    assert line.value == value
 
 
 def test_code_of_markdown_ends_neither_its_cell_nor_its_span() -> None:
