@@ -14,7 +14,7 @@ from pathlib import PurePath
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.types import Code, Finding, ModelFile, ModelSpec, Safety, Verdict
 
-from .known_formats import format_hint
+from .known_formats import ALL, format_hint
 
 UNKNOWN = "unknown-global"
 NOTES = {
@@ -23,9 +23,7 @@ NOTES = {
 }  # fmt: skip
 """Codes of findings that describe the file. They do not change the verdict."""
 
-NATIVE = {
-    "lightgbm", "xgboost", "catboost", "onnx", "torch-export", "torchscript", "keras", "keras-h5",
-}  # fmt: skip
+NATIVE = frozenset(form.name for form in ALL if form.reader)
 """Formats of files that contain one model, which transformers in other files may precede."""
 
 _PLAIN_PATH = re.compile(r"[\w./ +=@,:-]+", re.ASCII)

@@ -16,9 +16,13 @@ import pytest
 from opcodes import SYSTEM, call, pickled, text
 from sklearn.linear_model import LogisticRegression
 
+from modelpack.bundle.render import MODEL_FILES
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
 from modelpack.inspection import known_formats, require_servable
+from modelpack.inspection.formats import READERS
 from modelpack.inspection.inspector import inspect
+from modelpack.serving.runtimes import LOADERS
+from modelpack.serving.runtimes.native_chain import NATIVE
 
 DATA = Path(__file__).parents[1] / "data" / "formats"
 MODEL = pickle.dumps(LogisticRegression().fit([[0.0], [1.0]], [0, 1]))
@@ -181,6 +185,17 @@ def test_each_format_has_a_file():
     known = {form.name for form in known_formats.ALL if form.reader is None} - {"skops"}
     assert known == {*FILES.values(), *HEADERS}
     assert {path.name for path in DATA.iterdir()} - {"README.md"} - READ == FILES.keys()
+
+
+def test_each_format_with_a_reader_is_packaged_and_served():
+    """A new format needs a line in each of these tables."""
+    read = [form for form in known_formats.ALL if form.reader]
+    names = {form.name for form in read}
+    assert {form.reader for form in read} == READERS.keys()
+    assert names == NATIVE
+    assert names <= LOADERS.keys()
+    assert names <= MODEL_FILES.keys()
+    assert LOADERS.keys() == MODEL_FILES.keys()
 
 
 READ = {
