@@ -24,7 +24,7 @@ registry = CollectorRegistry()
 
 REQUESTS = Counter(
     "modelpack_requests",
-    "Requests that were answered, those that were refused included.",
+    "Requests that were answered, including those that were refused.",
     ["route", "method", "status"],
     registry=registry,
 )
@@ -77,12 +77,12 @@ MODEL_SECONDS = Histogram(
 )
 WORKERS = Gauge(
     "modelpack_workers",
-    "Worker processes that live.",
+    "Live worker processes.",
     multiprocess_mode="livesum",
     registry=registry,
 )
 WORKER_EXITS = Counter(
-    "modelpack_worker_exits", "Worker processes that ended, however.", registry=registry
+    "modelpack_worker_exits", "Worker processes that ended, for any reason.", registry=registry
 )
 READY = Gauge(
     "modelpack_ready",

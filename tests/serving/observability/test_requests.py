@@ -719,7 +719,7 @@ PAGE = ROOT / "docs" / "service-observe.md"
 
 def test_the_documentation_has_every_metric() -> None:
     """`MODELPACK_UPDATE_DOCS=1 pytest FILE` writes the table anew."""
-    rows = ["| metric | type | labels | |", "|---|---|---|---|"]
+    rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
     for metric in vars(metrics).values():
         if isinstance(metric, (metrics.Counter, metrics.Gauge, metrics.Histogram)):
             (family,) = metric.describe()
