@@ -231,6 +231,19 @@ def test_docstrings_begin_with_a_summary() -> None:
     ] == []
 
 
+def test_texts_use_the_terms_of_the_documentation() -> None:
+    """Docstrings, errors, hints and notices. `make lint` checks the pages."""
+    terms = (ROOT / "scripts" / "prose" / "terms.txt").read_text()
+    pattern = re.compile(rf"\b({'|'.join(re.findall('^(.+)->', terms, re.MULTILINE))})\b")
+    assert [
+        f"{key}:{node.lineno}: {match[0]}"
+        for key, node in NODES
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for match in pattern.finditer(node.value)
+        if key != "compilation.stop_words"
+    ] == []
+
+
 def test_tests_mirror_the_package() -> None:
     tests = ROOT / "tests"
     folders = {path.parent.relative_to(tests) for path in tests.rglob("*.py")} - {Path()}

@@ -100,8 +100,7 @@ def _shared_folder(path: Path, address: str) -> Path:
     shown = ascii(str(path))[1:-1]
     if not _is_shared(path):
         raise ModelRefusedError(
-            f"The server says that the artifacts of {address} are in the folder {shown} of this"
-            " machine.",
+            f"The server names the folder {shown} of this machine for the artifacts of {address}.",
             hint=f"If the server stores its artifacts there, give the folder itself as MODEL, or"
             f" set {SHARED} to a folder that contains it. Otherwise {_SERVED[3:]}.",
         )

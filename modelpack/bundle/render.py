@@ -99,7 +99,7 @@ def render(  # noqa: PLR0913 - the values of the flow
 ) -> Bundle:
     """Write the bundle of a model to `directory`, which may contain an older bundle.
 
-    The same input gives the same bytes. `claim` is what the image says of its tests.
+    The same input gives the same bytes. `claim` is the result of the tests that the image states.
 
     Raises:
         UsageError: `directory` contains other files, or cannot be written.

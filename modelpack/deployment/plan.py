@@ -1,4 +1,4 @@
-"""The numbers of a deployment, each with the sentence that says where it comes from.
+"""The numbers of a deployment, each with a sentence on where it comes from.
 
 They are computed from the measurements of the smoke test and from constants of the service. The
 bounds below are choices, and the sentences name them.

@@ -38,7 +38,7 @@ _DIGITS_OF_DIGEST = 12
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What a deployment says of its image. Everything but the first three may be hostile text.
+    """The image of a deployment. Everything but the first three may be hostile text.
 
     Attributes:
         reference: The image by the digest of its manifest, or by its id.

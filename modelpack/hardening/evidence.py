@@ -69,9 +69,8 @@ def _version() -> str:
 def _read_layer(layer: oci.Layer) -> Evidence:
     contents = _Contents()
     listing = filesystem.layer_listing(layer, contents.observe)
-    if len(contents.places) != sum(
-        entry.kind == "file" for entry in listing
-    ):  # the listing was cached
+    file_count = sum(entry.kind == "file" for entry in listing)
+    if len(contents.places) != file_count:  # the listing was cached
         contents = _Contents()
         with layer.open() as stream:  # whose digest `layer_listing` compares
             reader = streams.CountingReader(stream, streams.LAYER)

@@ -226,7 +226,7 @@ MAGIC: tuple[tuple[str, Format], ...] = (
     (r'\s*(\{\s*"(message|error|errors|detail)"\s*:|(<\?xml[^>]{0,200}\?>\s*)?<Error>'
      r"|(404: Not Found|Entry not found|Repository not found|Access denied)\s*\Z)", Format(
         "error-message", "the error message of a server, in place of the model",
-        "Download the model again. The message in the file says why it failed.")),
+        "Download the model again. The message in the file contains the cause.")),
     (r"(?i)\s*<(!doctype )?html", Format(
         "html", "a web page, perhaps downloaded in place of the model",
         "Download the model again, by the link to the file itself.")),

@@ -28,7 +28,7 @@ _KINDS = {
 def complete(
     spec: ModelSpec, logged: LoggedModel, *, is_first: bool = True, is_last: bool = True
 ) -> ModelSpec:
-    """Return the spec with what the folder of one of its files says of it.
+    """Return the spec with the description of it in the folder of one of its files.
 
     Rows reach the file first or not (`is_first`), and its prediction is that of the model or not.
     """

@@ -124,7 +124,7 @@ def only_order(estimators: Sequence[Candidate]) -> list[Candidate] | None:
 
 
 def _is_of_target(candidate: Candidate) -> bool:
-    """Return whether the key of a transformer says that it transforms the target."""
+    """Return whether a transformer transforms the target, by its key."""
     return is_for_target(candidate.text) and candidate.part.name != "TargetEncoder"
 
 
@@ -159,7 +159,7 @@ def _inside(parts: Sequence[EstimatorNode]) -> set[int]:
 def target_transformer(estimators: Sequence[Candidate]) -> Candidate | None:
     """Return the transformer whose inverse belongs behind the single regressor of a collection.
 
-    Its key says that it transforms the target, and no other one does. None if this is uncertain.
+    By its key, it transforms the target, and no other one does. None if this is uncertain.
     """
     if len(estimators) > _MAX_ESTIMATORS:
         return None
@@ -200,7 +200,7 @@ def objection(estimators: Sequence[Candidate]) -> str | None:
     target = next(filter(_is_of_target, filter(transforms, distinct)), None)
     if target:
         return (
-            f"the key of {printable(target)} says that it transforms the target, and it is "
+            f"by its key, {printable(target)} transforms the target, and it is "
             "uncertain how predictions are converted back"
         )
     if len(distinct) != 2 or not transforms(distinct[0]) ^ transforms(distinct[1]):

@@ -142,8 +142,8 @@ def _read(layer: Layer, observe: Observer) -> tuple[Entry, ...]:
         )
     if measured.digest != layer.diff_id:
         raise UsageError(
-            f"A layer of the image has the digest {measured.digest}, but its configuration says"
-            f" {layer.diff_id}.",
+            f"A layer of the image has the digest {measured.digest}, but its configuration"
+            f" contains {layer.diff_id}.",
             hint="Get the image again.",
         )
     return found

@@ -14,7 +14,7 @@ from modelpack.errors import UsageError
 from modelpack.oci import archive, layout
 from modelpack.oci.image import Image
 
-Reader = Callable[[Path, str, "str | None"], Image]
+Reader = Callable[[Path, str, str | None], Image]
 
 LOCATION_READERS: dict[str, Reader] = {
     "oci": layout.read_image,

@@ -205,7 +205,7 @@ def _floats(values: Any) -> np.ndarray:
 
 
 def _from_array(name: str, values: np.ndarray) -> Column:
-    """Return a column of an array. The dtype of the array says nothing about a single column."""
+    """Return a column of an array. The dtype of the array is not that of a single column."""
     if values.dtype.kind == "b":
         return Column(name, "boolean")
     if values.dtype.kind in "iuf":

@@ -32,8 +32,8 @@ def require_passed(
         keep: The command with options that keep the bundle and skip this test.
 
     Raises:
-        SmokeFailedError: A check failed; the message says why the service did not start, or names
-            the checks. Or no prediction was tested, and `allow_untested` is false.
+        SmokeFailedError: A check failed. The message explains why the service did not start, or
+            names the checks. Or no prediction was tested, and `allow_untested` is false.
     """
     if report.passed or (allow_untested and report.status == "untested"):
         return

@@ -216,10 +216,12 @@ def test_every_rule_has_a_case_a_docstring_and_sources():
 
 
 def test_the_document_has_a_line_a_rule():
-    document = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    root = Path(__file__).parents[2]
+    document = (root / "docs" / "security.md").read_text()
     table = document.partition("<!-- rules -->\n")[2].partition("<!-- /rules -->")[0]
     documented = [[cell.strip() for cell in row.split("|")[1:3]] for row in table.splitlines()[2:]]
     assert documented == [[rule.name, ", ".join(rule.sources)] for rule in rules.RULES]
+    assert f"[{len(rules.RULES)} rules of the CIS" in (root / "README.md").read_text()
 
 
 def test_all_files_follow_the_rules_of_our_layers_without_a_history():

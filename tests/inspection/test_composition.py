@@ -321,7 +321,7 @@ def test_transformer_of_the_target_is_not_of_the_rows(tmp_path, scaler, model):
     target = StandardScaler().fit(X[:, :1])
     value = {"model": model, "scaler_x": scaler, "scaler_y": target}  # a classifier
     message, _ = rejected(value, tmp_path / "m")
-    assert "the key of scaler_y (StandardScaler) says that it transforms the target" in message
+    assert "by its key, scaler_y (StandardScaler) transforms the target" in message
     assert rejected(value, tmp_path / "m")[1] == ("scaler_x", "model")
     encoder = TargetEncoder().fit(X[:, :1], Y)
     model = LogisticRegression().fit(encoder.transform(X[:, :1]), Y)

@@ -332,7 +332,7 @@ def test_an_archive_of_the_older_kind(tmp_path):
         ),
         (
             [docker_manifest(ENTRY), CONFIGURATION, file("l/layer.tar", TWO)],
-            "but its configuration says",
+            "but its configuration contains",
         ),
     ],
 )

@@ -108,7 +108,7 @@ def test_layer_is_read_each_time_without_a_writable_cache(monkeypatch, tmp_path)
 def test_layer_with_another_digest_is_refused_and_not_cached():
     built = replace(layer(file("a")), diff_id=digest(b""))
     for _ in range(2):
-        with pytest.raises(UsageError, match="but its configuration says"):
+        with pytest.raises(UsageError, match="but its configuration contains"):
             filesystem.layer_listing(built)
 
 

@@ -85,7 +85,7 @@ class KServe(Kubernetes):
     selector = _KSERVE_SELECTOR
 
     def read_status(self, resource: dict[str, Any], replicas: tuple[Replica, ...]) -> Status:
-        """Return the state of an InferenceService, which is ready if its condition says so."""
+        """Return the state of an InferenceService, which is ready if its condition states so."""
         status = resource.get("status") or {}
         conditions = {each.get("type"): each for each in status.get("conditions") or ()}
         is_ready = conditions.get("Ready", {}).get("status") == "True"

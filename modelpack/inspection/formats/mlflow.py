@@ -98,7 +98,7 @@ class InputColumn:
 
 @dataclass(frozen=True)
 class LoggedModel:
-    """What an MLflow folder says of its model.
+    """The description of a model in an MLflow folder.
 
     Attributes:
         path: The file of the model.

@@ -96,7 +96,7 @@ def read(data: bytes) -> NativeModel:
         raise Malformed(torch_text.UNSUPPORTED, "the program keeps the calls of its parts")
     count = torch_text.positional_inputs(call["in_spec"])
     inputs = _inputs(module, call.get("forward_arg_names"))
-    require(len(inputs) == count, "the program has other inputs than its structure says")
+    require(len(inputs) == count, "the program has other inputs than its structure")
     version = torch_text.version(program.get("torch_version"))
     problem = _problem(module, inputs)
     return NativeModel(

@@ -1,7 +1,7 @@
 """Finished parts of a job, and the report on all of them.
 
-A part is written to a temporary name, which then becomes its own. After that, a record says that it
-is finished. A process that is killed in between leaves a part without a record, and the next one
+A part is written to a temporary name, which then becomes its own. After that, a record of it
+is written. A process that is killed in between leaves a part without a record, and the next one
 writes the same bytes again.
 """
 

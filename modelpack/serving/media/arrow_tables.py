@@ -40,7 +40,7 @@ def is_usable() -> bool:
 def predict_table(service: Service, table: Any, probabilities: bool = False) -> dict[str, Any]:
     """Predict a pyarrow.Table as POST /predict does of a body in Arrow's format.
 
-    Other columns than inputs are ignored, unless MODELPACK_EXTRA_INPUTS says otherwise.
+    Other columns than inputs are ignored, unless MODELPACK_EXTRA_INPUTS refuses them.
 
     Returns:
         The columns of the response, arrays or lists: `prediction`, and `probability_LABEL`.

@@ -228,7 +228,7 @@ class Chunked:
         if self._left or len(data) < 2:
             return False
         if data[:2] != b"\r\n":
-            raise RequestError(400, "A chunk is longer than it says.")
+            raise RequestError(400, "A chunk is longer than its stated size.")
         del data[:2]
         self._read = self._size
         return True
