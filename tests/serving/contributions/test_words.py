@@ -128,6 +128,21 @@ def test_contribution_of_a_word_is_coefficient_times_value():
     assert result.base == pytest.approx(sign * predictor.intercept_[0], rel=1e-9)
 
 
+def test_words_of_a_union_belong_to_their_columns():
+    service = text_service(LINEAR["union"])
+    union, predictor = service.runner.model
+    names = union.get_feature_names_out()
+    pairs = [name.partition("__")[2] for name in names if name.startswith("pipeline__")]
+    row = union.transform([" ".join(pairs)]).toarray()[0]
+    sign = 1 if predictor.predict([row])[0] == "pos" else -1
+    expected = {
+        names[index].partition("__")[2]: sign * predictor.coef_[0, index] * row[index]
+        for index in np.flatnonzero(row)
+    }
+    assert set(pairs) <= set(expected)
+    assert values_by_word(explain(service, " ".join(pairs))) == pytest.approx(expected, rel=1e-9)
+
+
 def test_odds_of_naive_bayes_are_those_of_words():
     """The odds are the prior odds times the ratio of the frequencies of each word."""
     service = text_service(LINEAR["multinomial"])
