@@ -274,6 +274,10 @@ def json_documents() -> str:
         "JSON documents",
         "`--json` prints one document on stdout. These are its keys. Later versions add keys, and "
         "keep these. `smoke --report FILE` writes the document of `smoke`.",
+        "A command whose result is a failure also prints it: `inspect` of a refused model, "
+        "`package` and `smoke` of a failed smoke test, `scan`, `verify` and `diff`. Other errors "
+        "print nothing on stdout. In both cases, the message is on stderr, and the [exit "
+        "code](exit-codes.md) is not 0.",
         table("command | keys", rows),
         "In `package`, `model` is the document of `inspect`, and `smoke` that of `smoke`. The "
         "types below are those of Python: a tuple is an array, a mapping is an object, and None is "

@@ -227,7 +227,7 @@ def in_registry(name: str):
 @pytest.mark.parametrize(
     ("reference", "other", "why"),
     [
-        ("modelpack-test/none:1", None, "There is no image"),
+        ("modelpack-test/none:1", None, "Docker has no image"),
         ("modelpack-test/none@sha256:" + "a" * 64, None, "not a valid name of a new image"),
         ("a", "a/UPPER", "not a valid image reference"),
         ("-x", None, "not a valid image reference"),

@@ -164,7 +164,7 @@ class EngineHost:
 
     def no_image(self, target: str) -> UsageError:
         hint = f"{self.command} pull {target}"
-        return UsageError(f"There is no image {target} here.", hint=hint)
+        return UsageError(f"{self.command.capitalize()} has no image {target}.", hint=hint)
 
     @property
     def environ(self) -> dict[str, str]:

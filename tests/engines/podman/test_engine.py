@@ -200,7 +200,7 @@ def test_references_are_local_and_match_completely(
     assert image.reference == f"localhost/{NAME}"
     manifest = json.loads((bundle.directory / "modelpack.json").read_text())
     assert podman.images.read_manifest(NAME) == podman.images.read_manifest(image.id) == manifest
-    with pytest.raises(UsageError, match="There is no image podman-") as caught:
+    with pytest.raises(UsageError, match="Podman has no image podman-") as caught:
         podman.images.read_manifest(NAME.partition("/")[2])
     assert caught.value.hint.startswith("podman pull ")
     with pytest.raises(UsageError, match="not a valid image reference"):
