@@ -36,6 +36,7 @@ from .uv import (
     Request,
     build_failed,
     compile_lock,
+    lacks_wheels,
     not_resolved,
 )
 
@@ -92,6 +93,12 @@ def resolve(  # noqa: PLR0913 - called by name
     plan, lock, request = _first_solution(candidates, request, day, required)
     if lock.error:
         error = wheelhouse.not_resolved(lock.error, index, python, platform)
+        others = _other_pythons(spec, python, requirements) if lacks_wheels(lock) else ()
+        for other in others:
+            _, found, _ = _first_solution(candidates, replace(request, python=other), day, required)
+            if not found.error:
+                hint = f"Python {other} has wheels of all distributions: --python {other}"
+                raise EnvironmentNotResolvedError(error.message, hint=hint)
         raise _with_source_hint(error, lock, spec, required)
     pins = lock.pins()
     require_cpu_build(spec, pins)
@@ -113,7 +120,7 @@ def resolve(  # noqa: PLR0913 - called by name
                 cause=python_cause,
             ),
             *warnings.active_environment_notes(spec, required, plan.pins),
-            *warnings.training_warnings(spec, candidates[0].pins, plan.pins),
+            *warnings.training_warnings(spec, candidates[0].pins, plan.pins, pins),
             *(() if plan.is_dated else (warnings.NEWER,)),
         ),
         sdists=request.sdists,
@@ -128,6 +135,16 @@ def _user_environment(python: str, platform: str, user: Sequence[Requirement]) -
     """Return an environment of the user's pins only, to check these before anything is locked."""
     pins = {canonical(r): p.version for r in user for p in r.specifier if p.operator == "=="}
     return Environment(python, platform, pins, dict.fromkeys(pins, "user"), lock="")
+
+
+def _other_pythons(spec: ModelSpec, python: str, requirements: Sequence[str]) -> tuple[str, ...]:
+    """Return the Python versions to suggest in place of `python`, best first."""
+    found = python_versions.candidate_pythons(spec, requirements)
+    return tuple(each for each in found if each != python)[:_MAX_SUGGESTED]
+
+
+_MAX_SUGGESTED = 4
+"""Versions that are tried for a hint. Each takes about a second."""
 
 
 def _with_source_hint(
@@ -158,12 +175,29 @@ def _first_solution(
     candidates: Sequence[Plan], request: Request, day: date | None, required: RequirementSet
 ) -> tuple[Plan, Lock, Request]:
     """Lock plans in order until one has a solution. Return the last one, its lock and request."""
-    for plan in candidates:
-        request = replace(request, requirements=plan.requirements, sdists=())
-        lock, request = _with_sources(plan, request, day, required)
+    for candidate in candidates:
+        plan, lock, request = _without_wheelless_pins(candidate, request, day, required)
         if NO_SOLUTION not in lock.error:
             break
     return plan, lock, request
+
+
+def _without_wheelless_pins(
+    plan: Plan, request: Request, day: date | None, required: RequirementSet
+) -> tuple[Plan, Lock, Request]:
+    """Lock a plan. Versions of the training that have no wheel are not pinned.
+
+    All others stay: they decide the predictions. A library of the model without a wheel is an
+    exception, because the others are not of its time then.
+    """
+    while True:
+        request = replace(request, requirements=plan.requirements, sdists=())
+        lock, request = _with_sources(plan, request, day, required)
+        missing = artifacts.without_wheels(lock) - {*releases.libraries()}
+        pins = {name: pin for name, pin in plan.pins.items() if name not in missing}
+        if len(pins) == len(plan.pins):
+            return plan, lock, request
+        plan = replace(plan, pins=pins)
 
 
 def _with_sources(

@@ -158,6 +158,8 @@ NO_SOLUTION = "No solution found"
 _BUILD_FAILED = r"^(error: )?Failed to (download and )?build "
 """Message of uv for an sdist that must be built, because its metadata is not static."""
 
+_NO_WHEELS = r"no usable wheels|no wheels"
+
 _REACH = "The package index cannot be reached: {reason}"
 _CHECK_INDEX = "Check the network and the index: --index-url URL, or the settings of pip or uv"
 
@@ -185,7 +187,7 @@ _KINDS = (
         "Name a version with a wheel, or a later one: --requirement NAME==VERSION",
     ),
     (
-        r"no usable wheels|no wheels",
+        _NO_WHEELS,
         "A distribution has no wheel for Python {python} on {platform}: {reason}",
         "Leave out --python and --platform if you gave them. Otherwise try another Python (--python"
         " X.Y) or platform (--platform linux/amd64), or name a version with a wheel: --requirement"
@@ -222,6 +224,11 @@ _KINDS = (
 def build_failed(lock: Lock) -> bool:
     """Return whether a lock failed because an sdist could not be built."""
     return re.search(_BUILD_FAILED, lock.error, re.MULTILINE) is not None
+
+
+def lacks_wheels(lock: Lock) -> bool:
+    """Return whether a lock failed because a distribution has no wheel for the image."""
+    return re.search(_NO_WHEELS, lock.error) is not None
 
 
 def not_resolved(output: str, python: str, platform: str) -> EnvironmentNotResolvedError:

@@ -94,9 +94,19 @@ def active_environment_notes(
 
 
 def training_warnings(
-    spec: ModelSpec, known: Mapping[str, Version], used: Mapping[str, Version]
+    spec: ModelSpec,
+    known: Mapping[str, Version],
+    used: Mapping[str, Version],
+    pins: Mapping[str, str],
 ) -> Iterator[str]:
-    """Warn if the versions of the training are known, but cannot be locked."""
+    """Warn if versions of the training are known, but cannot be locked.
+
+    Args:
+        spec: The model.
+        known: The versions of the training.
+        used: Those of them that limited the lock.
+        pins: The locked versions.
+    """
     if known and not used:
         names = [f"{name} {version}" for name, version in known.items()]
         more = ", ..." if len(names) > _MAX_NAMED else ""
@@ -108,6 +118,14 @@ def training_warnings(
         yield (
             f"{versions} ({', '.join(names[:_MAX_NAMED])}{more}) cannot be locked for this image,"
             " so versions of the model's time are used."
+        )
+        return
+    source = "recorded in training" if spec.recorded else "of the local environment"
+    for name in sorted((known.keys() - used.keys()) & pins.keys()):
+        yield (
+            f"{name} {known[name]}, the version {source}, has no wheel for this image, so"
+            f" {pins[name]} is used. To build it from source, add: --requirement"
+            f" {name}=={known[name]}"
         )
 
 

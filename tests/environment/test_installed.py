@@ -157,6 +157,23 @@ def test_versions_that_cannot_be_locked_are_replaced_by_dated_ones_with_a_note(
     assert "of the model's time" in warning
 
 
+def test_version_without_a_wheel_is_replaced_and_the_others_of_the_training_are_kept(
+    make_spec, training, local_index, index
+):
+    training("helper", "1.2")
+    local_index.files["helper-1.2.tar.gz"] = b""
+    local_index.days["helper-1.2.tar.gz"] = "2023-03-01T00:00:00Z"
+    environment = resolve(make_spec("1.3.0"), "3.10", index=index)
+    assert environment.requirements["numpy"] == "1.24.4"
+    assert environment.origins["numpy"] == "installed"
+    assert environment.requirements["helper"] == "1.1"
+    assert environment.origins["helper"] == "resolver"
+    (warning,) = environment.warnings
+    assert warning.startswith("helper 1.2, the version of the local environment, has no wheel")
+    assert "so 1.1 is used" in warning
+    assert "--requirement helper==1.2" in warning
+
+
 def test_environment_of_modelpack_is_considered(make_spec, monkeypatch):
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
     monkeypatch.delenv("CONDA_PREFIX", raising=False)

@@ -334,6 +334,17 @@ def test_a_python_that_the_version_has_no_wheel_for(make_spec, real_index):
     assert "--python" in caught.value.hint
 
 
+def test_distribution_without_a_wheel_leads_to_a_python_that_has_one(make_spec, local_index):
+    local_index.add("scikit-learn", "1.3.0", "numpy", "solver", day="2023-06-30")
+    local_index.add("numpy", "1.25.2", day="2023-07-31")
+    local_index.add("solver", "1.0", day="2023-01-01")
+    wheel = local_index.files.pop("solver-1.0-py3-none-any.whl")
+    local_index.files["solver-1.0-cp310-cp310-manylinux_2_17_x86_64.whl"] = wheel
+    with pytest.raises(EnvironmentNotResolvedError, match=r"wheel for Python 3\.11") as caught:
+        resolve(make_spec("1.3.0"), "3.11", index=IndexSettings(local_index.url))
+    assert caught.value.hint == "Python 3.10 has wheels of all distributions: --python 3.10"
+
+
 def test_an_untrusted_certificate_leads_to_ca_cert(make_spec, real_index, tmp_path, monkeypatch):
     """Trusting one authority only, which is not that of the index."""
     first = Path(certifi.where()).read_text().split("-----END CERTIFICATE-----")[0]
