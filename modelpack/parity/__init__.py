@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .common_rows import RowsUnavailable, shared_rows
-from .reference import ReferenceSources, prepare
+from .reference import ReferenceSources, prepare, untyped_notices
 from .sandbox_answers import Response, build_request, complete_reference, parse_response
 from .sidecar import checked_texts, with_texts
 
@@ -17,5 +17,6 @@ __all__ = [
     "parse_response",
     "prepare",
     "shared_rows",
+    "untyped_notices",
     "with_texts",
 ]

@@ -64,6 +64,31 @@ def prepare(spec: ModelSpec, sources: ReferenceSources) -> tuple[ModelSpec, Refe
     return spec, Reference(rows, made_up=True, tolerance=sources.tolerance)
 
 
+def untyped_notices(spec: ModelSpec, reference: Reference) -> list[str]:
+    """Return the notice on inputs whose type neither the model file nor rows of the user show.
+
+    Code of the author may read them as dates: JSON of pandas has milliseconds, and a number of
+    `pandas.to_datetime` is nanoseconds.
+    """
+    unknown = [
+        field.name
+        for field in spec.signature.inputs
+        if field.type == "any" and field.categories is None and field.example is not None
+    ]
+    if not reference.made_up or not unknown:
+        return []
+    shown = ", ".join(repr(name)[1:-1] for name in unknown[:_MAX_NAMED])
+    more = f" and {len(unknown) - _MAX_NAMED:,} more" if len(unknown) > _MAX_NAMED else ""
+    return [
+        f"The model file does not contain the type of {shown}{more}, so any value reaches the model"
+        " as it was sent, such as a date as a text or as a number. Rows of the training data set"
+        " the type: --example FILE, or modelpack.record(model, X, path)."
+    ]
+
+
+_MAX_NAMED = 5
+
+
 def _from_files(spec: ModelSpec, sources: ReferenceSources) -> tuple[ModelSpec, Reference]:
     if sources.example is None or sources.expected is None:
         raise UsageError(

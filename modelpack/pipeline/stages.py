@@ -282,6 +282,8 @@ class Pipeline:
         )
         model, rows = parity.prepare(model, sources)
         require_categories(model)
+        for notice in parity.untyped_notices(model, rows):
+            self.observer.notice(notice)
         return parity.with_texts(model, options.title, options.description), rows
 
     def build(self, bundle: Bundle, *, is_new: bool = False) -> Image | None:

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from modelpack.errors import UsageError
-from modelpack.parity import ReferenceSources, prepare
+from modelpack.parity import ReferenceSources, prepare, untyped_notices
 from modelpack.parity.columns import infer_column
 from modelpack.parity.merge import MAX_SAMPLE_BYTES, with_examples
 from modelpack.parity.row_files import Table, read_table
@@ -287,3 +287,22 @@ def test_an_old_model_of_strings_takes_a_frame(make_spec: MakeSpec) -> None:
 )
 def test_digits_with_a_leading_zero_are_a_code_and_no_number(cells: list[str], type_: str) -> None:
     assert infer_column("zip", cells).type == type_
+
+
+def test_inputs_without_a_type_are_named_unless_rows_show_it(
+    tmp_path: Path, make_spec: MakeSpec
+) -> None:
+    """The code of the author reads dates, and would take the milliseconds of to_json for others."""
+    spec = make_spec(
+        Field("day", "any", nullable=True, example=0.0),
+        Field("code", "any", categories=(1, "a"), example=1),
+        Field("dropped", "any", nullable=True),
+        Field("size", "number", example=1.0),
+    )
+    (notice,) = untyped_notices(*prepare(spec, ReferenceSources()))
+    assert "the type of day, so any value" in notice
+    rows = tmp_path / "rows.csv"
+    rows.write_text("day,code,dropped,size\n2024-01-01,1,x,0.5\n")
+    typed, reference = prepare(spec, ReferenceSources(example=rows))
+    assert typed.signature.inputs[0].type == "datetime"
+    assert untyped_notices(typed, reference) == []
