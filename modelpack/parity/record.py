@@ -68,7 +68,7 @@ def record(  # noqa: PLR0913 - as a function of users, called by name
         The path of the record, which replaces an older one.
 
     Raises:
-        UsageError: No file exists at `path`, `X` has no row, `model` is a dict or does not return
+        UsageError: No file exists at `path`, `X` contains no rows, `model` is a dict or does not return
             a prediction per row, a value has no form in JSON, or a text is too long.
     """
     if not 0 <= rows <= MAX_ROWS:
@@ -98,8 +98,9 @@ def to_rows(rows: Any) -> tuple[list[str] | None, list[Any]]:
     """Return the names of the columns, if any, and the rows as values of JSON.
 
     Raises:
-        UsageError: A value has no form in JSON.
+        UsageError: The object contains no rows, or a value has no form in JSON.
     """
+    training.count(rows)
     return training.names(rows), _instances(rows)
 
 

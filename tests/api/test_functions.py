@@ -130,8 +130,14 @@ def test_served_model_predicts_as_the_model_itself(model, frame) -> None:
         assert service.predict_proba(rows) == estimator.predict_proba(rows).tolist()
         assert service.classes == ("no", "yes")
         assert service.is_running()
-        with pytest.raises(UsageError, match="age"):
+        with pytest.raises(UsageError, match="age") as invalid:
             service.predict([{"age": "old", "member": True}])
+        assert invalid.value.message.count("old") == 1
+        with pytest.raises(UsageError, match="takes 2 inputs") as series:
+            service.predict(frame.iloc[0])
+        assert "X.iloc[[0]]" in series.value.hint
+        with pytest.raises(UsageError, match="NoneType contains no rows"):
+            service.predict(None)
         with pytest.raises(UsageError, match="lacks columns of the model: age"):
             service.predict(rows[["member"]])
         url = service.url

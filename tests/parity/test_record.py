@@ -180,6 +180,8 @@ def test_record_needs_a_file_and_a_row(tmp_path: Path) -> None:
         modelpack.record(model, FRAME[["kind"]], tmp_path / "model.joblib")
     with pytest.raises(UsageError, match="no rows"):
         modelpack.record(model, FRAME[["kind"]].head(0), saved(model, tmp_path))
+    with pytest.raises(UsageError, match="OrdinalEncoder contains no rows"):  # swapped
+        modelpack.record(FRAME[["kind"]], model, saved(model, tmp_path))
 
 
 def test_values_outside_of_json_are_an_error_and_leave_no_file(tmp_path: Path) -> None:

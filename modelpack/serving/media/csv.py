@@ -11,7 +11,7 @@ import io
 from array import array
 from itertools import chain
 from operator import itemgetter
-from typing import Any, Iterator, List, Mapping, Sequence
+from typing import Any, Collection, Iterator, List, Mapping, Sequence
 
 import numpy as np
 
@@ -100,13 +100,18 @@ def has_names(fields: Sequence[Field], first: Sequence[str], header: str | None)
     """Return whether the first line contains names. `header`: the parameter, if any.
 
     Raises:
-        Problem: 400, the parameter has another value. 422, both are possible.
+        Problem: 400, the parameter has another value. 422, both are possible, or names are not
+            separated by commas.
     """
+    names = {field.name for field in fields}
+    is_named = not names.isdisjoint(first)
+    if not is_named and len(names) > 1 and header != "absent":
+        _require_commas(names, first)
     if header is not None:
         if header not in HEADER:
             raise Problem(400, f"The header of CSV must be present or absent. {HEADER_HINT}")
         return HEADER[header]
-    if not {field.name for field in fields}.isdisjoint(first):
+    if is_named:
         return True
     first = first[: len(fields)]  # further cells are errors in any case
     # pandas writes numbers for missing names.
@@ -116,6 +121,17 @@ def has_names(fields: Sequence[Field], first: Sequence[str], header: str | None)
     if numbered or not any(field.type not in ("string", "any") for field in fields):
         raise Problem(422, f"The first line may contain names or values. {HEADER_HINT}")
     return True
+
+
+def _require_commas(names: Collection[str], first: Sequence[str]) -> None:
+    """Raise a Problem for names between semicolons, as of spreadsheets in Europe, or tabs."""
+    for separator, described in ((";", "semicolons"), ("\t", "tabs")):
+        parts = ",".join(first).split(separator)
+        if len(parts) > 1 and any(part.strip('"') in names for part in parts):
+            raise Problem(
+                422, f"The columns are separated by {described}. Send CSV with commas and decimal"
+                " points, as df.to_csv(index=False) writes it.",
+            )  # fmt: skip
 
 
 def _is_value(cell: str) -> bool:

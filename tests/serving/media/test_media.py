@@ -264,6 +264,17 @@ def test_invalid_csv_is_refused(iris: FlaskClient, body: bytes, type_: str, stat
     }
 
 
+@pytest.mark.parametrize(("separator", "named"), [(";", "semicolons"), ("\t", "tabs")])
+def test_names_between_other_separators_are_an_error_with_the_cause(
+    clients: dict[str, FlaskClient], separator: str, named: str
+) -> None:
+    body = 'age;"city";visits;member\n1,5;Rome;2;true\n'.replace(";", separator)
+    for type_ in (CSV, CSV + "; header=present"):
+        answer = post(clients["mixed"], body, type_)
+        assert answer.status_code == 422
+        assert f"separated by {named}. Send CSV with commas" in answer.json["detail"]
+
+
 def test_csv_response_has_no_header_on_request(iris: FlaskClient) -> None:
     answer = post(iris, BODIES[JSON], JSON, Accept="text/csv; header=absent")
     assert (answer.text, answer.headers["Content-Type"]) == (
