@@ -180,9 +180,15 @@ def _require_columns(rows: Any, signature: Signature) -> None:
     The service takes a name that a row lacks as a missing value.
 
     Raises:
-        UsageError: A DataFrame lacks columns.
+        UsageError: A DataFrame lacks columns, or one of its rows is given as a Series.
     """
     columns = getattr(rows, "columns", None)
+    inputs = {field.name for field in signature.inputs}
+    if columns is None and hasattr(rows, "iloc") and len(inputs) > 1 and inputs & {*rows.index}:
+        raise UsageError(
+            f"A Series has one value for each row, and the model takes {len(inputs):,} inputs.",
+            hint="Give one row as a DataFrame, such as X.iloc[[0]] in place of X.iloc[0].",
+        )
     if columns is None or not signature.named or signature.layout == "dicts":
         return
     names = set(map(str, columns))
@@ -218,15 +224,9 @@ def start(
 
 
 def _problem(response: requests.Response) -> str:
-    """Return the text of a problem document, with the first errors of rows."""
+    """Return the text of a problem document. It names the first row that does not fit."""
     try:
         problem = response.json()
-        errors = [
-            ", ".join(f"{name} {error[name]}" for name in ("row", "column") if name in error)
-            + f": expected {error['expected']}, got {error['got']}"
-            for error in problem.get("errors", ())[:3]
-        ]
-        detail = str(problem.get("detail") or problem["title"])
-        return " ".join([detail, *errors]) if errors and errors[0] not in detail else detail
+        return str(problem.get("detail") or problem["title"])
     except (ValueError, LookupError, TypeError, AttributeError):
         return f"The service responded with status {response.status_code}."

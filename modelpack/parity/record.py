@@ -68,7 +68,7 @@ def record(  # noqa: PLR0913 - as a function of users, called by name
         The path of the record, which replaces an older one.
 
     Raises:
-        UsageError: No file exists at `path`, `X` contains no rows, `model` is a dict or does not return
+        UsageError: No file exists at `path`, `X` has no rows, `model` is a dict or does not return
             a prediction per row, a value has no form in JSON, or a text is too long.
     """
     if not 0 <= rows <= MAX_ROWS:

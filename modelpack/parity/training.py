@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from modelpack.errors import UsageError
+
 from . import columns as parity_columns
 from .columns import MAX_SORTED, SHARES, Column, from_categories, from_values
 from .values import is_infinite, is_missing
@@ -48,7 +50,17 @@ _NUMERIC = {f"{name}{bits}" for name in ("int", "uint", "float") for bits in (8,
 
 
 def count(rows: Any) -> int:
-    """Return the number of rows; a sparse matrix has no `len`."""
+    """Return the number of rows; a sparse matrix has no `len`.
+
+    Raises:
+        UsageError: The object contains no rows.
+    """
+    if not hasattr(rows, "shape") and not isinstance(rows, list | tuple):
+        raise UsageError(
+            f"An object of the class {type(rows).__name__} contains no rows.",
+            hint="Give a DataFrame, an array, or a list of rows: record(model, X, path),"
+            " service.predict(X).",
+        )
     return int(rows.shape[0]) if hasattr(rows, "shape") else len(rows)
 
 
