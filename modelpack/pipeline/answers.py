@@ -63,7 +63,7 @@ def query(
         completed = parity.complete_reference(rows, known)
         yield Expected(lambda: completed, partial(_query_again, runner, target, rows, known))
         return
-    with _entered_in_parallel(runner.query_model(target, request)) as entered:
+    with entered_in_parallel(runner.query_model(target, request)) as entered:
 
         def answers() -> Reference:
             return _complete(rows, entered(), partial(_store, target, request) if reuse else None)
@@ -111,7 +111,7 @@ def _query_again(runner: Runner, target: str, rows: Reference, known: bytes) -> 
 
 
 @contextmanager
-def _entered_in_parallel(context: AbstractContextManager[T]) -> Iterator[Callable[[], T]]:
+def entered_in_parallel(context: AbstractContextManager[T]) -> Iterator[Callable[[], T]]:
     """Enter a context in another thread, and yield a function that waits for its value.
 
     The thread ends after the context, because the kernel may end a process with the thread that

@@ -27,8 +27,9 @@ from modelpack.types import (
     to_json,
 )
 
-from . import measurements
+from . import early_service, measurements
 from .compiled import compile_temporarily, for_compiled
+from .early_service import EarlyService
 from .options import Observer, Options
 from .proof import Expected, prove, prove_here, query_original
 from .stages import Pipeline
@@ -63,6 +64,7 @@ def _package(run: Pipeline, paths: Sequence[Path]) -> PackageResult:
     _notice_untested(run, model)
     with ExitStack() as stack:
         source = Source(model, code, rows)
+        run.early = stack.enter_context(_start_early(run, model, code))
         if run.options.compiled:
             compiled = stack.enter_context(compile_temporarily(run, model))
             expected = query_original(run, model, code, rows, compiled)
@@ -79,6 +81,8 @@ def _package(run: Pipeline, paths: Sequence[Path]) -> PackageResult:
             if not builds[-1].accepted:
                 break
         image = tag_result(run, builds, run.options.tag or default_reference(inspected))
+        if image and _may_start_early(run):
+            early_service.store(run.engine, run.options, model, code, image.id)
     decisive = next((each for each in builds if not each.accepted), builds[0])
     return PackageResult(
         model,
@@ -92,6 +96,24 @@ def _package(run: Pipeline, paths: Sequence[Path]) -> PackageResult:
         engine=run.engine.name,
         proof=proof or builds[0].proof,
     )
+
+
+def _may_start_early(run: Pipeline) -> bool:
+    """A compiled model has another image, and one for another platform may not run here."""
+    return not run.options.compiled and not run.options.platform
+
+
+@contextmanager
+def _start_early(run: Pipeline, model: ModelSpec, code: Code) -> Iterator[EarlyService | None]:
+    """Yield the service of an earlier run, which is stopped with the context."""
+    early = None
+    if _may_start_early(run):
+        early = early_service.start(run.engine, run.options, model, code)
+    try:
+        yield early
+    finally:
+        if early:
+            early.close()
 
 
 def _notice_untested(run: Pipeline, model: ModelSpec) -> None:

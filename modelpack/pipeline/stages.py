@@ -37,10 +37,12 @@ from modelpack.types import (
     Proof,
     Reference,
     Ruling,
+    RunningService,
     SmokeReport,
 )
 
 from . import answers, base_layers, built_images, measurements, sources, wheelhouse
+from .early_service import EarlyService
 from .inspect import (
     find_code,
     model_summary,
@@ -84,6 +86,7 @@ class Pipeline:
         self.observer = observer or Observer()
         self.seconds: dict[str, float] = {}
         self.models = LocalModels(())
+        self.early: EarlyService | None = None
         self._base: BaseImage | None = None
 
     def for_platform(self, platform: str) -> Pipeline:
@@ -96,6 +99,7 @@ class Pipeline:
         run.seconds = self.seconds
         run.engine = self.engine
         run.models = self.models
+        run.early = self.early
         return run
 
     @property
@@ -298,6 +302,8 @@ class Pipeline:
             # A cache is exported by a build, and one in the image changes its id.
             is_remembered = is_new and not self.options.cache_to
             image = built_images.find(self.engine, bundle) if is_remembered else None
+            if self.early and image is None:
+                self.early.close()
             image = image or self._build_image_for_scan(bundle)
             if is_remembered and image:
                 built_images.store(self.engine, bundle, image)
@@ -324,7 +330,7 @@ class Pipeline:
                 answers.query(
                     runner, target, rows, concurrent=is_concurrent, reuse=reuse
                 ) as expected,
-                runner.run(target) as service,
+                self._run_service(target) as (service, started),
             ):
                 report = smoke(
                     service,
@@ -334,10 +340,23 @@ class Pipeline:
                     get_rulings,
                     answered_again=expected.again,
                     measured=measured,
+                    started=started,
                     on_check=self.observer.check,
                 )
             summary.conclude(report)
         return report
+
+    @contextmanager
+    def _run_service(self, target: str) -> Iterator[tuple[RunningService, float]]:
+        """Run a service, and yield it with the time of its start."""
+        if self.early and (early := self.early.take(target)):
+            try:
+                yield early
+            finally:
+                self.early.close()
+            return
+        with self.engine.runner.run(target) as service:
+            yield service, time.monotonic()
 
     @contextmanager
     def _hardening_scan(self, target: str) -> Iterator[Callable[[], tuple[Ruling, ...]] | None]:

@@ -26,6 +26,7 @@ def smoke(  # noqa: PLR0913 - two arguments are results of parallel work
     *,
     answered_again: Callable[[], Reference | None] | None = None,
     measured: SmokeReport | None = None,
+    started: float | None = None,
     on_check: Callable[[Check], None] = lambda _: None,
 ) -> SmokeReport:
     """Run the checks that apply, and report them in order.
@@ -42,10 +43,12 @@ def smoke(  # noqa: PLR0913 - two arguments are results of parallel work
             they differ from those of the service. None if the model gave the same answers again.
         measured: An earlier report of the same image on this machine. Its measurements are reported
             again, and latency, memory and CPU time are not measured.
+        started: When the service was started, of `time.monotonic`; None for now.
         on_check: Called with the result of each check.
     """
     checks: list[Check] = []
     probe = Probe(service, model, reference, answered, scanned)
+    probe.started = time.monotonic() if started is None else started
     if answered_again is not None:
         probe.expected_again = answered_again
     with closing(probe), _Threads() as pool:
@@ -62,8 +65,8 @@ def smoke(  # noqa: PLR0913 - two arguments are results of parallel work
             }
             if entry is SHUTDOWN and measured is None:
                 meter.measure()
-            started = running.get(entry.name)
-            checks.append(started.result() if started else _run(entry, probe))
+            submitted = running.get(entry.name)
+            checks.append(submitted.result() if submitted else _run(entry, probe))
             on_check(checks[-1])
             if entry is READY and checks[-1].passed and measured is None:
                 wait(running.values())  # a program in the container would be measured
@@ -98,7 +101,7 @@ def _applicable(probe: Probe) -> list[SmokeCheck]:
 
 
 def _run(entry: SmokeCheck, probe: Probe) -> Check:
-    started = time.monotonic()
+    started = probe.started if entry is READY else time.monotonic()
     passed, detail, reason = False, "", ""
     try:
         passed, detail = True, entry.check(probe)

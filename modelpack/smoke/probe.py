@@ -39,6 +39,7 @@ class Probe:
         expected: Waits for the reference with its answers.
         expected_again: As `smoke` has `answered_again`.
         scanned: Waits for the rulings on the image.
+        started: When the service was started, of `time.monotonic`.
         parity, rulings: Results of checks.
     """
 
@@ -56,6 +57,7 @@ class Probe:
         self.expected = answered or (lambda: self.reference)
         self.expected_again: Callable[[], Reference | None] = lambda: None
         self.scanned = scanned
+        self.started = time.monotonic()
         self.parity: Parity | None = None
         self.rulings: tuple[Ruling, ...] = ()
         import requests  # noqa: PLC0415 - takes 60 ms, only for smoke tests

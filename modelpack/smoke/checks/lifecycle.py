@@ -17,7 +17,7 @@ LOG_LINES = 12
 
 def check_ready(probe: Probe) -> str:
     """The service is ready within a minute of its start."""
-    started = time.monotonic()
+    started = probe.started
     while time.monotonic() - started < READY_SECONDS:
         if not probe.service.is_running():
             raise CheckFailedError(f"the service ended at start:\n{_last_errors(probe)}")
