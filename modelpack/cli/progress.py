@@ -75,7 +75,7 @@ class StageProgress(Observer):
         self, name: str, seconds: float, summary: str, status: CheckStatus = "passed"
     ) -> None:
         self.close()
-        err.print(
+        print_message(
             Text.assemble(
                 STAGE_MARKS[status],
                 (f"{name:<13}", "bold"),

@@ -32,6 +32,12 @@ def test_notes_are_always_printed_and_pins_on_request(verbose):
     assert "note: Python 3.11 is used; 3.12 is likelier." in captured.get().splitlines()
 
 
+def test_stage_is_one_line_in_a_log():
+    with output.err.capture() as captured:
+        progress.StageProgress().stage_done("environment", 0.25, "12 distributions " * 12)
+    assert len(captured.get().splitlines()) == 1
+
+
 def test_variant_is_listed_with_the_recorded_version_of_the_other_distribution():
     environment = replace(ENVIRONMENT, requirements={"xgboost-cpu": "2.1.1"},
                           origins={"xgboost-cpu": "file"})  # fmt: skip
