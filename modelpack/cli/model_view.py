@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from modelpack.inspection import is_unreadable, is_unserved, is_unsupported
+from modelpack.inspection import is_unreadable, is_unserved, is_unsupported, lacks_categories
 from modelpack.types import Code, Estimator, Field, ModelFile, ModelSpec, Scalar, Tensor
 
 from .text import grid, printable
@@ -57,6 +57,7 @@ def _facts(spec: ModelSpec) -> Table:
         ("framework", library or "unknown"),
         ("task", spec.task + (" with probabilities" if spec.signature.probabilities else "")),
         ("inputs", _UNKNOWN_INPUTS if _needs_rows(spec) else ""),
+        ("categories", _unknown_categories(spec)),
         ("tensors", ", ".join(map(_tensor, spec.signature.tensors))),
         ("artifacts", join_values(_artifacts(spec), _MOST_CATEGORIES)),
         ("n_jobs", "" if spec.n_jobs is None else f"{spec.n_jobs} as saved, 1 when served"),
@@ -93,6 +94,16 @@ def _needs_rows(spec: ModelSpec) -> bool:
     """Return whether only rows of the user can describe the inputs of a model to be served."""
     is_servable = spec.safety.verdict == "trust" or not spec.safety.findings
     return is_servable and not spec.signature.inputs
+
+
+def _unknown_categories(spec: ModelSpec) -> str:
+    """Return which inputs need a record or rows, because the file lacks their categories."""
+    lacking = [f.name for f in spec.signature.inputs if lacks_categories(f)]
+    if not lacking:
+        return ""
+    return (
+        f"unknown for {join_values(lacking, _MOST_CATEGORIES)}: call modelpack.record in training"
+    )
 
 
 def _file(file: ModelFile) -> tuple[tuple[str, str], ...]:

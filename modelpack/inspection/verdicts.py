@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from modelpack.errors import ModelNotSupportedError, ModelRefusedError
-from modelpack.types import Code, Finding, ModelFile, ModelSpec, Safety, Verdict
+from modelpack.types import Code, Field, Finding, ModelFile, ModelSpec, Safety, Verdict
 
 from .known_formats import ALL, format_hint
 
@@ -246,10 +246,14 @@ def _is_of_old_layout(finding: Finding) -> bool:
     return is_old_class or finding.code in {"old-layout", *NOTES}
 
 
+def lacks_categories(field: Field) -> bool:
+    """Return whether an input has categories that the file does not contain."""
+    return field.dtype == "category" and field.categories is None
+
+
 def require_categories(spec: ModelSpec) -> None:
     """Raise ModelNotSupportedError unless the values of all categorical columns are known."""
-    unknown = [f.name for f in spec.signature.inputs
-               if f.dtype == "category" and f.categories is None]  # fmt: skip
+    unknown = [f.name for f in spec.signature.inputs if lacks_categories(f)]
     if unknown:
         more = f" and {len(unknown) - _MAX_NAMED} more" if len(unknown) > _MAX_NAMED else ""
         raise ModelNotSupportedError(

@@ -230,3 +230,10 @@ def test_tensors_and_artifacts_are_listed(spec):
     assert "artifacts/7, ... (9)" in text
     assert "/home/me" not in text
     assert "tensors" not in shown(spec)
+
+
+def test_inputs_whose_categories_are_unknown_are_named(spec):
+    city = Field("city", "any", nullable=True, dtype="category")
+    lacking = replace(spec, signature=replace(spec.signature, inputs=(city,)))
+    assert re.search(r"^categories +unknown for city: call modelpack.record", shown(lacking), re.M)
+    assert "unknown for" not in shown(spec)
