@@ -16,14 +16,17 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 
 from modelpack import cache
 from modelpack.engines import Engine
+from modelpack.engines.protocol import ImageStore
 from modelpack.errors import UsageError
-from modelpack.types import Code, ModelSpec, RunningService, to_json
+from modelpack.types import Code, Image, ModelSpec, RunningService, to_json
 
 from .answers import entered_in_parallel
 from .options import Options
 
 _ENGINES = {"docker", "podman"}
 """Engines with images that need no time to be found. Others have nothing to start early."""
+
+_BASE_NAME = "org.opencontainers.image.base.name"
 
 
 class EarlyService:
@@ -61,20 +64,28 @@ def _timed(
 
 
 def start(engine: Engine, options: Options, model: ModelSpec, code: Code) -> EarlyService | None:
-    """Start the service of the image of an earlier run, if the engine has one."""
+    """Start the service of the image of an earlier run, if the engine has it and its base image."""
     if engine.images is None or engine.name not in _ENGINES or not options.smoke:
         return None
     with suppress(OSError, ValueError, UsageError):
-        image_id = cache.read("built", _key(engine, options, model, code))
-        if engine.images.find(image_id).id == image_id:
+        image_id, base_id = cache.read("built", _key(engine, options, model, code)).split()
+        image = engine.images.find(image_id)
+        if image.id == image_id and base_id == _base_id(engine.images, image):
             return EarlyService(engine, image_id)
     return None
 
 
-def store(engine: Engine, options: Options, model: ModelSpec, code: Code, image_id: str) -> None:
-    """Remember the image of a model with these options."""
-    if engine.name in _ENGINES:
-        cache.write("built", _key(engine, options, model, code), image_id)
+def store(engine: Engine, options: Options, model: ModelSpec, code: Code, image: Image) -> None:
+    """Remember the image of a model with these options, and its base image."""
+    if engine.images is None or engine.name not in _ENGINES:
+        return
+    with suppress(UsageError):
+        ids = f"{image.id} {_base_id(engine.images, image)}"
+        cache.write("built", _key(engine, options, model, code), ids)
+
+
+def _base_id(images: ImageStore, image: Image) -> str:
+    return images.find(image.labels.get(_BASE_NAME, "")).id
 
 
 def _key(engine: Engine, options: Options, model: ModelSpec, code: Code) -> str:

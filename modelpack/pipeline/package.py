@@ -82,7 +82,7 @@ def _package(run: Pipeline, paths: Sequence[Path]) -> PackageResult:
                 break
         image = tag_result(run, builds, run.options.tag or default_reference(inspected))
         if image and _may_start_early(run):
-            early_service.store(run.engine, run.options, model, code, image.id)
+            early_service.store(run.engine, run.options, model, code, image)
     decisive = next((each for each in builds if not each.accepted), builds[0])
     return PackageResult(
         model,

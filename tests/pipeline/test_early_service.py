@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from modelpack.pipeline.package import PackageResult, package
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 MODEL = Path(__file__).parents[2] / "sample_models" / "iris" / "model.joblib"
-TAG = "modelpack-test/early:1"
+TAG, OTHER = "modelpack-test/early:1", "modelpack-test/early:2"
+UNIQUE = f"Flowers {time.time_ns()}"
 
 
 @pytest.fixture
@@ -41,14 +42,27 @@ def image_id() -> Iterator[str]:
     result = packaged()
     assert result.image
     yield result.image.id
-    subprocess.run(["docker", "rmi", "--force", TAG], check=True, capture_output=True)
+    subprocess.run(["docker", "rmi", "--force", TAG, OTHER], check=False, capture_output=True)
 
 
-def packaged(**options: Any) -> PackageResult:
-    result = package([MODEL], Options(tag=TAG, engine="docker", **options))
+def packaged(tag: str = TAG, **options: Any) -> PackageResult:
+    result = package([MODEL], Options(tag=tag, engine="docker", **options))
     assert result.smoke
     assert result.smoke.passed
     return result
+
+
+@pytest.fixture
+def remember(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Replace what is remembered of an earlier run: the ids of its image and base image."""
+    read = cache.read
+
+    def replace(*ids: str) -> None:
+        monkeypatch.setattr(
+            cache, "read", lambda kind, name: " ".join(ids) if kind == "built" else read(kind, name)
+        )
+
+    return replace
 
 
 def remaining_containers(engine: Any, *image_ids: str) -> list[str]:
@@ -68,24 +82,29 @@ def test_service_of_an_unchanged_model_starts_early(
 
 
 def test_service_of_another_image_is_not_tested(
-    image_id: str, taken: list[bool], base: Any, monkeypatch: pytest.MonkeyPatch, engine: Any
+    image_id: str, taken: list[bool], remember: Any, engine: Any
 ) -> None:
-    """The environment changed since the last run, for example."""
-    other = engine.images.find(base.reference).id
-    read = cache.read
-    monkeypatch.setattr(
-        cache, "read", lambda kind, name: other if kind == "built" else read(kind, name)
-    )
+    """The package index has a new version since the last run, for example."""
+    other = packaged(OTHER, title=UNIQUE).image
+    assert other
+    base = other.labels["org.opencontainers.image.base.name"]
+    remember(other.id, engine.images.find(base).id)
     result = packaged()
     assert result.image
     assert result.image.id == image_id
     assert taken == [False]
-    assert remaining_containers(engine, image_id, other) == []
+    assert remaining_containers(engine, image_id, other.id) == []
 
 
-@pytest.mark.parametrize(
-    "options", [{"title": f"Flowers {time.time_ns()}"}, {"platform": "linux/amd64"}]
-)
+def test_nothing_starts_early_on_a_new_base_image(
+    image_id: str, taken: list[bool], remember: Any
+) -> None:
+    remember(image_id, "sha256:" + "0" * 64)
+    packaged()
+    assert taken == []
+
+
+@pytest.mark.parametrize("options", [{"title": f"More {UNIQUE}"}, {"platform": "linux/amd64"}])
 def test_other_options_start_nothing_early(
     options: dict[str, Any], image_id: str, taken: list[bool]
 ) -> None:

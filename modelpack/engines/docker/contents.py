@@ -140,7 +140,7 @@ class _Layers:
             return partial(io.BytesIO, layer_files.END)
         if self._id not in self._saved:
             stage = layer_files.stage_of(self._made_by[number])
-            if not stage and number == len(self._diff_ids) - 1:
+            if not stage and _BASE_NAME in self._labels and diff_id == self._diff_ids[-1]:
                 stage = "model"  # Podman does not name the stage
             if stage and (path := self._files.read(stage, diff_id)):
                 return oci_image.in_file(path)
