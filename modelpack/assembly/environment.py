@@ -19,10 +19,11 @@ from .python import compile_below
 
 PLACE = "/opt/venv"
 
-# Half of the files of these packages. Their build systems offer wheels without them. Modules that
-# help tests stay: numpy 2.2 imports one.
-_TESTS = re.compile(
-    r"(numpy|pandas|scipy|sklearn)/(.*/)?tests/((.*/)?test_[^/]*\.py|(.*/)?data/.*)"
+# Tests, stubs for type checkers and sources of Cython: two of five files of these packages. No
+# module reads them. Modules that help tests stay: numpy 2.2 imports one.
+_UNUSED = re.compile(
+    r"(numpy|pandas|scipy|sklearn)/(.*/)?"
+    r"(tests/((.*/)?test_[^/]*\.py|(.*/)?data/.*)|[^/]*\.(pyi|pyx|pxd)(\.tp)?)"
 )
 
 
@@ -118,7 +119,7 @@ class Wheel:
         folder = {"purelib": self._site, "platlib": self._site, "data": self._prefix}.get(scheme)
         if name.startswith("/") or ".." in name.split("/"):
             raise ValueError(f"{self._path} has a file {name!r}")
-        if _TESTS.fullmatch(inside):
+        if _UNUSED.fullmatch(inside):
             return None
         return folder and os.path.join(folder, inside)
 

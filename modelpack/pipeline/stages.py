@@ -376,11 +376,19 @@ class Pipeline:
     def _build_image_for_scan(self, bundle: Bundle) -> Image | None:
         if not self.options.smoke or self._base is None:
             return self.build_image(bundle)
-        with base_layers.read_in_parallel(self.engine, self._base.reference):
-            return self.build_image(bundle)
+        with base_layers.read_in_parallel(self.engine, self._base.reference) as observe:
+            return self.build_image(bundle, observe)
 
-    def build_image(self, bundle: Bundle) -> Image | None:
-        step, offline = self._build_step, bool(self.options.offline)
+    def build_image(
+        self, bundle: Bundle, observe: Callable[[StepEvent], None] = lambda _: None
+    ) -> Image | None:
+        """Build an image. `observe` also gets each step."""
+
+        def step(event: StepEvent) -> None:
+            observe(event)
+            self._build_step(event)
+
+        offline = bool(self.options.offline)
         with wheelhouse.build_index(
             self.engine, bundle, self.index, step, offline=offline
         ) as index:

@@ -132,18 +132,23 @@ def test_a_wheel_that_reaches_outside_is_refused(tmp_path, name) -> None:
     assert not list(tmp_path.rglob("evil"))
 
 
-def test_tests_of_large_packages_are_left_out(tmp_path) -> None:
+def test_unused_files_of_large_packages_are_left_out(tmp_path) -> None:
     folder = tmp_path / "wheels"
     folder.mkdir()
-    tests = ("numpy/tests/test_core.py", "scipy/stats/tests/data/x.npz")
-    others = ("numpy/_core/tests/_natype.py", "scipy/test_x.py", "shop/tests/test_more.py")
-    wheel(folder, dict.fromkeys((*tests, *others), "VALUE = 1\n"))
+    unused = ("numpy/tests/test_core.py", "scipy/stats/tests/data/x.npz", "sklearn/_x.pyx.tp")
+    others = (
+        "numpy/_core/tests/_natype.py",
+        "scipy/test_x.py",
+        "shop/core.pyi",
+        "shop/tests/test_more.py",
+    )
+    wheel(folder, dict.fromkeys((*unused, *others), "VALUE = 1\n"))
     files = assemble(tmp_path / "root", folder, {}, 0o022)
     site = next(path for path in files if path.endswith("site-packages"))
     assert {f"{site}/{name}" for name in others} <= set(files)
-    assert not {f"{site}/{name}" for name in tests} & set(files)
+    assert not {f"{site}/{name}" for name in unused} & set(files)
     record = files[f"{site}/{INFO}/RECORD"][2].decode()
-    assert all((name in record) == (name in others) for name in (*tests, *others))
+    assert all((name in record) == (name in others) for name in (*unused, *others))
 
 
 @pytest.mark.parametrize("package", ["numpy", "pandas", "scipy", "sklearn"])
