@@ -104,7 +104,7 @@ def training_warnings(
     Args:
         spec: The model.
         known: The versions of the training.
-        used: Those of them that limited the lock.
+        used: Recorded versions that limited the lock.
         pins: The locked versions.
     """
     if known and not used:
