@@ -147,6 +147,8 @@ def test_a_bundle_is_compared_with_its_model_as_a_local_process(tmp_path: Path) 
 class Builder:
     """An engine, with its builder and its images, that only counts builds."""
 
+    name = "counting"
+
     def __init__(self) -> None:
         self.built = 0
         self.builder = self.images = self

@@ -140,7 +140,9 @@ def test_other_forms_are_refused(iris: FlaskClient, document: Any, message: str)
 
 def test_names_of_training_are_required(clients: dict[str, FlaskClient]) -> None:
     answer = post(clients["named"], {"dataframe_split": {"columns": NAMES, "data": [SETOSA]}})
-    assert answer.json["detail"].startswith('Column "x0": expected the name of an input')
+    assert answer.json["detail"].startswith(
+        'Column "x0": expected the name of one of the 4 inputs ("sepal length"'
+    )
     assert post(clients["named"], {"inputs": [SETOSA]}).json == {"predictions": [0]}
 
 
