@@ -17,6 +17,9 @@ from modelpack.errors import BuildFailedError
 BASE = "base"
 """The stage that is the base image itself."""
 
+BASE_NAME = "org.opencontainers.image.base.name"
+"""Label with the reference of the base image."""
+
 EPOCH = "SOURCE_DATE_EPOCH"
 """Argument of a build, and variable, with the date of the image, in seconds since 1970. See
 https://reproducible-builds.org/specs/source-date-epoch/

@@ -21,14 +21,14 @@ from modelpack.engines import Engine
 from modelpack.errors import UsageError
 from modelpack.types import Bundle, Image
 
-_ENGINES = {"docker", "podman"}
+ENGINES = {"docker", "podman"}
 """Engines with builds to skip. The daemonless engine has a cache of its own."""
 
 
 def find(engine: Engine, bundle: Bundle) -> Image | None:
     """Return the image of a bundle that was just rendered, if the engine still has it."""
     content = _provenance(bundle)
-    if content is None or engine.images is None or engine.name not in _ENGINES:
+    if content is None or engine.images is None or engine.name not in ENGINES:
         return None
     try:
         image_id = cache.read("built", _key(engine, content))
@@ -42,7 +42,7 @@ def find(engine: Engine, bundle: Bundle) -> Image | None:
 def store(engine: Engine, bundle: Bundle, image: Image) -> None:
     """Remember the image of a bundle."""
     content = _provenance(bundle)
-    if content is not None and engine.name in _ENGINES:
+    if content is not None and engine.name in ENGINES:
         cache.write("built", _key(engine, content), image.id)
 
 

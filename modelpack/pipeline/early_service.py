@@ -15,18 +15,15 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 from modelpack import cache
+from modelpack.dockerfile import BASE_NAME
 from modelpack.engines import Engine
 from modelpack.engines.protocol import ImageStore
 from modelpack.errors import UsageError
 from modelpack.types import Code, Image, ModelSpec, RunningService, to_json
 
+from . import built_images
 from .answers import entered_in_parallel
 from .options import Options
-
-_ENGINES = {"docker", "podman"}
-"""Engines with images that need no time to be found. Others have nothing to start early."""
-
-_BASE_NAME = "org.opencontainers.image.base.name"
 
 
 class EarlyService:
@@ -65,7 +62,7 @@ def _timed(
 
 def start(engine: Engine, options: Options, model: ModelSpec, code: Code) -> EarlyService | None:
     """Start the service of the image of an earlier run, if the engine has it and its base image."""
-    if engine.images is None or engine.name not in _ENGINES or not options.smoke:
+    if engine.images is None or engine.name not in built_images.ENGINES or not options.smoke:
         return None
     with suppress(OSError, ValueError, UsageError):
         image_id, base_id = cache.read("built", _key(engine, options, model, code)).split()
@@ -77,7 +74,7 @@ def start(engine: Engine, options: Options, model: ModelSpec, code: Code) -> Ear
 
 def store(engine: Engine, options: Options, model: ModelSpec, code: Code, image: Image) -> None:
     """Remember the image of a model with these options, and its base image."""
-    if engine.images is None or engine.name not in _ENGINES:
+    if engine.images is None or engine.name not in built_images.ENGINES:
         return
     with suppress(UsageError):
         ids = f"{image.id} {_base_id(engine.images, image)}"
@@ -85,7 +82,7 @@ def store(engine: Engine, options: Options, model: ModelSpec, code: Code, image:
 
 
 def _base_id(images: ImageStore, image: Image) -> str:
-    return images.find(image.labels.get(_BASE_NAME, "")).id
+    return images.find(image.labels.get(BASE_NAME, "")).id
 
 
 def _key(engine: Engine, options: Options, model: ModelSpec, code: Code) -> str:

@@ -21,6 +21,7 @@ from typing import IO, Any
 from docker.errors import APIError, ImageNotFound
 
 from modelpack import oci, processes
+from modelpack.dockerfile import BASE_NAME
 from modelpack.engines.docker import layer_files
 from modelpack.engines.docker.connection import EngineHost
 from modelpack.engines.docker.layer_files import LayerFiles
@@ -32,7 +33,6 @@ _CONFIG = (
     "User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels",
     "StopSignal", "Healthcheck", "Shell", "OnBuild",
 )  # fmt: skip
-_BASE_NAME = "org.opencontainers.image.base.name"
 _EMPTY = f"sha256:{hashlib.sha256(layer_files.END).hexdigest()}"  # as of WORKDIR /app
 _MAKES_A_LAYER = re.compile(
     r"(RUN|COPY|ADD|WORKDIR) |/bin/sh -c (#\(nop\) (ADD|COPY) |(?!#\(nop\)))"
@@ -140,7 +140,7 @@ class _Layers:
             return partial(io.BytesIO, layer_files.END)
         if self._id not in self._saved:
             stage = layer_files.stage_of(self._made_by[number])
-            if not stage and _BASE_NAME in self._labels and diff_id == self._diff_ids[-1]:
+            if not stage and BASE_NAME in self._labels and diff_id == self._diff_ids[-1]:
                 stage = "model"  # Podman does not name the stage
             if stage and (path := self._files.read(stage, diff_id)):
                 return oci_image.in_file(path)
@@ -150,7 +150,7 @@ class _Layers:
 
     def _base(self, number: int) -> str | None:
         """Return the id of the base image, if the engine has it and it contains the layer."""
-        name = self._labels.get(_BASE_NAME)
+        name = self._labels.get(BASE_NAME)
         with suppress(APIError):
             base = self._host.client.images.get(name) if name else None
             layers = base.attrs["RootFS"].get("Layers") or [] if base else []

@@ -24,7 +24,7 @@ def bayes(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def words(tmp_path_factory):
+def texts(tmp_path_factory):
     return client_for(serving_models.texts(), tmp_path_factory.mktemp("words"))
 
 
@@ -59,9 +59,9 @@ def test_model_without_contributions_has_a_reason(bayes):
     assert (response.status_code, response.json) == (200, {"method": None, "reason": reason})
 
 
-def test_words_of_a_text_have_contributions(words):
+def test_words_of_a_text_have_contributions(texts):
     model = serving_models.texts().model
-    found = post(words, {"instances": [["good bore"]]}, "/contributions").json
+    found = post(texts, {"instances": [["good bore"]]}, "/contributions").json
     assert (found["method"], found["output"]) == ("coefficients", "log_odds")
     assert {each["word"] for each in found["words"]} == {"good", "bore"}
     assert found["other_words"] == {"number": 0, "contribution": 0}
@@ -80,10 +80,10 @@ def test_words_that_are_left_out_have_a_reason(letters):
 
 
 @pytest.mark.parametrize("text", [None, 1, ["a"], "\ud800"])
-def test_texts_that_no_model_takes_are_rejected(words, text):
+def test_texts_that_no_model_takes_are_rejected(texts, text):
     body = json.dumps({"instances": [[text]]})
     for path in ("/predict", "/contributions"):
-        response = words.post(path, data=body, content_type="application/json")
+        response = texts.post(path, data=body, content_type="application/json")
         assert response.status_code in (400, 422), path
 
 
@@ -107,8 +107,8 @@ def test_malformed_number_of_an_output_is_rejected(pair, iris, target):
         assert "number of an output" in response.json["detail"]
 
 
-def test_responses_are_documented(iris, bayes, words, letters, pair):
-    rows = {iris: ROW, bayes: ROW, words: ["good"], letters: ["good"], pair: [1, 2, 3]}
+def test_responses_are_documented(iris, bayes, texts, letters, pair):
+    rows = {iris: ROW, bayes: ROW, texts: ["good"], letters: ["good"], pair: [1, 2, 3]}
     for client, row in rows.items():
         document = client.get("/openapi.json").json
         operation = document["paths"]["/contributions"]["post"]
